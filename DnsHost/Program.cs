@@ -1,0 +1,6 @@
+namespace Plane.Dns;
+
+internal static class Program
+{
+    private static int Main() => 0;
+}

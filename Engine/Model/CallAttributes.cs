@@ -1,0 +1,26 @@
+namespace Orleans.Concurrency
+{
+    /// <summary>The method may run while the activation is busy with any other call.</summary>
+    [AttributeUsage(AttributeTargets.Method)]
+    public sealed class AlwaysInterleaveAttribute : Attribute;
+
+    /// <summary>All calls of the grain may run interleaved at their awaits.</summary>
+    [AttributeUsage(AttributeTargets.Class)]
+    public sealed class ReentrantAttribute : Attribute;
+
+    /// <summary>The caller does not wait for the method, nor learn of its failure.</summary>
+    [AttributeUsage(AttributeTargets.Method)]
+    public sealed class OneWayAttribute : Attribute;
+}
+
+namespace Orleans
+{
+    /// <summary>How long the caller of this method waits before a <see cref="TimeoutException"/>.</summary>
+    /// <param name="timeout">A time span in the format of <see cref="TimeSpan.Parse(string)"/>.</param>
+    [AttributeUsage(AttributeTargets.Method | AttributeTargets.Interface)]
+    public sealed class ResponseTimeoutAttribute(string timeout) : Attribute
+    {
+        /// <summary>The time-out, or <see langword="null"/> where the text is no time span.</summary>
+        public TimeSpan? Timeout { get; } = TimeSpan.TryParse(timeout, System.Globalization.CultureInfo.InvariantCulture, out var t) ? t : null;
+    }
+}

@@ -1,0 +1,6 @@
+namespace Plane.Proxy;
+
+internal static class Program
+{
+    private static int Main() => 0;
+}

@@ -1,0 +1,6 @@
+namespace Plane.Silo;
+
+internal static class Program
+{
+    private static int Main() => 0;
+}
