@@ -1,3 +1,4 @@
+using Orleans;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Clusters;

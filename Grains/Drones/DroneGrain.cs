@@ -1,3 +1,4 @@
+using Orleans;
 using Plane.Grains.Backends;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;

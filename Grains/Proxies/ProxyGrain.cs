@@ -1,3 +1,4 @@
+using Orleans;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
