@@ -3,7 +3,7 @@ using Plane.Drone.State;
 namespace Plane.Drone;
 
 /// <summary>Whether the drone takes actions: its state can be written, what ran before is adopted, and a runtime answers.</summary>
-internal sealed class DroneReadiness(DroneState state, DroneStatus status)
+internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 {
     private volatile bool _adopted;
     private volatile bool _runtimesAnswer;

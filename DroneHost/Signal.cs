@@ -9,8 +9,8 @@ internal sealed class Signal
 
     public void Set() => _channel.Writer.TryWrite(true);
 
-    /// <summary>Waits for a signal, at most so long, and takes it.</summary>
-    public async Task WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Waits for a signal, at most so long, and takes it; false where none came.</summary>
+    public async Task<bool> WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var timer = time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), limit, atMost, Timeout.InfiniteTimeSpan);
@@ -20,9 +20,9 @@ internal sealed class Signal
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return;
+            return false;
         }
 
-        _channel.Reader.TryRead(out _);
+        return _channel.Reader.TryRead(out _);
     }
 }

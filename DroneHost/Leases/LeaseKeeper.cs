@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
@@ -20,7 +21,7 @@ namespace Plane.Drone.Leases;
 /// </para>
 /// </summary>
 internal sealed partial class LeaseKeeper(
-    BackendSet backends, SessionKeeper sessions, DroneState state, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseKeeper> logger)
+    BackendSet backends, SessionKeeper sessions, DurableState state, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseKeeper> logger)
 {
     private const int MaxCallsUnderWay = 16;
 

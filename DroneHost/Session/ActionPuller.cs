@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
 
@@ -15,7 +16,7 @@ namespace Plane.Drone.Session;
 /// A drone that isn't ready takes nothing: what it can't write, or can't run, stays with the controller.
 /// </summary>
 internal sealed partial class ActionPuller(
-    SessionKeeper sessions, DroneState state, DroneReadiness readiness, BackendSet backends, TimeProvider time, DroneMetrics metrics, ILogger<ActionPuller> logger)
+    SessionKeeper sessions, DurableState state, DroneReadiness readiness, BackendSet backends, TimeProvider time, DroneMetrics metrics, ILogger<ActionPuller> logger)
 {
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(15);

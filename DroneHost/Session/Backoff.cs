@@ -3,17 +3,26 @@ namespace Plane.Drone.Session;
 /// <summary>Waits that double up to a cap, each drawn between half and all of it, so that drones cut off together don't return together.</summary>
 internal sealed class Backoff(TimeSpan first, TimeSpan cap, TimeProvider time)
 {
-    private TimeSpan _next = first;
+    private int _doublings;
 
     /// <summary>For calls to the controller: 50 ms to 2 s.</summary>
     public static Backoff ForController(TimeProvider time) => new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2), time);
 
-    public void Reset() => _next = first;
+    public void Reset() => _doublings = 0;
 
     public async Task WaitAsync(CancellationToken cancellationToken)
     {
-        var wait = _next * (0.5 + (Random.Shared.NextDouble() / 2));
-        _next = _next * 2 < cap ? _next * 2 : cap;
+        var whole = first * (1 << _doublings);
+        if (whole < cap)
+        {
+            _doublings++;
+        }
+        else
+        {
+            whole = cap;
+        }
+
+        var wait = whole * (0.5 + (Random.Shared.NextDouble() / 2));
         await Task.Delay(wait, time, cancellationToken);
     }
 }

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Plane.Drone.Session;
 
 /// <summary>
@@ -5,7 +7,7 @@ namespace Plane.Drone.Session;
 /// A change of readiness is told at once.
 /// </summary>
 internal sealed partial class HeartbeatLoop(
-    SessionKeeper sessions, State.DroneState state, DroneReadiness readiness, DroneStatus status, ILeaseClock clock, TimeProvider time, ILogger<HeartbeatLoop> logger)
+    SessionKeeper sessions, State.DurableState state, DroneReadiness readiness, DroneStatus status, ILeaseClock clock, TimeProvider time, ILogger<HeartbeatLoop> logger)
 {
     private readonly Signal _now = new();
 

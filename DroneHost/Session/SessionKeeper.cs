@@ -1,4 +1,5 @@
 using System.Reflection;
+using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.Drone.State;
 
@@ -13,7 +14,7 @@ namespace Plane.Drone.Session;
 /// </summary>
 internal sealed partial class SessionKeeper(
     IClusterClient cluster,
-    DroneState state,
+    DurableState state,
     DroneOptions options,
     DroneReadiness readiness,
     ILeaseClock clock,

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Session;
@@ -7,7 +8,7 @@ namespace Plane.Drone.Session;
 /// it was answered, applied or refused. What was answered but could not be removed yet (full disk) is not sent again by this agent.
 /// </summary>
 internal sealed partial class StateReporter(
-    SessionKeeper sessions, DroneState state, TimeProvider time, DroneMetrics metrics, ILogger<StateReporter> logger)
+    SessionKeeper sessions, DurableState state, TimeProvider time, DroneMetrics metrics, ILogger<StateReporter> logger)
 {
     private const int BatchSize = 500;
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(10);

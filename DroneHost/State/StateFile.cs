@@ -105,6 +105,11 @@ internal static class StateFile
 
     private static void CreatePrivate(string path)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            throw new DroneStartException("a drone runs on Linux");
+        }
+
         const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         if (File.Exists(path))
         {

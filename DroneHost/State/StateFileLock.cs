@@ -16,6 +16,11 @@ internal sealed class StateFileLock : IDisposable
     /// <exception cref="DroneStartException">Another agent holds it.</exception>
     public static StateFileLock Take(string stateFile)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            throw new DroneStartException("a drone runs on Linux");
+        }
+
         var options = new FileStreamOptions
         {
             Mode = FileMode.OpenOrCreate,

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 using Plane.Drone.State;

@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Supervision;
 
 /// <summary>The backends that this drone leads, each by a task of its own, which this set owns.</summary>
-internal sealed partial class BackendSet(SupervisionParts parts, Action<Exception> fail, ILogger<BackendSet> logger)
+internal sealed partial class BackendSet(SupervisionParts parts, Action<Exception> fail, ILogger<BackendSet> logger) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<BackendIdentity, (BackendSupervisor Supervisor, Task Life)> _backends = [];
     private readonly CancellationTokenSource _leave = new();
@@ -67,7 +68,7 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
     }
 
     /// <summary>Lets go of all, as they are.</summary>
-    public async Task LeaveAsync()
+    public async ValueTask DisposeAsync()
     {
         await _leave.CancelAsync();
         await Task.WhenAll(_backends.Select(p => p.Value.Life));

@@ -28,7 +28,7 @@ internal sealed partial class BackendSupervisor
         var exit = _signals.Exit.IsCompletedSuccessfully ? await _signals.Exit : null;
         var cause = _signals.Cause;
         LogGone(Identity.Backend, cause?.Reason, exit?.ExitCode ?? gone.ExitCode);
-        await _journal.Record(Step(BackendStatus.Terminated) with
+        await _journal.RecordAsync(Step(BackendStatus.Terminated) with
         {
             Reason = cause?.Reason,
             Kind = cause?.Kind,
@@ -57,7 +57,7 @@ internal sealed partial class BackendSupervisor
         var stopAt = _row.StopAt is { } stored && _row.StopBoot == _parts.Clock.BootId ? stored : now + (long)grace.TotalMilliseconds;
         var cause = _signals.Cause;
         LogStopping(Identity.Backend, cause?.Reason, grace.TotalSeconds);
-        _journal.Record(Step(BackendStatus.Terminating) with
+        _journal.Post(Step(BackendStatus.Terminating) with
         {
             Reason = cause?.Reason,
             Kind = cause?.Kind,
@@ -115,7 +115,7 @@ internal sealed partial class BackendSupervisor
     {
         var cause = _signals.Cause;
         LogKilling(Identity.Backend, cause?.Reason);
-        _journal.Record(Step(BackendStatus.HardTerminating) with { Reason = cause?.Reason, Kind = cause?.Kind, Message = cause?.Message });
+        _journal.Post(Step(BackendStatus.HardTerminating) with { Reason = cause?.Reason, Kind = cause?.Kind, Message = cause?.Message });
         var confirm = Task.Delay(_parts.KillConfirm, _parts.Time, stopping);
         try
         {

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Plane.Drone.Supervision;
 
 internal sealed partial class BackendSupervisor

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Leases;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
@@ -115,6 +116,7 @@ internal sealed partial class BackendSupervisor
     /// <param name="stopping">The agent stops.</param>
     public async Task RunAsync(Task<FoundBackend?>? adoption, CancellationToken stopping)
     {
+        var writing = _journal.WriteAsync(stopping);
         try
         {
             Look(_parts.Clock.Milliseconds);
@@ -151,7 +153,8 @@ internal sealed partial class BackendSupervisor
         }
         finally
         {
-            await _journal.DisposeAsync();
+            _journal.Complete();
+            await writing;
         }
     }
 
@@ -214,7 +217,7 @@ internal sealed partial class BackendSupervisor
             return;
         }
 
-        _journal.Record(Step(BackendStatus.Waiting) with { Pid = started.Pid, StartTime = started.StartTime });
+        _journal.Post(Step(BackendStatus.Waiting) with { Pid = started.Pid, StartTime = started.StartTime });
         if (_row.Status < BackendStatus.Ready)
         {
             var (done, answered) = await StepAsync(c => _parts.Probe.WaitAsync(started.Address, _parts.Options.StartupLimit, c), stopping);
@@ -233,7 +236,7 @@ internal sealed partial class BackendSupervisor
             LogReady(Identity.Backend, started.Address);
         }
 
-        _journal.Record(Step(BackendStatus.Ready));
+        _journal.Post(Step(BackendStatus.Ready));
     }
 
     private async Task<bool> StartAsync(CancellationToken stopping)
@@ -243,7 +246,7 @@ internal sealed partial class BackendSupervisor
             return false;
         }
 
-        _journal.Record(Step(BackendStatus.Loading));
+        _journal.Post(Step(BackendStatus.Loading));
         var start = new BackendStart
         {
             Identity = Identity,
@@ -263,7 +266,7 @@ internal sealed partial class BackendSupervisor
 
         // A port that this backend was given before a restart is its own still.
         _port ??= _parts.Ports.Take();
-        var durable = _row.Status >= BackendStatus.Starting ? Task.CompletedTask : _journal.Record(Step(BackendStatus.Starting) with { Port = _port });
+        var durable = _row.Status >= BackendStatus.Starting ? Task.CompletedTask : _journal.RecordAsync(Step(BackendStatus.Starting) with { Port = _port });
         await Task.WhenAny(durable, _signals.Any).WaitAsync(stopping);
         if (!durable.IsCompletedSuccessfully)
         {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 
 namespace Plane.Drone.Supervision;

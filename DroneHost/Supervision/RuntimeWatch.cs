@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 
@@ -48,12 +49,13 @@ internal sealed partial class RuntimeWatch(
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
         var answered = false;
+        var compareNow = true;
         for (var round = 0; ; round++)
         {
             try
             {
                 await runtime.CheckAsync(cancellationToken).WaitAsync(CheckLimit, time, cancellationToken);
-                if (!answered || round % ChecksPerListing == 0)
+                if (compareNow || !answered || round % ChecksPerListing == 0)
                 {
                     await CompareAsync(cancellationToken);
                 }
@@ -67,11 +69,7 @@ internal sealed partial class RuntimeWatch(
             }
 
             answers(runtime.Kind, answered);
-            await _listNow.WaitAsync(answered ? CheckEvery : TimeSpan.FromSeconds(1), time, cancellationToken);
-            if (answered)
-            {
-                await Task.Yield();
-            }
+            compareNow = await _listNow.WaitAsync(answered ? CheckEvery : TimeSpan.FromSeconds(1), time, cancellationToken);
         }
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Plane.Drone.Ports;
 using Plane.Drone.State;
 
@@ -6,7 +7,7 @@ namespace Plane.Drone.Supervision;
 /// <summary>What every supervisor works with.</summary>
 internal sealed record SupervisionParts(
     DroneOptions Options,
-    DroneState State,
+    DurableState State,
     RuntimeSet Runtimes,
     PortAllocator Ports,
     HttpProbe Probe,

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
 
 namespace Plane.Drone.State;
 
@@ -8,7 +9,7 @@ namespace Plane.Drone.State;
 /// All that survives the agent, in its own words: who it is, the backends, the actions applied, the events to report. Each writing member is one durable
 /// transaction (<see cref="StateWriter"/>).
 /// </summary>
-internal sealed class DroneState : IAsyncDisposable
+internal sealed class DurableState : IAsyncDisposable
 {
     /// <summary>How many ends of unknown backends are remembered; their spawns follow within seconds or never.</summary>
     private const int MaxRememberedEnds = 10_000;
@@ -21,7 +22,7 @@ internal sealed class DroneState : IAsyncDisposable
     private readonly StateFileLock _lock;
     private readonly StateWriter _writer;
 
-    private DroneState(StateFileLock fileLock, StateWriter writer)
+    private DurableState(StateFileLock fileLock, StateWriter writer)
     {
         _lock = fileLock;
         _writer = writer;
@@ -53,7 +54,7 @@ internal sealed class DroneState : IAsyncDisposable
 
     /// <summary>Opens or makes the file.</summary>
     /// <exception cref="DroneStartException">It is in use, damaged, foreign, or of another drone.</exception>
-    public static async Task<DroneState> OpenAsync(DroneOptions options, TimeProvider time, ILogger logger)
+    public static async Task<DurableState> OpenAsync(DroneOptions options, TimeProvider time, ILogger logger)
     {
         var path = Path.GetFullPath(options.StateFile);
         StateFileLock? fileLock = null;
@@ -64,7 +65,7 @@ internal sealed class DroneState : IAsyncDisposable
             fileLock = StateFileLock.Take(path);
             writer = new StateWriter(StateFile.Open(path), time, logger);
             var meta = await writer.DoAsync((c, t) => ReadOrMakeIdentity(c, t, options));
-            return new DroneState(fileLock, writer)
+            return new DurableState(fileLock, writer)
             {
                 Cluster = ClusterName.Parse(Own(meta, "cluster", options.Cluster.ToLowerInvariant(), path)),
                 Name = DroneName.Parse(Own(meta, "name", options.Name, path)),
