@@ -25,6 +25,9 @@ internal sealed partial class UseReporter(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var every = options.ReportEvery;
+
+        // Idleness is counted up to the oldest last report, so a late one ends nobody; still, soon again, and not all proxies at once.
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
         var failing = false;
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -33,12 +36,12 @@ internal sealed partial class UseReporter(
             {
                 every = reply.ReportAgainAfter < s_shortest ? s_shortest : reply.ReportAgainAfter > s_longest ? s_longest : reply.ReportAgainAfter;
                 pause = every;
+                backoff.Reset();
                 failing = false;
             }
             else
             {
-                // Idleness is counted up to the oldest last report, so a late one ends nobody; still, soon again, and not all proxies at once.
-                pause = new Backoff(every < TimeSpan.FromSeconds(1) ? every : TimeSpan.FromSeconds(1), every).Next();
+                pause = backoff.Next();
                 if (!failing && !stoppingToken.IsCancellationRequested)
                 {
                     failing = true;

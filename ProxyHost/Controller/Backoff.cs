@@ -1,8 +1,9 @@
 namespace Plane.Proxy.Controller;
 
 /// <summary>Growing, jittered pauses between calls that got no answer: proxies that lost their controller together must not come back together.</summary>
-internal struct Backoff(TimeSpan first, TimeSpan most)
+internal sealed class Backoff(TimeSpan first, TimeSpan most)
 {
+    private readonly TimeSpan _first = first;
     private TimeSpan _next = first;
 
     public TimeSpan Next()
@@ -15,5 +16,5 @@ internal struct Backoff(TimeSpan first, TimeSpan most)
 #pragma warning restore CA5394
     }
 
-    public void Reset() => _next = first;
+    public void Reset() => _next = _first;
 }

@@ -8,13 +8,9 @@ internal sealed class ChangeProgress(ILeaseClock clock)
     /// <summary>Written by the change reader alone, read by every request. Before the first read: the start of the proxy.</summary>
     public long ReadAt => Volatile.Read(ref _readAt);
 
-    /// <summary>Notes a read.</summary>
-    /// <returns>How long nothing had been read.</returns>
-    public TimeSpan Advance()
-    {
-        var now = clock.Milliseconds;
-        var gap = now - _readAt;
-        Volatile.Write(ref _readAt, now);
-        return TimeSpan.FromMilliseconds(gap);
-    }
+    /// <summary>How long nothing has been read.</summary>
+    public TimeSpan Gap => TimeSpan.FromMilliseconds(clock.Milliseconds - ReadAt);
+
+    /// <summary>Notes a read, after all that follows from it has been done: from now on routes are trusted again.</summary>
+    public void Advance() => Volatile.Write(ref _readAt, clock.Milliseconds);
 }

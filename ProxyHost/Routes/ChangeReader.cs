@@ -30,7 +30,7 @@ internal sealed partial class ChangeReader(
             try
             {
                 var page = await controller.ReadChangesAsync(position, options.ControllerWait, stoppingToken);
-                await ApplyAsync(page, isFirst: position is null, stoppingToken);
+                Apply(page, isFirst: position is null);
                 position = page.Next;
                 contact.Answered();
                 backoff.Reset();
@@ -58,7 +58,7 @@ internal sealed partial class ChangeReader(
         }
     }
 
-    private async Task ApplyAsync(ChangePage page, bool isFirst, CancellationToken cancellationToken)
+    private void Apply(ChangePage page, bool isFirst)
     {
         foreach (var change in page.Changes)
         {
@@ -76,7 +76,7 @@ internal sealed partial class ChangeReader(
             }
         }
 
-        var gap = progress.Advance();
+        var gap = progress.Gap;
         if (isFirst || page.Gap)
         {
             cache.MissedUpTo(page.Next);
@@ -93,9 +93,15 @@ internal sealed partial class ChangeReader(
 
         if (isFirst || page.Gap || gap > options.ChangeGap)
         {
-            LogGap(gap.TotalSeconds);
-            await checks.OfferOpenAsync(cancellationToken);
+            checks.OfferOpen();
         }
+
+        if (page.Gap || gap > options.ChangeGap)
+        {
+            LogGap(gap.TotalSeconds);
+        }
+
+        progress.Advance();
     }
 
     [LoggerMessage(5010, LogLevel.Warning, "The change log can't be read: {Error}")]

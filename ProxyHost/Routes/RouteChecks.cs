@@ -12,30 +12,28 @@ internal sealed class RouteChecks(RouteResolver resolver, OpenExchanges open, Ti
 {
     private const int Workers = 8;
 
-    // A route that finds no room is offered again by its next request.
-    private const int Waiting = 10_000;
+    // A second apiece: some two minutes of a controller that answers others but not this.
+    private const int Attempts = 120;
 
     private static readonly TimeSpan s_afterFailure = TimeSpan.FromSeconds(1);
 
-    private readonly Channel<RouteEntry> _queue = Channel.CreateBounded<RouteEntry>(Waiting);
+    // Bounded by the routes there are: none stands in it twice (TryBeginCheck).
+    private readonly Channel<RouteEntry> _queue = Channel.CreateUnbounded<RouteEntry>();
 
     public void Offer(RouteEntry entry)
     {
-        if (entry.TryBeginCheck() && !_queue.Writer.TryWrite(entry))
+        if (entry.TryBeginCheck())
         {
-            entry.EndCheck();
+            _queue.Writer.TryWrite(entry);
         }
     }
 
     /// <summary>Checks the routes of all open connections: one that is idle isn't "used" again, and may have been revoked unseen.</summary>
-    public async Task OfferOpenAsync(CancellationToken cancellationToken)
+    public void OfferOpen()
     {
         foreach (var entry in open.Routes())
         {
-            if (entry.TryBeginCheck())
-            {
-                await _queue.Writer.WriteAsync(entry, cancellationToken);
-            }
+            Offer(entry);
         }
     }
 
@@ -48,24 +46,37 @@ internal sealed class RouteChecks(RouteResolver resolver, OpenExchanges open, Ti
         {
             await foreach (var entry in _queue.Reader.ReadAllAsync(cancellationToken))
             {
-                var answer = await resolver.CheckAsync(entry, cancellationToken);
-                if (answer is { Outcome: ResolutionOutcome.Gone })
+                try
                 {
-                    open.CutToken(entry.Route.Backend, entry.TokenHash);
+                    await CheckAsync(entry, cancellationToken);
                 }
-
-                if (answer is null)
+                finally
                 {
-                    // Nobody answered: this worker's next call would most likely fare no better.
-                    await Task.Delay(s_afterFailure, time, cancellationToken);
+                    entry.EndCheck();
                 }
-
-                entry.EndCheck();
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The proxy stops.
+        }
+    }
+
+    private async Task CheckAsync(RouteEntry entry, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; attempt < Attempts; attempt++)
+        {
+            if (await resolver.CheckAsync(entry, cancellationToken) is { } answer)
+            {
+                if (answer.Outcome == ResolutionOutcome.Gone)
+                {
+                    open.CutToken(entry.Route.Backend, entry.TokenHash);
+                }
+
+                return;
+            }
+
+            await Task.Delay(s_afterFailure, time, cancellationToken);
         }
     }
 }
