@@ -1,0 +1,58 @@
+namespace Plane.Drone.Runtimes;
+
+/// <summary>
+/// What carries backends out: a Docker engine, plain processes, or an executor of your own. The agent decides and remembers; a runtime only does. Every
+/// member names a backend by its identity, may be repeated, and is safe to call for different backends at once.
+/// <para>
+/// Failures that the backend's owner should read about (missing image, refused pull, wrong credential, full disk, a limit that the engine can't set) are
+/// <see cref="RuntimeFailureException"/>; <see cref="RuntimeUnavailableException"/> means that the runtime itself is away and the call may be tried again.
+/// </para>
+/// </summary>
+public interface IContainerRuntime : IAsyncDisposable
+{
+    /// <summary>What it runs.</summary>
+    ExecutorKind Kind { get; }
+
+    /// <summary>Completes if the runtime answers and can be used.</summary>
+    /// <exception cref="RuntimeUnavailableException">It doesn't; the message says why.</exception>
+    Task CheckAsync(CancellationToken cancellationToken);
+
+    /// <summary>Brings what is needed to start it (the image, by its pull policy).</summary>
+    Task PrepareAsync(BackendStart start, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Creates it, looks whether it may still start, starts it. Looking between creating and starting, and the guard's marking before removing by name, is what
+    /// makes a stall of this process between the two harmless.
+    /// </summary>
+    /// <returns>What runs, or null where <see cref="BackendStart.MayStart"/> said no and what was created is removed again.</returns>
+    Task<StartedBackend?> StartAsync(BackendStart start, CancellationToken cancellationToken);
+
+    /// <summary>Sends the stop signal and does not wait. Nothing happens where it doesn't run.</summary>
+    Task SignalStopAsync(BackendIdentity backend, CancellationToken cancellationToken);
+
+    /// <summary>Kills it. Completes once it was asked; <see cref="EnsureGoneAsync"/> makes sure.</summary>
+    Task KillAsync(BackendIdentity backend, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes sure that nothing of it runs, or can start from a request that is still on its way: completes only once the runtime has said so. A running one is
+    /// killed. What it leaves behind for looking into (a stopped container, an output file) may stay for <see cref="PruneAsync"/>.
+    /// </summary>
+    /// <returns>How it ended, as far as the runtime still knows.</returns>
+    Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken);
+
+    /// <summary>All backends of this drone instance that the runtime knows of, running or not.</summary>
+    Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Reports each backend that exits, within a second. Where the runtime's event stream breaks it is opened again and followed by a listing, so that nothing is
+    /// missed; an exit may be reported more than once.
+    /// </summary>
+    IAsyncEnumerable<BackendExit> WatchExitsAsync(CancellationToken cancellationToken);
+
+    /// <summary>What backends use now; those that don't run are left out.</summary>
+    Task<IReadOnlyList<BackendUsage>> ReadUsageAsync(IReadOnlyCollection<BackendIdentity> backends, CancellationToken cancellationToken);
+
+    /// <summary>Removes what ended backends of this instance left behind, where they ended longer ago than the age.</summary>
+    /// <returns>How many were removed.</returns>
+    Task<int> PruneAsync(TimeSpan age, CancellationToken cancellationToken);
+}

@@ -1,0 +1,37 @@
+using System.Text.Json.Serialization;
+using Orleans;
+
+namespace Plane;
+
+/// <summary>The body of <c>POST /ctrl/connect</c>. At least one of key and spawn config is given. Validated by <see cref="ConnectRules"/>.</summary>
+[GenerateSerializer, Immutable, Alias("plane.ConnectRequest")]
+public sealed record ConnectRequest
+{
+    /// <summary>The key to connect to; a random one where not given.</summary>
+    [Id(0)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public KeyConfig? Key { get; init; }
+
+    /// <summary>How to start a backend where none holds the key.</summary>
+    [Id(1)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SpawnConfig? SpawnConfig { get; init; }
+
+    /// <summary>Who connects; the backend sees it as <c>x-verified-username</c>.</summary>
+    [Id(2)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? User { get; init; }
+
+    /// <summary>A JSON object that the backend sees as <c>x-verified-user-data</c>; passed through.</summary>
+    [Id(3)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonText? Auth { get; init; }
+
+    /// <summary>
+    /// How long to wait for a holder that is ending, 0 to <see cref="ConnectRules.MaxWaitSeconds"/>, to start a new backend after it. Without it, or when
+    /// the time is over, the response is the holder's, with its status.
+    /// </summary>
+    [Id(4)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? WaitSeconds { get; init; }
+}

@@ -1,0 +1,153 @@
+using System.Globalization;
+
+namespace Plane;
+
+/// <summary>What a connect request must fulfil. The one place where it is checked.</summary>
+public static class ConnectRules
+{
+    /// <summary>The longest <c>auth</c>, serialised: it becomes a request header.</summary>
+    public const int MaxAuthBytes = 8 * 1024;
+
+    /// <summary>The longest <c>wait_seconds</c>: what callers and the proxies between commonly wait for a response.</summary>
+    public const int MaxWaitSeconds = 60;
+
+    private const int MaxCommand = 256;
+    private const int MaxEnv = 512;
+    private const int MaxValue = 32 * 1024;
+
+    /// <summary>The first thing that is wrong with the request, or <see langword="null"/>.</summary>
+    /// <param name="request">The request.</param>
+    public static FieldError? Validate(ConnectRequest request)
+    {
+        if (request.Key is null && request.SpawnConfig is null)
+        {
+            return new FieldError("key", "or spawn_config must be given");
+        }
+
+        return request.Key?.Validate("key")
+            ?? (request.User is null ? null : FieldError.From("user", NameRules.TextProblem(request.User, 0)))
+            ?? FieldError.From("auth", AuthProblem(request.Auth))
+            ?? FieldError.From("wait_seconds", RangeProblem(request.WaitSeconds, 0, MaxWaitSeconds))
+            ?? (request.SpawnConfig is { } spawn ? Validate(spawn, request) : null);
+    }
+
+    private static string? AuthProblem(JsonText? auth) => auth switch
+    {
+        null => null,
+        { Text: "null" } => null,
+        { Text: var text } when text[0] != '{' => "must be an object",
+        { Text.Length: > MaxAuthBytes } => string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxAuthBytes} bytes"),
+        _ => null,
+    };
+
+    private static FieldError? Validate(SpawnConfig spawn, ConnectRequest request)
+    {
+        const string At = "spawn_config";
+        if (spawn.UseStaticToken && (request.User is not null || request.Auth is { Text: not "null" }))
+        {
+            return new FieldError($"{At}.use_static_token", "cannot be combined with user or auth: all share the token");
+        }
+
+        if (spawn.Subdomain is { } subdomain && !NameRules.IsDnsLabel(subdomain))
+        {
+            return new FieldError($"{At}.subdomain", "must be 1 to 63 letters, digits and inner hyphens");
+        }
+
+        return FieldError.From($"{At}.pool", NameRules.TextProblem(spawn.Pool, 0))
+            ?? FieldError.From($"{At}.lifetime_limit_seconds", RangeProblem(spawn.LifetimeLimitSeconds, 1, int.MaxValue))
+            ?? FieldError.From($"{At}.max_idle_seconds", RangeProblem(spawn.MaxIdleSeconds, 1, int.MaxValue))
+            ?? Validate(spawn.Executable, $"{At}.executable");
+    }
+
+    private static FieldError? Validate(Executable executable, string at)
+    {
+        if (executable.Image is null && executable.Command is null)
+        {
+            return new FieldError(at, "must have an image or a command");
+        }
+
+        return FieldError.From($"{at}.image", ImageProblem(executable.Image))
+            ?? FieldError.From($"{at}.command", CommandProblem(executable.Command))
+            ?? FieldError.From($"{at}.env", EnvProblem(executable.Env))
+            ?? FieldError.From($"{at}.working_directory", ValueProblem(executable.WorkingDirectory, 4096))
+            ?? FieldError.From($"{at}.stop_grace_seconds", RangeProblem(executable.StopGraceSeconds, 0, 600))
+            ?? FieldError.From($"{at}.gpus", executable.Gpus == -1 ? null : RangeProblem(executable.Gpus, 1, 64))
+            ?? FieldError.From($"{at}.network_name", NetworkProblem(executable.NetworkName))
+            ?? FieldError.From($"{at}.mount", MountProblem(executable.Mount))
+            ?? FieldError.From($"{at}.credentials.username", ValueProblem(executable.Credentials?.Username, 1024))
+            ?? FieldError.From($"{at}.credentials.password", ValueProblem(executable.Credentials?.Password, MaxValue))
+            ?? (executable.ResourceLimits is { } limits ? Validate(limits, $"{at}.resource_limits") : null)
+            ?? (executable.Kind == ExecutorKind.Process ? ProcessOnly(executable, at) : executable.WorkingDirectory is null
+                ? null
+                : new FieldError($"{at}.working_directory", "is for process executables only"));
+    }
+
+    private static FieldError? ProcessOnly(Executable executable, string at) =>
+        executable.ResourceLimits is not null ? new FieldError($"{at}.resource_limits", "needs an image: processes are not limited")
+        : executable.NetworkName is not null ? new FieldError($"{at}.network_name", "needs an image")
+        : executable.Gpus is not null ? new FieldError($"{at}.gpus", "needs an image")
+        : executable.Credentials is not null ? new FieldError($"{at}.credentials", "needs an image")
+        : executable.PullPolicy is not null ? new FieldError($"{at}.pull_policy", "needs an image")
+        : executable.Mount is not null ? new FieldError($"{at}.mount", "needs an image")
+        : null;
+
+    private static FieldError? Validate(ResourceLimits limits, string at) =>
+        FieldError.From($"{at}.cpu_period", RangeProblem(limits.CpuPeriod, 1_000, 1_000_000))
+        ?? FieldError.From($"{at}.cpu_period_percent", RangeProblem(limits.CpuPeriodPercent, 1, 100_000))
+        ?? FieldError.From($"{at}.cpu_time_limit", RangeProblem(limits.CpuTimeLimit, 1, int.MaxValue))
+        ?? FieldError.From($"{at}.memory_limit_bytes", RangeProblem(limits.MemoryLimitBytes, 1, long.MaxValue))
+        ?? FieldError.From($"{at}.disk_limit_bytes", RangeProblem(limits.DiskLimitBytes, 1, long.MaxValue));
+
+    private static string? RangeProblem(long? value, long least, long most) =>
+        value is null || (value >= least && value <= most)
+            ? null
+            : string.Create(CultureInfo.InvariantCulture, $"must be from {least} to {most}");
+
+    // An image reference has no white space (distribution/reference grammar); the engine checks the rest.
+    private static string? ImageProblem(string? image) =>
+        image is null ? null
+        : image.Length == 0 ? "must not be empty"
+        : image.Length > 1024 ? "must have at most 1024 characters"
+        : image.Any(c => c is <= ' ' or >= '\x7f') ? "must be an image reference"
+        : null;
+
+    private static string? CommandProblem(string[]? command) =>
+        command is null ? null
+        : command.Length == 0 ? "must not be empty"
+        : command.Length > MaxCommand ? string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxCommand} arguments")
+        : command.Any(a => a is null) ? "must be strings"
+        : command[0].Length == 0 ? "must name a program"
+        : command.Select(a => ValueProblem(a, MaxValue)).FirstOrDefault(p => p is not null);
+
+    private static string? EnvProblem(Dictionary<string, string>? env) =>
+        env is null ? null
+        : env.Count > MaxEnv ? string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxEnv} variables")
+        : env.Keys.Any(k => k.Length == 0 || k.Contains('=', StringComparison.Ordinal)) ? "names must not be empty or have ="
+        : env.Select(e => ValueProblem(e.Key, 1024) ?? (e.Value is null ? "values must be strings" : ValueProblem(e.Value, MaxValue)))
+            .FirstOrDefault(p => p is not null);
+
+    private static string? ValueProblem(string? value, int longest) =>
+        value is null ? null
+        : value.Length > longest ? string.Create(CultureInfo.InvariantCulture, $"must have at most {longest} characters")
+        : value.Contains('\0', StringComparison.Ordinal) ? "must not have NUL characters"
+        : NameRules.HasUnpairedSurrogate(value) ? "must not have unpaired surrogates"
+        : null;
+
+    // host and none would undo the port and its isolation, container:… would share another backend's.
+    private static string? NetworkProblem(string? network) =>
+        network is null ? null
+        : network.Length is 0 or > 255 ? "must have 1 to 255 characters"
+        : network is "host" or "none" || network.StartsWith("container:", StringComparison.Ordinal) ? "must not be host, none or container:"
+        : network.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('_' or '.' or '-')) ? "must be made of letters, digits, _, . and -"
+        : null;
+
+    private static string? MountProblem(MountRequest? mount) =>
+        mount?.Path is not { } path ? null
+        : path.Length is 0 or > 1024 ? "must have 1 to 1024 characters"
+        : path[0] == '/' ? "must be a relative path"
+        : path.Any(char.IsControl) ? "must not have control characters"
+        : path.Split('/').Any(p => p is ".." or "." or "") ? "must not have empty, . or .. parts"
+        : path.Split('/')[0] == ".plane" ? "must not begin with .plane"
+        : NameRules.HasUnpairedSurrogate(path) ? "must not have unpaired surrogates"
+        : null;
+}

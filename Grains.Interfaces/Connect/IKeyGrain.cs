@@ -1,0 +1,130 @@
+using Orleans;
+using Orleans.Concurrency;
+
+namespace Plane;
+
+/// <summary>
+/// One key, keyed by <see cref="KeyConfig.GrainKey"/>: connects, acquires, renews, releases. It decides nothing by what it remembers: each answer is one
+/// conditional statement or transaction of the store.
+/// </summary>
+[Alias("plane.IKeyGrain")]
+public interface IKeyGrain : IGrainWithStringKey
+{
+    /// <summary>Gives a token for the live holder, or acquires the key and schedules a backend. Safe to repeat with the same command.</summary>
+    /// <param name="command">The request, completed at the edge.</param>
+    /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
+    [Alias("Connect"), AlwaysInterleave]
+    Task<ConnectResult> Connect(ConnectCommand command, CancellationToken cancellationToken = default);
+
+    /// <summary>Prolongs the lease of one holder. Drones renew in batches (<see cref="ILeaseGrain"/>); both end in the same statement.</summary>
+    [Alias("Renew"), AlwaysInterleave]
+    Task<RenewalOutcome> Renew(BackendIdentity holder, CancellationToken cancellationToken = default);
+
+    /// <summary>The live holder, or null.</summary>
+    [Alias("ReadHolder"), AlwaysInterleave]
+    Task<HolderInfo?> ReadHolder(CancellationToken cancellationToken = default);
+}
+
+/// <summary>A connect request as it goes to the key's grain: validated, with everything random already drawn, so that a repeat is the same request.</summary>
+[GenerateSerializer, Immutable, Alias("plane.ConnectCommand")]
+public sealed record ConnectCommand
+{
+    /// <summary>The key.</summary>
+    [Id(0)]
+    public required KeyConfig Key { get; init; }
+
+    /// <summary>The name that a backend started by this command gets.</summary>
+    [Id(1)]
+    public required BackendName BackendId { get; init; }
+
+    /// <summary>Whether the application chose that name: then a used one is an error.</summary>
+    [Id(2)]
+    public bool BackendIdIsChosen { get; init; }
+
+    /// <summary>How to start one; null to connect only.</summary>
+    [Id(3)]
+    public SpawnConfig? Spawn { get; init; }
+
+    /// <summary>The cluster to start it in; null where neither request nor controller names one.</summary>
+    [Id(4)]
+    public ClusterName? Cluster { get; init; }
+
+    /// <summary>Who connects.</summary>
+    [Id(5)]
+    public string? User { get; init; }
+
+    /// <summary>The JSON object for the backend.</summary>
+    [Id(6)]
+    public JsonText? Auth { get; init; }
+
+    /// <summary>The connection token to store, unless the backend uses a static one.</summary>
+    [Id(7)]
+    public required BearerToken Token { get; init; }
+
+    /// <summary>The static token of a backend started by this command with <see cref="SpawnConfig.UseStaticToken"/>.</summary>
+    [Id(8)]
+    public BearerToken? StaticToken { get; init; }
+
+    /// <summary>The secret that goes with the connection token.</summary>
+    [Id(9)]
+    public required string SecretToken { get; init; }
+}
+
+/// <summary>The holder of a key.</summary>
+[GenerateSerializer, Immutable, Alias("plane.HolderInfo")]
+public sealed record HolderInfo
+{
+    /// <summary>The backend and its fencing token.</summary>
+    [Id(0)]
+    public required BackendIdentity Identity { get; init; }
+
+    /// <summary>The tag it was acquired with.</summary>
+    [Id(1)]
+    public required string Tag { get; init; }
+
+    /// <summary>Its cluster.</summary>
+    [Id(2)]
+    public required ClusterName Cluster { get; init; }
+
+    /// <summary>Its drone.</summary>
+    [Id(3)]
+    public required DroneName Drone { get; init; }
+
+    /// <summary>Where it stands.</summary>
+    [Id(4)]
+    public required BackendStatus Status { get; init; }
+
+    /// <summary>The subdomain it answers under.</summary>
+    [Id(5)]
+    public string? Subdomain { get; init; }
+
+    /// <summary>Its static token, where it uses one.</summary>
+    [Id(6)]
+    public BearerToken? StaticToken { get; init; }
+}
+
+/// <summary>What became of a <see cref="ConnectCommand"/>: a holder, or a refusal.</summary>
+[GenerateSerializer, Immutable, Alias("plane.ConnectResult")]
+public sealed record ConnectResult
+{
+    /// <summary>The holder, where connected.</summary>
+    [Id(0)]
+    public HolderInfo? Holder { get; init; }
+
+    /// <summary>Whether this command started it.</summary>
+    [Id(1)]
+    public bool Spawned { get; init; }
+
+    /// <summary>Why not.</summary>
+    [Id(2)]
+    public ErrorKind? Refusal { get; init; }
+
+    /// <summary>Why not, in words.</summary>
+    [Id(3)]
+    public string? Message { get; init; }
+
+    /// <summary>A refusal.</summary>
+    /// <param name="kind">The kind.</param>
+    /// <param name="message">In words.</param>
+    public static ConnectResult Refused(ErrorKind kind, string message) => new() { Refusal = kind, Message = message };
+}

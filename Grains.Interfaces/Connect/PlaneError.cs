@@ -1,0 +1,75 @@
+using System.Text.Json.Serialization;
+using Orleans;
+
+namespace Plane;
+
+/// <summary>Every kind of error that the HTTP API answers with.</summary>
+[GenerateSerializer, Alias("plane.ErrorKind")]
+[JsonConverter(typeof(StrictEnumConverter<ErrorKind>))]
+public enum ErrorKind
+{
+    /// <summary>Neither the request nor the controller names a cluster. 400.</summary>
+    NoClusterProvided,
+
+    /// <summary>The cluster is no host name with optional port. 400.</summary>
+    InvalidClusterName,
+
+    /// <summary>The request is malformed; the message names the field. 400.</summary>
+    InvalidRequest,
+
+    /// <summary>The caller is not authorised. 401.</summary>
+    Unauthorized,
+
+    /// <summary>There is no such backend, drone or route. 404.</summary>
+    NotFound,
+
+    /// <summary>Nothing holds the key and no spawn config was given. 409.</summary>
+    KeyUnheldNoSpawnConfig,
+
+    /// <summary>The key is held under another tag. 409.</summary>
+    KeyHeld,
+
+    /// <summary>An expired key could not be removed. 409.</summary>
+    FailedToRemoveKey,
+
+    /// <summary>The backend id that the request chose was used before. 409.</summary>
+    BackendIdTaken,
+
+    /// <summary>The body is larger than 1 MiB. 413.</summary>
+    PayloadTooLarge,
+
+    /// <summary>The key's holder is in no state to be connected to. 500.</summary>
+    KeyHeldUnhealthy,
+
+    /// <summary>Anything else; the id finds it in the log. 500.</summary>
+    Other,
+
+    /// <summary>The forward-auth service could not be reached. 502.</summary>
+    ForwardAuthUnavailable,
+
+    /// <summary>No drone of the pool is ready, free and able to run the executable. 503.</summary>
+    NoDroneAvailable,
+
+    /// <summary>The race for the key was lost several times. 503.</summary>
+    FailedToAcquireKey,
+
+    /// <summary>The database is away. 503.</summary>
+    DatabaseError,
+}
+
+/// <summary>The body of every error answer.</summary>
+[GenerateSerializer, Immutable, Alias("plane.PlaneError")]
+public sealed record PlaneError
+{
+    /// <summary>Stands in the log too.</summary>
+    [Id(0)]
+    public required string Id { get; init; }
+
+    /// <summary>What kind of error it is.</summary>
+    [Id(1)]
+    public required ErrorKind Kind { get; init; }
+
+    /// <summary>What is wrong and, where it can be said, what to do.</summary>
+    [Id(2)]
+    public required string Message { get; init; }
+}

@@ -1,0 +1,48 @@
+using System.Text.Json.Serialization;
+using Orleans;
+
+namespace Plane;
+
+/// <summary>How to start a backend where none holds the key.</summary>
+[GenerateSerializer, Immutable, Alias("plane.SpawnConfig")]
+public sealed record SpawnConfig
+{
+    /// <summary>The backend's name, where the application chooses it; unique for ever.</summary>
+    [Id(0)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public BackendName? Id { get; init; }
+
+    /// <summary>
+    /// The cluster to run in; the controller's default where not given. A text, since an invalid one has an error kind of its own.
+    /// </summary>
+    [Id(1)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Cluster { get; init; }
+
+    /// <summary>Only drones of this pool.</summary>
+    [Id(2)]
+    public string Pool { get; init; } = "";
+
+    /// <summary>What to run.</summary>
+    [Id(3)]
+    public required Executable Executable { get; init; }
+
+    /// <summary>End it so many seconds after it was scheduled.</summary>
+    [Id(4)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? LifetimeLimitSeconds { get; init; }
+
+    /// <summary>End it after so many seconds without a connection.</summary>
+    [Id(5)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? MaxIdleSeconds { get; init; }
+
+    /// <summary>One token for everybody, which stays in the path.</summary>
+    [Id(6)]
+    public bool UseStaticToken { get; init; }
+
+    /// <summary>The subdomain of the cluster under which alone it answers.</summary>
+    [Id(7)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Subdomain { get; init; }
+}

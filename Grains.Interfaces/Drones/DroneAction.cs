@@ -1,0 +1,88 @@
+using System.Text.Json.Serialization;
+using Orleans;
+
+namespace Plane;
+
+/// <summary>What a drone is to do.</summary>
+[GenerateSerializer, Alias("plane.DroneActionKind")]
+[JsonConverter(typeof(StrictEnumConverter<DroneActionKind>))]
+public enum DroneActionKind
+{
+    /// <summary>Start a backend.</summary>
+    Spawn,
+
+    /// <summary>End a backend.</summary>
+    Terminate,
+}
+
+/// <summary>One entry of a drone's list of things to do. Applied in the order of <see cref="Number"/>, acknowledged once durable on the drone.</summary>
+[GenerateSerializer, Immutable, Alias("plane.DroneAction")]
+public sealed record DroneAction
+{
+    /// <summary>Grows by one with every action of the drone.</summary>
+    [Id(0)]
+    public required long Number { get; init; }
+
+    /// <summary>Whom it concerns.</summary>
+    [Id(1)]
+    public required BackendIdentity Identity { get; init; }
+
+    /// <summary>What to do.</summary>
+    [Id(2)]
+    public required DroneActionKind Kind { get; init; }
+
+    /// <summary>How to start it.</summary>
+    [Id(3)]
+    public SpawnOrder? Spawn { get; init; }
+
+    /// <summary>How to end it.</summary>
+    [Id(4)]
+    public TerminateOrder? Terminate { get; init; }
+}
+
+/// <summary>How to start a backend.</summary>
+[GenerateSerializer, Immutable, Alias("plane.SpawnOrder")]
+public sealed record SpawnOrder
+{
+    /// <summary>What to run.</summary>
+    [Id(0)]
+    public required Executable Executable { get; init; }
+
+    /// <summary>The key that it holds.</summary>
+    [Id(1)]
+    public required KeyConfig Key { get; init; }
+
+    /// <summary>The deadlines, counted from the drone's last heartbeat before the acquisition: early, never late.</summary>
+    [Id(2)]
+    public required LeaseDeadlines Deadlines { get; init; }
+
+    /// <summary>The static token, for the backend's environment.</summary>
+    [Id(3)]
+    public BearerToken? StaticToken { get; init; }
+}
+
+/// <summary>How to end a backend.</summary>
+[GenerateSerializer, Immutable, Alias("plane.TerminateOrder")]
+public sealed record TerminateOrder
+{
+    /// <summary>Softly or hard.</summary>
+    [Id(0)]
+    public required TerminationKind Kind { get; init; }
+
+    /// <summary>Why.</summary>
+    [Id(1)]
+    public required TerminationReason Reason { get; init; }
+}
+
+/// <summary>A waiting drone's answer.</summary>
+[GenerateSerializer, Immutable, Alias("plane.ActionPage")]
+public sealed record ActionPage
+{
+    /// <summary>Whether the session still stands.</summary>
+    [Id(0)]
+    public required SessionState Session { get; init; }
+
+    /// <summary>Unacknowledged actions after the number asked for, in order.</summary>
+    [Id(1)]
+    public DroneAction[] Actions { get; init; } = [];
+}

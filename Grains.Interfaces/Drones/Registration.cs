@@ -1,0 +1,147 @@
+using System.Text.Json.Serialization;
+using Orleans;
+
+namespace Plane;
+
+/// <summary>The registration under which a drone speaks. Every call of a drone carries it; a newer registration of the same name replaces it.</summary>
+/// <param name="Cluster">The cluster.</param>
+/// <param name="Drone">The drone.</param>
+/// <param name="Number">Grows with every registration of the name.</param>
+[GenerateSerializer, Immutable, Alias("plane.DroneSession")]
+public sealed record DroneSession([property: Id(0)] ClusterName Cluster, [property: Id(1)] DroneName Drone, [property: Id(2)] long Number);
+
+/// <summary>Whether a session still stands.</summary>
+[GenerateSerializer, Alias("plane.SessionState")]
+[JsonConverter(typeof(StrictEnumConverter<SessionState>))]
+public enum SessionState
+{
+    /// <summary>It stands.</summary>
+    Current,
+
+    /// <summary>A newer registration of the name replaced it: whoever speaks under it must stop.</summary>
+    Replaced,
+
+    /// <summary>The controller does not know the drone (any more): it must register.</summary>
+    Unknown,
+}
+
+/// <summary>What a drone says of itself.</summary>
+[GenerateSerializer, Immutable, Alias("plane.DroneRegistration")]
+public sealed record DroneRegistration
+{
+    /// <summary>The cluster it serves.</summary>
+    [Id(0)]
+    public required ClusterName Cluster { get; init; }
+
+    /// <summary>Its name.</summary>
+    [Id(1)]
+    public required DroneName Name { get; init; }
+
+    /// <summary>Its pool.</summary>
+    [Id(2)]
+    public string Pool { get; init; } = "";
+
+    /// <summary>The random id of its state file: tells the same drone come back from another under the same name.</summary>
+    [Id(3)]
+    public required string InstanceId { get; init; }
+
+    /// <summary>The boot id of <see cref="Reading"/>.</summary>
+    [Id(4)]
+    public required string BootId { get; init; }
+
+    /// <summary>Its lease clock in milliseconds.</summary>
+    [Id(5)]
+    public required long Reading { get; init; }
+
+    /// <summary>What it can run.</summary>
+    [Id(6)]
+    public required ExecutorKind[] Kinds { get; init; }
+
+    /// <summary>The most backends that it runs at a time, 1 to 100,000.</summary>
+    [Id(7)]
+    public required int MaxBackends { get; init; }
+
+    /// <summary>The program's version.</summary>
+    [Id(8)]
+    public required string Version { get; init; }
+
+    /// <summary>The program's source revision.</summary>
+    [Id(9)]
+    public string Hash { get; init; } = "";
+
+    /// <summary>The installation that its backends belong to; null on its first registration. Another database's controller refuses it.</summary>
+    [Id(10)]
+    public string? InstallationId { get; init; }
+
+    /// <summary>False while it cannot take actions.</summary>
+    [Id(11)]
+    public bool Ready { get; init; } = true;
+}
+
+/// <summary>What became of a registration.</summary>
+[GenerateSerializer, Alias("plane.RegistrationOutcome")]
+[JsonConverter(typeof(StrictEnumConverter<RegistrationOutcome>))]
+public enum RegistrationOutcome
+{
+    /// <summary>Registered.</summary>
+    Accepted,
+
+    /// <summary>Another instance under this name was heard of within <see cref="LeaseNumbers.HeartbeatFresh"/>.</summary>
+    NameInUse,
+
+    /// <summary>The drone's backends belong to another installation.</summary>
+    ForeignInstallation,
+
+    /// <summary>The registration breaks a rule; the message says which.</summary>
+    Invalid,
+}
+
+/// <summary>The answer to a registration.</summary>
+[GenerateSerializer, Immutable, Alias("plane.RegistrationReply")]
+public sealed record RegistrationReply
+{
+    /// <summary>What became of it.</summary>
+    [Id(0)]
+    public required RegistrationOutcome Outcome { get; init; }
+
+    /// <summary>In words, where refused.</summary>
+    [Id(1)]
+    public string? Message { get; init; }
+
+    /// <summary>The session to speak under, where accepted.</summary>
+    [Id(2)]
+    public DroneSession? Session { get; init; }
+
+    /// <summary>The installation.</summary>
+    [Id(3)]
+    public string? InstallationId { get; init; }
+
+    /// <summary>The lease numbers to live by.</summary>
+    [Id(4)]
+    public LeaseNumbers? Numbers { get; init; }
+}
+
+/// <summary>A drone's sign of life.</summary>
+[GenerateSerializer, Immutable, Alias("plane.DroneHeartbeat")]
+public sealed record DroneHeartbeat
+{
+    /// <summary>Who speaks.</summary>
+    [Id(0)]
+    public required DroneSession Session { get; init; }
+
+    /// <summary>Its instance id.</summary>
+    [Id(1)]
+    public required string InstanceId { get; init; }
+
+    /// <summary>The boot id of the reading.</summary>
+    [Id(2)]
+    public required string BootId { get; init; }
+
+    /// <summary>Its lease clock in milliseconds, taken before the call was sent.</summary>
+    [Id(3)]
+    public required long Reading { get; init; }
+
+    /// <summary>False while it cannot take actions (disk full, runtime away).</summary>
+    [Id(4)]
+    public required bool Ready { get; init; }
+}

@@ -1,0 +1,86 @@
+using System.Text.Json.Serialization;
+using Orleans;
+
+namespace Plane;
+
+/// <summary>A backend and the acquisition that it runs under: its identity in everything that a drone or a proxy says.</summary>
+/// <param name="Backend">The backend.</param>
+/// <param name="Token">The fencing token of its key.</param>
+[GenerateSerializer, Immutable, Alias("plane.BackendIdentity")]
+public readonly record struct BackendIdentity([property: Id(0)] BackendName Backend, [property: Id(1)] FencingToken Token);
+
+/// <summary>A drone's request to renew the keys of backends that it runs.</summary>
+[GenerateSerializer, Immutable, Alias("plane.RenewalBatch")]
+public sealed record RenewalBatch
+{
+    /// <summary>The most backends in one batch.</summary>
+    public const int MaxItems = 2_000;
+
+    /// <summary>Who asks.</summary>
+    [Id(0)]
+    public required DroneSession Session { get; init; }
+
+    /// <summary>The drone's instance id.</summary>
+    [Id(1)]
+    public required string InstanceId { get; init; }
+
+    /// <summary>The boot id of the reading.</summary>
+    [Id(2)]
+    public required string BootId { get; init; }
+
+    /// <summary>The lease clock's reading in milliseconds, taken before the call was sent.</summary>
+    [Id(3)]
+    public required long Reading { get; init; }
+
+    /// <summary>What to renew; no backend twice.</summary>
+    [Id(4)]
+    public required BackendIdentity[] Items { get; init; }
+}
+
+/// <summary>What became of a renewal.</summary>
+[GenerateSerializer, Alias("plane.RenewalOutcome")]
+[JsonConverter(typeof(StrictEnumConverter<RenewalOutcome>))]
+public enum RenewalOutcome
+{
+    /// <summary>The lease was prolonged.</summary>
+    Renewed,
+
+    /// <summary>Renewal of this key is prevented.</summary>
+    Prevented,
+
+    /// <summary>The lease had expired; an expired lease is never revived.</summary>
+    Expired,
+
+    /// <summary>No key is held under this identity.</summary>
+    Unknown,
+}
+
+/// <summary>The answer for one backend of a <see cref="RenewalBatch"/>. Only a statement that ran refuses; any error means "ask again".</summary>
+[GenerateSerializer, Immutable, Alias("plane.RenewalAnswer")]
+public sealed record RenewalAnswer
+{
+    /// <summary>Which backend and acquisition.</summary>
+    [Id(0)]
+    public required BackendIdentity Identity { get; init; }
+
+    /// <summary>What became of it.</summary>
+    [Id(1)]
+    public required RenewalOutcome Outcome { get; init; }
+
+    /// <summary>The new deadlines, where renewed.</summary>
+    [Id(2)]
+    public LeaseDeadlines? Deadlines { get; init; }
+}
+
+/// <summary>The answer to a <see cref="RenewalBatch"/>.</summary>
+[GenerateSerializer, Immutable, Alias("plane.RenewalReply")]
+public sealed record RenewalReply
+{
+    /// <summary>Whether the session still stands; where it doesn't, nothing was renewed or refused.</summary>
+    [Id(0)]
+    public required SessionState Session { get; init; }
+
+    /// <summary>One answer per item.</summary>
+    [Id(1)]
+    public RenewalAnswer[] Answers { get; init; } = [];
+}

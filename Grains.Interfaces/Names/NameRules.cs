@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text;
+
+namespace Plane;
+
+/// <summary>What names and free texts from outside may look like. Every check of a text's form stands here.</summary>
+public static class NameRules
+{
+    /// <summary>The longest name of a backend, drone, proxy, controller or DNS server, prefix included.</summary>
+    public const int MaxComponentName = 45;
+
+    /// <summary>The longest key name, namespace, tag, pool or user, in Unicode scalar values.</summary>
+    public const int MaxText = 255;
+
+    /// <summary>Whether the text is a component name: lower case, digits, hyphens, at most 45, beginning with the prefix and going on after it.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="prefix">The prefix, or the empty string.</param>
+    public static bool IsComponentName(string? text, string prefix) =>
+        text is not null
+        && text.Length > prefix.Length
+        && text.Length <= MaxComponentName
+        && text.StartsWith(prefix, StringComparison.Ordinal)
+        && text.AsSpan().IndexOfAnyExcept(s_componentCharacters) < 0;
+
+    /// <summary>
+    /// What is wrong with a free text (key name, namespace, tag, pool, user), or <see langword="null"/>. Unpaired surrogates are refused because two
+    /// different ones become the same bytes in a database.
+    /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="minimum">The least number of Unicode scalar values.</param>
+    public static string? TextProblem(string? text, int minimum)
+    {
+        if (text is null)
+        {
+            return "must be a string";
+        }
+
+        // A scalar value is at most two UTF-16 units: a longer text needs no counting.
+        if (text.Length > 2 * MaxText)
+        {
+            return $"must have at most {MaxText} characters";
+        }
+
+        var count = 0;
+        for (var rest = text.AsSpan(); !rest.IsEmpty; count++)
+        {
+            if (Rune.DecodeFromUtf16(rest, out var rune, out var used) != System.Buffers.OperationStatus.Done)
+            {
+                return "must not have unpaired surrogates";
+            }
+
+            if (Rune.GetUnicodeCategory(rune) == UnicodeCategory.Control)
+            {
+                return "must not have control characters";
+            }
+
+            rest = rest[used..];
+        }
+
+        return count < minimum ? "must not be empty" : count > MaxText ? $"must have at most {MaxText} characters" : null;
+    }
+
+    /// <summary>Whether the text is no valid UTF-16: it could not be stored and read back the same.</summary>
+    /// <param name="text">The text.</param>
+    public static bool HasUnpairedSurrogate(ReadOnlySpan<char> text)
+    {
+        while (!text.IsEmpty)
+        {
+            if (Rune.DecodeFromUtf16(text, out _, out var used) != System.Buffers.OperationStatus.Done)
+            {
+                return true;
+            }
+
+            text = text[used..];
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether the text is one DNS label made of letters, digits and inner hyphens (RFC 1123 section 2.1), 1 to 63 characters.</summary>
+    /// <param name="text">The text.</param>
+    public static bool IsDnsLabel(ReadOnlySpan<char> text) =>
+        text.Length is >= 1 and <= 63 && text[0] != '-' && text[^1] != '-' && text.IndexOfAnyExcept(s_labelCharacters) < 0;
+
+    private static readonly System.Buffers.SearchValues<char> s_componentCharacters =
+        System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
+
+    private static readonly System.Buffers.SearchValues<char> s_labelCharacters =
+        System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+}

@@ -1,0 +1,129 @@
+namespace Plane.Grains.Storage;
+
+/// <summary>A connection token to store for the live holder of a key.</summary>
+/// <param name="Key">The key, whose tag must equal the holder's.</param>
+/// <param name="TokenHash"><see cref="BearerToken.Hash"/> of the token.</param>
+/// <param name="SecretToken">The secret that goes with it.</param>
+/// <param name="User">Who connects.</param>
+/// <param name="Auth">The JSON object for the backend.</param>
+public sealed record TokenRequest(KeyConfig Key, string TokenHash, string SecretToken, string? User, JsonText? Auth);
+
+/// <summary>What became of a <see cref="TokenRequest"/>.</summary>
+public enum TokenOutcome
+{
+    /// <summary>The token is stored and leads to the holder (or the holder uses a static token, and none was needed).</summary>
+    Issued,
+
+    /// <summary>Nothing holds the key, or its holder's lease has expired.</summary>
+    NotHeld,
+
+    /// <summary>The holder has another tag.</summary>
+    TagDiffers,
+}
+
+/// <summary>The result of a <see cref="TokenRequest"/>.</summary>
+/// <param name="Outcome">What became of it.</param>
+/// <param name="Holder">The holder, unless the key isn't held.</param>
+public sealed record TokenResult(TokenOutcome Outcome, HolderInfo? Holder);
+
+/// <summary>An acquisition: a new backend for a free or expired key, on a drone.</summary>
+public sealed record AcquireRequest
+{
+    /// <summary>The request of the connect, with a spawn config.</summary>
+    public required ConnectCommand Command { get; init; }
+
+    /// <summary>The cluster.</summary>
+    public required ClusterName Cluster { get; init; }
+
+    /// <summary>The drone that was picked.</summary>
+    public required DroneName Drone { get; init; }
+}
+
+/// <summary>What became of an acquisition.</summary>
+public enum AcquireOutcome
+{
+    /// <summary>The key is held by the new backend; its spawn action is queued.</summary>
+    Acquired,
+
+    /// <summary>Another holds the key: connect to it.</summary>
+    Held,
+
+    /// <summary>The drone is not ready, draining, silent, full, or does not run this kind: pick another.</summary>
+    DroneUnfit,
+
+    /// <summary>The backend id was used before by another request.</summary>
+    BackendIdTaken,
+}
+
+/// <summary>The result of an acquisition.</summary>
+/// <param name="Outcome">What became of it.</param>
+/// <param name="Holder">The new holder, where acquired, also when the same command had acquired it before.</param>
+public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder);
+
+/// <summary>A drone that may take a new backend.</summary>
+/// <param name="Drone">The drone.</param>
+/// <param name="Pool">Its pool.</param>
+/// <param name="Kinds">What it can run.</param>
+/// <param name="Backends">What has not ended there.</param>
+/// <param name="MaxBackends">The most it runs.</param>
+public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends);
+
+/// <summary>The lock of an embedded silo on its database.</summary>
+/// <param name="Lock">The lock, where it was taken.</param>
+/// <param name="HeldBy">Who holds it, where not.</param>
+public sealed record StoreLockResult(IStoreLock? Lock, string? HeldBy);
+
+/// <summary>A lock that is held until disposed of, or until its connection breaks.</summary>
+public interface IStoreLock : IAsyncDisposable
+{
+    /// <summary>Cancelled when the lock was lost.</summary>
+    CancellationToken Lost { get; }
+}
+
+/// <summary>The database is away, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
+public sealed class StoreUnavailableException : Exception
+{
+    /// <summary>Makes one.</summary>
+    public StoreUnavailableException()
+    {
+    }
+
+    /// <summary>Makes one.</summary>
+    /// <param name="message">What happened; no password, no SQL.</param>
+    public StoreUnavailableException(string message)
+        : base(message)
+    {
+    }
+
+    /// <summary>Makes one.</summary>
+    /// <param name="message">What happened; no password, no SQL.</param>
+    /// <param name="innerException">The driver's exception.</param>
+    public StoreUnavailableException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+}
+
+/// <summary>The database must not be used by this program; says why and what to do.</summary>
+public sealed class StoreRefusedException : Exception
+{
+    /// <summary>Makes one.</summary>
+    public StoreRefusedException()
+    {
+    }
+
+    /// <summary>Makes one.</summary>
+    /// <param name="message">Why, and what to do.</param>
+    public StoreRefusedException(string message)
+        : base(message)
+    {
+    }
+
+    /// <summary>Makes one.</summary>
+    /// <param name="message">Why, and what to do.</param>
+    /// <param name="innerException">The cause.</param>
+    public StoreRefusedException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+}
