@@ -37,7 +37,7 @@ public sealed class CertificateTests(GrainClusters clusters) : IClassFixture<Gra
         var grain = plane.Client.GetGrain<ICertificateGrain>(cluster.Value);
         Assert.Empty(await grain.ReadTxt());
         await plane.Store.SetTxtAsync(cluster, new TxtValues { Owner = "px-a", Values = ["v"] }, TimeSpan.FromMinutes(1), default);
-        await Eventually.SeenAsync(_ => grain.ReadTxt(), v => v is ["v"], "the value");
+        await Eventually.SeenAsync(t => grain.ReadTxt(t), v => v is ["v"], "the value");
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using Plane.Grains.Clusters;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -334,7 +333,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         var cluster = plane.NewCluster();
         await TestDrone.RegisterAsync(plane, cluster);
         await Support.Eventually.SeenAsync(
-            _ => plane.Cluster(cluster).ReadState(), s => !s.Drones.Single().Ready, "a drone without heartbeats that is not ready");
+            t => plane.Cluster(cluster).ReadState(t), s => !s.Drones.Single().Ready, "a drone without heartbeats that is not ready");
         await AssertNoDroneAsync(plane, cluster, Commands.Spawn(), "1 silent");
     }
 

@@ -39,7 +39,7 @@ public sealed class FeedOutageTests
         plane.Faults.Back();
 
         var page = await Eventually.SeenAsync(
-            _ => proxy.ReadChanges(cluster, position, TimeSpan.FromSeconds(5)), p => p.Changes.Length == 2, "both changes");
+            t => proxy.ReadChanges(cluster, position, TimeSpan.FromSeconds(5), t), p => p.Changes.Length == 2, "both changes");
 
         Assert.Equal([BackendStatus.Scheduled, BackendStatus.Ready], page.Changes.Select(c => c.Status!.Value));
     }

@@ -23,7 +23,7 @@ public sealed class FeedTableTests
 
         _table.Signal([_topic]);
 
-        Assert.Equal([true, true], await Eventually.EndsAsync(Task.WhenAll(waits), "both waits"));
+        Assert.All(await Eventually.EndsAsync(Task.WhenAll(waits), "both waits"), Assert.True);
         Assert.False(stillWaiting.IsCompleted);
         _table.Close();
         Assert.False(await stillWaiting);

@@ -25,6 +25,7 @@ public sealed class GrainCluster : IAsyncDisposable
     private static readonly ConcurrentDictionary<string, GrainCluster> Clusters = new();
 
     private readonly string _id = Guid.NewGuid().ToString("N");
+    private int _clusters;
     private TempDirectory? _directory;
     private TestDatabase? _database;
     private TestCluster? _cluster;
@@ -52,7 +53,7 @@ public sealed class GrainCluster : IAsyncDisposable
         return cluster;
     }
 
-    public ClusterName NewCluster() => ClusterName.Parse($"c{Guid.NewGuid():N}.test");
+    public ClusterName NewCluster() => ClusterName.Parse($"c{Interlocked.Increment(ref _clusters)}-{_id}.test");
 
     public IKeyGrain Key(KeyConfig key) => Client.GetGrain<IKeyGrain>(key.GrainKey);
 

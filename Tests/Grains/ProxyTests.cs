@@ -58,7 +58,7 @@ public sealed class ProxyTests(GrainClusters clusters) : IClassFixture<GrainClus
         await plane.SpawnedAsync(busy);
 
         var page = await Eventually.SeenAsync(
-            _ => proxy.ReadChanges(quiet, position, TimeSpan.FromMilliseconds(50)), p => p.Next > position, "a later position");
+            t => proxy.ReadChanges(quiet, position, TimeSpan.FromMilliseconds(50), t), p => p.Next > position, "a later position");
 
         Assert.Empty(page.Changes);
         Assert.False(page.Gap);

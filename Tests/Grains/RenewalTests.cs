@@ -1,4 +1,3 @@
-using Orleans.Runtime;
 using Plane.Grains.Storage;
 using Plane.Tests.Support;
 
@@ -120,7 +119,7 @@ public sealed class RenewalTests(GrainClusters clusters) : IClassFixture<GrainCl
         var drone = await TestDrone.RegisterAsync(plane, cluster);
         var key = Commands.NewKey();
         var first = await plane.ConnectedAsync(Commands.Connect(key, cluster, Commands.Spawn()));
-        await Eventually.SeenAsync(_ => plane.Key(key).ReadHolder(), h => h is null, "the lease to expire");
+        await Eventually.SeenAsync(t => plane.Key(key).ReadHolder(t), h => h is null, "the lease to expire");
 
         var late = await drone.RenewAsync(1, first.Identity);
         var second = await plane.ConnectedAsync(Commands.Connect(key, cluster, Commands.Spawn()));
@@ -143,10 +142,10 @@ public sealed class RenewalTests(GrainClusters clusters) : IClassFixture<GrainCl
         var forgotten = await plane.SpawnedAsync(cluster);
 
         await Eventually.SeenAsync(
-            async _ =>
+            async t =>
             {
                 await drone.RenewAsync(1, renewed);
-                return await plane.Backend(forgotten).Describe();
+                return await plane.Backend(forgotten).Describe(t);
             },
             d => d!.Status == BackendStatus.Terminated,
             "the lease that isn't renewed to expire");

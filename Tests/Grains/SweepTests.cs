@@ -21,7 +21,7 @@ public sealed class SweepTests
         var identity = await plane.SpawnedAsync(cluster);
 
         var page = await Eventually.SeenAsync(
-            _ => plane.Backend(identity).ReadStatus(BackendStatus.Scheduled, TimeSpan.FromSeconds(5)), p => p.Entries.Length > 0, "the lost backend's end");
+            t => plane.Backend(identity).ReadStatus(BackendStatus.Scheduled, TimeSpan.FromSeconds(5), t), p => p.Entries.Length > 0, "the lost backend's end");
 
         var end = Assert.Single(page.Entries);
         Assert.Equal((BackendStatus.Terminated, TerminationReason.Lost), (end.Status, end.TerminationReason));
@@ -62,9 +62,9 @@ public sealed class SweepTests
         await drone.ReachAsync(idle, BackendStatus.Ready);
 
         var ends = await Eventually.SeenAsync(
-            async _ =>
+            async t =>
             {
-                await plane.Proxy(proxy).Report(new ProxyReport { Cluster = cluster, Proxy = proxy, Version = "1", InUse = [used, used] });
+                await plane.Proxy(proxy).Report(new ProxyReport { Cluster = cluster, Proxy = proxy, Version = "1", InUse = [used, used] }, t);
                 return Ends(await drone.ActionsAsync());
             },
             e => e.Length > 0,

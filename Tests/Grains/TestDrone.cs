@@ -1,5 +1,3 @@
-using Orleans;
-
 namespace Plane.Tests.Grains;
 
 /// <summary>A drone as the grains see one: it says what the test has it say, through the drone's grain.</summary>
