@@ -192,6 +192,5 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
 
     private static string Text(JsonNode node, string field) => node[field]!.GetValue<string>();
 
-    private static BackendIdentity Identity(JsonNode response) => new(
-        BackendName.Parse(Text(response, "backend_id")), new FencingToken(response["key"]!["fencing_token"]!.GetValue<long>()));
+    private static BackendIdentity Identity(JsonNode response) => BackendRoutesTests.Identity(response);
 }
