@@ -19,7 +19,7 @@ internal sealed partial class SiloReady(
 
     public Task StartedAsync(CancellationToken cancellationToken)
     {
-        if (options is { CtrlTokenFile: null, ForwardAuth: null, IsLoopback: false })
+        if (options.IsOpenToStrangers)
         {
             LogOpen(logger, options.Host);
         }
