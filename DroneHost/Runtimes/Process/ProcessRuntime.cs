@@ -222,6 +222,11 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     public async ValueTask DisposeAsync()
     {
         // Backends outlive the agent: nothing is stopped here.
+        if (_disposed.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _disposed.CancelAsync();
         if (_housekeeping is { } housekeeping)
         {
@@ -229,7 +234,6 @@ public sealed partial class ProcessRuntime : IContainerRuntime
         }
 
         _cgroups?.RemoveEmpty();
-        _disposed.Dispose();
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
