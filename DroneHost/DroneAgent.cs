@@ -149,7 +149,7 @@ internal sealed partial class DroneAgent(
         var answering = new System.Collections.Concurrent.ConcurrentDictionary<ExecutorKind, bool>();
         foreach (var runtime in runtimes.All)
         {
-            var watch = new RuntimeWatch(runtime, backends, SetAnswer, time, loggers.CreateLogger<RuntimeWatch>());
+            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, time, loggers.CreateLogger<RuntimeWatch>());
             Own(_localLoops, "exits", watch.WatchExitsAsync, _stopLocal.Token);
             Own(_localLoops, "runtime check", watch.CheckAsync, _stopLocal.Token);
         }

@@ -61,6 +61,9 @@ public sealed class DroneOptions
     /// <summary>How often the usage of backends is read. Default 10 s.</summary>
     public TimeSpan UsageEvery { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How often a runtime is asked whether it answers; every sixth time with a listing, beside its own events. Default 5 s.</summary>
+    public TimeSpan CheckEvery { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>A backend that has not answered HTTP so long after it was started ends with <c>startuptimeout</c>. Default 300 s.</summary>
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
@@ -148,7 +151,7 @@ public sealed class DroneOptions
 
     private (string Name, TimeSpan Value)[] Times() =>
     [
-        ("port-rest", PortRest), ("prune-age", PruneAge), ("prune-every", PruneEvery), ("usage-every", UsageEvery), ("startup-limit", StartupLimit),
+        ("port-rest", PortRest), ("prune-age", PruneAge), ("prune-every", PruneEvery), ("usage-every", UsageEvery), ("check-every", CheckEvery), ("startup-limit", StartupLimit),
         ("runtime-away-limit", RuntimeAwayLimit), ("name-in-use-limit", NameInUseLimit), ("stop-grace", StopGrace),
     ];
 }

@@ -9,9 +9,9 @@ namespace Plane.Drone.Supervision;
 /// every half minute, is the sure one.
 /// </summary>
 internal sealed partial class RuntimeWatch(
-    IContainerRuntime runtime, BackendSet backends, Action<ExecutorKind, bool> answers, TimeProvider time, ILogger<RuntimeWatch> logger)
+    IContainerRuntime runtime, BackendSet backends, Action<ExecutorKind, bool> answers, TimeSpan checkEvery, TimeProvider time, ILogger<RuntimeWatch> logger)
 {
-    private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AwayCheckEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan CheckLimit = TimeSpan.FromSeconds(5);
     private const int ChecksPerListing = 6;
 
@@ -69,7 +69,7 @@ internal sealed partial class RuntimeWatch(
             }
 
             answers(runtime.Kind, answered);
-            compareNow = await _listNow.WaitAsync(answered ? CheckEvery : TimeSpan.FromSeconds(1), time, cancellationToken);
+            compareNow = await _listNow.WaitAsync(answered || checkEvery < AwayCheckEvery ? checkEvery : AwayCheckEvery, time, cancellationToken);
         }
     }
 
