@@ -1,0 +1,2 @@
+// What these tests run (containers, signals, PostgreSQL of the distribution) is Linux's.
+[assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
