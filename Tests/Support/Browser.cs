@@ -1,0 +1,40 @@
+using Microsoft.Playwright;
+
+namespace Plane.Tests.Support;
+
+/// <summary>
+/// This machine's Chromium, headless, one for the whole run; a test opens contexts in it, which share nothing. The driver comes
+/// with the package, so nothing is downloaded.
+/// </summary>
+public static class Browser
+{
+    private static readonly string[] Binaries = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    private static readonly Lazy<Task<IBrowser>> Shared = new(LaunchAsync);
+
+    /// <summary>Where pages' pictures go when a person wants to look at them: <c>PLANE_TEST_SCREENSHOTS</c>.</summary>
+    public static string? Screenshots { get; } = Environment.GetEnvironmentVariable("PLANE_TEST_SCREENSHOTS") is { Length: > 0 } directory ? directory : null;
+
+    /// <summary>A fresh context, as another person's browser would be.</summary>
+    public static async Task<IBrowserContext> NewContextAsync(BrowserNewContextOptions? options = null)
+    {
+        var context = await (await Shared.Value).NewContextAsync(options);
+        context.SetDefaultTimeout((float)Eventually.DefaultDeadline.TotalMilliseconds);
+        return context;
+    }
+
+    private static async Task<IBrowser> LaunchAsync()
+    {
+        var binary = Binaries.FirstOrDefault(File.Exists)
+            ?? throw new InvalidOperationException($"No Chromium was found ({string.Join(", ", Binaries)}): install it, or run the tests by ./plane test, which does.");
+        Environment.SetEnvironmentVariable("PLAYWRIGHT_DRIVER_SEARCH_PATH", Checkout.Playwright);
+        var playwright = await Playwright.CreateAsync();
+        var browser = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
+        {
+            ExecutablePath = binary,
+            Headless = true,
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"],
+        });
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => playwright.Dispose();
+        return browser;
+    }
+}
