@@ -46,6 +46,13 @@ public sealed record ProxyReport
     /// <summary>Backends with traffic since the last report, or anything open; none twice.</summary>
     [Id(4)]
     public BackendIdentity[] InUse { get; init; } = [];
+
+    /// <summary>
+    /// Whether another part of the same report follows. The sign of life counts with the last part alone: a proxy that had spoken, but not yet named all that
+    /// it serves, would have the rest ended as idle.
+    /// </summary>
+    [Id(5)]
+    public bool Continues { get; init; }
 }
 
 /// <summary>The answer to a report.</summary>

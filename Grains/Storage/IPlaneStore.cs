@@ -73,7 +73,7 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Unacknowledged actions after a number, in order.</summary>
     Task<ActionPage> ReadActionsAsync(DroneSession session, long after, int limit, CancellationToken cancellationToken);
 
-    /// <summary>Acknowledges all actions up to a number.</summary>
+    /// <summary>Acknowledges all actions up to a number. They are deleted with it: an order may hold a registry's password.</summary>
     Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken);
 
     /// <summary>Sets or ends the draining of a drone; with <paramref name="terminate"/> also queues the soft end of what runs there, in the same transaction.</summary>
@@ -112,7 +112,10 @@ public interface IPlaneStore : IAsyncDisposable
 
     // ---- tokens and proxies ----
 
-    /// <summary>Deletes connection tokens and logs each; a static token is withdrawn from its backend. NotFound where there is no such backend.</summary>
+    /// <summary>
+    /// Withdraws connection tokens for good and logs each; NotFound where there is no such backend. A static token is withdrawn from its backend too: the next
+    /// connect is given a fresh one, which the running backend does not know from its environment.
+    /// </summary>
     Task<ChangeOutcome> RevokeAsync(BackendName backend, RevokeScope scope, CancellationToken cancellationToken);
 
     /// <summary>Where a token leads, with the position in the change log that the answer was read at.</summary>
@@ -132,7 +135,7 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Queues the end of backends over their lifetime.</summary>
     Task<int> SweepLifetimeAsync(CancellationToken cancellationToken);
 
-    /// <summary>Deletes, in batches, what is older than its age: ended backends, acknowledged actions, log rows, expired TXT values, silent proxies.</summary>
+    /// <summary>Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, silent proxies; also the tokens of all that ended.</summary>
     Task<int> CleanUpAsync(TimeSpan endedBackends, TimeSpan logRows, CancellationToken cancellationToken);
 
     // ---- the change log ----
@@ -145,7 +148,8 @@ public interface IPlaneStore : IAsyncDisposable
 
     /// <summary>
     /// Completes when a commit of this or another silo may have written to the log, and at the latest after the time. Own commits wake at once; other silos'
-    /// by one notification at most every 10 ms, sent after commits, never inside a transaction.
+    /// by one notification at most every 10 ms, sent after commits, never inside a transaction. A wake-up between two waits completes the second at once, so
+    /// nothing is missed by a reader that reads between its waits; one such reader per store.
     /// </summary>
     Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken);
 
