@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Plane.Cli.Output;
+using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
@@ -34,7 +35,7 @@ internal static class BackendCommands
             if (!parsed.GetValue(follow))
             {
                 printer.Step(await client.BackendStatusAsync(name, cancellationToken).ConfigureAwait(false));
-                return ExitCode.Done;
+                return ExitCodes.Done;
             }
 
             await foreach (var entry in client.FollowAsync(name, cancellationToken).ConfigureAwait(false))
@@ -42,7 +43,7 @@ internal static class BackendCommands
                 printer.Step(entry);
             }
 
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return command;
     }
@@ -69,7 +70,7 @@ internal static class BackendCommands
             if (printer.IsJson)
             {
                 printer.Json(page);
-                return ExitCode.Done;
+                return ExitCodes.Done;
             }
 
             printer.Table(
@@ -89,7 +90,7 @@ internal static class BackendCommands
                 printer.Note($"more: --cursor {page.NextCursor}");
             }
 
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return command;
     }
@@ -104,7 +105,7 @@ internal static class BackendCommands
             if (printer.IsJson)
             {
                 printer.Json(b);
-                return ExitCode.Done;
+                return ExitCodes.Done;
             }
 
             printer.Facts(
@@ -133,7 +134,7 @@ internal static class BackendCommands
                 printer.Step(entry);
             }
 
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return command;
     }
@@ -160,7 +161,7 @@ internal static class BackendCommands
                 printer.Step(last);
             }
 
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return command;
     }
@@ -216,7 +217,7 @@ internal static class BackendCommands
             printer.Note(text);
         }
 
-        return ExitCode.Done;
+        return ExitCodes.Done;
     }
 
     private static string KeyText(KeyInfo key) => key.Namespace.Length > 0 ? $"{key.Namespace}/{key.Name}" : key.Name;

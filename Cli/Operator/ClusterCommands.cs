@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Plane.Cli.Output;
+using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
@@ -24,12 +25,12 @@ internal static class ClusterCommands
             if (printer.IsJson)
             {
                 printer.Json(status);
-                return ExitCode.Done;
+                return ExitCodes.Done;
             }
 
             string? Read(string name) => status.TryGetProperty(name, out var value) ? value.ToString() : null;
             printer.Facts(("controller", client.Controller.AbsoluteUri), ("answers", Read("status")), ("version", Read("version")), ("hash", Read("hash")));
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return command;
     }
@@ -44,7 +45,7 @@ internal static class ClusterCommands
             if (printer.IsJson)
             {
                 printer.Json(state);
-                return ExitCode.Done;
+                return ExitCodes.Done;
             }
 
             printer.Table(
@@ -66,7 +67,7 @@ internal static class ClusterCommands
                 ["proxy", "version", "controller"],
                 [.. state.Proxies.Select(p => new[] { p.Name, p.PlaneVersion, p.Controller })],
                 "no proxies");
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return command;
     }

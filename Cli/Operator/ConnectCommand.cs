@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Plane.Cli.Output;
+using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
@@ -117,10 +118,10 @@ internal static class ConnectCommand
             if (status is BackendStatus.Terminated)
             {
                 printer.Problem($"the backend has ended{(last is null ? "" : $" ({Printer.Why(last)})")}: see plane backend {response.BackendId}");
-                return ExitCode.Refused;
+                return ExitCodes.Refused;
             }
 
-            return ExitCode.Done;
+            return ExitCodes.Done;
         });
         return result;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Plane.Cli.Output;
+using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
@@ -49,17 +50,17 @@ internal sealed class OperatorContext
                 }
 
                 printer.Problem(e.Error.Message);
-                return ExitCode.Refused;
+                return ExitCodes.Refused;
             }
             catch (ControllerUnreachableException e)
             {
                 printer.Problem(e.Message);
-                return ExitCode.Unreachable;
+                return ExitCodes.Unreachable;
             }
             catch (UsageException e)
             {
                 printer.Problem(e.Message);
-                return ExitCode.Usage;
+                return ExitCodes.Usage;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -101,16 +102,4 @@ internal sealed class OperatorContext
             : token.All(c => c is > ' ' and <= '~') ? token
             : throw new UsageException("the token must be one line of printable characters");
     }
-}
-
-/// <summary>The command line is wrong in a way that its grammar doesn't tell.</summary>
-internal sealed class UsageException(string message) : Exception(message);
-
-/// <summary>What the program's exit codes mean.</summary>
-internal static class ExitCode
-{
-    public const int Done = 0;
-    public const int Refused = 1;
-    public const int Usage = 2;
-    public const int Unreachable = 3;
 }

@@ -52,6 +52,9 @@ internal readonly struct DomainName : IEquatable<DomainName>
         return true;
     }
 
+    /// <exception cref="FormatException">The text is no name.</exception>
+    public static DomainName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException($"'{text}' is no domain name");
+
     /// <summary>
     /// Reads the question's name. Nothing stands before it that a pointer could lead to, so compression there is malformed, and with it every loop.
     /// </summary>

@@ -94,7 +94,7 @@ internal sealed partial class DnsListener(DnsResponder responder, DnsOptions opt
             catch (SocketException e)
             {
                 // An ICMP error of an earlier answer, or a datagram over the buffer: neither concerns the next one.
-                LogDatagram(logger, e.SocketErrorCode);
+                LogNotReceived(logger, e);
                 continue;
             }
             catch (OperationCanceledException)
@@ -128,7 +128,7 @@ internal sealed partial class DnsListener(DnsResponder responder, DnsOptions opt
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException)
         {
-            LogUnsent(logger, e.GetType().Name);
+            LogUnsent(logger, e);
         }
         catch (Exception e)
         {
@@ -159,7 +159,7 @@ internal sealed partial class DnsListener(DnsResponder responder, DnsOptions opt
             }
             catch (SocketException e)
             {
-                LogDatagram(logger, e.SocketErrorCode);
+                LogNotReceived(logger, e);
             }
             catch (OperationCanceledException)
             {
@@ -206,7 +206,7 @@ internal sealed partial class DnsListener(DnsResponder responder, DnsOptions opt
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
         {
-            LogUnsent(logger, e.GetType().Name);
+            LogUnsent(logger, e);
         }
         catch (Exception e)
         {
@@ -221,11 +221,11 @@ internal sealed partial class DnsListener(DnsResponder responder, DnsOptions opt
     [LoggerMessage(EventId = 5010, Level = LogLevel.Information, Message = "Answering for zone {Zone} on {Address}, UDP and TCP")]
     private static partial void LogListening(ILogger logger, string zone, IPEndPoint address);
 
-    [LoggerMessage(EventId = 5011, Level = LogLevel.Debug, Message = "A datagram or connection was not received: {Error}")]
-    private static partial void LogDatagram(ILogger logger, SocketError error);
+    [LoggerMessage(EventId = 5011, Level = LogLevel.Debug, Message = "A datagram or connection was not received")]
+    private static partial void LogNotReceived(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 5012, Level = LogLevel.Debug, Message = "An answer was not sent: {Cause}")]
-    private static partial void LogUnsent(ILogger logger, string cause);
+    [LoggerMessage(EventId = 5012, Level = LogLevel.Debug, Message = "An answer was not sent")]
+    private static partial void LogUnsent(ILogger logger, Exception exception);
 
     [LoggerMessage(EventId = 5013, Level = LogLevel.Error, Message = "A question could not be answered")]
     private static partial void LogFailed(ILogger logger, Exception exception);

@@ -28,9 +28,9 @@ internal sealed class DnsResponder
     public DnsResponder(TxtSource source, DnsOptions options, IMeterFactory meters)
     {
         _source = source;
-        DomainName.TryParse(options.Zone, out _zone);
-        DomainName.TryParse(options.NameServer.Length > 0 ? options.NameServer : "ns." + options.Zone, out var server);
-        DomainName.TryParse("hostmaster." + options.Zone, out var mailbox);
+        _zone = DomainName.Parse(options.Zone);
+        var server = DomainName.Parse(options.NameServer.Length > 0 ? options.NameServer : "ns." + options.Zone);
+        var mailbox = DomainName.Parse("hostmaster." + options.Zone);
         _ns = server.Wire.ToArray();
 
         // Nobody transfers this zone, so the serial never has to move; a minimum of 1 s keeps "no such value" from being remembered.

@@ -28,11 +28,9 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
             _entries.Clear();
         }
 
-        var asked = new TaskCompletionSource<string[]?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var mine = new Entry(now, asked.Task);
-        _entries[name] = mine;
-        asked.SetResult(await AskAsync(name).ConfigureAwait(false));
-        return await asked.Task.ConfigureAwait(false);
+        var asked = AskAsync(name);
+        _entries[name] = new Entry(now, asked);
+        return await asked.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<string[]?> AskAsync(ClusterName name)

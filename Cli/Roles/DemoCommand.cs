@@ -1,0 +1,17 @@
+using System.CommandLine;
+using Plane.Hosting;
+
+namespace Plane.Cli.Roles;
+
+/// <summary><c>plane demo</c>: every role in one process, and a shared drawing board as the session backend.</summary>
+internal static class DemoCommand
+{
+    public static Command Create() => RoleCommand.Create(
+        "demo",
+        "Run everything with a shared drawing board, and print its URL. Ctrl-C ends all of it.",
+        new OptionsBinder<DemoOptions>(),
+        (demo, context) => EveryRole.Build(
+            new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime },
+            context),
+        (demo, _, hosts, stop) => new BoardSession(demo, hosts[0].Services).RunAsync(stop));
+}
