@@ -17,6 +17,7 @@ public static class PlaneLogging
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(options);
+        builder.Services.AddSingleton(options);
         var logging = builder.Logging.ClearProviders().SetMinimumLevel(options.LogLevel);
         foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry"])
         {

@@ -11,14 +11,14 @@ namespace Plane.Hosting;
 public static class PlaneMetrics
 {
     /// <summary>
-    /// Collects the metrics. Meters are known by name across the process, so that in <c>plane up</c> each role's text shows the whole process.
+    /// Collects the metrics; where they are sent stands in the <see cref="HostingOptions"/> given before (<see cref="PlaneLogging.AddPlaneLogging"/>). Meters are known by name across the process, so that in <c>plane up</c> each role's text shows the whole process.
     /// </summary>
     /// <param name="builder">The role's builder.</param>
     /// <param name="role">The role, which becomes the service's name.</param>
-    /// <param name="options">Where to send them.</param>
-    public static IHostApplicationBuilder AddPlaneMetrics(this IHostApplicationBuilder builder, string role, HostingOptions? options = null)
+    public static IHostApplicationBuilder AddPlaneMetrics(this IHostApplicationBuilder builder, string role)
     {
         ArgumentNullException.ThrowIfNull(builder);
+        var options = builder.Services.LastOrDefault(s => s.ServiceType == typeof(HostingOptions))?.ImplementationInstance as HostingOptions;
         builder.Services.AddOpenTelemetry().WithMetrics(metrics =>
         {
             metrics

@@ -108,6 +108,9 @@ public sealed partial class HostRunner : IDisposable
             case StartRefusedException refused:
                 error.WriteLine(refused.Message);
                 return refused.ExitCode;
+            case Orleans.Runtime.OrleansConfigurationException configuration:
+                error.WriteLine(configuration.Message);
+                return ExitCodes.Refused;
             case IOException { InnerException: AddressInUseException } inUse:
                 error.WriteLine(inUse.Message.Split('\n')[0].TrimEnd());
                 return ExitCodes.Refused;

@@ -246,7 +246,7 @@ public sealed class BoardProtocolTests
     [Fact]
     public async Task Who_does_not_read_is_cut_and_holds_nobody_up()
     {
-        await using var board = await HostedBoard.StartAsync(Options with { MaxQueuedMessages = 8, MessagesPerSecond = 1_000_000, MessageBurst = 1_000_000 });
+        await using var board = await HostedBoard.StartAsync(Options with { MaxQueuedMessages = 64, MessagesPerSecond = 1_000_000, MessageBurst = 1_000_000 });
         using var writer = await BoardClient.ConnectAsync(board.Port, "Writer");
         // A bare socket with a small window that reads nothing after the handshake.
         using var deaf = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };

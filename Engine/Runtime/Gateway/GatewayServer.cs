@@ -14,6 +14,7 @@ using Microsoft.Extensions.Options;
 using Orleans.Activations;
 using Orleans.Configuration;
 using Orleans.Connections.Security;
+using Orleans.Hosting;
 using Orleans.Runtime;
 
 namespace Orleans.Gateway;
@@ -28,7 +29,7 @@ internal sealed partial class GatewayServer(
     TimeProvider time,
     ILoggerFactory loggers,
     ILogger<GatewayServer> log,
-    TlsOptions? tls = null) : IAsyncDisposable
+    TlsOptions? tls = null) : IGatewayAddress, IAsyncDisposable
 {
     private const int MinSecret = 16;
 

@@ -86,6 +86,7 @@ namespace Microsoft.Extensions.Hosting
             services.AddSingleton<IClusterClient, ClusterClient>();
             services.AddSingleton<IGrainFactory>(sp => sp.GetRequiredService<IClusterClient>());
             services.AddSingleton<GatewayServer>();
+            services.AddSingleton<IGatewayAddress>(sp => sp.GetRequiredService<GatewayServer>());
             services.AddSingleton<SiloService>();
             services.AddHostedService(sp => sp.GetRequiredService<SiloService>());
             return builder;

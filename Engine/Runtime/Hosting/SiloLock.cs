@@ -19,3 +19,10 @@ public interface ISiloLock
 /// <param name="HeldBy">Who holds it, in words for the operator; null: we do.</param>
 /// <param name="Lost">If we do: cancelled once that can't be relied on any more, e.g. because the database connection that carries the lock broke.</param>
 public readonly record struct SiloLockAttempt(string? HeldBy, CancellationToken Lost);
+
+/// <summary>Where a silo's gateway listens. A port of 0 was replaced by the one that was free.</summary>
+public interface IGatewayAddress
+{
+    /// <summary>The address; null: it does not listen.</summary>
+    System.Net.IPEndPoint? EndPoint { get; }
+}
