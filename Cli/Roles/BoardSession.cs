@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans;
 using Plane.Cli.Operator;
@@ -9,7 +10,7 @@ using Plane.Silo;
 namespace Plane.Cli.Roles;
 
 /// <summary>Brings the demo's board up through the HTTP API, as an application would, and says where it is.</summary>
-internal sealed class BoardSession(DemoOptions options, IServiceProvider silo)
+internal sealed class BoardSession(DemoOptions options, WebApplication controller)
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
 
@@ -24,7 +25,7 @@ internal sealed class BoardSession(DemoOptions options, IServiceProvider silo)
             ? new Executable { Image = (await BoardScriptAsync("image", stop).ConfigureAwait(false)).Trim() }
             : new Executable { Command = JsonSerializer.Deserialize<string[]>(await BoardScriptAsync("command", stop).ConfigureAwait(false)) };
 
-        using var client = new ControllerClient(silo.GetRequiredService<SiloAddress>().Http, token: null);
+        using var client = new ControllerClient(await SiloRole.WhenReadyAsync(controller).ConfigureAwait(false), token: null);
         var response = await client.ConnectAsync(
             new ConnectRequest
             {
@@ -60,8 +61,8 @@ internal sealed class BoardSession(DemoOptions options, IServiceProvider silo)
 
     private async Task<DroneState> WaitForDroneAsync(CancellationToken stop)
     {
-        var cluster = silo.GetRequiredService<SiloOptions>().DefaultCluster!.Value;
-        var grain = silo.GetRequiredService<IGrainFactory>().GetGrain<IClusterGrain>(cluster.Value);
+        var cluster = controller.Services.GetRequiredService<SiloOptions>().DefaultCluster!.Value;
+        var grain = controller.Services.GetRequiredService<IGrainFactory>().GetGrain<IClusterGrain>(cluster.Value);
         while (true)
         {
             try

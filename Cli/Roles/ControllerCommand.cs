@@ -9,12 +9,12 @@ internal static class ControllerCommand
 {
     public static Command Create()
     {
-        var engine = new OptionsBinder<SiloEngineOptions>();
+        var engine = new OptionsBinder<EngineFlags>();
         var command = RoleCommand.Create(
             "controller",
             "Run a controller: grains, sweeps and the HTTP API.",
             new OptionsBinder<SiloOptions>(),
-            (options, context) => [SiloRole.Build(options, builder => builder.AddPlaneSilo(engine.Bind(context.Parsed, context.Environment)), context.Configure)]);
+            (options, context) => [SiloRole.Build(options, engine.Bind(context.Parsed, context.Environment).AddSilo(options.Db), context.Configure)]);
         engine.AddTo(command);
         return command;
     }

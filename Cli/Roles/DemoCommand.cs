@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.AspNetCore.Builder;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
@@ -13,5 +14,5 @@ internal static class DemoCommand
         (demo, context) => EveryRole.Build(
             new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime },
             context),
-        (demo, _, hosts, stop) => new BoardSession(demo, hosts[0].Services).RunAsync(stop));
+        (demo, _, hosts, stop) => new BoardSession(demo, (WebApplication)hosts[0]).RunAsync(stop));
 }

@@ -9,12 +9,12 @@ internal static class DnsCommand
 {
     public static Command Create()
     {
-        var gateway = new OptionsBinder<GatewayOptions>();
+        var gateway = new OptionsBinder<GatewayFlags>();
         var command = RoleCommand.Create(
             "dns",
             "Run a DNS server that answers ACME DNS-01 challenges.",
             new OptionsBinder<DnsOptions>(),
-            (options, context) => [DnsRole.Build(options, context.AddCluster(gateway), context.Configure)]);
+            (options, context) => [DnsRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)]);
         gateway.AddTo(command);
         return command;
     }

@@ -10,7 +10,7 @@ internal static class DroneCommand
 {
     public static Command Create()
     {
-        var gateway = new OptionsBinder<GatewayOptions>();
+        var gateway = new OptionsBinder<GatewayFlags>();
         var ports = new Option<string?>("--port-range") { Description = "The ports of its backends. [default: 20000-29999]", HelpName = "A-B" };
         var binder = new OptionsBinder<DroneOptions>()
             .Without(nameof(DroneOptions.PortFrom))
@@ -23,7 +23,8 @@ internal static class DroneCommand
                 SetPorts(options, range);
             }
 
-            return [DroneRole.Build(options, context.AddCluster(gateway), context.Configure)];
+            // A drone has keys to renew: it may not wait long between two attempts.
+            return [DroneRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(2)), context.Configure)];
         });
         command.Options.Add(ports);
         gateway.AddTo(command);

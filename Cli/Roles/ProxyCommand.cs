@@ -9,12 +9,12 @@ internal static class ProxyCommand
 {
     public static Command Create()
     {
-        var gateway = new OptionsBinder<GatewayOptions>();
+        var gateway = new OptionsBinder<GatewayFlags>();
         var command = RoleCommand.Create(
             "proxy",
             "Run a proxy: routes tokenised URLs to backends.",
             new OptionsBinder<ProxyOptions>(),
-            (options, context) => [ProxyRole.Build(options, context.AddCluster(gateway), context.Configure)]);
+            (options, context) => [ProxyRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)]);
         gateway.AddTo(command);
         return command;
     }

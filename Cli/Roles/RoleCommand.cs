@@ -56,9 +56,9 @@ internal static class RoleCommand
 internal sealed record RoleContext(ParseResult Parsed, IReadOnlyDictionary<string, string> Environment, HostingOptions Hosting)
 {
     /// <summary>What every role's builder gets.</summary>
-    public void Configure(IHostApplicationBuilder builder)
-    {
-        builder.AddPlaneLogging(Hosting);
-        builder.AddPlaneMetrics(Hosting);
-    }
+    public void Configure(IHostApplicationBuilder builder) => builder.AddPlaneLogging(Hosting);
+
+    /// <summary>Registers the cluster's client as the command line says.</summary>
+    public Action<IHostApplicationBuilder> Join(OptionsBinder<GatewayFlags> gateway, TimeSpan longestDelay) =>
+        gateway.Bind(Parsed, Environment).Join(longestDelay);
 }
