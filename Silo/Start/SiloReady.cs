@@ -26,9 +26,9 @@ internal sealed partial class SiloReady(
 
         var url = server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() ?? "";
         var values = new List<(string, string)> { ("url", url), ("name", controller.Name.Value) };
-        if (SiloServices.Gateway(services) is { } gateway)
+        if (SiloEngine.GatewayEndPoint(services) is { } gateway)
         {
-            values.Add(("gateway", gateway));
+            values.Add(("gateway", gateway.ToString()));
         }
 
         if (services.GetService<MetricsServer>()?.Address is { } metrics)

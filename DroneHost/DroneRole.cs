@@ -1,0 +1,30 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace Plane.Drone;
+
+/// <summary>The drone as a host of its own.</summary>
+public static class DroneRole
+{
+    /// <summary>Ending backends takes their grace and a kill; the default of the host would cut it.</summary>
+    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// Makes the host. Its start fails with a <see cref="DroneStartException"/> where the options or the state file are refused; where the drone gives up later, the host
+    /// stops and <see cref="DroneStatus.ExitCode"/> says with what the program should end.
+    /// </summary>
+    /// <param name="options">How to run.</param>
+    /// <param name="addCluster">Adds an <c>IClusterClient</c>.</param>
+    /// <param name="configure">Adds what the program wants besides: logging, metrics, runtimes of its own.</param>
+    public static IHost Build(DroneOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(addCluster);
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "plane drone" });
+        builder.Services.AddPlaneDrone(options);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);
+        addCluster(builder);
+        configure?.Invoke(builder);
+        return builder.Build();
+    }
+}
