@@ -18,7 +18,7 @@ internal static class Program
         root.Subcommands.Add(ProxyCommand.Create());
         root.Subcommands.Add(DnsCommand.Create());
         root.Subcommands.Add(HealthCommand.Create());
-        var connect = ConnectCommand.Create(operators);
+        var connect = ConnectVerb.Create(operators);
         foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
         {
             operators.AddTo(command);

@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 

@@ -5,7 +5,7 @@ using Plane.Hosting;
 namespace Plane.Cli.Operator;
 
 /// <summary><c>plane connect</c>: a URL to the backend that holds a key, started first if need be.</summary>
-internal static class ConnectCommand
+internal static class ConnectVerb
 {
     public static Command Create(OperatorContext context)
     {
