@@ -49,6 +49,8 @@ internal static class ConnectVerb
         {
             key, ns, tag, image, command, workingDirectory, cluster, pool, env, idle, lifetime, grace, user, auth, staticToken, subdomain, mount, id, immediate,
         };
+        // An option of an array that isn't given reads as an empty one.
+        string[]? CommandLine(ParseResult parsed) => parsed.GetValue(command) is { Length: > 0 } words ? words : null;
         context.SetAction(result, async (parsed, client, printer, cancellationToken) =>
         {
             if (parsed.GetValue(key) is null && (parsed.GetValue(ns) is not null || parsed.GetValue(tag) is not null))
@@ -56,7 +58,7 @@ internal static class ConnectVerb
                 throw new UsageException("--namespace and --tag need --key");
             }
 
-            var spawns = parsed.GetValue(image) is not null || parsed.GetValue(command) is not null;
+            var spawns = parsed.GetValue(image) is not null || CommandLine(parsed) is not null;
             if (!spawns && parsed.GetValue(key) is null)
             {
                 throw new UsageException("give --key to connect to, --image or --command to start, or both");
@@ -81,7 +83,7 @@ internal static class ConnectVerb
                     Executable = new Executable
                     {
                         Image = parsed.GetValue(image),
-                        Command = parsed.GetValue(command),
+                        Command = CommandLine(parsed),
                         WorkingDirectory = parsed.GetValue(workingDirectory),
                         Env = parsed.GetValue(env),
                         StopGraceSeconds = parsed.GetValue(grace),
