@@ -19,6 +19,8 @@ public static class DroneServices
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
+        services.AddSingleton<IRuntimeFactory, DockerRuntimeFactory>();
+        services.AddSingleton<IRuntimeFactory, ProcessRuntimeFactory>();
         services.AddSingleton<DroneStatus>();
         services.AddSingleton<DroneMetrics>();
         services.AddSingleton<DroneAgent>();
