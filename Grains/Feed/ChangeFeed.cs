@@ -15,8 +15,8 @@ namespace Plane.Grains.Feed;
 /// </para>
 /// <para>
 /// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that whoever is woken finds
-/// the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c), so none is slept over. A row stays hidden while a transaction that began earlier still runs, and the end of a transaction that writes no row wakes nobody. So after every wake-up the loop looks
-/// again after 5 ms, 10, 20 … until it is back at the poll of one second, which is also the backstop for a notification that got lost.
+/// the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c), so none is slept over.
+/// The wait ends after a second at the latest, the backstop for a wake-up that got lost.
 /// </para>
 /// <para>
 /// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped. Waiting calls end
@@ -42,7 +42,6 @@ internal sealed partial class ChangeFeed : BackgroundService
     private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_current = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan[] s_looksAgain = [.. new[] { 5, 10, 20, 40, 80, 160, 320 }.Select(ms => TimeSpan.FromMilliseconds(ms))];
 
     private readonly IPlaneStore _store;
     private readonly TimeProvider _time;
@@ -129,7 +128,6 @@ internal sealed partial class ChangeFeed : BackgroundService
     private async IAsyncEnumerable<LogPosition> TailAsync(
         LogPosition position, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var look = 0;
         var busy = 0;
         while (true)
         {
@@ -149,12 +147,9 @@ internal sealed partial class ChangeFeed : BackgroundService
             while (page.Changes.Length >= PageSize);
 
             // (c)
-            var wait = look < s_looksAgain.Length ? s_looksAgain[look] : s_poll;
             var begun = _time.GetTimestamp();
-            await _store.WaitForLogAsync(wait, cancellationToken);
-            var woken = _time.GetElapsedTime(begun) < wait * 0.9;
-            look = woken ? 0 : Math.Min(look + 1, s_looksAgain.Length);
-            busy = woken ? busy + 1 : 0;
+            await _store.WaitForLogAsync(s_poll, cancellationToken);
+            busy = _time.GetElapsedTime(begun) < s_busyPause ? busy + 1 : 0;
             if (busy > BusyAfter)
             {
                 await Task.Delay(s_busyPause, _time, cancellationToken);

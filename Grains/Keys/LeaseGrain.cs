@@ -7,7 +7,8 @@ namespace Plane.Grains.Keys;
 /// Renews leases: the repeated half of the lease protocol, whose head stands at <see cref="KeyGrain"/>.
 /// <para>
 /// One call is: (1) does the session still stand? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional statement for all
-/// that is asked of this silo at that moment; (3) per holder new deadlines or a refusal.
+/// that is asked of this silo at that moment; (3) per holder new deadlines or a refusal. A session that is replaced between (1) and (2) renews once more, which
+/// is harmless: the lease belongs to the backend, and the newer session of the same instance renews it too.
 /// </para>
 /// <para>
 /// Deadlines are the reading that came with the call, plus the lease numbers. The drone took the reading before it sent the call and the database sets the expiry
