@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
 
 namespace Plane.Drone;
 
@@ -10,8 +11,8 @@ public static class DroneRole
     private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Makes the host. Its start fails with a <see cref="DroneStartException"/> where the options or the state file are refused; where the drone gives up later, the host
-    /// stops and <see cref="DroneStatus.ExitCode"/> says with what the program should end.
+    /// Makes the host. Its start fails with a <see cref="UsageException"/> or a <see cref="StartRefusedException"/> where the options or the state file are refused; where
+    /// the drone gives up later it stops the host by <see cref="HostExit"/>.
     /// </summary>
     /// <param name="options">How to run.</param>
     /// <param name="addCluster">Adds an <c>IClusterClient</c>.</param>
@@ -20,7 +21,7 @@ public static class DroneRole
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(addCluster);
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "plane drone" });
+        var builder = PlaneHost.CreateBuilder("drone");
         builder.Services.AddPlaneDrone(options);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);
         addCluster(builder);
