@@ -55,11 +55,7 @@ internal sealed partial class DroneAgent(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (options.Problems().ToList() is { Count: > 0 } problems)
-        {
-            throw new UsageException(problems);
-        }
-
+        UsageException.ThrowIfAny(options.Problems());
         await OpenAsync(cancellationToken);
     }
 

@@ -161,6 +161,9 @@ public sealed class DroneOptions
         }
     }
 
+    /// <summary>Where the processes' files are, as an absolute path.</summary>
+    internal string RunDirectory => Path.GetFullPath(RunDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));
+
     /// <summary>The kinds named by <see cref="Runtime"/>; empty for <c>auto</c>, null where it is invalid.</summary>
     internal ExecutorKind[]? ParseRuntime() => Runtime switch
     {

@@ -6,7 +6,7 @@ using Plane.Hosting;
 namespace Plane.Silo;
 
 /// <summary>Brings in what the other rooms offer: the store and the grains.</summary>
-internal static partial class SiloServices
+internal static class SiloServices
 {
     public static IEnumerable<string> Problems(SiloOptions options) => Store(options).Problems().Select(p => $"--db: {p}");
 
@@ -21,13 +21,7 @@ internal static partial class SiloServices
             Hash = PlaneVersion.Current.Hash,
             KeepEndedBackends = TimeSpan.FromDays(options.CleanupMinAgeDays),
         });
-        AddLock(services);
     }
-
-    /// <summary>Where the engine's gateway listens, for the ready line.</summary>
-    public static partial string? Gateway(IServiceProvider services);
-
-    static partial void AddLock(IServiceCollection services);
 
     private static StoreOptions Store(SiloOptions options) => new() { Url = options.Db, Numbers = options.LeaseNumbers };
 }

@@ -30,7 +30,7 @@ internal sealed class ProcessRuntimeFactory(DroneOptions options, TimeProvider t
     public IContainerRuntime Create(RuntimeOwner owner) => new ProcessRuntime(
         new ProcessRuntimeOptions
         {
-            Directory = Path.GetFullPath(options.RunDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.StateFile))!, "run")),
+            Directory = options.RunDirectory,
             InstanceId = owner.InstanceId,
         },
         time,

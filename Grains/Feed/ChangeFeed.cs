@@ -14,9 +14,8 @@ namespace Plane.Grains.Feed;
 /// signal too many costs one read. Nothing is ever answered from a signal: it carries no data.
 /// </para>
 /// <para>
-/// <b>The loop</b> owns the position; nobody else moves it. Each turn (a) asks the store to say when the log may have grown, before (b) it reads, so that a commit
-/// between reading and waiting isn't slept over, and (c) publishes: first the ring, then the signals, so that whoever is woken finds the change in the ring.
-/// A row stays hidden while a transaction that began earlier still runs, and the end of a transaction that writes no row wakes nobody. So after every wake-up the loop looks
+/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that whoever is woken finds
+/// the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c), so none is slept over. A row stays hidden while a transaction that began earlier still runs, and the end of a transaction that writes no row wakes nobody. So after every wake-up the loop looks
 /// again after 5 ms, 10, 20 … until it is back at the poll of one second, which is also the backstop for a notification that got lost.
 /// </para>
 /// <para>
@@ -134,39 +133,25 @@ internal sealed partial class ChangeFeed : BackgroundService
         var busy = 0;
         while (true)
         {
-            cancellationToken.ThrowIfCancellationRequested();
+            ChangePage page;
+            do
+            {
+                // (a)
+                var asked = _time.GetTimestamp();
+                page = await _store.ReadLogAsync(position, PageSize, cancellationToken);
+                Volatile.Write(ref _readAt, asked);
+
+                // (b)
+                Publish(page);
+                position = page.Next;
+                yield return position;
+            }
+            while (page.Changes.Length >= PageSize);
+
+            // (c)
             var wait = look < s_looksAgain.Length ? s_looksAgain[look] : s_poll;
             var begun = _time.GetTimestamp();
-
-            // (a)
-            using var waitNoLonger = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var grown = _store.WaitForLogAsync(wait, waitNoLonger.Token);
-            try
-            {
-                ChangePage page;
-                do
-                {
-                    // (b)
-                    var asked = _time.GetTimestamp();
-                    page = await _store.ReadLogAsync(position, PageSize, cancellationToken);
-
-                    // (c)
-                    Volatile.Write(ref _readAt, asked);
-                    Publish(page);
-                    position = page.Next;
-                    yield return position;
-                }
-                while (page.Changes.Length >= PageSize);
-
-                await grown;
-            }
-            finally
-            {
-                // Left by an exception or a stop, the wait must not go on unobserved.
-                await waitNoLonger.CancelAsync();
-                await grown.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-
+            await _store.WaitForLogAsync(wait, cancellationToken);
             var woken = _time.GetElapsedTime(begun) < wait * 0.9;
             look = woken ? 0 : Math.Min(look + 1, s_looksAgain.Length);
             busy = woken ? busy + 1 : 0;

@@ -7,7 +7,7 @@ using Plane.Tests.Support;
 namespace Plane.Tests.Runtimes;
 
 /// <summary>One kind of runtime as the conformance suite needs it: runtimes of several "agents", backends by shell script, and an end to all of it.</summary>
-public abstract class Bench : IAsyncDisposable
+public abstract class Bench
 {
     private readonly List<IContainerRuntime> _runtimes = [];
     private static long s_token = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
@@ -49,9 +49,9 @@ public abstract class Bench : IAsyncDisposable
     /// <summary>Whether the engine, or the machine, has anything left of it that runs: judged without the runtime's own code.</summary>
     public abstract Task<bool> IsRunningAsync(BackendIdentity backend);
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends all that was started. Called by the test class, whose own disposal xunit awaits.</summary>
+    public async Task EndAsync()
     {
-        GC.SuppressFinalize(this);
         await using (var last = Create(InstanceId))
         {
             foreach (var found in await last.ListAsync(default))

@@ -20,7 +20,7 @@ public abstract class RuntimeConformance(Bench bench) : IAsyncLifetime
 
     public Task InitializeAsync() => Runtime.CheckAsync(default);
 
-    public async Task DisposeAsync() => await bench.DisposeAsync();
+    public async Task DisposeAsync() => await bench.EndAsync();
 
     [Fact]
     public async Task A_started_backend_answers_at_its_address_until_it_is_told_to_stop()

@@ -216,7 +216,8 @@ internal sealed partial class GatewayServer(
     {
         try
         {
-            await socket.CloseOutputAsync(reason.Status, WireConnection.Shorten(reason.Message), patience);
+            await WireConnection.SayWhyAsync(socket, reason, patience);
+            await WireConnection.DrainAsync(socket, patience);
         }
         catch (Exception e) when (e is WebSocketException or OperationCanceledException or IOException)
         {

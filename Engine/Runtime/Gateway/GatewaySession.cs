@@ -79,7 +79,7 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
             switch (Wire.String(ref reader, "kind"))
             {
                 case "c":
-                    OnCall(ref reader);
+                    OnCall(ref reader, frame);
                     break;
                 case "x":
                     if (_calls.TryGetValue(Wire.Number(ref reader, "id"), out var call))
@@ -105,14 +105,14 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
         }
     }
 
-    private void OnCall(ref Utf8JsonReader reader)
+    private void OnCall(ref Utf8JsonReader reader, ReadOnlySpan<byte> frame)
     {
         var id = Wire.Number(ref reader, "id");
         var interfaceAlias = Wire.String(ref reader, "interface");
         var methodAlias = Wire.String(ref reader, "method");
         var key = Wire.String(ref reader, "key");
         var timeout = TimeSpan.FromMilliseconds(Math.Min(Wire.Number(ref reader, "timeout"), int.MaxValue));
-        if (!reader.Read())
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartArray)
         {
             throw new WireException("malformed frame: no arguments");
         }
@@ -145,7 +145,7 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
                 throw new WireException("malformed frame: something follows the arguments");
             }
         }
-        catch (Exception e) when (ExceptionWire.IsBadMessage(e) && IsWellFormed(e))
+        catch (Exception e) when (ExceptionWire.IsBadMessage(e) && IsWellFormed(frame))
         {
             Refuse(id, "arguments", new OrleansMessageRejectionException($"the arguments of {method} can't be read: {e.Message}"));
             return;
@@ -160,8 +160,24 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
         silo.Dispatch(call);
     }
 
-    /// <summary>Broken JSON is the sender's fault as a whole; a message that its type refuses is that of one call.</summary>
-    private static bool IsWellFormed(Exception e) => e is not JsonException || (e.GetType() == typeof(JsonException) && e.InnerException?.GetType().Name != "JsonReaderException");
+    /// <summary>Broken JSON is the sender's fault as a whole and ends the connection; a message that its type refuses is that of one call.</summary>
+    private static bool IsWellFormed(ReadOnlySpan<byte> frame)
+    {
+        var reader = new Utf8JsonReader(frame);
+        try
+        {
+            while (reader.Read())
+            {
+                reader.Skip();
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 
     private static string Short(string text) => text.Length <= 100 ? text : text[..100] + "…";
 

@@ -59,7 +59,7 @@ internal static class ApiDescription
         var required = new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("bearer", document)] = [] };
         foreach (var (path, item) in document.Paths)
         {
-            foreach (var operation in item.Operations?.Values ?? [])
+            foreach (var operation in item.Operations?.Values.AsEnumerable() ?? [])
             {
                 operation.Security = path.StartsWith("/ctrl/", StringComparison.Ordinal) ? [required] : [];
             }
