@@ -7,6 +7,7 @@ using Plane.Drone.Ports;
 using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
+using Plane.Hosting;
 
 namespace Plane.Drone;
 
@@ -28,7 +29,8 @@ internal sealed partial class DroneAgent(
     ILeaseClock clock,
     TimeProvider time,
     DroneMetrics metrics,
-    IHostApplicationLifetime lifetime,
+    HostExit exit,
+    IReadyLine ready,
     ILoggerFactory loggers) : IHostedService, IAsyncDisposable
 {
     private static readonly TimeSpan FirstAdoption = TimeSpan.FromSeconds(2);
@@ -53,19 +55,8 @@ internal sealed partial class DroneAgent(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (options.Problems().ToList() is { Count: > 0 } problems)
-        {
-            throw Refused(new DroneStartException(string.Join("; ", problems)));
-        }
-
-        try
-        {
-            await OpenAsync(cancellationToken);
-        }
-        catch (DroneStartException e)
-        {
-            throw Refused(e);
-        }
+        UsageException.ThrowIfAny(options.Problems());
+        await OpenAsync(cancellationToken);
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -159,6 +150,7 @@ internal sealed partial class DroneAgent(
         Own(_localLoops, "deadlines", leases.WatchAsync, _stopLocal.Token);
         Own(_localLoops, "adoption", AdoptAsync, _stopLocal.Token);
         Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
+        Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
         Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);
 
         Own(_controllerLoops, "session", RegisterAsync, _stopController.Token);
@@ -178,6 +170,17 @@ internal sealed partial class DroneAgent(
             await adoption(stopping);
             readiness.SetAdopted();
             adopted.TrySetResult();
+        }
+
+        async Task SayReadyAsync(CancellationToken stopping)
+        {
+            await status.WhenReady.WaitAsync(stopping);
+            ready.Ready(
+                "drone",
+                ("name", state.Name.Value),
+                ("cluster", state.Cluster.Value),
+                ("pool", options.Pool),
+                ("runtime", string.Join(',', runtimes.Chosen.Select(k => k.ToString().ToLowerInvariant()))));
         }
 
         async Task PruneAsync(CancellationToken stopping)
@@ -211,7 +214,7 @@ internal sealed partial class DroneAgent(
                     await loop(stopping);
                     return;
                 }
-                catch (DroneStartException e)
+                catch (SessionRefusedException e)
                 {
                     Fail(e);
                     return;
@@ -246,16 +249,14 @@ internal sealed partial class DroneAgent(
     private async Task GiveUpAsync(Exception failure)
     {
         LogGivingUp(failure.Message);
-        status.Failure = failure.Message;
-        status.ExitCode = failure is DroneStartException refused ? refused.ExitCode : 1;
         status.TakesActions = false;
         await _stopController.CancelAsync();
-        if (failure is DroneStartException { LeavesBackends: false })
+        if (failure is SessionRefusedException { LeavesBackends: false })
         {
             await Task.WhenAny(_backends!.WhenEmptyAsync(), Task.Delay(Timeout.InfiniteTimeSpan, time, _stopLocal.Token));
         }
 
-        lifetime.StopApplication();
+        exit.Request(failure is SessionRefusedException ? ExitCodes.Usage : ExitCodes.Refused, $"the drone gives up: {failure.Message}");
     }
 
     private async Task EndBackendsAsync(CancellationToken cancellationToken)
@@ -270,13 +271,6 @@ internal sealed partial class DroneAgent(
         {
             await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken));
         }
-    }
-
-    private DroneStartException Refused(DroneStartException e)
-    {
-        status.ExitCode = e.ExitCode;
-        status.Failure = e.Message;
-        return e;
     }
 
     [LoggerMessage(3501, LogLevel.Information, "Drone {Drone}, instance {Instance}, state in {File}")]

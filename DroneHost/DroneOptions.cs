@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Net;
 
 namespace Plane.Drone;
@@ -6,39 +7,50 @@ namespace Plane.Drone;
 public sealed class DroneOptions
 {
     /// <summary>The cluster that it serves, as <c>example.com</c> or <c>localhost:9090</c>. Must be given.</summary>
+    [Description("the cluster that it serves, as example.com")]
     public string Cluster { get; set; } = "";
 
     /// <summary>Its name, as <c>dr-one</c>. Default: the one in the state file, or a random one that is kept there.</summary>
+    [Description("its name, as dr-one; by default the state file's, or a random one")]
     public string? Name { get; set; }
 
     /// <summary>Its pool: spawns that name a pool run only there. Default: the empty one.</summary>
+    [Description("its pool")]
     public string Pool { get; set; } = "";
 
     /// <summary>The address that backends answer on, reachable for proxies. Default 127.0.0.1. Never a wildcard: ports are published on this one alone.</summary>
+    [Description("the address that backends answer on")]
     public string Ip { get; set; } = "127.0.0.1";
 
     /// <summary>The state file. Default <c>.plane/drone.db</c>. One agent a file.</summary>
+    [Description("the state file")]
     public string StateFile { get; set; } = Path.Combine(".plane", "drone.db");
 
     /// <summary>Where the processes' pid, exit and output files are. Default: <c>run</c> beside the state file.</summary>
+    [Description("where processes' files are; by default run beside the state file")]
     public string? RunDir { get; set; }
 
     /// <summary>
     /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: Docker where its engine answers when the drone starts, else processes. Default
     /// <c>docker</c>: processes are isolated from nothing, so they run only where the operator says so.
     /// </summary>
+    [Description("docker, process, docker,process or auto")]
     public string Runtime { get; set; } = "docker";
 
     /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>.</summary>
+    [Description("the Docker engine's address")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
     /// <summary>The OCI runtime for containers, as <c>runsc</c>. Default: the engine's own.</summary>
+    [Description("the OCI runtime for containers, as runsc")]
     public string? OciRuntime { get; set; }
 
     /// <summary>The directory under which backends' mounts lie. Without one, a spawn with a mount fails.</summary>
+    [Description("the directory under which backends' mounts lie")]
     public string? MountBase { get; set; }
 
     /// <summary>The most backends that it is given at a time, 1 to 100,000. Default 1,000.</summary>
+    [Description("the most backends at a time")]
     public int MaxBackends { get; set; } = 1_000;
 
     /// <summary>The first port of its backends. Default 20,000: below the ephemeral range, so that no outgoing connection takes one.</summary>
@@ -50,36 +62,46 @@ public sealed class DroneOptions
     /// <summary>
     /// How long a port rests after its backend is gone. Default 10 min: longer than any proxy may remember an address. Shorter lets a small range serve more.
     /// </summary>
+    [Description("how long a port rests after its backend")]
     public TimeSpan PortRest { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>What an ended backend left behind (a stopped container, its output) is removed after this. Default 1 h.</summary>
+    [Description("how long what an ended backend left is kept")]
     public TimeSpan PruneAge { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>How often to prune. Default 5 min.</summary>
+    [Description("how often to prune")]
     public TimeSpan PruneEvery { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How often the usage of backends is read. Default 10 s.</summary>
+    [Description("how often usage is read")]
     public TimeSpan UsageEvery { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How often a runtime is asked whether it answers; every sixth time with a listing, beside its own events. Default 5 s.</summary>
+    [Description("how often the runtime is checked")]
     public TimeSpan CheckEvery { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>A backend that has not answered HTTP so long after it was started ends with <c>startuptimeout</c>. Default 300 s.</summary>
+    [Description("how long a backend may take to answer")]
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
     /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>
+    [Description("how long a start waits for the runtime")]
     public TimeSpan RuntimeAwayLimit { get; set; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long to try to register under a name that another instance uses, before giving up with exit code 2. Default 30 s.</summary>
+    [Description("how long to try for a name in use")]
     public TimeSpan NameInUseLimit { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
     /// End all backends when the drone's program stops. Default false: backends outlive the agent, and the next start goes on with them. For programs that are
     /// demonstrations or tests.
     /// </summary>
+    [Description("end all backends when the program stops")]
     public bool EndBackendsOnStop { get; set; }
 
     /// <summary>With <see cref="EndBackendsOnStop"/>: how long backends get from the stop signal to the kill, at most. Default 5 s.</summary>
+    [Description("the grace of backends that end with the program")]
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>What is wrong with the values; empty where nothing is.</summary>

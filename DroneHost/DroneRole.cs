@@ -11,8 +11,7 @@ public static class DroneRole
     private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Makes the host. Its start fails with a <see cref="DroneStartException"/> where the state file is refused; where the drone gives up later, the host stops and
-    /// <see cref="DroneStatus.ExitCode"/> says with what the program should end.
+    /// Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the state file is refused; where the drone gives up later it stops the host by <see cref="HostExit"/>.
     /// </summary>
     /// <param name="options">How to run.</param>
     /// <param name="addCluster">Adds an <c>IClusterClient</c>.</param>
@@ -25,33 +24,9 @@ public static class DroneRole
         UsageException.ThrowIfAny(options.Problems().Select(p => "--" + p));
         var builder = PlaneHost.CreateBuilder("drone");
         builder.Services.AddPlaneDrone(options);
-        builder.Services.AddHostedService<Announcement>();
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);
         addCluster(builder);
         configure?.Invoke(builder);
         return builder.Build();
-    }
-
-    /// <summary>Says when the drone serves, and with what its program ends when it gave up.</summary>
-    private sealed class Announcement(DroneStatus status, DroneOptions options, IReadyLine ready, HostExit exit, IHostApplicationLifetime lifetime)
-        : BackgroundService
-    {
-        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-        {
-            using var registration = lifetime.ApplicationStopping.Register(() =>
-            {
-                if (status.Failure is { } failure)
-                {
-                    exit.Request(status.ExitCode, failure);
-                }
-            });
-            await status.WhenReady.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (status.WhenReady.IsCompletedSuccessfully)
-            {
-                ready.Ready("drone", ("name", status.Name!.Value.Value), ("cluster", options.Cluster), ("pool", options.Pool));
-            }
-
-            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
     }
 }

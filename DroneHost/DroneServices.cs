@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Plane.Drone.Supervision;
+using Plane.Hosting;
 
 namespace Plane.Drone;
 
@@ -19,6 +20,8 @@ public static class DroneServices
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
+        services.TryAddSingleton<HostExit>();
+        services.TryAddSingleton<IReadyLine>(_ => new ReadyLine(Console.Out));
         services.AddSingleton<IRuntimeFactory, DockerRuntimeFactory>();
         services.AddSingleton<IRuntimeFactory, ProcessRuntimeFactory>();
         services.AddSingleton<DroneStatus>();

@@ -17,11 +17,5 @@ public sealed class DroneStatus
     /// <summary>Whether it takes actions now: the state file can be written and its runtimes answer.</summary>
     public bool TakesActions { get; internal set; }
 
-    /// <summary>What the program should end with when the host has stopped: not 0 where the drone gave up.</summary>
-    public int ExitCode { get; internal set; }
-
-    /// <summary>Why the drone gave up, where it did.</summary>
-    public string? Failure { get; internal set; }
-
     internal void MarkReady() => _ready.TrySetResult();
 }

@@ -1,6 +1,6 @@
-using System.Reflection;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Plane.Hosting;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Session;
@@ -86,7 +86,7 @@ internal sealed partial class SessionKeeper(
     }
 
     /// <summary>Registers, and again whenever the session is lost.</summary>
-    /// <exception cref="DroneStartException">The controller will not have this drone.</exception>
+    /// <exception cref="SessionRefusedException">The controller will not have this drone.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -95,7 +95,7 @@ internal sealed partial class SessionKeeper(
             {
                 if (_replaced)
                 {
-                    throw new DroneStartException($"another agent registered as {state.Name} in {state.Cluster} and replaced this one");
+                    throw new SessionRefusedException($"another agent registered as {state.Name} in {state.Cluster} and replaced this one");
                 }
 
                 await RegisterAsync(cancellationToken);
@@ -123,22 +123,22 @@ internal sealed partial class SessionKeeper(
                         inUseSince ??= time.GetTimestamp();
                         if (time.GetElapsedTime(inUseSince.Value) >= options.NameInUseLimit)
                         {
-                            throw new DroneStartException($"the name {state.Name} is in use by another drone of {state.Cluster}: {reply.Message}");
+                            throw new SessionRefusedException($"the name {state.Name} is in use by another drone of {state.Cluster}: {reply.Message}");
                         }
 
                         LogNameInUse(state.Name, reply.Message);
                         break;
                     case RegistrationOutcome.ForeignInstallation:
-                        throw new DroneStartException(
+                        throw new SessionRefusedException(
                             $"this drone's backends belong to installation {state.InstallationId}, the controller to another: {reply.Message}")
                         {
                             LeavesBackends = true,
                         };
                     default:
-                        throw new DroneStartException($"the controller refuses this drone: {reply.Message}");
+                        throw new SessionRefusedException($"the controller refuses this drone: {reply.Message}");
                 }
             }
-            catch (Exception e) when (e is not DroneStartException and not StateUnavailableException && ControllerCall.IsFailure(e, cancellationToken))
+            catch (Exception e) when (e is not SessionRefusedException and not StateUnavailableException && ControllerCall.IsFailure(e, cancellationToken))
             {
                 _registrationUnanswered = true;
                 inUseSince = null;
@@ -158,17 +158,17 @@ internal sealed partial class SessionKeeper(
     {
         if (reply is not { Session: { } session, InstallationId: { } installation, Numbers: { } numbers })
         {
-            throw new DroneStartException("the controller accepted this drone without a session: its version does not fit");
+            throw new SessionRefusedException("the controller accepted this drone without a session: its version does not fit");
         }
 
         if (state.InstallationId is { } own && own != installation)
         {
-            throw new DroneStartException($"this drone's backends belong to installation {own}, the controller to {installation}") { LeavesBackends = true };
+            throw new SessionRefusedException($"this drone's backends belong to installation {own}, the controller to {installation}") { LeavesBackends = true };
         }
 
         if (numbers.Problem() is { } problem)
         {
-            throw new DroneStartException($"the controller's lease numbers are unsafe: {problem}");
+            throw new SessionRefusedException($"the controller's lease numbers are unsafe: {problem}");
         }
 
         await state.StoreRegistrationAsync(installation, numbers);
@@ -184,7 +184,6 @@ internal sealed partial class SessionKeeper(
 
     private DroneRegistration Describe()
     {
-        var version = typeof(SessionKeeper).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+', 2) ?? ["0"];
         return new DroneRegistration
         {
             Cluster = state.Cluster,
@@ -195,8 +194,8 @@ internal sealed partial class SessionKeeper(
             Reading = clock.Milliseconds,
             Kinds = readiness.Kinds,
             MaxBackends = options.MaxBackends,
-            Version = version[0],
-            Hash = version.Length > 1 ? version[1] : "",
+            Version = PlaneVersion.Current.Version,
+            Hash = PlaneVersion.Current.Hash,
             InstallationId = state.InstallationId,
             Ready = readiness.IsReady,
         };

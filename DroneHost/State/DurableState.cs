@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting;
 
 namespace Plane.Drone.State;
 
@@ -53,7 +54,7 @@ internal sealed class DurableState : IAsyncDisposable
     public event Action? OutboxGrew;
 
     /// <summary>Opens or makes the file.</summary>
-    /// <exception cref="DroneStartException">It is in use, damaged, foreign, or of another drone.</exception>
+    /// <exception cref="StartRefusedException">It is in use, damaged, foreign, or of another drone.</exception>
     public static async Task<DurableState> OpenAsync(DroneOptions options, TimeProvider time, ILogger logger)
     {
         var path = Path.GetFullPath(options.StateFile);
@@ -84,12 +85,12 @@ internal sealed class DurableState : IAsyncDisposable
             }
 
             fileLock?.Dispose();
-            if (e is DroneStartException)
+            if (e is StartRefusedException)
             {
                 throw;
             }
 
-            throw new DroneStartException($"the state file {path} cannot be used: {e.Message}", e);
+            throw new StartRefusedException($"the state file {path} cannot be used: {e.Message}", ExitCodes.Usage);
         }
     }
 
@@ -242,7 +243,8 @@ internal sealed class DurableState : IAsyncDisposable
     private static string Own(Dictionary<string, string> meta, string key, string? asked, string path) =>
         asked is null || asked == meta[key]
             ? meta[key]
-            : throw new DroneStartException($"the state file {path} belongs to {key} {meta[key]}, not {asked}: give each drone a state file of its own");
+            : throw new StartRefusedException(
+                $"the state file {path} belongs to {key} {meta[key]}, not {asked}: give each drone a state file of its own", ExitCodes.Usage);
 
     private static void SetMeta(SqliteConnection c, SqliteTransaction t, string key, string value) => Sql.Execute(
         c, t, "insert into meta (key, value) values ($key, $value) on conflict (key) do update set value = excluded.value", ("$key", key), ("$value", value));

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Plane.Hosting;
 
 namespace Plane.Drone.State;
 
@@ -57,7 +58,7 @@ internal static class StateFile
         create table probe (id integer primary key, filler blob) strict;
         """;
 
-    /// <exception cref="DroneStartException">The file is damaged, of a newer version, or none of a drone.</exception>
+    /// <exception cref="StartRefusedException">The file is damaged, of a newer version, or none of a drone.</exception>
     public static SqliteConnection Open(string path)
     {
         SQLitePCL.Batteries_V2.Init();
@@ -74,7 +75,7 @@ internal static class StateFile
             Execute(connection, "pragma synchronous = full");
             if (Scalar(connection, "pragma quick_check(1)") is not "ok")
             {
-                throw Damaged(path, null);
+                throw Damaged(path);
             }
 
             Migrate(connection);
@@ -85,9 +86,9 @@ internal static class StateFile
             connection.Dispose();
             throw e.SqliteErrorCode switch
             {
-                NotADatabase => new DroneStartException($"{path} is not a drone's state file", e),
-                Corrupt => Damaged(path, e),
-                _ => new DroneStartException($"the state file {path} cannot be opened: {e.Message}", e),
+                NotADatabase => new StartRefusedException($"{path} is not a drone's state file", ExitCodes.Usage),
+                Corrupt => Damaged(path),
+                _ => new StartRefusedException($"the state file {path} cannot be opened: {e.Message}", ExitCodes.Usage),
             };
         }
         catch
@@ -97,17 +98,14 @@ internal static class StateFile
         }
     }
 
-    private static DroneStartException Damaged(string path, Exception? cause)
-    {
-        var message = $"the state file {path} is damaged; move it away to start as a new drone (what it ran is then lost, and its keys expire)";
-        return cause is null ? new DroneStartException(message) : new DroneStartException(message, cause);
-    }
+    private static StartRefusedException Damaged(string path) => new(
+        $"the state file {path} is damaged; move it away to start as a new drone (what it ran is then lost, and its keys expire)", ExitCodes.Usage);
 
     private static void CreatePrivate(string path)
     {
         if (OperatingSystem.IsWindows())
         {
-            throw new DroneStartException("a drone runs on Linux");
+            throw new StartRefusedException("a drone runs on Linux", ExitCodes.Usage);
         }
 
         const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -128,12 +126,13 @@ internal static class StateFile
         var empty = (long)Scalar(connection, "select count(*) from sqlite_schema")! == 0;
         if (application != ApplicationId && !(application == 0 && empty))
         {
-            throw new DroneStartException($"{path} is not a drone's state file");
+            throw new StartRefusedException($"{path} is not a drone's state file", ExitCodes.Usage);
         }
 
         if (version > SchemaVersion)
         {
-            throw new DroneStartException($"the state file {path} was written by a newer version (schema {version}; this one knows {SchemaVersion})");
+            throw new StartRefusedException(
+                $"the state file {path} was written by a newer version (schema {version}; this one knows {SchemaVersion})", ExitCodes.Usage);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Plane.Hosting;
 
 namespace Plane.Drone.State;
 
@@ -13,12 +14,12 @@ internal sealed class StateFileLock : IDisposable
     private StateFileLock(FileStream file) => _lock = file;
 
     /// <summary>Takes the lock.</summary>
-    /// <exception cref="DroneStartException">Another agent holds it.</exception>
+    /// <exception cref="StartRefusedException">Another agent holds it.</exception>
     public static StateFileLock Take(string stateFile)
     {
         if (OperatingSystem.IsWindows())
         {
-            throw new DroneStartException("a drone runs on Linux");
+            throw new StartRefusedException("a drone runs on Linux", ExitCodes.Usage);
         }
 
         var options = new FileStreamOptions
@@ -36,7 +37,8 @@ internal sealed class StateFileLock : IDisposable
         }
         catch (IOException e) when (e is not DirectoryNotFoundException && File.Exists(stateFile + ".lock"))
         {
-            throw new DroneStartException($"the state file {stateFile} is in use by another drone agent (pid {ReadHolder(stateFile)})", e);
+            throw new StartRefusedException(
+                $"the state file {stateFile} is in use by another drone agent (pid {ReadHolder(stateFile)})", ExitCodes.Usage);
         }
 
         try

@@ -175,10 +175,23 @@ internal sealed partial class BackendSupervisor
 
     private void KillDirectly()
     {
-        if (_started is { } started && DirectKill.TryKill(Identity, started.Pid, started.StartTime))
+        if (_started is not { Pid: > 1 } started)
         {
-            LogKilledDirectly(Identity.Backend, started.Pid);
-            _parts.Metrics.DirectKills.Add(1);
+            return;
+        }
+
+        try
+        {
+            var killed = new ProcessIdentity(started.Pid, started.StartTime).KillSession();
+            if (killed > 0)
+            {
+                LogKilledDirectly(Identity.Backend, started.Pid, killed);
+                _parts.Metrics.DirectKills.Add(killed);
+            }
+        }
+        catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
+        {
+            LogNotKilled(Identity.Backend, e.Message);
         }
     }
 }

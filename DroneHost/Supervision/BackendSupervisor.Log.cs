@@ -43,11 +43,11 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(3313, LogLevel.Warning, "{Backend} could not be signalled: {Reason}")]
     private partial void LogNotSignalled(BackendName backend, string reason);
 
-    [LoggerMessage(3314, LogLevel.Warning, "The runtime did not kill {Backend}: {Reason}")]
+    [LoggerMessage(3314, LogLevel.Warning, "{Backend} was not killed: {Reason}")]
     private partial void LogNotKilled(BackendName backend, string reason);
 
-    [LoggerMessage(3315, LogLevel.Warning, "{Backend}: process {Pid} was killed directly")]
-    private partial void LogKilledDirectly(BackendName backend, int pid);
+    [LoggerMessage(3315, LogLevel.Warning, "{Backend}: {Count} processes of the session of {Pid} were killed directly")]
+    private partial void LogKilledDirectly(BackendName backend, int pid, int count);
 
     [LoggerMessage(3316, LogLevel.Warning, "{Backend} may still run, making sure again: {Reason}")]
     private partial void LogNotGone(BackendName backend, string reason);

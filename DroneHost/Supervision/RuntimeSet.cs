@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
+using Plane.Hosting;
 
 namespace Plane.Drone.Supervision;
 
@@ -26,7 +27,7 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
     public bool Has(ExecutorKind kind) => Chosen.Contains(kind);
 
     /// <summary>Makes the runtimes. Waits for an engine only to find out which one <c>auto</c> means.</summary>
-    /// <exception cref="DroneStartException">A kind that was chosen, or that a backend runs under, has no runtime here.</exception>
+    /// <exception cref="StartRefusedException">A kind that was chosen, or that a backend runs under, has no runtime here.</exception>
     public static async Task<RuntimeSet> CreateAsync(
         DroneOptions options,
         IEnumerable<IRuntimeFactory> factories,
@@ -66,7 +67,7 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
             {
                 runtime = byKind.TryGetValue(kind, out var factory)
                     ? factory.Create(owner)
-                    : throw new DroneStartException($"this build of the drone has no {kind.ToString().ToLowerInvariant()} runtime");
+                    : throw new StartRefusedException($"this drone has no {kind.ToString().ToLowerInvariant()} runtime", ExitCodes.Usage);
                 runtimes.Add(kind, runtime);
             }
 

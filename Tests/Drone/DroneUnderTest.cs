@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Drone;
 using Plane.Drone.Supervision;
+using Plane.Hosting;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Drone;
@@ -47,6 +48,9 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public DroneAgent Agent => _host!.Services.GetRequiredService<DroneAgent>();
 
+    /// <summary>What the agent gave up with, once it did.</summary>
+    public HostExit Exit => _host!.Services.GetRequiredService<HostExit>();
+
     public IServiceProvider Services => _host!.Services;
 
     /// <summary>Completes when the agent takes its host down.</summary>
@@ -80,6 +84,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
             {
                 builder.Services.AddSingleton<IRuntimeFactory>(Runtime);
                 builder.Services.AddSingleton<ILeaseClock>(Clock);
+                builder.Services.AddSingleton<IReadyLine>(new ReadyLine(TextWriter.Null));
                 builder.Services.AddSingleton<ILoggerProvider>(Log);
                 builder.Services.AddLogging(l => l.SetMinimumLevel(LogLevel.Debug));
             });
