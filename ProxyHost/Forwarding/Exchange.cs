@@ -56,14 +56,10 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     /// <summary>Whether the backend took too long to begin its response.</summary>
     public bool IsLate => _deadline.IsCancellationRequested;
 
-    /// <summary>Whether the proxy itself ended it.</summary>
-    public bool WasCut { get; private set; }
+    /// <summary>Whether a header of the request has no valid name, so that it was not sent.</summary>
+    public bool IsMalformed { get; private set; }
 
-    public void Cut()
-    {
-        WasCut = true;
-        _context.Abort();
-    }
+    public void Cut() => _context.Abort();
 
     /// <summary>Something of the request's body came: the backend's time counts from here.</summary>
     public void BodyMoved()
@@ -93,8 +89,15 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         {
             if (!HeaderRules.StaysFromRequest(name, connection))
             {
-                Add(proxyRequest, name, values);
+                IsMalformed |= !TryAdd(proxyRequest, name, values);
             }
+        }
+
+        if (IsMalformed)
+        {
+            // A status that was set is how YARP is told not to send.
+            httpContext.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return default;
         }
 
         var headers = proxyRequest.Headers;
@@ -161,21 +164,18 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     private static bool IsSafe(string method) =>
         HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method) || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
-    private static void Add(HttpRequestMessage request, string name, StringValues values)
+    private static bool TryAdd(HttpRequestMessage request, string name, StringValues values)
     {
         // Cookies of HTTP/2 come in pieces (RFC 9113 section 8.2.3); HTTP/1.1 knows one header.
         if (values.Count == 1 || name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase))
         {
             var value = values.Count == 1 ? values.ToString() : string.Join("; ", values.ToArray());
-            if (!request.Headers.TryAddWithoutValidation(name, value))
-            {
-                (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
-            }
+            return request.Headers.TryAddWithoutValidation(name, value)
+                || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
         }
-        else if (!request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
-        {
-            (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
-        }
+
+        return request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values)
+            || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
     }
 
     private static void AddIfAny(System.Net.Http.Headers.HttpRequestHeaders headers, string name, string? value)
