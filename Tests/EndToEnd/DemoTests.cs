@@ -15,7 +15,7 @@ public sealed class DemoTests(ITestOutputHelper output)
         using var directory = new TempDirectory();
         await using var demo = await RunningProgram.StartDotnetAsync(
             Checkout.Cli,
-            ["demo", "--data", directory.File("data"), "--port", "0", "--proxy-port", "0", "--runtime", runtime],
+            ["demo", "--data", directory["data"], "--port", "0", "--proxy-port", "0", "--runtime", runtime],
             output,
             new Dictionary<string, string?> { ["PLANE_HOME"] = Checkout.Root },
             name: "demo");
