@@ -17,10 +17,10 @@ namespace Orleans
 {
     /// <summary>How long the caller of this method waits before a <see cref="TimeoutException"/>.</summary>
     /// <param name="timeout">A time span in the format of <see cref="TimeSpan.Parse(string)"/>.</param>
-    [AttributeUsage(AttributeTargets.Method | AttributeTargets.Interface)]
+    [AttributeUsage(AttributeTargets.Method)]
     public sealed class ResponseTimeoutAttribute(string timeout) : Attribute
     {
-        /// <summary>The time-out, or <see langword="null"/> where the text is no time span.</summary>
-        public TimeSpan? Timeout { get; } = TimeSpan.TryParse(timeout, System.Globalization.CultureInfo.InvariantCulture, out var t) ? t : null;
+        /// <summary>The time-out.</summary>
+        public TimeSpan? Timeout { get; init; } = TimeSpan.Parse(timeout, System.Globalization.CultureInfo.InvariantCulture);
     }
 }

@@ -6,7 +6,8 @@ public sealed class GenerateSerializerAttribute : Attribute;
 
 /// <summary>The number of a member on the wire.</summary>
 /// <param name="id">Unique among the members that the type declares itself; never reused.</param>
-[AttributeUsage(AttributeTargets.Field | AttributeTargets.Property)]
+[AttributeUsage(AttributeTargets.Field | AttributeTargets.Property | AttributeTargets.Parameter | AttributeTargets.Class | AttributeTargets.Struct
+    | AttributeTargets.Enum | AttributeTargets.Method)]
 public sealed class IdAttribute(uint id) : Attribute
 {
     /// <summary>The number of the member.</summary>
@@ -15,7 +16,7 @@ public sealed class IdAttribute(uint id) : Attribute
 
 /// <summary>The stable name of a type or method on the wire, independent of its name in code.</summary>
 /// <param name="alias">The name; never reused for something else.</param>
-[AttributeUsage(AttributeTargets.Class | AttributeTargets.Struct | AttributeTargets.Enum | AttributeTargets.Interface | AttributeTargets.Method)]
+[AttributeUsage(AttributeTargets.Class | AttributeTargets.Interface | AttributeTargets.Struct | AttributeTargets.Enum | AttributeTargets.Method, AllowMultiple = true)]
 public sealed class AliasAttribute(string alias) : Attribute
 {
     /// <summary>The name.</summary>
@@ -23,5 +24,7 @@ public sealed class AliasAttribute(string alias) : Attribute
 }
 
 /// <summary>States that an instance never changes after it is made, so that it may be passed without a copy.</summary>
-[AttributeUsage(AttributeTargets.Class | AttributeTargets.Struct | AttributeTargets.Field | AttributeTargets.Property | AttributeTargets.Parameter)]
+[AttributeUsage(
+    AttributeTargets.Class | AttributeTargets.Struct | AttributeTargets.Field | AttributeTargets.Property | AttributeTargets.Parameter | AttributeTargets.ReturnValue,
+    Inherited = false)]
 public sealed class ImmutableAttribute : Attribute;

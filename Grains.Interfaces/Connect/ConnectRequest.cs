@@ -26,4 +26,12 @@ public sealed record ConnectRequest
     [Id(3)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public JsonText? Auth { get; init; }
+
+    /// <summary>
+    /// How long to wait for a holder that is ending, 0 to <see cref="ConnectRules.MaxWaitSeconds"/>, to start a new backend after it. Without it, or when
+    /// the time is over, the response is the holder's, with its status.
+    /// </summary>
+    [Id(4)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? WaitSeconds { get; init; }
 }

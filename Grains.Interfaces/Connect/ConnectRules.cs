@@ -8,6 +8,9 @@ public static class ConnectRules
     /// <summary>The longest <c>auth</c>, serialised: it becomes a request header.</summary>
     public const int MaxAuthBytes = 8 * 1024;
 
+    /// <summary>The longest <c>wait_seconds</c>: what callers and the proxies between commonly wait for a response.</summary>
+    public const int MaxWaitSeconds = 60;
+
     private const int MaxCommand = 256;
     private const int MaxEnv = 512;
     private const int MaxValue = 32 * 1024;
@@ -24,6 +27,7 @@ public static class ConnectRules
         return request.Key?.Validate("key")
             ?? (request.User is null ? null : FieldError.From("user", NameRules.TextProblem(request.User, 0)))
             ?? FieldError.From("auth", AuthProblem(request.Auth))
+            ?? FieldError.From("wait_seconds", RangeProblem(request.WaitSeconds, 0, MaxWaitSeconds))
             ?? (request.SpawnConfig is { } spawn ? Validate(spawn, request) : null);
     }
 

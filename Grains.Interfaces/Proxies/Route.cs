@@ -77,6 +77,10 @@ public sealed record RouteReply
     /// </summary>
     [Id(2)]
     public required LogPosition ReadAt { get; init; }
+
+    /// <summary>The backend that is starting, where it is: a waiting call reads again when this one changes, not when any does.</summary>
+    [Id(3)]
+    public BackendIdentity? Backend { get; init; }
 }
 
 /// <summary>Resolves tokens, keyed by a shard of the token's hash (<see cref="GrainKeys.Route"/>): the token itself is a parameter, since grain keys reach logs.</summary>

@@ -101,7 +101,7 @@ public sealed class BoardPage : IAsyncDisposable
     {
         if (Browser.Screenshots is { } directory)
         {
-            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(directory, $"{name}.png") });
+            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(directory, $"{name}.png"), Animations = ScreenshotAnimations.Disabled });
         }
     }
 

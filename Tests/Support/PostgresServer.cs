@@ -39,7 +39,7 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A server for one test, which may stop, restart or crash it.</summary>
     public static async Task<PostgresServer> StartAsync(ITestOutputHelper? output = null, IEnumerable<string>? settings = null)
     {
-        var directory = new TempDirectory("plane-test-pg-", Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+        var directory = new TempDirectory(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
         try
         {
             return await StartInAsync(directory, output, settings ?? []);

@@ -3,10 +3,13 @@ namespace Plane.Tests.Support;
 /// <summary>A directory of its own for one test, gone with it.</summary>
 public sealed class TempDirectory : IDisposable
 {
-    /// <summary>Makes one. Short names: unix sockets in it must stay under 108 bytes.</summary>
-    public TempDirectory(string prefix = "plane-test-", string? parent = null)
+    /// <summary>
+    /// Makes one, named after the run so that <c>./plane test</c> finds what a crashed run left. Short: unix sockets in it must stay under
+    /// 108 bytes.
+    /// </summary>
+    public TempDirectory(string? parent = null)
     {
-        Path = System.IO.Path.Combine(parent ?? System.IO.Path.GetTempPath(), $"{prefix}{Guid.NewGuid():N}"[..(prefix.Length + 10)]);
+        Path = System.IO.Path.Combine(parent ?? System.IO.Path.GetTempPath(), $"pt-{Checkout.Run}-{Guid.NewGuid().ToString("N")[..8]}");
         Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 

@@ -49,6 +49,7 @@ internal sealed partial class PostgresStore
             static r => (
                 ReadAt: new LogPosition(r.GetInt64(0), long.MaxValue),
                 Status: r.IsDBNull(1) ? BackendStatus.Terminated : (BackendStatus)r.GetInt16(6),
+                Backend: r.IsDBNull(1) ? (BackendIdentity?)null : ReadIdentity(r, 1),
                 Route: r.IsDBNull(1) || r.IsDBNull(4) ? null : new Route
                 {
                     Backend = ReadIdentity(r, 1),
@@ -62,9 +63,9 @@ internal sealed partial class PostgresStore
                 }),
             cancellationToken,
             Sql.Text(tokenHash));
-        var (readAt, status, route) = rows[0];
+        var (readAt, status, backend, route) = rows[0];
         return status.IsRoutable() && route is not null ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
-            : status < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt }
+            : status < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = backend }
             : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
     }
 

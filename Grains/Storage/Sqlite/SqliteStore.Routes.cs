@@ -40,7 +40,7 @@ internal sealed partial class SqliteStore
                 select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret
                 from tokens t join backends b on b.id = t.backend_id where t.hash = $1 and t.revoked = 0
                 """,
-                static r => Tuple.Create((BackendStatus)r.GetInt32(5), r.IsDBNull(3) ? null : new Route
+                static r => Tuple.Create((BackendStatus)r.GetInt32(5), ReadIdentity(r, 0), r.IsDBNull(3) ? null : new Route
                 {
                     Backend = ReadIdentity(r, 0),
                     Cluster = ClusterName.Parse(r.GetString(2)),
@@ -54,8 +54,8 @@ internal sealed partial class SqliteStore
                 tokenHash);
             var readAt = LogEnd(s);
             return found is null ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt }
-                : found.Item1.IsRoutable() && found.Item2 is { } route ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
-                : found.Item1 < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt }
+                : found.Item1.IsRoutable() && found.Item3 is { } route ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
+                : found.Item1 < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Item2 }
                 : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
         },
         cancellationToken);

@@ -96,6 +96,11 @@ function advance(stroke, last = false) {
   draw(paint, stroke, scale, stroke.drawn, last);
   stroke.drawn = stroke.p.length / 2;
 }
+// A line drawn in pieces shows its joints where edges were blended twice; drawn again in one go it doesn't. Not worth it on a crowded sheet.
+function finish(stroke) {
+  advance(stroke, true);
+  if (strokes.size < 1500) redrawSoon();
+}
 function redraw() {
   paint.clearRect(0, 0, canvas.width, canvas.height);
   for (const stroke of strokes.values()) { draw(paint, stroke, scale, 0, true); stroke.drawn = stroke.p.length / 2; }
@@ -226,7 +231,7 @@ const hear = {
   },
   end(m) {
     const stroke = strokes.get(`${m.by}:${m.id}`);
-    if (stroke) advance(stroke, true);
+    if (stroke) finish(stroke);
   },
   drop(m) {
     for (const [by, id] of m.s) {
@@ -385,7 +390,7 @@ function move(x, y) {
 function lift() {
   if (!current) return;
   flushPoints();
-  advance(current.stroke, true);
+  finish(current.stroke);
   say({ t: 'end', id: current.id });
   current = null;
 }

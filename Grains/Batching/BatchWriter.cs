@@ -1,0 +1,187 @@
+using System.Threading.Channels;
+using Plane.Grains.Metrics;
+using Plane.Grains.Storage;
+
+namespace Plane.Grains.Batching;
+
+/// <summary>
+/// Makes one statement out of requests that come at the same time, without waiting for more: while one statement runs, requests queue, and all that have queued
+/// make the next one. So a lone request is written at once, and cost grows with statements, not with requests.
+/// <para>
+/// Concurrency: any number of callers, on any scheduler; one pump, owned by this object, on the thread pool; it ends when the object is disposed of. A request is
+/// answered exactly once. What fails with <see cref="StoreUnavailableException"/> fails the whole batch, since every request may be repeated; any other failure is
+/// that of one request among them, so the batch is written again one by one and only the culprit fails.
+/// </para>
+/// </summary>
+internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
+{
+    private readonly BatchLimits _limits;
+    private readonly Func<IReadOnlyList<TRequest>, CancellationToken, Task<IReadOnlyList<TResult>>> _write;
+    private readonly Func<TRequest, int> _weigh;
+    private readonly TimeProvider _time;
+    private readonly ControllerMetrics _metrics;
+    private readonly Channel<Item> _queue;
+    private readonly CancellationTokenSource _stopping;
+    private readonly Task _pump;
+
+    /// <param name="limits">The bounds.</param>
+    /// <param name="write">Writes a batch; the results are in the order of the requests.</param>
+    /// <param name="weigh">How many items a request counts for.</param>
+    /// <param name="time">For the time-out.</param>
+    /// <param name="metrics">Counts batches.</param>
+    public BatchWriter(
+        BatchLimits limits,
+        Func<IReadOnlyList<TRequest>, CancellationToken, Task<IReadOnlyList<TResult>>> write,
+        Func<TRequest, int> weigh,
+        TimeProvider time,
+        ControllerMetrics metrics)
+    {
+        _limits = limits;
+        _write = write;
+        _weigh = weigh;
+        _time = time;
+        _metrics = metrics;
+        _stopping = new CancellationTokenSource();
+        _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(limits.MaxQueued) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+
+        // The first caller's context (its grain, its trace) must not become that of every later statement.
+        using (ExecutionContext.SuppressFlow())
+        {
+            _pump = Task.Run(PumpAsync);
+        }
+    }
+
+    /// <summary>Has the request written with the next batch. Cancelling gives up waiting, and drops the request where it is still queued.</summary>
+    /// <exception cref="StoreUnavailableException">The outcome is unknown.</exception>
+    public async Task<TResult> WriteAsync(TRequest request, CancellationToken cancellationToken)
+    {
+        var item = new Item(request, cancellationToken);
+        try
+        {
+            await _queue.Writer.WriteAsync(item, cancellationToken);
+        }
+        catch (ChannelClosedException)
+        {
+            throw new StoreUnavailableException($"the {_limits.Name} writer of this controller is stopping");
+        }
+
+        return await item.Result.WaitAsync(cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+
+        // What is queued is still written, for no longer than one statement may take.
+        _stopping.CancelAfter(_limits.Longest);
+        await _pump;
+        _stopping.Dispose();
+    }
+
+    private async Task PumpAsync()
+    {
+        var batch = new List<Item>();
+        while (await _queue.Reader.WaitToReadAsync())
+        {
+            TakeBatch(batch);
+            if (batch.Count > 0)
+            {
+                await WriteBatchAsync(batch);
+                batch.Clear();
+            }
+        }
+    }
+
+    private void TakeBatch(List<Item> batch)
+    {
+        var weight = 0;
+        while (_queue.Reader.TryPeek(out var next))
+        {
+            var added = _weigh(next.Request);
+            if (batch.Count > 0 && weight + added > _limits.MaxItems)
+            {
+                return;
+            }
+
+            _queue.Reader.TryRead(out _);
+            if (!next.IsAbandoned)
+            {
+                batch.Add(next);
+                weight += added;
+            }
+        }
+    }
+
+    private async Task WriteBatchAsync(List<Item> batch)
+    {
+        try
+        {
+            await WriteOnceAsync(batch);
+        }
+        catch (StoreUnavailableException e)
+        {
+            batch.ForEach(i => i.Fail(e));
+        }
+        catch (Exception) when (batch.Count > 1)
+        {
+            foreach (var item in batch)
+            {
+                await WriteBatchAsync([item]);
+            }
+        }
+        catch (Exception e)
+        {
+            batch[0].Fail(e);
+        }
+    }
+
+    private async Task WriteOnceAsync(List<Item> batch)
+    {
+        using var longest = new CancellationTokenSource(_limits.Longest, _time);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, _stopping.Token);
+        var begun = _time.GetTimestamp();
+        var requests = batch.ConvertAll(i => i.Request);
+        IReadOnlyList<TResult> results;
+        try
+        {
+            results = await _write(requests, cancel.Token);
+        }
+        catch (OperationCanceledException e) when (cancel.IsCancellationRequested)
+        {
+            throw new StoreUnavailableException($"a {_limits.Name} statement was not done within {_limits.Longest.TotalSeconds:0.###} s", e);
+        }
+
+        _metrics.BatchWritten(_limits.Name, requests.Sum(_weigh), _time.GetElapsedTime(begun));
+        if (results.Count != batch.Count)
+        {
+            throw new InvalidOperationException($"{batch.Count} {_limits.Name} requests got {results.Count} results");
+        }
+
+        for (var i = 0; i < batch.Count; i++)
+        {
+            batch[i].Complete(results[i]);
+        }
+    }
+
+    private sealed class Item(TRequest request, CancellationToken cancellationToken)
+    {
+        // Continuations must run on their callers' schedulers, never within the pump.
+        private readonly TaskCompletionSource<TResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TRequest Request { get; } = request;
+
+        public Task<TResult> Result => _result.Task;
+
+        public bool IsAbandoned => cancellationToken.IsCancellationRequested;
+
+        public void Complete(TResult result) => _result.TrySetResult(result);
+
+        public void Fail(Exception e)
+        {
+            _result.TrySetException(e);
+
+            // The caller may have left: a failure that nobody waits for is no unobserved one.
+            _ = _result.Task.Exception;
+        }
+    }
+}

@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Grains.Feed;
+
+internal sealed partial class ChangeFeed
+{
+    [LoggerMessage(2001, LogLevel.Debug, "The change feed begins at {Transaction}/{Sequence}.")]
+    private partial void LogBegun(long transaction, long sequence);
+
+    [LoggerMessage(2002, LogLevel.Warning, "The change log can't be read ({Failures} times in a row): {Reason}")]
+    private partial void LogFailed(int failures, string reason, Exception? exception);
+
+    [LoggerMessage(2003, LogLevel.Information, "The change log is read again, after {Failures} failures; whoever waits looks again.")]
+    private partial void LogRecovered(int failures);
+
+    [LoggerMessage(2004, LogLevel.Warning, "Rows of the change log were cleaned up before they were read; whoever waits looks again. Goes on at {Transaction}/{Sequence}.")]
+    private partial void LogGap(long transaction, long sequence);
+
+    [LoggerMessage(2005, LogLevel.Debug, "The change feed has ended.")]
+    private partial void LogStopped();
+}

@@ -1,0 +1,189 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Plane.Grains.Metrics;
+using Plane.Grains.Storage;
+
+namespace Plane.Grains.Feed;
+
+/// <summary>
+/// Tails the change log for one silo and completes the calls that wait on it: status streams, waiting routes, drones' actions, proxies' changes.
+/// <para>
+/// <b>The rule: subscribe, then read, then wait.</b> A waiting call (1) subscribes to its topic, (2) reads the durable record, (3) answers if there is something to
+/// say, else (4) waits for a signal and goes on at (2). A change that was committed before (2) is in what was read. One that is committed after (2) is read from the log
+/// by the loop after (1), so it finds the subscription, which remembers the signal until somebody waits for it. No order of the two loses a wake-up, and a
+/// signal too many costs one read. Nothing is ever answered from a signal: it carries no data.
+/// </para>
+/// <para>
+/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that whoever is woken finds
+/// the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c), so none is slept over.
+/// The wait ends after a second at the latest, the backstop for a wake-up that got lost.
+/// </para>
+/// <para>
+/// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped. Waiting calls end
+/// by their own time meanwhile. After an outage, and after a gap (rows cleaned up before they were read), all subscribers are signalled and read
+/// again. While the last good read is older than <see cref="s_current"/> the ring answers nobody: a proxy must not take "no change" from a silo that can't know.
+/// </para>
+/// Memory is bounded by the ring's capacity and the number of subscribers.
+/// </summary>
+internal sealed partial class ChangeFeed : BackgroundService
+{
+    /// <summary>Some 5 MB, and minutes of changes at 100 a second; who is further behind reads the log itself.</summary>
+    public const int RingCapacity = 16_384;
+
+    /// <summary>More waiting calls than that belong on another silo.</summary>
+    public const int MaxSubscribers = 200_000;
+
+    private const int PageSize = 1_000;
+
+    // Under steady commits the loop would read as fast as the database answers; so many wake-ups in a row, and it reads at most every 2 ms.
+    private const int BusyAfter = 8;
+
+    private static readonly TimeSpan s_busyPause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_current = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
+
+    private readonly IPlaneStore _store;
+    private readonly TimeProvider _time;
+    private readonly ControllerMetrics _metrics;
+    private readonly ILogger<ChangeFeed> _log;
+    private readonly FeedTable _table;
+    private readonly ChangeRing _ring = new(RingCapacity);
+    private long _readAt;
+
+    public ChangeFeed(IPlaneStore store, TimeProvider time, ControllerMetrics metrics, ILogger<ChangeFeed> log)
+    {
+        _store = store;
+        _time = time;
+        _metrics = metrics;
+        _log = log;
+        _table = new FeedTable(time, MaxSubscribers);
+        _readAt = time.GetTimestamp();
+        metrics.ObserveFeed(() => Age.TotalSeconds, () => _table.Count);
+    }
+
+    /// <summary>How far the log was read; null where that isn't known or is out of date.</summary>
+    public LogPosition? End => IsCurrent ? _ring.End : null;
+
+    private TimeSpan Age => _time.GetElapsedTime(Volatile.Read(ref _readAt));
+
+    private bool IsCurrent => Age < s_current;
+
+    /// <summary>Step (1) of the rule.</summary>
+    public FeedSubscription Subscribe(Topic topic) => _table.Subscribe(topic);
+
+    /// <summary>A cluster's changes of routes after a position, where the ring covers them and is up to date.</summary>
+    public RingPage ReadRoutes(ClusterName cluster, LogPosition after, int limit) =>
+        IsCurrent ? _ring.Read(cluster, after, limit) : new RingPage(false, [], after);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var failures = 0;
+        LogPosition? position = null;
+        try
+        {
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                try
+                {
+                    if (position is null)
+                    {
+                        position = await _store.ReadLogEndAsync(stoppingToken);
+                        _ring.Reset(position.Value);
+                        LogBegun(position.Value.Transaction, position.Value.Sequence);
+                        _table.SignalAll();
+                    }
+
+                    await foreach (var next in TailAsync(position.Value, stoppingToken))
+                    {
+                        position = next;
+                        if (failures > 0)
+                        {
+                            LogRecovered(failures);
+                            failures = 0;
+                            _table.SignalAll();
+                        }
+                    }
+                }
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+                {
+                    failures++;
+                    _metrics.FeedFailed();
+                    LogFailed(failures, e.Message, e is StoreUnavailableException ? null : e);
+                    await PauseAsync(failures, stoppingToken);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            LogStopped();
+        }
+        finally
+        {
+            _table.Close();
+        }
+    }
+
+    /// <summary>The loop; yields the position after each read. Ends by an exception only.</summary>
+    private async IAsyncEnumerable<LogPosition> TailAsync(
+        LogPosition position, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var busy = 0;
+        while (true)
+        {
+            ChangePage page;
+            do
+            {
+                // (a)
+                var asked = _time.GetTimestamp();
+                page = await _store.ReadLogAsync(position, PageSize, cancellationToken);
+                Volatile.Write(ref _readAt, asked);
+
+                // (b)
+                Publish(page);
+                position = page.Next;
+                yield return position;
+            }
+            while (page.Changes.Length >= PageSize);
+
+            // (c)
+            var begun = _time.GetTimestamp();
+            await _store.WaitForLogAsync(s_poll, cancellationToken);
+            busy = _time.GetElapsedTime(begun) < s_busyPause ? busy + 1 : 0;
+            if (busy > BusyAfter)
+            {
+                await Task.Delay(s_busyPause, _time, cancellationToken);
+            }
+        }
+    }
+
+    private void Publish(ChangePage page)
+    {
+        if (page.Gap)
+        {
+            _metrics.FeedGap();
+            LogGap(page.Next.Transaction, page.Next.Sequence);
+            _ring.Reset(page.Changes.Length > 0 ? page.Changes[0].Position : page.Next);
+        }
+
+        _ring.Append(page.Gap ? page.Changes.Skip(1) : page.Changes, page.Next);
+        if (page.Changes.Length > 0)
+        {
+            _metrics.FeedRead(page.Changes.Length);
+            _table.Signal(page.Changes.SelectMany(Topic.Of).Distinct());
+        }
+
+        if (page.Gap)
+        {
+            _table.SignalAll();
+        }
+    }
+
+    // Jittered, so that the silos of a cluster don't fall on a database that comes back all at once.
+    private Task PauseAsync(int failures, CancellationToken cancellationToken)
+    {
+        var longest = TimeSpan.FromMilliseconds(50) * Math.Pow(2, Math.Min(failures, 10));
+        var pause = (longest < s_longestPause ? longest : s_longestPause) * (0.5 + (Random.Shared.NextDouble() / 2));
+        return Task.Delay(pause, _time, cancellationToken);
+    }
+}

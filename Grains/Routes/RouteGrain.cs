@@ -1,0 +1,37 @@
+using Orleans;
+using Plane.Grains.Feed;
+using Plane.Grains.Metrics;
+using Plane.Grains.Storage;
+
+namespace Plane.Grains.Routes;
+
+/// <summary>
+/// Says where tokens lead. Keeps nothing: a route holds secrets, and the proxies cache it under rules that need the position of a read of its own
+/// (<see cref="RouteReply.ReadAt"/>).
+/// </summary>
+internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
+{
+    public async Task<RouteReply> Resolve(BearerToken token, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        var begun = time.GetTimestamp();
+        var hash = token.Hash();
+        var reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();
+        if (reply is not { Outcome: RouteOutcome.Starting, Backend: { } backend } || wait <= TimeSpan.Zero)
+        {
+            return reply;
+        }
+
+        using var waiting = metrics.Waiting("resolve");
+
+        // The first read told whom to wait for. The feed's rule (subscribe, then read) begins now, so it is read again.
+        using var subscription = feed.Subscribe(Topic.Settled(backend.Backend));
+        do
+        {
+            reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();
+        }
+        while (reply.Outcome == RouteOutcome.Starting
+            && await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken));
+
+        return reply;
+    }
+}

@@ -1,0 +1,39 @@
+using Orleans.Runtime;
+using Plane.Grains.Storage;
+
+namespace Plane.Grains;
+
+/// <summary>
+/// The border between the store's failures and the callers of grains. Drones and proxies don't know the store's exceptions, and an exception of a type that they
+/// don't know reads as "the method ran and failed". A database that is away is the opposite: the outcome is unknown, ask again; that is what
+/// <see cref="OrleansException"/> says to every client (<c>CallFailed.IsUnknownOutcome</c>).
+/// </summary>
+internal static class StoreBorder
+{
+    public static async Task<T> OrAskAgain<T>(this Task<T> statement)
+    {
+        try
+        {
+            return await statement;
+        }
+        catch (StoreUnavailableException e)
+        {
+            throw AskAgain(e);
+        }
+    }
+
+    public static async Task OrAskAgain(this Task statement)
+    {
+        try
+        {
+            await statement;
+        }
+        catch (StoreUnavailableException e)
+        {
+            throw AskAgain(e);
+        }
+    }
+
+    // Without the inner exception: it is the driver's, and none of its details belong on the wire.
+    private static OrleansException AskAgain(StoreUnavailableException e) => new($"the database is away, ask again: {e.Message}");
+}

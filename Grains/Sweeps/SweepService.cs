@@ -1,0 +1,84 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Plane.Grains.Metrics;
+using Plane.Grains.Storage;
+
+namespace Plane.Grains.Sweeps;
+
+/// <summary>
+/// What a silo does by the clock: the sweeps for lost, idle and overdue backends, the clean-up, and the controller's heartbeat. Every silo runs them all, each a loop
+/// of its own; the store sees to it that one silo does each at a time, so periods are jittered and a failure is logged and waits for the next turn.
+/// </summary>
+internal sealed partial class SweepService(
+    IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, ILogger<SweepService> log) : BackgroundService
+{
+    private static readonly TimeSpan s_cleanUpEvery = TimeSpan.FromMinutes(1);
+
+    // A statement that hangs must not end the sweeping of this silo for good.
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
+
+    private readonly ILogger _log = log;
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var numbers = options.LeaseNumbers;
+        return Task.WhenAll(
+            LoopAsync("lost", numbers.Sweep, store.SweepLostAsync, stoppingToken),
+            LoopAsync("idle", numbers.Sweep, store.SweepIdleAsync, stoppingToken),
+            LoopAsync("lifetime", numbers.Sweep, store.SweepLifetimeAsync, stoppingToken),
+            LoopAsync("clean-up", s_cleanUpEvery, t => store.CleanUpAsync(options.KeepEndedBackends, options.KeepLogRows, t), stoppingToken),
+            LoopAsync("heartbeat", numbers.Heartbeat, HeartbeatAsync, stoppingToken));
+    }
+
+    private async Task<int> HeartbeatAsync(CancellationToken cancellationToken)
+    {
+        await store.HeartbeatControllerAsync(options.ControllerName, options.Version, options.Hash, cancellationToken);
+        return 0;
+    }
+
+    private async Task LoopAsync(string sweep, TimeSpan period, Func<CancellationToken, Task<int>> run, CancellationToken stoppingToken)
+    {
+        try
+        {
+            // The heartbeat is due at once, and so is what became overdue while no controller ran.
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                await RunAsync(sweep, run, stoppingToken);
+                await Task.Delay(period * (0.9 + (Random.Shared.NextDouble() / 5)), time, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            LogEnded(sweep);
+        }
+    }
+
+    private async Task RunAsync(string sweep, Func<CancellationToken, Task<int>> run, CancellationToken stoppingToken)
+    {
+        using var longest = new CancellationTokenSource(s_longest, time);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, stoppingToken);
+        try
+        {
+            var rows = await run(cancel.Token);
+            metrics.Swept(sweep, "done", rows);
+            if (rows > 0)
+            {
+                LogSwept(sweep, rows);
+            }
+        }
+        catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+        {
+            metrics.Swept(sweep, "failed", 0);
+            LogFailed(sweep, e.Message, e is StoreUnavailableException ? null : e);
+        }
+    }
+
+    [LoggerMessage(2101, LogLevel.Information, "Sweep {Sweep} concerned {Rows} rows.")]
+    private partial void LogSwept(string sweep, int rows);
+
+    [LoggerMessage(2102, LogLevel.Warning, "Sweep {Sweep} failed and will be tried again: {Reason}")]
+    private partial void LogFailed(string sweep, string reason, Exception? exception);
+
+    [LoggerMessage(2103, LogLevel.Debug, "Sweep {Sweep} has ended.")]
+    private partial void LogEnded(string sweep);
+}

@@ -1,0 +1,104 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Orleans;
+using Orleans.Configuration;
+using Orleans.Hosting;
+using Orleans.Messaging;
+
+namespace Plane.Hosting;
+
+/// <summary>Puts the cluster's client into a host: the way of Microsoft Orleans. The client never gives up.</summary>
+public static class EngineHosting
+{
+    /// <summary>The engine that this program was built with.</summary>
+    public const string EngineName = "Orleans";
+
+    /// <summary>Adds an <see cref="IClusterClient"/> that talks to the given gateways.</summary>
+    /// <param name="builder">The host's builder; its container must not have a silo.</param>
+    /// <param name="options">Where the cluster is.</param>
+    public static IHostApplicationBuilder AddPlaneClusterClient(this IHostApplicationBuilder builder, GatewayOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(options);
+        var gateways = options.Validated();
+        if (options.Trust.SharedSecretFile is not null)
+        {
+            throw new OptionsValidationException(
+                nameof(GatewayOptions), typeof(GatewayOptions), ["gateway-secret-file: the Orleans engine knows no shared secret; use gateway-cert, gateway-key and gateway-ca"]);
+        }
+
+        // Orleans' client waits for its first connection in its host's start; concurrently, so that the host's own work begins without it.
+        builder.Services.Configure<HostOptions>(o => o.ServicesStartConcurrently = true);
+        return builder.UseOrleansClient(client =>
+        {
+            client.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
+            client.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
+            client.Services.AddSingleton<IGatewayListProvider>(sp => new ResolvingGatewayListProvider(gateways, sp.GetRequiredService<ILogger<ResolvingGatewayListProvider>>()));
+            client.Configure<Orleans.Configuration.GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
+            client.UseConnectionRetryFilter(new NeverGiveUp(options.MaxReconnectDelay));
+            if (options.Trust.UsesTls)
+            {
+                client.UseTls(tls =>
+                {
+                    tls.LocalCertificate = options.Trust.ReadCertificate();
+                    tls.OnAuthenticateAsClient = (_, authentication) => authentication.TargetHost = gateways[0].Host;
+                    if (options.Trust.ReadValidation(ofServer: true) is { } validate)
+                    {
+                        tls.RemoteCertificateValidation = (certificate, chain, errors) => validate(certificate, chain, errors);
+                    }
+                });
+            }
+        });
+    }
+
+    private sealed class NeverGiveUp(TimeSpan cap) : IClientConnectionRetryFilter
+    {
+        private static readonly TimeSpan First = TimeSpan.FromMilliseconds(50);
+
+        private TimeSpan _delay = First;
+
+        public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
+        {
+            await Task.Delay(_delay * (0.5 + (Random.Shared.NextDouble() / 2)), TimeProvider.System, cancellationToken);
+            _delay = TimeSpan.FromTicks(Math.Min((_delay * 2).Ticks, cap.Ticks));
+            return !cancellationToken.IsCancellationRequested;
+        }
+    }
+}
+
+/// <summary>Orleans takes addresses only; this provider resolves names each time it is asked.</summary>
+internal sealed partial class ResolvingGatewayListProvider(IReadOnlyList<DnsEndPoint> gateways, ILogger<ResolvingGatewayListProvider> log) : IGatewayListProvider
+{
+    public TimeSpan MaxStaleness => TimeSpan.FromSeconds(10);
+
+    public bool IsUpdatable => true;
+
+    public Task InitializeGatewayListProvider() => Task.CompletedTask;
+
+    public async Task<IList<Uri>> GetGateways()
+    {
+        var found = new List<Uri>();
+        foreach (var gateway in gateways)
+        {
+            try
+            {
+                foreach (var address in await Dns.GetHostAddressesAsync(gateway.Host))
+                {
+                    found.Add(new Uri($"gwy.tcp://{new IPEndPoint(address, gateway.Port)}/0"));
+                }
+            }
+            catch (System.Net.Sockets.SocketException e)
+            {
+                LogUnresolved(log, gateway.Host, e.Message);
+            }
+        }
+
+        return found;
+    }
+
+    [LoggerMessage(7060, LogLevel.Warning, "the gateway {Host} has no address: {Reason}")]
+    private static partial void LogUnresolved(ILogger logger, string host, string reason);
+}

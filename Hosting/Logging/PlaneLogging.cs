@@ -1,0 +1,50 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Plane.Hosting;
+
+/// <summary>Sets up logging as every role has it.</summary>
+public static class PlaneLogging
+{
+    /// <summary>
+    /// Logs to standard error, which leaves standard output to results and the ready line. Replaces what was set up before.
+    /// </summary>
+    /// <param name="builder">The role's builder.</param>
+    /// <param name="options">Form and level.</param>
+    public static IHostApplicationBuilder AddPlaneLogging(this IHostApplicationBuilder builder, HostingOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(options);
+        builder.Services.AddSingleton(options);
+        var logging = builder.Logging.ClearProviders().SetMinimumLevel(options.LogLevel);
+        foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry"])
+        {
+            logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= options.LogLevel);
+        }
+
+        // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        logging.AddConsole(o =>
+        {
+            o.LogToStandardErrorThreshold = LogLevel.Trace;
+            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json : Logging.LineFormatter.FormatterName;
+
+            // Whoever reads our log may stop reading. Leases must be renewed all the same: entries are dropped then, and the logger says how many.
+            o.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
+        logging.AddJsonConsole(o =>
+        {
+            o.UseUtcTimestamp = true;
+            o.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+        });
+
+        // AddJsonConsole also chooses its formatter; the choice above is the one that counts.
+        builder.Services.PostConfigure<ConsoleLoggerOptions>(o =>
+            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json : Logging.LineFormatter.FormatterName);
+        builder.Services.AddSingleton<ConsoleFormatter>(s =>
+            new Logging.LineFormatter(options, s.GetService<TimeProvider>() ?? TimeProvider.System));
+        return builder;
+    }
+}

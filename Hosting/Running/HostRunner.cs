@@ -1,0 +1,277 @@
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Hosting;
+
+/// <summary>
+/// Runs the hosts of one program from start to exit code. SIGTERM, SIGINT and SIGHUP drain; a second one ends at once. A host that stops by itself takes the
+/// others with it: half a program serves nobody. One per process, since signals belong to the process.
+/// </summary>
+public sealed partial class HostRunner : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly TextWriter _error;
+    private int _signalCount;
+    private string? _unobserved;
+
+    /// <summary>Makes one that writes to standard error.</summary>
+    public HostRunner()
+        : this(Console.Error)
+    {
+    }
+
+    /// <summary>Makes one.</summary>
+    /// <param name="error">Where the reason of a failed start or end is written.</param>
+    public HostRunner(TextWriter error) => _error = error;
+
+    /// <summary>Cancelled by the first signal.</summary>
+    public CancellationToken Stopping => _stop.Token;
+
+    /// <summary>Takes the process's signals. Before anything slow, so that a signal during the start is heard.</summary>
+    public HostRunner ListenToSignals()
+    {
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
+        _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal));
+        return this;
+    }
+
+    /// <summary>Starts the hosts in order, waits for a signal or for one of them to end, stops them in reverse order.</summary>
+    /// <param name="hosts">The hosts. They are disposed of.</param>
+    /// <returns>What the program exits with.</returns>
+    public Task<int> RunAsync(params IHost[] hosts) => RunAsync(hosts, whileRunning: null);
+
+    /// <summary>As <see cref="RunAsync(IHost[])"/>, with something to do while the hosts run, as the demo has.</summary>
+    /// <param name="hosts">The hosts. They are disposed of.</param>
+    /// <param name="whileRunning">Runs once all have started; its end does not end the hosts, its failure does.</param>
+    public async Task<int> RunAsync(IReadOnlyList<IHost> hosts, Func<CancellationToken, Task>? whileRunning)
+    {
+        ArgumentNullException.ThrowIfNull(hosts);
+        TaskScheduler.UnobservedTaskException += OnUnobserved;
+        var started = new List<IHost>();
+        var code = ExitCodes.Done;
+        try
+        {
+            foreach (var host in hosts)
+            {
+                started.Add(host);
+                await host.StartAsync(_stop.Token).ConfigureAwait(false);
+            }
+
+            var companion = whileRunning?.Invoke(_stop.Token);
+            await WaitForEndAsync(hosts, companion).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // A signal during the start: what has started is stopped below.
+        }
+        catch (Exception e)
+        {
+            code = Explain(e, started);
+        }
+
+        foreach (var host in Enumerable.Reverse(started))
+        {
+            code = Worse(code, await StopAsync(host).ConfigureAwait(false));
+        }
+
+        TaskScheduler.UnobservedTaskException -= OnUnobserved;
+        if (_unobserved is { } lost)
+        {
+            _error.WriteLine(lost);
+            code = Worse(code, ExitCodes.Refused);
+        }
+
+        return code;
+    }
+
+    /// <summary>What a program exits with after an exception, having said why on standard error.</summary>
+    /// <param name="e">What stopped it.</param>
+    /// <param name="error">Where to say so.</param>
+    /// <returns>The exit code, or <see langword="null"/> for an exception that nobody foresaw.</returns>
+    public static int? TryExplain(Exception e, TextWriter error)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        switch (e)
+        {
+            case UsageException usage:
+                foreach (var problem in usage.Problems)
+                {
+                    error.WriteLine(problem);
+                }
+
+                return ExitCodes.Usage;
+            case Microsoft.Extensions.Options.OptionsValidationException invalid:
+                foreach (var problem in invalid.Failures)
+                {
+                    error.WriteLine(problem);
+                }
+
+                return ExitCodes.Usage;
+            case StartRefusedException refused:
+                error.WriteLine(refused.Message);
+                return refused.ExitCode;
+            case Orleans.Runtime.OrleansConfigurationException configuration:
+                error.WriteLine(configuration.Message);
+                return ExitCodes.Refused;
+            case IOException { InnerException: AddressInUseException } inUse:
+                error.WriteLine(inUse.Message.Split('\n')[0].TrimEnd());
+                return ExitCodes.Refused;
+            case AggregateException { InnerExceptions: [var only] }:
+                return TryExplain(only, error);
+            default:
+                return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _signals.ForEach(s => s.Dispose());
+        _stop.Dispose();
+    }
+
+    private async Task WaitForEndAsync(IReadOnlyList<IHost> hosts, Task? companion)
+    {
+        var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var registrations = new List<CancellationTokenRegistration> { _stop.Token.Register(end.SetResultOnce) };
+        registrations.AddRange(hosts.Select(h =>
+            h.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(end.SetResultOnce)));
+        try
+        {
+            if (companion is not null && await Task.WhenAny(end.Task, companion).ConfigureAwait(false) == companion)
+            {
+                await companion.ConfigureAwait(false);
+            }
+
+            await end.Task.ConfigureAwait(false);
+            await _stop.CancelAsync().ConfigureAwait(false);
+            if (companion is not null)
+            {
+                await companion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+        finally
+        {
+            registrations.ForEach(r => r.Dispose());
+        }
+    }
+
+    private async Task<int> StopAsync(IHost host)
+    {
+        var logger = host.Services.GetService<ILoggerFactory>()?.CreateLogger<HostRunner>();
+        var code = ExitCodes.Done;
+        try
+        {
+            await host.StopAsync().ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            if (logger is not null)
+            {
+                LogStopFailed(logger, e);
+            }
+
+            code = ExitCodes.Refused;
+        }
+
+        foreach (var service in host.Services.GetServices<IHostedService>().OfType<BackgroundService>())
+        {
+            if (service.ExecuteTask is { IsFaulted: true, Exception: { } fault })
+            {
+                var cause = fault.InnerException ?? fault;
+                if (TryExplain(cause, _error) is { } explained)
+                {
+                    code = Worse(code, explained);
+                }
+                else
+                {
+                    _error.WriteLine($"{service.GetType().Name} failed: {cause.Message}");
+                    code = Worse(code, ExitCodes.Refused);
+                }
+            }
+        }
+
+        if (host.Services.GetService<HostExit>() is { Reason: { } reason } exit)
+        {
+            _error.WriteLine(reason);
+            code = Worse(code, exit.Code);
+        }
+
+        if (host is IAsyncDisposable disposable)
+        {
+            await disposable.DisposeAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            host.Dispose();
+        }
+
+        return code;
+    }
+
+    private int Explain(Exception e, List<IHost> started)
+    {
+        if (TryExplain(e, _error) is { } code)
+        {
+            return code;
+        }
+
+        if (started.LastOrDefault()?.Services.GetService<ILoggerFactory>() is { } loggers)
+        {
+            LogFailed(loggers.CreateLogger<HostRunner>(), e);
+        }
+
+        _error.WriteLine($"failed: {e.Message}");
+        return ExitCodes.Refused;
+    }
+
+    // The first failure says most; a refusal by usage is kept over a plain one that follows from it.
+    private static int Worse(int first, int second) => first == ExitCodes.Done ? second : first;
+
+    private void OnSignal(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (Interlocked.Increment(ref _signalCount) > 1)
+        {
+            Environment.Exit(128 + context.Signal switch
+            {
+                PosixSignal.SIGHUP => 1,
+                PosixSignal.SIGINT => 2,
+                _ => 15,
+            });
+        }
+
+        _stop.Cancel();
+    }
+
+    /// <summary>
+    /// A task of ours that died unseen ends the program, as a dead service does. Libraries leave some behind by design (a connection attempt that lost its race),
+    /// recognised by having no frame of ours: those are not failures.
+    /// </summary>
+    private void OnUnobserved(object? sender, UnobservedTaskExceptionEventArgs e)
+    {
+        e.SetObserved();
+        var ours = e.Exception.Flatten().InnerExceptions.FirstOrDefault(x => x.StackTrace?.Contains("   at Plane.", StringComparison.Ordinal) == true);
+        if (ours is not null && ours is not OperationCanceledException)
+        {
+            Interlocked.CompareExchange(ref _unobserved, $"a task failed unobserved: {ours}", null);
+            _stop.Cancel();
+        }
+    }
+
+    [LoggerMessage(1001, LogLevel.Critical, "failed")]
+    private static partial void LogFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(1002, LogLevel.Error, "failed while stopping")]
+    private static partial void LogStopFailed(ILogger logger, Exception exception);
+}
+
+file static class Completion
+{
+    public static void SetResultOnce(this TaskCompletionSource source) => source.TrySetResult();
+}

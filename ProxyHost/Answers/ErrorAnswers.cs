@@ -1,0 +1,99 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Plane.Proxy.Forwarding;
+
+namespace Plane.Proxy.Answers;
+
+/// <summary>
+/// Writes errors: <c>{id, kind, message}</c>, or a page where the client is a browser that shows one. Neither repeats anything of the request. The id stands in
+/// the log.
+/// </summary>
+internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAnswers> logger)
+{
+    private const string RetryAfterSeconds = "5";
+
+    /// <summary>Answers, if anything can still be answered.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="error">What to answer.</param>
+    /// <param name="backend">The backend, for the log; or empty.</param>
+    /// <param name="status">Another status of the same kind, or null.</param>
+    public async Task WriteAsync(HttpContext context, ProxyError error, string backend = "", int? status = null)
+    {
+        var response = context.Response;
+        if (response.HasStarted || context.RequestAborted.IsCancellationRequested)
+        {
+            return;
+        }
+
+        var id = RandomText.Name("");
+        Log(error, id, backend);
+        metrics.Failed(error.Kind);
+
+        response.Clear();
+        response.StatusCode = status ?? error.Status;
+        var headers = response.Headers;
+        headers.Server = ResponseHeaders.Server;
+        headers.CacheControl = "no-store";
+        headers.XContentTypeOptions = "nosniff";
+
+        // A page of another origin may learn that the session has ended: the secret in the URL is what protects it.
+        ResponseHeaders.AllowAllOrigins(headers);
+        if (error.Status == StatusCodes.Status503ServiceUnavailable)
+        {
+            headers.RetryAfter = RetryAfterSeconds;
+        }
+
+        var body = WantsPage(context.Request) ? Page(headers, error, id) : Json(headers, error, id);
+        headers.ContentLength = body.Length;
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            await response.Body.WriteAsync(body, context.RequestAborted);
+        }
+    }
+
+    private static bool WantsPage(HttpRequest request) =>
+        (HttpMethods.IsGet(request.Method) || HttpMethods.IsPost(request.Method))
+        && request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+
+    private static ReadOnlyMemory<byte> Json(IHeaderDictionary headers, ProxyError error, string id)
+    {
+        headers.ContentType = "application/json";
+        var buffer = new ArrayBufferWriter<byte>(160);
+        using var writer = new Utf8JsonWriter(buffer);
+        writer.WriteStartObject();
+        writer.WriteString("id", id);
+        writer.WriteString("kind", error.Kind);
+        writer.WriteString("message", error.Message);
+        writer.WriteEndObject();
+        writer.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    private static ReadOnlyMemory<byte> Page(IHeaderDictionary headers, ProxyError error, string id)
+    {
+        headers.ContentType = "text/html; charset=utf-8";
+        headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *";
+        return Encoding.UTF8.GetBytes(ErrorPage.Render(error, id));
+    }
+
+    private void Log(ProxyError error, string id, string backend)
+    {
+        if (error.Status >= StatusCodes.Status500InternalServerError)
+        {
+            LogFailed(error.Status, error.Kind, id, backend);
+        }
+        else
+        {
+            LogRefused(error.Status, error.Kind, id, backend);
+        }
+    }
+
+    [LoggerMessage(5040, LogLevel.Warning, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
+    private partial void LogFailed(int status, string kind, string id, string backend);
+
+    [LoggerMessage(5041, LogLevel.Debug, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
+    private partial void LogRefused(int status, string kind, string id, string backend);
+}

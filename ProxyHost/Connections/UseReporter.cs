@@ -1,0 +1,107 @@
+using System.Reflection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Plane.Proxy.Controller;
+
+namespace Plane.Proxy.Connections;
+
+/// <summary>Tells the controller, as often as it asks for, which backends are in use, and by that that the proxy lives.</summary>
+internal sealed partial class UseReporter(
+    ProxyOptions options,
+    IControllerCalls controller,
+    OpenExchanges open,
+    ControllerContact contact,
+    TimeProvider time,
+    ILogger<UseReporter> logger) : BackgroundService
+{
+    // What the controller may ask for: a slip there must neither flood it nor make this proxy count as dead.
+    private static readonly TimeSpan s_shortest = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_lastReport = TimeSpan.FromSeconds(1);
+
+    /// <summary>The program's version and source revision, as reports carry them.</summary>
+    public static (string Version, string Hash) Program { get; } = ReadVersion();
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var every = options.ReportEvery;
+
+        // Idleness is counted up to the oldest last report, so a late one ends nobody; still, soon again, and not all proxies at once.
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
+        var failing = false;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            TimeSpan pause;
+            if (await TryReportAsync(stoppingToken) is { } reply)
+            {
+                every = reply.ReportAgainAfter < s_shortest ? s_shortest : reply.ReportAgainAfter > s_longest ? s_longest : reply.ReportAgainAfter;
+                pause = every;
+                backoff.Reset();
+                failing = false;
+            }
+            else
+            {
+                pause = backoff.Next();
+                if (!failing && !stoppingToken.IsCancellationRequested)
+                {
+                    failing = true;
+                    LogReportFailed();
+                }
+            }
+
+            await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>After the last request has ended: what was used since the last report would otherwise count as idle.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        using var limit = new CancellationTokenSource(s_lastReport, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        await TryReportAsync(both.Token);
+    }
+
+    private async Task<ProxyReportReply?> TryReportAsync(CancellationToken cancellationToken)
+    {
+        var used = open.TakeUsed();
+        var told = 0;
+        try
+        {
+            while (true)
+            {
+                var batch = used.AsSpan(told, Math.Min(ProxyReport.MaxBackends, used.Length - told)).ToArray();
+                var reply = await controller.ReportAsync(batch, cancellationToken).WaitAsync(cancellationToken);
+                contact.Answered();
+                told += batch.Length;
+                if (told == used.Length)
+                {
+                    return reply;
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            open.GiveBack(used.Skip(told));
+            if (!cancellationToken.IsCancellationRequested)
+            {
+                LogReportError(e, e.Message);
+            }
+
+            return null;
+        }
+    }
+
+    private static (string Version, string Hash) ReadVersion()
+    {
+        var text = typeof(UseReporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+        var plus = text.IndexOf('+', StringComparison.Ordinal);
+        return plus < 0 ? (text, "") : (text[..plus], text[(plus + 1)..]);
+    }
+
+    [LoggerMessage(5020, LogLevel.Warning, "The controller can't be told which backends are in use; trying on")]
+    private partial void LogReportFailed();
+
+    [LoggerMessage(5021, LogLevel.Debug, "A report failed: {Error}")]
+    private partial void LogReportError(Exception exception, string error);
+}

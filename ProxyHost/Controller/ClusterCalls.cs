@@ -1,0 +1,24 @@
+using Orleans;
+using Plane.Proxy.Connections;
+
+namespace Plane.Proxy.Controller;
+
+/// <summary>The calls over the cluster client.</summary>
+internal sealed class ClusterCalls(IClusterClient client, ProxyOptions options) : IControllerCalls
+{
+    private readonly ClusterName _cluster = ClusterName.Parse(options.Cluster);
+    private readonly ProxyName _name = ProxyName.Parse(options.Name);
+
+    public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, TimeSpan wait, CancellationToken cancellationToken) =>
+        client.GetGrain<IRouteGrain>(GrainKeys.Route(tokenHash)).Resolve(token, wait, cancellationToken);
+
+    public Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken) =>
+        client.GetGrain<IProxyGrain>(_name.Value).ReadChanges(_cluster, after, wait, cancellationToken);
+
+    public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, CancellationToken cancellationToken)
+    {
+        var (version, hash) = UseReporter.Program;
+        var report = new ProxyReport { Cluster = _cluster, Proxy = _name, Version = version, Hash = hash, InUse = inUse };
+        return client.GetGrain<IProxyGrain>(_name.Value).Report(report, cancellationToken);
+    }
+}

@@ -1,0 +1,14 @@
+namespace Plane.Proxy.Controller;
+
+/// <summary>
+/// All that the proxy asks of the controller. The one seam where tests script faults: a cluster client differs between the two engines in members that nobody
+/// here uses, these three calls don't. Any exception but a cancellation of the caller's own means "no answer, ask again".
+/// </summary>
+internal interface IControllerCalls
+{
+    Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, TimeSpan wait, CancellationToken cancellationToken);
+
+    Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken);
+
+    Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, CancellationToken cancellationToken);
+}

@@ -1,0 +1,208 @@
+using System.Net;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+using Microsoft.Net.Http.Headers;
+using Plane.Proxy.Connections;
+using Plane.Proxy.Routes;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Plane.Proxy.Forwarding;
+
+/// <summary>
+/// One request on its way to one backend and back: what is sent, how long it may take to begin, and the handle by which it is cut. It is its own YARP
+/// transformer, so that a request needs no look-up of its own state.
+/// </summary>
+internal sealed class Exchange : HttpTransformer, IDisposable
+{
+    private static readonly UriCreationOptions s_asReceived = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
+    private readonly HttpContext _context;
+    private readonly string _target;
+    private readonly ProxyOptions _options;
+    private readonly CancellationTokenSource _deadline;
+    private volatile bool _begun;
+
+    public Exchange(HttpContext context, RouteEntry entry, string target, ProxyOptions options, TimeProvider time)
+    {
+        _context = context;
+        _target = target;
+        _options = options;
+        Entry = entry;
+        _deadline = new CancellationTokenSource(options.ResponseTimeout, time);
+
+        // A client that takes an hour to upload is no backend that takes an hour to answer.
+        if (context.Request.Body is RequestBodyClock clock)
+        {
+            clock.Exchange = this;
+        }
+        else if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+        {
+            context.Request.Body = new RequestBodyClock(context.Request.Body) { Exchange = this };
+        }
+    }
+
+    public RouteEntry Entry { get; }
+
+    // Guarded by the lock of Use (OpenExchanges).
+    public BackendUse? Use { get; set; }
+
+    public Exchange? Next { get; set; }
+
+    public Exchange? Previous { get; set; }
+
+    public CancellationToken Deadline => _deadline.Token;
+
+    /// <summary>Whether the backend took too long to begin its response.</summary>
+    public bool IsLate => _deadline.IsCancellationRequested;
+
+    /// <summary>Whether a header of the request has no valid name, so that it was not sent.</summary>
+    public bool IsMalformed { get; private set; }
+
+    public void Cut() => _context.Abort();
+
+    /// <summary>Something of the request's body came: the backend's time counts from here.</summary>
+    public void BodyMoved()
+    {
+        if (!_begun)
+        {
+            _deadline.CancelAfter(_options.ResponseTimeout);
+            if (_begun)
+            {
+                // The response began in between, on another thread: its stream must not get a deadline.
+                _deadline.CancelAfter(Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    public void Dispose() => _deadline.Dispose();
+
+    public override ValueTask TransformRequestAsync(
+        HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        var request = httpContext.Request;
+        var forwarded = Entry.KeepsToken ? _target : RequestTarget.WithoutFirstSegment(_target, Entry.Token.Value.Length);
+        proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
+
+        var connection = request.Headers.Connection;
+        foreach (var (name, values) in request.Headers)
+        {
+            if (!HeaderRules.StaysFromRequest(name, connection))
+            {
+                IsMalformed |= !TryAdd(proxyRequest, name, values);
+            }
+        }
+
+        if (IsMalformed)
+        {
+            // A status that was set is how YARP is told not to send.
+            httpContext.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return default;
+        }
+
+        var headers = proxyRequest.Headers;
+        if (httpContext.Connection.RemoteIpAddress is { } client)
+        {
+            headers.TryAddWithoutValidation("x-forwarded-for", (client.IsIPv4MappedToIPv6 ? client.MapToIPv4() : client).ToString());
+        }
+
+        headers.TryAddWithoutValidation("x-forwarded-host", request.Headers.Host.ToString());
+        headers.TryAddWithoutValidation("x-forwarded-proto", request.Scheme);
+        headers.TryAddWithoutValidation("x-verified-path", RequestTarget.Path(_target));
+        headers.TryAddWithoutValidation("x-verified-backend", Entry.Backend);
+        AddIfAny(headers, "x-verified-username", Entry.Username);
+        AddIfAny(headers, "x-verified-user-data", Entry.UserData);
+        AddIfAny(headers, "x-verified-secret", Entry.Route.SecretToken);
+
+        // The handler repeats a request without a body when a kept connection turns out to be closed, also if the backend acted on it before it closed. An empty
+        // body, once begun to be sent, forbids that; for the safe methods (RFC 9110 section 9.2.1) repeating is right.
+        if (proxyRequest.Content is null && !IsSafe(request.Method))
+        {
+            proxyRequest.Content = new EmptyContent();
+        }
+
+        return default;
+    }
+
+    public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        if (proxyResponse is null)
+        {
+            return false;
+        }
+
+        _begun = true;
+        _deadline.CancelAfter(Timeout.InfiniteTimeSpan);
+        if (proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols && !UpgradeRule.IsUpgrade(httpContext))
+        {
+            throw new HttpRequestException("the backend switched protocols without being asked");
+        }
+
+        var headers = httpContext.Response.Headers;
+        var connection = proxyResponse.Headers.NonValidated.TryGetValues("Connection", out var named) ? ToValues(named) : default;
+        var cors = Copy(proxyResponse.Headers.NonValidated, headers, connection) | Copy(proxyResponse.Content.Headers.NonValidated, headers, connection);
+        headers.Server = ResponseHeaders.Server;
+        headers[ResponseHeaders.BackendId] = Entry.Backend;
+        if (!cors)
+        {
+            ResponseHeaders.AllowAllOrigins(headers);
+        }
+
+        // A stream's head must not wait for its first event; what has a length is sent with its first bytes.
+        if (headers.ContentLength is null && proxyResponse.StatusCode >= HttpStatusCode.OK && MayHaveBody(httpContext, proxyResponse.StatusCode))
+        {
+            // Not cancelled: an exception after the head was sent could no longer become an answer.
+            await httpContext.Response.Body.FlushAsync(CancellationToken.None);
+        }
+
+        return true;
+    }
+
+    private static bool MayHaveBody(HttpContext context, HttpStatusCode status) =>
+        !HttpMethods.IsHead(context.Request.Method) && status is not (HttpStatusCode.NoContent or HttpStatusCode.ResetContent or HttpStatusCode.NotModified);
+
+    private static bool IsSafe(string method) =>
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method) || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
+
+    private static bool TryAdd(HttpRequestMessage request, string name, StringValues values)
+    {
+        // Cookies of HTTP/2 come in pieces (RFC 9113 section 8.2.3); HTTP/1.1 knows one header.
+        if (values.Count == 1 || name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase))
+        {
+            var value = values.Count == 1 ? values.ToString() : string.Join("; ", values.ToArray());
+            return request.Headers.TryAddWithoutValidation(name, value)
+                || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
+        }
+
+        return request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values)
+            || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+    }
+
+    private static void AddIfAny(System.Net.Http.Headers.HttpRequestHeaders headers, string name, string? value)
+    {
+        if (value is not null)
+        {
+            headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    private static bool Copy(System.Net.Http.Headers.HttpHeadersNonValidated from, IHeaderDictionary to, StringValues connection)
+    {
+        var cors = false;
+        foreach (var (name, values) in from)
+        {
+            if (HeaderRules.StaysFromResponse(name, connection))
+            {
+                continue;
+            }
+
+            cors |= HeaderRules.IsCors(name);
+            to.Append(name, ToValues(values));
+        }
+
+        return cors;
+    }
+
+    private static StringValues ToValues(System.Net.Http.Headers.HeaderStringValues values) =>
+        values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
+}

@@ -1,0 +1,70 @@
+using System.Collections.Frozen;
+using Microsoft.Extensions.Primitives;
+
+namespace Plane.Proxy.Forwarding;
+
+/// <summary>Which headers are passed on.</summary>
+internal static class HeaderRules
+{
+    private const string Verified = "verified";
+    private const string Forwarded = "forwarded";
+
+    // RFC 9110 section 7.6.1, and the older ones that servers still act on. Upgrade is restored for a WebSocket alone: a tunnel to h2c would let a client
+    // send the backend whatever headers it likes.
+    private static readonly FrozenSet<string> s_hop = new[]
+    {
+        "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+        "HTTP2-Settings",
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    // What a Connection header may name without its being dropped: a client must not be able to take away what frames or addresses the message.
+    private static readonly FrozenSet<string> s_endToEnd =
+        new[] { "Host", "Content-Length", "Content-Type", "Cookie", "Authorization" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Whether a request's header stays here.</summary>
+    /// <param name="name">The header's name.</param>
+    /// <param name="connection">The request's <c>Connection</c> header.</param>
+    public static bool StaysFromRequest(string name, StringValues connection) =>
+        s_hop.Contains(name)
+        || name[0] == ':'
+        || IsOfFamily(name, Verified)
+        || IsOfFamily(name, Forwarded)
+        || name.Equals("Forwarded", StringComparison.OrdinalIgnoreCase)
+        || (connection.Count != 0 && IsNamed(name, connection) && !s_endToEnd.Contains(name));
+
+    /// <summary>Whether a response's header stays here.</summary>
+    /// <param name="name">The header's name.</param>
+    /// <param name="connection">The response's <c>Connection</c> header.</param>
+    public static bool StaysFromResponse(string name, StringValues connection) =>
+        s_hop.Contains(name) || (connection.Count != 0 && IsNamed(name, connection) && !s_endToEnd.Contains(name));
+
+    /// <summary>Whether it is one of the CORS headers.</summary>
+    public static bool IsCors(string name) => name.StartsWith("access-control-", StringComparison.OrdinalIgnoreCase);
+
+    // x-verified-… in any spelling: gateways of the CGI kind turn every character but letters and digits into one and the same, so that x_verified_username or
+    // x.verified.username reaches an application as x-verified-username.
+    private static bool IsOfFamily(string name, string family) =>
+        name.Length > family.Length + 2
+        && (name[0] is 'x' or 'X')
+        && !char.IsAsciiLetterOrDigit(name[1])
+        && !char.IsAsciiLetterOrDigit(name[family.Length + 2])
+        && name.AsSpan(2).StartsWith(family, StringComparison.OrdinalIgnoreCase);
+
+    // Kestrel shortens a list that holds close or keep-alive to that one word, so what such a list names besides passes: a client that names a header as its own
+    // hop's and sends it all the same harms nobody but itself.
+    private static bool IsNamed(string name, StringValues connection)
+    {
+        foreach (var line in connection)
+        {
+            foreach (var range in line.AsSpan().Split(','))
+            {
+                if (line.AsSpan()[range].Trim(" \t").Equals(name, StringComparison.OrdinalIgnoreCase))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+}

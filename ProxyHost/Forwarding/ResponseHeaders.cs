@@ -1,0 +1,18 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Plane.Proxy.Forwarding;
+
+/// <summary>What the proxy adds to responses.</summary>
+internal static class ResponseHeaders
+{
+    public const string Server = "plane";
+    public const string BackendId = "x-plane-backend-id";
+
+    /// <summary>The permissive CORS headers: the secret stands in the URL, so no origin gains anything by another's cookies.</summary>
+    public static void AllowAllOrigins(IHeaderDictionary headers)
+    {
+        headers.AccessControlAllowOrigin = "*";
+        headers.AccessControlAllowMethods = "*";
+        headers.AccessControlAllowHeaders = "*, Authorization";
+    }
+}

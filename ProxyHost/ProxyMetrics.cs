@@ -1,0 +1,46 @@
+using System.Diagnostics.Metrics;
+
+namespace Plane.Proxy;
+
+/// <summary>The meter <c>plane.proxy</c>. Gauges are attached by whoever owns the number.</summary>
+internal sealed class ProxyMetrics
+{
+    public const string MeterName = "plane.proxy";
+
+    private static readonly string[] s_classes = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+    private readonly Meter _meter;
+    private readonly Counter<long> _requests;
+    private readonly Counter<long> _errors;
+    private readonly Counter<long> _cut;
+    private readonly Histogram<double> _resolve;
+
+    public ProxyMetrics(IMeterFactory factory)
+    {
+        // The factory owns the meter and disposes of it with the host.
+        _meter = factory.Create(MeterName);
+        _requests = _meter.CreateCounter<long>("plane.proxy.requests", "{request}", "Requests that have ended, by class of status");
+        _errors = _meter.CreateCounter<long>("plane.proxy.errors", "{request}", "Requests that the proxy itself answered with an error, by kind");
+        _cut = _meter.CreateCounter<long>("plane.proxy.connections.cut", "{request}", "Open requests cut because their token or backend was gone, or at the stop");
+        _resolve = _meter.CreateHistogram<double>("plane.proxy.resolve.duration", "s", "How long look-ups of unknown routes took, starting backends included");
+    }
+
+    public void Observe(string name, string unit, string description, Func<int> value) => _meter.CreateObservableGauge(name, value, unit, description);
+
+    public void RequestEnded(int status) =>
+        _requests.Add(1, new KeyValuePair<string, object?>("class", s_classes[status is >= 0 and < 600 ? status / 100 : 0]));
+
+    public void RequestAborted() => _requests.Add(1, new KeyValuePair<string, object?>("class", "aborted"));
+
+    public void Failed(string kind) => _errors.Add(1, new KeyValuePair<string, object?>("kind", kind));
+
+    public void Resolved(TimeSpan duration) => _resolve.Record(duration.TotalSeconds);
+
+    public void Cut(int count)
+    {
+        if (count > 0)
+        {
+            _cut.Add(count);
+        }
+    }
+}

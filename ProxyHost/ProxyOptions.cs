@@ -1,0 +1,124 @@
+using System.Net;
+
+namespace Plane.Proxy;
+
+/// <summary>How one proxy runs. Durations are options so that tests run in seconds; the defaults are the ones the guarantees are stated for.</summary>
+public sealed class ProxyOptions
+{
+    /// <summary>The cluster that it serves: the host name (with a port other than 443 for plain HTTP) that requests must carry. Required.</summary>
+    public string Cluster { get; set; } = "";
+
+    /// <summary>Its name, <c>px-…</c>. Default: a random one for each start.</summary>
+    public string Name { get; set; } = ProxyName.NewRandom().Value;
+
+    /// <summary>The address to listen on. Default <c>0.0.0.0</c>: a proxy is what faces the world.</summary>
+    public string Host { get; set; } = "0.0.0.0";
+
+    /// <summary>The port to listen on; 0 takes a free one. Default 9090.</summary>
+    public int Port { get; set; } = 9090;
+
+    /// <summary>Serves HTTP/2 with prior knowledge instead of HTTP/1.1 on the port: without TLS one port can't negotiate. Default off.</summary>
+    public bool PriorKnowledgeHttp2 { get; set; }
+
+    /// <summary>Where <c>/</c> is redirected to (301), an absolute http or https URL. Default none: 400.</summary>
+    public string? RootRedirectUrl { get; set; }
+
+    /// <summary>How long a connection to a backend may take to open. Longer helps far drones, and makes users wait longer for dead ones. Default 5 s.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// How long a backend may take until its response begins, counted from the last byte of the request that the client sent. Nothing limits the response
+    /// itself. Default 15 min.
+    /// </summary>
+    public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>How long open requests may go on after the stop signal. Default 10 s.</summary>
+    public TimeSpan Drain { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long one call to the controller waits for a route or a change, at most 5 s. Default 5 s.</summary>
+    public TimeSpan ControllerWait { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a request for an unknown route waits for a controller that is away before it gets 503. Default 10 s.</summary>
+    public TimeSpan UnknownRouteWait { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The most routes kept; least recently used ones go first. About 1 kB each. Default 100,000.</summary>
+    public int RouteCacheSize { get; set; } = 100_000;
+
+    /// <summary>How long an unknown token stays known as unknown: spares the controller a client that retries in a loop. Default 1 s.</summary>
+    public TimeSpan NegativeAnswer { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>After so long without reading changes, routes are checked again as they are used, serving meanwhile. Default 15 s.</summary>
+    public TimeSpan ChangeGap { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>
+    /// After so long without reading changes or checking the route itself, a route is no longer served: drones give a host port to another backend 10 minutes
+    /// after its last one ended, so this must stay well below. Default 5 min.
+    /// </summary>
+    public TimeSpan RouteTrust { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How often the first report is repeated until the controller says how often it wants them. Default 7 s.</summary>
+    public TimeSpan ReportEvery { get; set; } = TimeSpan.FromSeconds(7);
+
+    /// <summary><c>/ready</c> says no when the controller last answered longer ago. Default 15 s: three polls.</summary>
+    public TimeSpan ReadySilence { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>
+    /// How long an idle connection to a backend is kept. Default 4 s: common servers close theirs after 5 s, and a request sent at that very moment is lost.
+    /// </summary>
+    public TimeSpan BackendIdle { get; set; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>What is wrong with the options; each names its option as the command line does.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (!ClusterName.TryParse(Cluster, out _))
+        {
+            yield return $"--cluster: {ClusterName.Rule}";
+        }
+
+        if (!ProxyName.TryParse(Name, out _))
+        {
+            yield return $"--name: {ProxyName.Rule}";
+        }
+
+        if (!IPAddress.TryParse(Host, out _))
+        {
+            yield return "--host: must be an IP address";
+        }
+
+        if (Port is < 0 or > 65535)
+        {
+            yield return "--port: must be 0 to 65535";
+        }
+
+        if (RootRedirectUrl is { } url && !(Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"))
+        {
+            yield return "--root-redirect-url: must be an absolute http or https URL";
+        }
+
+        if (RouteCacheSize is < 1 or > 10_000_000)
+        {
+            yield return "--route-cache-size: must be 1 to 10000000";
+        }
+
+        foreach (var (name, value, longest) in new[]
+        {
+            ("connect-timeout", ConnectTimeout, TimeSpan.FromMinutes(5)),
+            ("response-timeout", ResponseTimeout, TimeSpan.FromDays(1)),
+            ("drain", Drain, TimeSpan.FromHours(1)),
+            ("controller-wait", ControllerWait, TimeSpan.FromSeconds(5)),
+            ("unknown-route-wait", UnknownRouteWait, TimeSpan.FromMinutes(5)),
+            ("negative-answer", NegativeAnswer, TimeSpan.FromMinutes(1)),
+            ("change-gap", ChangeGap, TimeSpan.FromMinutes(5)),
+            ("route-trust", RouteTrust, TimeSpan.FromMinutes(5)),
+            ("report-every", ReportEvery, TimeSpan.FromSeconds(30)),
+            ("ready-silence", ReadySilence, TimeSpan.FromMinutes(5)),
+            ("backend-idle", BackendIdle, TimeSpan.FromHours(1)),
+        })
+        {
+            if (value <= TimeSpan.Zero || value > longest)
+            {
+                yield return $"--{name}: must be positive and at most {longest.TotalSeconds} s";
+            }
+        }
+    }
+}

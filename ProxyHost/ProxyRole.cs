@@ -1,0 +1,65 @@
+using System.Net;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
+using Plane.Proxy.Forwarding;
+
+namespace Plane.Proxy;
+
+/// <summary>Composes a complete proxy.</summary>
+public static class ProxyRole
+{
+    private const int MaxHead = 32 * 1024;
+
+    /// <summary>Builds the host; whoever calls it starts and stops it.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="addCluster">Registers an <c>IClusterClient</c>.</param>
+    /// <param name="configure">What else the host needs: logging, metrics.</param>
+    /// <exception cref="UsageException">An option is invalid; the message names it.</exception>
+    public static WebApplication Build(ProxyOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(addCluster);
+        UsageException.ThrowIfAny(options.Problems());
+        var builder = PlaneHost.CreateWebBuilder("proxy");
+        addCluster(builder);
+        builder.Services.AddPlaneProxy(options);
+        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
+        {
+            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            TcpKeepAlive.Set(socket);
+            return socket;
+        });
+        configure?.Invoke(builder);
+
+        var app = builder.Build();
+        app.Run(app.Services.GetRequiredService<ProxyPipeline>().InvokeAsync);
+        return app;
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, ProxyOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
+
+        // What Kestrel would cut by default and a proxy must not: large bodies, slow readers and writers, streams that are idle.
+        kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.MinRequestBodyDataRate = null;
+        kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.MaxRequestLineSize = MaxHead;
+        kestrel.Limits.MaxRequestHeadersTotalSize = MaxHead;
+        kestrel.Limits.MaxRequestHeaderCount = 500;
+        kestrel.Limits.Http2.MaxRequestHeaderFieldSize = MaxHead;
+        kestrel.Listen(
+            IPAddress.Parse(options.Host),
+            options.Port,
+            listen => listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1);
+    }
+}

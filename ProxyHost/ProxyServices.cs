@@ -1,0 +1,75 @@
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Plane.Proxy.Answers;
+using Plane.Proxy.Connections;
+using Plane.Proxy.Controller;
+using Plane.Proxy.Forwarding;
+using Plane.Proxy.Routes;
+
+namespace Plane.Proxy;
+
+/// <summary>Registers the proxy.</summary>
+public static class ProxyServices
+{
+    // What these write holds the request's URL, and with it the token; no configuration turns them on.
+    private static readonly string[] s_urlLoggers =
+        ["Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Server.Kestrel.BadRequests", "Microsoft.AspNetCore.HttpLogging", "Yarp.ReverseProxy"];
+
+    /// <summary>Adds everything but the web server (<see cref="ProxyRole"/>) and the cluster client, which whoever composes the host adds.</summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="options">Valid options (<see cref="ProxyOptions.Problems"/>).</param>
+    public static IServiceCollection AddPlaneProxy(this IServiceCollection services, ProxyOptions options)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
+        services.TryAddSingleton<IControllerCalls, ClusterCalls>();
+        services.AddMetrics();
+        services.AddSingleton(options);
+        services.AddSingleton<ProxyMetrics>();
+        services.AddSingleton<ControllerContact>();
+        services.AddSingleton<ChangeProgress>();
+        services.AddSingleton<RouteCache>();
+        services.AddSingleton<NegativeAnswers>();
+        services.AddSingleton<RouteResolver>();
+        services.AddSingleton<RouteTable>();
+        services.AddSingleton<OpenExchanges>();
+        services.AddSingleton<BackendHttp>();
+        services.AddSingleton<ErrorAnswers>();
+        services.AddSingleton<ProxyPipeline>();
+        services.AddSingleton(s => new ProxyStatus(
+            s.GetRequiredService<ProxyOptions>(),
+            s.GetRequiredService<ControllerContact>(),
+            s.GetRequiredService<OpenExchanges>(),
+            s.GetRequiredService<IServer>(),
+            s.GetRequiredService<IHostApplicationLifetime>()));
+
+        // Hosted services stop in reverse, the web server first: reports and changes go on while the last requests drain.
+        services.AddHostedService<UseReporter>();
+        services.AddSingleton<RouteChecks>();
+        services.AddHostedService(s => s.GetRequiredService<RouteChecks>());
+        services.AddHostedService<ChangeReader>();
+        services.AddHostedService<Drain>();
+        services.AddHostedService<ListeningNotice>();
+        services.Configure<HostOptions>(o =>
+        {
+            o.ServicesStartConcurrently = true;
+            o.ShutdownTimeout = options.Drain + TimeSpan.FromSeconds(5);
+        });
+        services.PostConfigure<LoggerFilterOptions>(o =>
+        {
+            foreach (var category in s_urlLoggers)
+            {
+                foreach (var rule in o.Rules.Where(r => r.CategoryName?.StartsWith(category, StringComparison.Ordinal) == true).ToArray())
+                {
+                    o.Rules.Remove(rule);
+                }
+
+                o.Rules.Add(new LoggerFilterRule(null, category, LogLevel.None, null));
+            }
+        });
+        return services;
+    }
+}

@@ -1,0 +1,118 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Plane.Proxy.Connections;
+using Plane.Proxy.Controller;
+
+namespace Plane.Proxy.Routes;
+
+/// <summary>
+/// Reads the change log, page after page, and carries each change out: routes are forgotten, then connections cut. A lost answer costs one poll, since the
+/// position moves only with a page that arrived.
+/// </summary>
+internal sealed partial class ChangeReader(
+    ProxyOptions options,
+    IControllerCalls controller,
+    RouteCache cache,
+    RouteChecks checks,
+    OpenExchanges open,
+    ChangeProgress progress,
+    ControllerContact contact,
+    TimeProvider time,
+    ILogger<ChangeReader> logger) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        LogPosition? position = null;
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
+        var failing = false;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                var page = await controller.ReadChangesAsync(position, options.ControllerWait, stoppingToken);
+                Apply(page, isFirst: position is null);
+                position = page.Next;
+                contact.Answered();
+                backoff.Reset();
+                if (failing)
+                {
+                    failing = false;
+                    LogReadingAgain();
+                }
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                // Any other failure too: this loop is what keeps revoked users out, it must go on.
+                if (!failing)
+                {
+                    failing = true;
+                    LogReadFailed(e, e.Message);
+                }
+
+                await Task.Delay(backoff.Next(), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private void Apply(ChangePage page, bool isFirst)
+    {
+        foreach (var change in page.Changes)
+        {
+            cache.Apply(change);
+            var cut = change switch
+            {
+                { Kind: ChangeKind.TokenRevoked, Backend: { } backend, TokenHash: { } hash } => open.CutToken(backend, hash),
+                { Kind: ChangeKind.TokenRevoked, Backend: { } backend } => open.CutBackend(backend),
+                { Kind: ChangeKind.BackendState, Backend: { } backend, Status: BackendStatus.Terminated } => open.CutBackend(backend),
+                _ => 0,
+            };
+            if (cut > 0)
+            {
+                LogCut(cut, change.Backend?.Backend.Value ?? "", change.Kind);
+            }
+        }
+
+        var gap = progress.Gap;
+        if (isFirst || page.Gap)
+        {
+            cache.MissedUpTo(page.Next);
+        }
+
+        if (gap > options.RouteTrust)
+        {
+            cache.Clear();
+        }
+        else if (gap > options.ChangeGap)
+        {
+            cache.CheckAll();
+        }
+
+        if (isFirst || page.Gap || gap > options.ChangeGap)
+        {
+            checks.OfferOpen();
+        }
+
+        if (page.Gap || gap > options.ChangeGap)
+        {
+            LogGap(gap.TotalSeconds);
+        }
+
+        progress.Advance();
+    }
+
+    [LoggerMessage(5010, LogLevel.Warning, "The change log can't be read: {Error}")]
+    private partial void LogReadFailed(Exception exception, string error);
+
+    [LoggerMessage(5011, LogLevel.Information, "The change log is read again")]
+    private partial void LogReadingAgain();
+
+    [LoggerMessage(5012, LogLevel.Information, "Reading the change log after {Seconds} s without; routes are checked as they are used")]
+    private partial void LogGap(double seconds);
+
+    [LoggerMessage(5013, LogLevel.Information, "Cut {Count} open connections of backend {Backend}: {Change}")]
+    private partial void LogCut(int count, string backend, ChangeKind change);
+}

@@ -1,0 +1,232 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+
+namespace Plane.Proxy.Routes;
+
+/// <summary>
+/// The routes in use. What must hold: a request goes to a backend only while the token was, as far as the change log has been read, valid for it.
+/// <para>
+/// Answers of <c>Resolve</c> and pages of the change log arrive on different paths, in any order. Both carry positions of one log, and these decide:
+/// </para>
+/// <list type="number">
+/// <item>An answer that was read before a change of its backend or token that has been seen since is stale: it is neither kept nor used.</item>
+/// <item>A change removes what was read before it, and nothing that was read after it.</item>
+/// <item>A route with an older fencing token never replaces a newer one, whatever the positions say.</item>
+/// <item>An answer older than everything remembered serves the request that asked for it and isn't kept.</item>
+/// </list>
+/// <para>Reads take no lock. All writes, the index and the memory of changes stand behind one lock that is held for microseconds (README.md).</para>
+/// </summary>
+internal sealed class RouteCache
+{
+    // Answers take at most some 15 s; at 1,000 changes a second this remembers half a minute.
+    private const int RememberedChanges = 32_768;
+
+    // The share evicted at once when full: one scan of the whole cache pays for so many inserts.
+    private const int EvictedShare = 16;
+
+    private readonly int _capacity;
+    private readonly ConcurrentDictionary<string, RouteEntry> _routes = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, RouteEntry>.AlternateLookup<ReadOnlySpan<char>> _bySpan;
+
+    // Guarded by _gate.
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, RouteEntry> _byHash = new(StringComparer.Ordinal);
+    private readonly Dictionary<BackendName, List<RouteEntry>> _byBackend = [];
+    private readonly ChangeMemory _memory = new(RememberedChanges);
+
+    public RouteCache(ProxyOptions options)
+    {
+        _capacity = options.RouteCacheSize;
+        _bySpan = _routes.GetAlternateLookup<ReadOnlySpan<char>>();
+    }
+
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _byHash.Count;
+            }
+        }
+    }
+
+    /// <summary>The route of a token, found without making a string of it.</summary>
+    public bool TryGet(ReadOnlySpan<char> token, [NotNullWhen(true)] out RouteEntry? entry) => _bySpan.TryGetValue(token, out entry);
+
+    /// <summary>Takes an answer in.</summary>
+    /// <returns>What to serve by; null where the answer is stale and the caller asks again.</returns>
+    public RouteEntry? Admit(RouteEntry entry)
+    {
+        lock (_gate)
+        {
+            var identity = entry.Route.Backend;
+            if (_memory.HasLater(identity.Backend, entry.TokenHash, entry.ReadAt))
+            {
+                return null;
+            }
+
+            if (_byHash.TryGetValue(entry.TokenHash, out var known)
+                && (known.Route.Backend.Token > identity.Token || (known.Route.Backend.Token == identity.Token && known.ReadAt > entry.ReadAt)))
+            {
+                return known;
+            }
+
+            if (_byBackend.TryGetValue(identity.Backend, out var siblings))
+            {
+                if (siblings.Exists(s => s.Route.Backend.Token > identity.Token))
+                {
+                    return null;
+                }
+
+                foreach (var older in siblings.FindAll(s => s.Route.Backend.Token < identity.Token))
+                {
+                    Remove(older);
+                }
+            }
+
+            if (known is not null)
+            {
+                Remove(known);
+            }
+
+            if (entry.ReadAt < _memory.Floor)
+            {
+                entry.IsDetached = true;
+                return entry;
+            }
+
+            if (_byHash.Count >= _capacity)
+            {
+                Evict();
+            }
+
+            _routes[entry.Token.Value] = entry;
+            _byHash[entry.TokenHash] = entry;
+            if (!_byBackend.TryGetValue(identity.Backend, out var list))
+            {
+                _byBackend[identity.Backend] = list = new List<RouteEntry>(1);
+            }
+
+            list.Add(entry);
+            return entry;
+        }
+    }
+
+    /// <summary>Whether a change made a route that isn't in the cache invalid.</summary>
+    public bool IsOvertaken(RouteEntry entry)
+    {
+        lock (_gate)
+        {
+            return _memory.HasLater(entry.Route.Backend.Backend, entry.TokenHash, entry.ReadAt);
+        }
+    }
+
+    /// <summary>Applies one change of the log. Routes go before the caller cuts connections: a request that begins in between sees that its route is gone.</summary>
+    public void Apply(Change change)
+    {
+        lock (_gate)
+        {
+            switch (change)
+            {
+                case { Kind: ChangeKind.TokenRevoked, TokenHash: { } hash }:
+                    _memory.Add(change.Backend?.Backend, hash, change.Position);
+                    if (_byHash.TryGetValue(hash, out var revoked) && revoked.ReadAt < change.Position)
+                    {
+                        Remove(revoked);
+                    }
+
+                    break;
+
+                // A token that isn't named stands for all of the backend's.
+                case { Kind: ChangeKind.TokenRevoked or ChangeKind.BackendState, Backend: { } identity }:
+                    _memory.Add(identity.Backend, null, change.Position);
+                    if (_byBackend.TryGetValue(identity.Backend, out var routes))
+                    {
+                        foreach (var route in routes.FindAll(r => r.ReadAt < change.Position))
+                        {
+                            Remove(route);
+                        }
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Forgets a route that the controller no longer knows.</summary>
+    public void Forget(string tokenHash)
+    {
+        lock (_gate)
+        {
+            if (_byHash.TryGetValue(tokenHash, out var entry))
+            {
+                Remove(entry);
+            }
+        }
+    }
+
+    /// <summary>Changes may have been missed: all that was read before this position is checked as it is used, and such answers are no longer kept.</summary>
+    public void MissedUpTo(LogPosition position)
+    {
+        lock (_gate)
+        {
+            _memory.RaiseFloor(position);
+            foreach (var entry in _byHash.Values)
+            {
+                entry.MustCheck |= entry.ReadAt < position;
+            }
+        }
+    }
+
+    /// <summary>Marks every route to be checked as it is used.</summary>
+    public void CheckAll()
+    {
+        lock (_gate)
+        {
+            foreach (var entry in _byHash.Values)
+            {
+                entry.MustCheck = true;
+            }
+        }
+    }
+
+    /// <summary>Forgets every route.</summary>
+    public void Clear()
+    {
+        lock (_gate)
+        {
+            foreach (var entry in _byHash.Values)
+            {
+                entry.IsDetached = true;
+            }
+
+            _routes.Clear();
+            _byHash.Clear();
+            _byBackend.Clear();
+        }
+    }
+
+    private void Remove(RouteEntry entry)
+    {
+        entry.IsDetached = true;
+        _routes.TryRemove(KeyValuePair.Create(entry.Token.Value, entry));
+        _byHash.Remove(entry.TokenHash);
+        var siblings = _byBackend[entry.Route.Backend.Backend];
+        siblings.Remove(entry);
+        if (siblings.Count == 0)
+        {
+            _byBackend.Remove(entry.Route.Backend.Backend);
+        }
+    }
+
+    private void Evict()
+    {
+        // A route used within this very millisecond may go as well as another: the order within it isn't known.
+        var byAge = _byHash.Values.OrderBy(e => e.LastUsed).Take(Math.Max(1, _capacity / EvictedShare)).ToArray();
+        foreach (var entry in byAge)
+        {
+            Remove(entry);
+        }
+    }
+}

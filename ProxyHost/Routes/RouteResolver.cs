@@ -1,0 +1,223 @@
+using Microsoft.Extensions.Logging;
+using Plane.Proxy.Controller;
+
+namespace Plane.Proxy.Routes;
+
+/// <summary>
+/// Asks the controller for routes: one look-up for all concurrent requests of a token, however long its backend takes to start. A look-up ends when its last
+/// request has left.
+/// </summary>
+internal sealed partial class RouteResolver(
+    ProxyOptions options,
+    RouteCache cache,
+    NegativeAnswers negative,
+    IControllerCalls controller,
+    ProxyMetrics metrics,
+    ILeaseClock clock,
+    TimeProvider time,
+    ILogger<RouteResolver> logger)
+{
+    // An answer that a change overtook is asked for again; the next one is read after that change. More than a few in a row is a fault of the controller.
+    private const int StaleAnswers = 3;
+
+    // A controller that says "starting" without waiting must not be asked in a tight loop.
+    private static readonly TimeSpan s_pace = TimeSpan.FromMilliseconds(100);
+
+    private readonly ClusterName _cluster = ClusterName.Parse(options.Cluster);
+    private readonly Dictionary<string, LookUp> _lookUps = new(StringComparer.Ordinal);
+
+    /// <summary>Resolves a token, past the cache of routes.</summary>
+    /// <param name="token">The token.</param>
+    /// <param name="fresh">Whether also past the cache of negative answers.</param>
+    /// <param name="cancellationToken">Ends this caller's wait; the look-up goes on for the others.</param>
+    /// <exception cref="OperationCanceledException">The caller left.</exception>
+    public async Task<Resolution> ResolveAsync(BearerToken token, bool fresh, CancellationToken cancellationToken)
+    {
+        if (!fresh && negative.Contains(token.Value))
+        {
+            return Resolution.Gone;
+        }
+
+        LookUp lookUp;
+        lock (_lookUps)
+        {
+            if (!_lookUps.TryGetValue(token.Value, out lookUp!))
+            {
+                lookUp = new LookUp();
+                lookUp.Task = Task.Run(() => RunAsync(token, lookUp), CancellationToken.None);
+                _lookUps.Add(token.Value, lookUp);
+            }
+
+            lookUp.Waiters++;
+        }
+
+        try
+        {
+            return await lookUp.Task.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            lock (_lookUps)
+            {
+                if (--lookUp.Waiters == 0)
+                {
+                    Close(token, lookUp);
+                    lookUp.Cancel.Cancel();
+                }
+            }
+        }
+    }
+
+    /// <summary>Asks once, without waiting for a backend to start, and brings the cache up to date.</summary>
+    /// <returns>The answer; null where the controller gave none.</returns>
+    public async Task<Resolution?> CheckAsync(RouteEntry entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var reply = await controller.ResolveAsync(entry.Token, entry.TokenHash, TimeSpan.Zero, cancellationToken);
+            return Admit(entry.Token, entry.TokenHash, reply);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogCheckFailed(e.GetType().Name, entry.Backend);
+            return null;
+        }
+    }
+
+    private async Task<Resolution> RunAsync(BearerToken token, LookUp lookUp)
+    {
+        var started = time.GetTimestamp();
+        try
+        {
+            return await AskAsync(token, lookUp.Cancel.Token);
+        }
+        catch (OperationCanceledException) when (lookUp.Cancel.IsCancellationRequested)
+        {
+            return Resolution.Unavailable;
+        }
+        finally
+        {
+            metrics.Resolved(time.GetElapsedTime(started));
+            lock (_lookUps)
+            {
+                Close(token, lookUp);
+            }
+        }
+    }
+
+    private async Task<Resolution> AskAsync(BearerToken token, CancellationToken cancellationToken)
+    {
+        var hash = token.Hash();
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1));
+        var lastAnswer = time.GetTimestamp();
+        var stale = 0;
+        while (true)
+        {
+            var left = options.UnknownRouteWait - time.GetElapsedTime(lastAnswer);
+            if (left <= TimeSpan.Zero)
+            {
+                return Resolution.Unavailable;
+            }
+
+            var asked = time.GetTimestamp();
+            var reply = await TryCallAsync(token, hash, left, cancellationToken);
+            if (reply is null)
+            {
+                var pause = backoff.Next();
+                await Task.Delay(pause < left ? pause : left, time, cancellationToken);
+                continue;
+            }
+
+            backoff.Reset();
+            lastAnswer = time.GetTimestamp();
+            if (reply.Outcome == RouteOutcome.Starting)
+            {
+                var early = s_pace - time.GetElapsedTime(asked);
+                if (early > TimeSpan.Zero)
+                {
+                    await Task.Delay(early, time, cancellationToken);
+                }
+            }
+            else if (Admit(token, hash, reply) is { } resolution)
+            {
+                return resolution;
+            }
+            else if (++stale == StaleAnswers)
+            {
+                LogStaleAnswers(reply.Route?.Backend.Backend.Value ?? "");
+                return Resolution.Unavailable;
+            }
+        }
+    }
+
+    private async Task<RouteReply?> TryCallAsync(BearerToken token, string hash, TimeSpan left, CancellationToken cancellationToken)
+    {
+        // The call must be over when the wait for a controller that is away is over, however long the call's own time-out is.
+        var wait = options.ControllerWait < left / 2 ? options.ControllerWait : left / 2;
+        using var limit = new CancellationTokenSource(left, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await controller.ResolveAsync(token, hash, wait, both.Token).WaitAsync(both.Token);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogResolveFailed(e.GetType().Name);
+            return null;
+        }
+    }
+
+    private Resolution? Admit(BearerToken token, string hash, RouteReply reply)
+    {
+        if (reply.Outcome == RouteOutcome.Starting)
+        {
+            return null;
+        }
+
+        // A token of another cluster is none of this proxy's.
+        if (reply.Outcome == RouteOutcome.Gone || reply.Route is not { } route || route.Cluster != _cluster)
+        {
+            cache.Forget(hash);
+            negative.Add(token.Value);
+            return Resolution.Gone;
+        }
+
+        if (RouteEntry.From(token, hash, route, reply.ReadAt, clock.Milliseconds) is not { } entry)
+        {
+            LogBadAddress(route.Backend.Backend.Value, route.Address);
+            return Resolution.Unavailable;
+        }
+
+        return cache.Admit(entry) is { } admitted ? new Resolution(ResolutionOutcome.Found, admitted) : null;
+    }
+
+    private void Close(BearerToken token, LookUp lookUp)
+    {
+        if (_lookUps.TryGetValue(token.Value, out var current) && current == lookUp)
+        {
+            _lookUps.Remove(token.Value);
+        }
+    }
+
+    [LoggerMessage(5001, LogLevel.Information, "The controller gave no route: {Error}")]
+    private partial void LogResolveFailed(string error);
+
+    [LoggerMessage(5002, LogLevel.Information, "The route of backend {Backend} could not be checked: {Error}")]
+    private partial void LogCheckFailed(string error, string backend);
+
+    [LoggerMessage(5003, LogLevel.Warning, "The controller's answers for backend {Backend} are older than changes that were already seen")]
+    private partial void LogStaleAnswers(string backend);
+
+    [LoggerMessage(5004, LogLevel.Error, "Backend {Backend} has the address {Address}, which is no IP:port")]
+    private partial void LogBadAddress(string backend, string address);
+
+    /// <summary>One running look-up; its count is guarded by the dictionary's lock.</summary>
+    private sealed class LookUp
+    {
+        public Task<Resolution> Task { get; set; } = null!;
+
+        public int Waiters { get; set; }
+
+        public CancellationTokenSource Cancel { get; } = new();
+    }
+}

@@ -1,0 +1,101 @@
+using System.Net;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Silo.Http.Access;
+
+/// <summary>What the forward-auth service said.</summary>
+internal enum ForwardAuthVerdict
+{
+    Allowed,
+    Refused,
+    Unreachable,
+}
+
+/// <summary>
+/// Asks the service of <c>--forward-auth</c>: the request's method and headers, no body, and the path without <c>/ctrl</c> in <c>x-original-path</c>. Any answer
+/// but 2xx refuses, redirects too: whoever may pass is decided there, not wherever it points.
+/// </summary>
+internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time, ILogger<ForwardAuth> logger) : IDisposable
+{
+    private const string OriginalPath = "x-original-path";
+
+    // Of one connection, not of the request (RFC 9110 section 7.6.1); and what frames the body that isn't sent.
+    private static readonly HashSet<string> s_notForwarded = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
+        "content-length", "expect", "host", OriginalPath,
+    };
+
+    private readonly HttpClient _client = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        UseProxy = false,
+        ActivityHeadersPropagator = null,
+        ConnectTimeout = options.ForwardAuthTimeout,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+        MaxResponseHeadersLength = 64,
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    public bool IsConfigured => options.ForwardAuth is not null;
+
+    public async Task<ForwardAuthVerdict> AskAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        using var question = Question(request);
+        using var limit = new CancellationTokenSource(options.ForwardAuthTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            using var answer = await _client.SendAsync(question, HttpCompletionOption.ResponseHeadersRead, both.Token);
+            return answer.IsSuccessStatusCode ? ForwardAuthVerdict.Allowed : ForwardAuthVerdict.Refused;
+        }
+        catch (HttpRequestException e)
+        {
+            LogUnreachable(logger, e.Message);
+            return ForwardAuthVerdict.Unreachable;
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            LogUnreachable(logger, $"no answer within {options.ForwardAuthTimeout.TotalSeconds:0.###} s");
+            return ForwardAuthVerdict.Unreachable;
+        }
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    private HttpRequestMessage Question(HttpRequest request)
+    {
+        var question = new HttpRequestMessage(new HttpMethod(request.Method), options.ForwardAuth)
+        {
+            Version = HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        var named = request.Headers.Connection.SelectMany(v => v?.Split(',') ?? []).Select(v => v.Trim()).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        foreach (var (name, values) in request.Headers)
+        {
+            if (s_notForwarded.Contains(name) || named.Contains(name))
+            {
+                continue;
+            }
+
+            if (!question.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
+            {
+                // A header that .NET counts to the body, as content-type: it is carried by an empty one.
+                question.Content ??= new ByteArrayContent([]);
+                question.Content.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+            }
+        }
+
+        // As routing sees the path: decoded once and encoded again, so that both mean the same route.
+        var path = request.Path.StartsWithSegments("/ctrl", StringComparison.OrdinalIgnoreCase, out var rest) ? rest : request.Path;
+        question.Headers.TryAddWithoutValidation(OriginalPath, path.HasValue ? path.ToUriComponent() : "/");
+        return question;
+    }
+
+    [LoggerMessage(2021, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
+    private static partial void LogUnreachable(ILogger logger, string reason);
+}

@@ -1,0 +1,52 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Silo.Http;
+
+/// <summary>
+/// An error as the answer of a route: <c>{id, kind, message}</c>, with the id in the log. The message names the field or what to do; it holds no value of the
+/// request, no name of a type and no secret.
+/// </summary>
+/// <param name="Kind">The kind.</param>
+/// <param name="Message">For the caller.</param>
+internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
+{
+    /// <summary>Where a 503 asks to be tried again. One second: what a lost race or a failover of the database takes at the least.</summary>
+    private const int RetryAfterSeconds = 1;
+
+    /// <summary>The status, where it isn't the kind's own.</summary>
+    public int Status { get; init; } = ErrorStatus.Of(Kind);
+
+    /// <summary>What happened, for the log alone.</summary>
+    public Exception? Cause { get; init; }
+
+    public static ApiError NotFound(string what) => new(ErrorKind.NotFound, $"there is no such {what}");
+
+    public static ApiError Invalid(FieldError problem) => new(ErrorKind.InvalidRequest, problem.Message);
+
+    public static ApiError Invalid(string message) => new(ErrorKind.InvalidRequest, message);
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var id = RandomText.Name("");
+        var services = httpContext.RequestServices;
+        this.Log(services.GetRequiredService<ILogger<ApiError>>(), id, httpContext.Request);
+        services.GetRequiredService<HttpMetrics>().Error(Kind);
+        var response = httpContext.Response;
+        response.StatusCode = Status;
+        if (Status == StatusCodes.Status503ServiceUnavailable)
+        {
+            response.Headers.RetryAfter = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (Status == StatusCodes.Status401Unauthorized)
+        {
+            response.Headers.WWWAuthenticate = "Bearer";
+        }
+
+        response.Headers.CacheControl = "no-store";
+        await response.WriteAsJsonAsync(new PlaneError { Id = id, Kind = Kind, Message = Message }, PlaneJson.Http, httpContext.RequestAborted);
+    }
+}

@@ -1,0 +1,99 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Plane.Hosting;
+using Plane.Silo.Http.Access;
+using Plane.Silo.Http.Endpoints;
+using Plane.Silo.Http.OpenApi;
+
+namespace Plane.Silo.Http;
+
+/// <summary>The table of routes. What isn't marked public is protected.</summary>
+internal static class ApiRoutes
+{
+    private const string Json = "application/json";
+
+    public static void Map(IEndpointRouteBuilder app, SiloOptions options)
+    {
+        MapControl(app.MapGroup("/ctrl").WithTags("control")
+            .WithErrors(ErrorKind.Unauthorized, ErrorKind.ForwardAuthUnavailable, ErrorKind.DatabaseError, ErrorKind.Other));
+        MapPublic(app.MapGroup("/pub").WithTags("public").WithMetadata(PublicRoute.Instance)
+            .WithErrors(ErrorKind.DatabaseError, ErrorKind.Other));
+        app.MapOpenApi("/openapi.json").WithMetadata(PublicRoute.Instance);
+        if (options.MetricsPort is null)
+        {
+            app.MapPlaneMetrics();
+        }
+    }
+
+    private static void MapControl(RouteGroupBuilder ctrl)
+    {
+        ctrl.MapPost("/connect", ConnectEndpoint.ConnectAsync)
+            .Named("connect", "Connect to a key: a token for the backend that holds it, which is started if none does.")
+            .Accepts<ConnectRequest>(Json).Produces<ConnectResponse>()
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.NoClusterProvided, ErrorKind.KeyUnheldNoSpawnConfig)
+            .WithErrors(ErrorKind.KeyHeld, ErrorKind.FailedToRemoveKey, ErrorKind.BackendIdTaken, ErrorKind.PayloadTooLarge)
+            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey);
+        MapTerminate(ctrl, "/b/{backend}", "", BackendEndpoints.SoftTerminateAsync, BackendEndpoints.HardTerminateAsync);
+        MapTerminate(ctrl, "/c/{cluster}/b/{backend}", "_in_cluster", BackendEndpoints.SoftTerminateInClusterAsync, BackendEndpoints.HardTerminateInClusterAsync);
+        ctrl.MapPost("/b/revoke", BackendEndpoints.RevokeAsync)
+            .Named("revoke", "Revoke connection tokens: a user's, one, or all of a backend. Open connections made with them are cut.")
+            .Accepts<RevokeRequest>(Json).Produces<string>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound, ErrorKind.PayloadTooLarge);
+        ctrl.MapPost("/b/{backend}/prevent-renew", BackendEndpoints.PreventRenewAsync)
+            .Named("prevent_renew", "Forbid the renewal of the backend's key, which ends it within a lease.").ProducesNull().WithErrors(ErrorKind.NotFound);
+        ctrl.MapGet("/b/{backend}", BackendEndpoints.DescribeAsync)
+            .Named("backend", "Everything known of a backend.").Produces<BackendDetails>().WithErrors(ErrorKind.NotFound);
+        ctrl.MapGet("/backends", BackendEndpoints.ListAsync)
+            .Named("backends", "List backends, newest first.").Produces<BackendPage>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
+        ctrl.MapPost("/c/{cluster}/d/{drone}/drain", ClusterEndpoints.DrainAsync)
+            .Named("drain", "No new backends on this drone; with terminate=true those that run are ended gracefully.")
+            .Produces<DrainResponse>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.NotFound);
+        ctrl.MapPost("/c/{cluster}/d/{drone}/undrain", ClusterEndpoints.UndrainAsync)
+            .Named("undrain", "New backends on this drone again.").Produces<DrainResponse>().WithErrors(ErrorKind.InvalidClusterName, ErrorKind.NotFound);
+        ctrl.MapGet("/c/{cluster}/state", ClusterEndpoints.StateAsync)
+            .Named("cluster_state", "The cluster's drones and proxies.").Produces<ClusterState>().WithErrors(ErrorKind.InvalidClusterName);
+        ctrl.MapGet("/status", HealthEndpoints.StatusAsync)
+            .Named("controller_status", "The controller's version; 500 when its database can't be reached.").Produces<StatusResponse>();
+    }
+
+    private static void MapTerminate(RouteGroupBuilder ctrl, string path, string suffix, Delegate soft, Delegate hard)
+    {
+        ctrl.MapPost(path + "/soft-terminate", soft)
+            .Named("soft_terminate" + suffix, "Ask the drone to end the backend by its stop signal. Repeating it is harmless.")
+            .ProducesNull().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+        ctrl.MapPost(path + "/hard-terminate", hard)
+            .Named("hard_terminate" + suffix, "Ask the drone to kill the backend. Repeating it is harmless.")
+            .ProducesNull().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+    }
+
+    private static void MapPublic(RouteGroupBuilder pub)
+    {
+        pub.MapGet("/live", HealthEndpoints.Live).Named("live", "The controller is alive.").Produces<HealthResponse>();
+        pub.MapGet("/health", HealthEndpoints.HealthAsync)
+            .Named("health", "The controller is alive and reaches its database; else 500.").Produces<HealthResponse>();
+        MapStatus(pub, "/b/{backend}", "", StatusEndpoints.LatestAsync, StatusEndpoints.StreamAsync);
+        MapStatus(pub, "/c/{cluster}/b/{backend}", "_in_cluster", StatusEndpoints.LatestInClusterAsync, StatusEndpoints.StreamInClusterAsync);
+    }
+
+    private static void MapStatus(RouteGroupBuilder pub, string path, string suffix, Delegate latest, Delegate stream)
+    {
+        pub.MapGet(path + "/status", latest)
+            .Named("backend_status" + suffix, "The backend's latest status entry.")
+            .Produces<StatusEntry>().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+        pub.MapGet(path + "/status-stream", stream)
+            .Named("backend_status_stream" + suffix, "Server-sent events: every status entry so far, then each new one; the event's id is the status. Ends after terminated.")
+            .Produces<StatusEntry>(contentType: "text/event-stream").Produces(StatusCodes.Status204NoContent)
+            .WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+    }
+
+    private static RouteHandlerBuilder Named(this RouteHandlerBuilder route, string id, string summary) => route.WithName(id).WithSummary(summary);
+
+    private static RouteHandlerBuilder ProducesNull(this RouteHandlerBuilder route) => route.Produces<NullResponse>();
+
+    private static TBuilder WithErrors<TBuilder>(this TBuilder route, params ErrorKind[] kinds)
+        where TBuilder : IEndpointConventionBuilder
+    {
+        route.Add(b => b.Metadata.Add(new ErrorKinds(kinds)));
+        return route;
+    }
+}

@@ -1,0 +1,139 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Hosting;
+using Plane.Grains.Feed;
+using Plane.Grains.Storage;
+
+namespace Plane.Silo.Http.Endpoints;
+
+/// <summary>
+/// Status streams (server-sent events, HTML Living Standard section 9.2). An event's id is its status: statuses only move forward, so the last one seen is a
+/// position, and <c>Last-Event-ID</c> resumes without repeats.
+/// <para>
+/// A stream waits on the change feed by the feed's rule (subscribe, then read, then wait). While nothing happens it costs its connection, a subscription and a timer:
+/// no call and no query, so that thousands are cheap.
+/// </para>
+/// </summary>
+internal sealed class StatusStreams(
+    SiloOptions options, IPlaneStore store, ChangeFeed feed, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
+{
+    private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
+    private static readonly byte[] s_keepAlive = ":\n\n"u8.ToArray();
+    private int _open;
+
+    /// <summary>Opens a stream and writes it to its end, or says why not.</summary>
+    public async Task<IResult> OpenAsync(HttpContext http, BackendName backend, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Increment(ref _open) > options.MaxStatusStreams)
+        {
+            Interlocked.Decrement(ref _open);
+            return new ApiError(ErrorKind.Other, "too many status streams are open, try again later") { Status = StatusCodes.Status503ServiceUnavailable };
+        }
+
+        metrics.StreamOpened();
+        try
+        {
+            using var subscription = feed.Subscribe(Topic.Backend(backend));
+            var after = Position(http.Request);
+            if (await store.ReadHistoryAsync(backend, after, cancellationToken) is not { } entries)
+            {
+                return RouteNames.NoBackend;
+            }
+
+            if (after == BackendStatus.Terminated)
+            {
+                // The stream is over and was seen to its end. 204 tells an EventSource not to come back.
+                return TypedResults.NoContent();
+            }
+
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+            await WriteAsync(http, backend, subscription, after, entries, end.Token);
+        }
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && http.Response.HasStarted)
+        {
+            // We go: the answer ends here, an EventSource comes back to another controller and resumes.
+            return TypedResults.Empty;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _open);
+            metrics.StreamClosed();
+        }
+
+        return TypedResults.Empty;
+    }
+
+    private async Task WriteAsync(
+        HttpContext http,
+        BackendName backend,
+        FeedSubscription subscription,
+        BackendStatus? after,
+        IReadOnlyList<StatusEntry>? entries,
+        CancellationToken cancellationToken)
+    {
+        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        var response = http.Response;
+        response.ContentType = "text/event-stream";
+        response.Headers.CacheControl = "no-cache, no-store";
+        response.Headers["X-Accel-Buffering"] = "no";
+        await response.StartAsync(cancellationToken);
+        while (entries is not null)
+        {
+            if (entries.Count > 0)
+            {
+                Write(response.BodyWriter, entries);
+                await response.BodyWriter.FlushAsync(cancellationToken);
+                after = entries[^1].Status;
+                if (after == BackendStatus.Terminated)
+                {
+                    return;
+                }
+            }
+
+            while (!await subscription.WaitAsync(options.StreamKeepAlive, cancellationToken))
+            {
+                await response.BodyWriter.WriteAsync(s_keepAlive, cancellationToken);
+            }
+
+            entries = await ReadAsync(backend, after, cancellationToken);
+        }
+    }
+
+    // An outage doesn't end a stream: it has nothing to say until it is over.
+    private async Task<IReadOnlyList<StatusEntry>?> ReadAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await store.ReadHistoryAsync(backend, after, cancellationToken);
+            }
+            catch (StoreUnavailableException)
+            {
+                await Task.Delay(s_retry, time, cancellationToken);
+            }
+        }
+    }
+
+    private static void Write(IBufferWriter<byte> output, IReadOnlyList<StatusEntry> entries)
+    {
+        foreach (var entry in entries)
+        {
+            output.Write("id: "u8);
+            output.Write(Encoding.ASCII.GetBytes(entry.Status.WireName()));
+            output.Write("\ndata: "u8);
+            using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = PlaneJson.Http.Encoder }))
+            {
+                JsonSerializer.Serialize(json, entry, PlaneJson.Http);
+            }
+
+            output.Write("\n\n"u8);
+        }
+    }
+
+    private static BackendStatus? Position(HttpRequest request) =>
+        request.Headers["Last-Event-ID"] is [{ } id] && BackendTransitions.TryParseWireName(id, out var status) ? status : null;
+}

@@ -1,0 +1,88 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Plane.Grains.Storage;
+
+namespace Plane.Silo.Http;
+
+/// <summary>
+/// The outermost part of the pipeline: whatever leaves it is an answer in our error model, never an empty body and never a stack trace.
+/// </summary>
+internal sealed partial class ErrorMiddleware(RequestDelegate next, DatabaseProbe database, ILogger<ErrorMiddleware> logger)
+{
+    public async Task InvokeAsync(HttpContext context)
+    {
+        try
+        {
+            if (context.Request.ContentLength > HttpLimits.MaxBody)
+            {
+                await TooLarge.ExecuteAsync(context);
+                return;
+            }
+
+            await next(context);
+            if (!context.Response.HasStarted && Fallback(context.Response) is { } error)
+            {
+                await error.ExecuteAsync(context);
+            }
+        }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The caller left: there is nobody to answer, and whatever broke broke because of that.
+            LogCallerLeft(logger, context.Request.Method, Hosting.Logging.LogText.Brief(context.Request.Path.Value ?? "", 200));
+        }
+        catch (Exception e)
+        {
+            await AnswerAsync(context, e);
+        }
+    }
+
+    private static ApiError TooLarge { get; } =
+        new(ErrorKind.PayloadTooLarge, $"the body must have at most {HttpLimits.MaxBody} bytes");
+
+    // What routing answers by a bare status.
+    private static ApiError? Fallback(HttpResponse response) => response.StatusCode switch
+    {
+        _ when response.ContentLength is not null || response.ContentType is not null => null,
+        StatusCodes.Status404NotFound => ApiError.NotFound("route"),
+        StatusCodes.Status405MethodNotAllowed => ApiError.Invalid("this route does not take this method") with { Status = 405 },
+        StatusCodes.Status415UnsupportedMediaType => Json.JsonBody.NotJson,
+        >= 400 and < 500 => ApiError.Invalid("the request is not valid") with { Status = response.StatusCode },
+        _ => null,
+    };
+
+    private async Task AnswerAsync(HttpContext context, Exception e)
+    {
+        if (context.Response.HasStarted)
+        {
+            // Half of an answer must not look like a whole one.
+            LogBroken(logger, context.Request.Method, Hosting.Logging.LogText.Brief(context.Request.Path.Value ?? "", 200), e);
+            context.Abort();
+            return;
+        }
+
+        var error = e switch
+        {
+            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => TooLarge,
+            BadHttpRequestException bad => ApiError.Invalid("the request could not be read") with { Status = bad.StatusCode },
+            StoreUnavailableException => new ApiError(ErrorKind.DatabaseError, "the database is away, try again") { Cause = e },
+            _ when CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
+            _ => new ApiError(ErrorKind.Other, "something went wrong that nobody foresaw; the log has more under this id") { Cause = e },
+        };
+        await error.ExecuteAsync(context);
+    }
+
+    /// <summary>
+    /// A call that may or may not have been carried out. Everything may be repeated, so 503. Grains don't pass on why (it is no business of drones and proxies);
+    /// if the database doesn't answer us either, it is the reason.
+    /// </summary>
+    private async Task<ApiError> UnknownOutcomeAsync(Exception e) =>
+        await database.IsReachableAsync()
+            ? new ApiError(ErrorKind.Other, "the outcome is unknown, ask again: repeating a request is safe") { Status = 503, Cause = e }
+            : new ApiError(ErrorKind.DatabaseError, "the database is away, try again") { Cause = e };
+
+    [LoggerMessage(2011, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
+    private static partial void LogCallerLeft(ILogger logger, string method, string path);
+
+    [LoggerMessage(2012, LogLevel.Error, "{Method} {Path}: failed within its answer, connection cut")]
+    private static partial void LogBroken(ILogger logger, string method, string path, Exception exception);
+}

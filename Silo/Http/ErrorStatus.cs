@@ -1,0 +1,21 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Plane.Silo.Http;
+
+/// <summary>The one table of error kinds and HTTP statuses.</summary>
+internal static class ErrorStatus
+{
+    /// <summary>The status that an error of this kind is answered with.</summary>
+    public static int Of(ErrorKind kind) => kind switch
+    {
+        ErrorKind.NoClusterProvided or ErrorKind.InvalidClusterName or ErrorKind.InvalidRequest => StatusCodes.Status400BadRequest,
+        ErrorKind.Unauthorized => StatusCodes.Status401Unauthorized,
+        ErrorKind.NotFound => StatusCodes.Status404NotFound,
+        ErrorKind.KeyUnheldNoSpawnConfig or ErrorKind.KeyHeld or ErrorKind.FailedToRemoveKey or ErrorKind.BackendIdTaken => StatusCodes.Status409Conflict,
+        ErrorKind.PayloadTooLarge => StatusCodes.Status413PayloadTooLarge,
+        ErrorKind.ForwardAuthUnavailable => StatusCodes.Status502BadGateway,
+        ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.DatabaseError => StatusCodes.Status503ServiceUnavailable,
+        ErrorKind.KeyHeldUnhealthy or ErrorKind.Other => StatusCodes.Status500InternalServerError,
+        _ => StatusCodes.Status500InternalServerError,
+    };
+}

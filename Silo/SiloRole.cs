@@ -1,0 +1,91 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
+using Plane.Silo.Http;
+using Plane.Silo.Http.Access;
+using Plane.Silo.Http.Endpoints;
+using Plane.Silo.Http.OpenApi;
+using Plane.Silo.Start;
+
+namespace Plane.Silo;
+
+/// <summary>Makes the controller's host: store, grains, engine, HTTP.</summary>
+public static class SiloRole
+{
+    /// <summary>Makes the host; nothing is opened before it is started.</summary>
+    /// <param name="options">The controller's options.</param>
+    /// <param name="addEngine">Puts the engine's silo into the host (<see cref="SiloEngine"/>), with <see cref="StoreHold.Of"/> as its hold.</param>
+    /// <param name="configure">What the program adds, as logging.</param>
+    /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
+    public static WebApplication Build(SiloOptions options, Action<IHostApplicationBuilder> addEngine, Action<IHostApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(addEngine);
+        UsageException.ThrowIfAny(options.Problems().Concat(SiloServices.Problems(options)));
+        var builder = PlaneHost.CreateWebBuilder("controller");
+        configure?.Invoke(builder);
+        builder.AddPlaneMetrics("controller");
+        builder.UsePlaneListener(options.Host, options.Port);
+        builder.WebHost.ConfigureKestrel(server => HttpLimits.Apply(options, server));
+        builder.Services.AddPlaneController(options);
+
+        // Started after what it needs, stopped before it.
+        addEngine(builder);
+        if (options.MetricsPort is { } port)
+        {
+            builder.Services.AddPlaneMetricsServer(options.Host, port);
+        }
+
+        builder.Services.AddHostedService(s => s.GetRequiredService<SiloReady>());
+        var app = builder.Build();
+        UseApi(app, options);
+        return app;
+    }
+
+    /// <summary>The URL that a started controller's HTTP API is served at.</summary>
+    /// <param name="app">What <see cref="Build"/> made.</param>
+    public static Task<Uri> WhenReadyAsync(WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        return app.Services.GetRequiredService<SiloReady>().WhenReady;
+    }
+
+    /// <summary>Adds the controller's services, without engine and listener.</summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="options">Checked options.</param>
+    internal static IServiceCollection AddPlaneController(this IServiceCollection services, SiloOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var controller = new ControllerIdentity(options.Name ?? ControllerName.NewRandom());
+        services.AddSingleton(options);
+        services.AddSingleton(controller);
+        services.AddHostedService<StoreStart>();
+        SiloServices.Add(services, options, controller.Name);
+        services.AddMetrics();
+        services.AddCors();
+        services.AddPlaneOpenApi();
+        services.AddSingleton<SiloReady>();
+        services.AddSingleton<HttpMetrics>();
+        services.AddSingleton<DatabaseProbe>();
+        services.AddSingleton<StatusStreams>();
+        services.AddSingleton<ForwardAuth>();
+        services.AddSingleton(_ => new ControlToken(options.TryReadToken(out var token, out var problem)
+            ? token
+            : throw new UsageException($"--ctrl-token-file {problem}")));
+        return services;
+    }
+
+    private static void UseApi(WebApplication app, SiloOptions options)
+    {
+        app.UseMiddleware<ErrorMiddleware>();
+        app.UseWhen(
+            context => context.Request.Path.StartsWithSegments("/pub", StringComparison.OrdinalIgnoreCase),
+            pub => pub.UseCors(policy => policy.AllowAnyOrigin().WithMethods(HttpMethods.Get, HttpMethods.Post).WithHeaders("content-type")));
+        app.UseRouting();
+        app.UseMiddleware<AccessMiddleware>();
+        ApiRoutes.Map(app, options);
+    }
+}

@@ -1,0 +1,27 @@
+using Microsoft.Extensions.DependencyInjection;
+using Plane.Grains;
+using Plane.Grains.Storage;
+using Plane.Hosting;
+
+namespace Plane.Silo;
+
+/// <summary>Brings in what the other rooms offer: the store and the grains.</summary>
+internal static class SiloServices
+{
+    public static IEnumerable<string> Problems(SiloOptions options) => new StoreOptions { Url = options.Db }.Problems().Select(p => $"--db: {p}");
+
+    public static void Add(IServiceCollection services, SiloOptions options, ControllerName controller)
+    {
+        services.AddPlaneStore(Store(options));
+        services.AddPlaneGrains(new GrainOptions
+        {
+            ControllerName = controller,
+            LeaseNumbers = options.LeaseNumbers,
+            Version = PlaneVersion.Current.Version,
+            Hash = PlaneVersion.Current.Hash,
+            KeepEndedBackends = TimeSpan.FromDays(options.CleanupMinAgeDays),
+        });
+    }
+
+    private static StoreOptions Store(SiloOptions options) => new() { Url = options.Db, Numbers = options.LeaseNumbers };
+}

@@ -1,0 +1,61 @@
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Plane.Hosting;
+
+namespace Plane.Silo.Start;
+
+/// <summary>Says that the controller serves, once everything has started.</summary>
+internal sealed partial class SiloReady(
+    SiloOptions options, ControllerIdentity controller, IServer server, IReadyLine ready, IServiceProvider services, ILogger<SiloReady> logger)
+    : IHostedLifecycleService
+{
+    private readonly TaskCompletionSource<Uri> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The URL of the HTTP API, once it is served.</summary>
+    public Task<Uri> WhenReady => _address.Task;
+
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        if (options.IsOpenToStrangers)
+        {
+            LogOpen(logger, options.Host);
+        }
+
+        var url = server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() ?? "";
+        var values = new List<(string, string)> { ("url", url), ("name", controller.Name.Value) };
+        if (SiloEngine.GatewayEndPoint(services) is { } gateway)
+        {
+            values.Add(("gateway", gateway.ToString()));
+        }
+
+        if (services.GetService<MetricsServer>()?.Address is { } metrics)
+        {
+            values.Add(("metrics", metrics.ToString().TrimEnd('/')));
+        }
+
+        ready.Ready("controller", values);
+        LogReady(logger, controller.Name, url);
+        _address.TrySetResult(new Uri(url));
+        return Task.CompletedTask;
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [LoggerMessage(2103, LogLevel.Warning,
+        "/ctrl is open to whoever reaches {Host}: set --ctrl-token-file or --forward-auth, or let only trusted hosts reach it")]
+    private static partial void LogOpen(ILogger logger, string host);
+
+    [LoggerMessage(2104, LogLevel.Information, "controller {Name} serves at {Url}")]
+    private static partial void LogReady(ILogger logger, ControllerName name, string url);
+}
