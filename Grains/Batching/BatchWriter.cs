@@ -41,7 +41,7 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         _weigh = weigh;
         _time = time;
         _metrics = metrics;
-        _stopping = new CancellationTokenSource();
+        _stopping = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(limits.MaxQueued) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
         // The first caller's context (its grain, its trace) must not become that of every later statement.
