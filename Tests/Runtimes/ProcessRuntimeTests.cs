@@ -206,6 +206,7 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
         Assert.Null(exit.ExitCode);
         Assert.True(Signals.IsAlive(started!.Pid), "a pid of another boot is nobody's");
         new ProcessIdentity(started.Pid, started.StartTime).KillSession();
+        await Eventually.TrueAsync(() => ProcessBench.PidsOf(start.Identity).Count == 0, "it is ended for the sake of the other tests");
     }
 
     [Fact]
