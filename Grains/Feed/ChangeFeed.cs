@@ -8,20 +8,22 @@ namespace Plane.Grains.Feed;
 /// <summary>
 /// Tails the change log for one silo and completes the calls that wait on it: status streams, waiting routes, drones' actions, proxies' changes.
 /// <para>
-/// <b>The rule: subscribe, then read, then wait.</b> A waiting call (1) subscribes to its topic, (2) reads the durable record, (3) answers if there is something to
-/// say, else (4) waits for a signal and goes on at (2). A change that was committed before (2) is in what was read. One that is committed after (2) is read from the log
-/// by the loop after (1), so it finds the subscription, which remembers the signal until somebody waits for it. No order of the two loses a wake-up, and a
-/// signal too many costs one read. Nothing is ever answered from a signal: it carries no data.
+/// <b>The rule: subscribe, then read, then wait.</b> A waiting call (1) subscribes to its topic, (2) reads the durable record, (3) answers if
+/// there is something to say, else (4) waits for a signal and goes on at (2). A change that was committed before (2) is in what was read. One
+/// that is committed after (2) is read from the log by the loop after (1), so it finds the subscription, which remembers the signal until
+/// somebody waits for it. No order of the two loses a wake-up, and a signal too many costs one read. Nothing is ever answered from a signal: it
+/// carries no data.
 /// </para>
 /// <para>
-/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that whoever is woken finds
-/// the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c), so none is slept over.
-/// The wait ends after a second at the latest, the backstop for a wake-up that got lost.
+/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that
+/// whoever is woken finds the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c),
+/// so none is slept over. The wait ends after a second at the latest, the backstop for a wake-up that got lost.
 /// </para>
 /// <para>
-/// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped. Waiting calls end
-/// by their own time meanwhile. After an outage, and after a gap (rows cleaned up before they were read), all subscribers are signalled and read
-/// again. While the last good read is older than <see cref="s_current"/> the ring answers nobody: a proxy must not take "no change" from a silo that can't know.
+/// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped.
+/// Waiting calls end by their own time meanwhile. After an outage, and after a gap (rows cleaned up before they were read), all subscribers are
+/// signalled and read again. While the last good read is older than <see cref="s_current"/> the ring answers nobody: a proxy must not take "no
+/// change" from a silo that can't know.
 /// </para>
 /// Memory is bounded by the ring's capacity and the number of subscribers.
 /// </summary>

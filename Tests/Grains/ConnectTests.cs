@@ -113,6 +113,14 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         Assert.Equal(ErrorKind.InvalidRequest, result.Refusal);
     }
 
+    [Theory, InlineData("nonsense"), InlineData("3:a"), InlineData("0:")]
+    public async Task A_grain_key_that_is_no_keys_fails_its_call_alone(string grainKey)
+    {
+        var plane = await clusters.OfAsync(On.Sqlite);
+        await Assert.ThrowsAnyAsync<Exception>(() => plane.Client.GetGrain<IKeyGrain>(grainKey).ReadHolder());
+        Assert.Null(await plane.Key(Commands.NewKey()).ReadHolder());
+    }
+
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
     public async Task Many_connects_to_one_new_key_at_once_make_one_backend_and_as_many_tokens(On on)
     {

@@ -34,7 +34,6 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
     public async Task The_schemas_say_what_is_on_the_wire()
     {
         var schemas = (await _controller.GetAsync("/openapi.json")).Json!["components"]!["schemas"]!;
-        Assert.True(schemas["ConnectRequest"]?["properties"] is not null, schemas.ToJsonString());
         Assert.Equal(["auth", "key", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
         Assert.Equal(
             ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key"],

@@ -1,6 +1,3 @@
-using Plane.Grains.Storage;
-using Plane.Tests.Support;
-
 namespace Plane.Tests.Storage;
 
 public abstract partial class StoreSuite
@@ -317,23 +314,5 @@ public abstract partial class StoreSuite
         Assert.True(fresh.IsStatic);
         Assert.Equal(RouteOutcome.Found, (await Store.ResolveAsync(fresh.Hash(), default)).Outcome);
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(command.StaticToken.Value.Hash(), default)).Outcome);
-    }
-
-    [Fact]
-    public async Task A_real_short_lease_expires_by_itself()
-    {
-        if (this is not PostgresStoreTests postgres)
-        {
-            // SQLite's clock is the test's: An_expired_holder_gives_way covers it.
-            return;
-        }
-
-        await using var store = PostgresHarness.New(postgres.Database, LeaseNumbers.Scaled(0.01));
-        await store.InitializeAsync(default);
-        await store.RegisterDroneAsync(Registration(), Controller, default);
-        var acquired = await store.AcquireAsync(On(Command(Key("room"))), default);
-        Assert.Equal(AcquireOutcome.Acquired, acquired.Outcome);
-        await Eventually.SeenAsync(_ => store.SweepLostAsync(default), lost => lost == 1, "the sweep finds the expired lease");
-        Assert.Equal(BackendStatus.Terminated, (await DetailsAsync(acquired.Holder!.Identity)).Status);
     }
 }

@@ -22,6 +22,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
     private string? _installationId;
+    private bool _disposed;
 
     public PostgresStore(string connectionString, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time)
     {
@@ -76,6 +77,11 @@ internal sealed partial class PostgresStore : IPlaneStore
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
         await _feed.DisposeAsync();
         await _source.DisposeAsync();
     }
@@ -104,6 +110,12 @@ internal sealed partial class PostgresStore : IPlaneStore
         if (!given.Contains("Application Name"))
         {
             builder.ApplicationName = "plane";
+        }
+
+        if (builder.Host!.Contains(',', StringComparison.Ordinal) && !given.Contains("Target Session Attributes"))
+        {
+            // Of several servers the one that takes writes.
+            builder.TargetSessionAttributes = "primary";
         }
 
         // PostgreSQL's text is UTF-8 here whatever the environment says.

@@ -21,6 +21,8 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Channel<Work> _queue = Channel.CreateBounded<Work>(new BoundedChannelOptions(10_000) { SingleReader = true });
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Not disposed: its token is out with whoever took the lock, and it has no timer.
     private readonly CancellationTokenSource _lost = new();
     private bool _started;
 
@@ -79,8 +81,6 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         {
             await _ended.Task;
         }
-
-        _lost.Dispose();
     }
 
     private static bool IsUnavailable(SqliteException e) => e.SqliteErrorCode is
