@@ -116,9 +116,6 @@ public sealed partial class HostRunner : IDisposable
             case StartRefusedException refused:
                 error.WriteLine(refused.Message);
                 return refused.ExitCode;
-            case Orleans.Runtime.OrleansConfigurationException configuration:
-                error.WriteLine(configuration.Message);
-                return ExitCodes.Refused;
             case OrleansConfigurationException engine:
                 error.WriteLine(engine.Message);
                 return ExitCodes.Refused;
