@@ -1,6 +1,44 @@
+using System.CommandLine;
+using Plane.Cli.Operator;
+using Plane.Cli.Roles;
+using Plane.Hosting;
+
 namespace Plane.Cli;
 
 internal static class Program
 {
-    private static int Main() => 0;
+    private static async Task<int> Main(string[] args)
+    {
+        var operators = new OperatorContext();
+        var root = new RootCommand("Plane on Orleans: one container per room, document or session, addressed by a key.");
+        root.Subcommands.Add(UpCommand.Create());
+        root.Subcommands.Add(DemoCommand.Create());
+        root.Subcommands.Add(ControllerCommand.Create());
+        root.Subcommands.Add(DroneCommand.Create());
+        root.Subcommands.Add(ProxyCommand.Create());
+        root.Subcommands.Add(DnsCommand.Create());
+        root.Subcommands.Add(HealthCommand.Create());
+        var connect = ConnectVerb.Create(operators);
+        foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
+        {
+            operators.AddTo(command);
+            root.Subcommands.Add(command);
+        }
+
+        var parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors)
+            {
+                await Console.Error.WriteLineAsync("plane: " + error.Message).ConfigureAwait(false);
+            }
+
+            await Console.Error.WriteLineAsync($"plane: see plane {(parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ")}--help").ConfigureAwait(false);
+            return ExitCodes.Usage;
+        }
+
+        // A role takes signals by itself; an operator's command is simply cancelled.
+        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null })
+            .ConfigureAwait(false);
+    }
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
 using Plane.Proxy.Forwarding;
 
 namespace Plane.Proxy;
@@ -19,20 +20,16 @@ public static class ProxyRole
     /// <param name="options">The options.</param>
     /// <param name="addCluster">Registers an <c>IClusterClient</c>.</param>
     /// <param name="configure">What else the host needs: logging, metrics.</param>
-    /// <exception cref="ArgumentException">An option is invalid; the message names it.</exception>
+    /// <exception cref="UsageException">An option is invalid; the message names it.</exception>
     public static WebApplication Build(ProxyOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
     {
-        if (string.Join("; ", options.Problems()) is { Length: > 0 } problems)
-        {
-            throw new ArgumentException(problems, nameof(options));
-        }
-
-        // Empty: nothing is read from the environment, and several hosts live in one process.
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Plane.Proxy" });
-        builder.Services.AddLogging();
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(addCluster);
+        UsageException.ThrowIfAny(options.Problems());
+        var builder = PlaneHost.CreateWebBuilder("proxy");
         addCluster(builder);
         builder.Services.AddPlaneProxy(options);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options));
+        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
         {
             var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);

@@ -66,8 +66,8 @@ public sealed class SiloOptions
     [Description("the most status streams at once")]
     public int MaxStatusStreams { get; set; } = 20_000;
 
-    /// <summary>Whether only this machine can reach the HTTP API.</summary>
-    public bool IsLoopback => WebListener.IsLoopback(Host);
+    /// <summary>Whether more than this machine can reach <c>/ctrl</c>, and nothing asks who it is: warned of at the start.</summary>
+    public bool IsOpenToStrangers => CtrlTokenFile is null && ForwardAuth is null && !WebListener.IsLoopback(Host);
 
     /// <summary>What is wrong with the values; each problem names its option.</summary>
     public IEnumerable<string> Problems()

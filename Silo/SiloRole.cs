@@ -17,7 +17,7 @@ public static class SiloRole
 {
     /// <summary>Makes the host; nothing is opened before it is started.</summary>
     /// <param name="options">The controller's options.</param>
-    /// <param name="addEngine">Puts the engine's silo into the host.</param>
+    /// <param name="addEngine">Puts the engine's silo into the host (<see cref="SiloEngine"/>), with <see cref="StoreHold.Of"/> as its hold.</param>
     /// <param name="configure">What the program adds, as logging.</param>
     /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
     public static WebApplication Build(SiloOptions options, Action<IHostApplicationBuilder> addEngine, Action<IHostApplicationBuilder>? configure = null)
@@ -30,7 +30,7 @@ public static class SiloRole
         builder.AddPlaneMetrics("controller");
         builder.UsePlaneListener(options.Host, options.Port);
         builder.WebHost.ConfigureKestrel(server => HttpLimits.Apply(options, server));
-        builder.Services.AddPlaneSilo(options);
+        builder.Services.AddPlaneController(options);
 
         // Started after what it needs, stopped before it.
         addEngine(builder);
@@ -56,7 +56,7 @@ public static class SiloRole
     /// <summary>Adds the controller's services, without engine and listener.</summary>
     /// <param name="services">The host's services.</param>
     /// <param name="options">Checked options.</param>
-    public static IServiceCollection AddPlaneSilo(this IServiceCollection services, SiloOptions options)
+    internal static IServiceCollection AddPlaneController(this IServiceCollection services, SiloOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var controller = new ControllerIdentity(options.Name ?? ControllerName.NewRandom());

@@ -6,9 +6,9 @@ using Plane.Hosting;
 namespace Plane.Silo;
 
 /// <summary>Brings in what the other rooms offer: the store and the grains.</summary>
-internal static partial class SiloServices
+internal static class SiloServices
 {
-    public static IEnumerable<string> Problems(SiloOptions options) => Store(options).Problems().Select(p => $"--db: {p}");
+    public static IEnumerable<string> Problems(SiloOptions options) => new StoreOptions { Url = options.Db }.Problems().Select(p => $"--db: {p}");
 
     public static void Add(IServiceCollection services, SiloOptions options, ControllerName controller)
     {
@@ -21,13 +21,7 @@ internal static partial class SiloServices
             Hash = PlaneVersion.Current.Hash,
             KeepEndedBackends = TimeSpan.FromDays(options.CleanupMinAgeDays),
         });
-        AddLock(services);
     }
-
-    /// <summary>Where the engine's gateway listens, for the ready line.</summary>
-    public static partial string? Gateway(IServiceProvider services);
-
-    static partial void AddLock(IServiceCollection services);
 
     private static StoreOptions Store(SiloOptions options) => new() { Url = options.Db, Numbers = options.LeaseNumbers };
 }

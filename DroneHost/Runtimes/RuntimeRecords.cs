@@ -33,7 +33,11 @@ public sealed record BackendStart
 
 /// <summary>A backend that was started.</summary>
 /// <param name="Address">Where it will answer, as <c>127.0.0.1:30001</c>.</param>
-/// <param name="Pid">The process to kill where the runtime doesn't answer: the container's first, or the launcher's.</param>
+/// <param name="Pid">
+/// The process to kill where the runtime doesn't answer: the container's first, or the launcher's, which leads the session of all it started, so that
+/// <see cref="ProcessIdentity.KillSession"/> is the way to do it. 0 where it has ended already, or where this machine doesn't know it by a number (an engine
+/// elsewhere): then only the runtime can kill it.
+/// </param>
 /// <param name="StartTime">That process's start time in clock ticks since boot (proc(5), stat field 22), so that a reused pid isn't killed.</param>
 public sealed record StartedBackend(string Address, int Pid, long StartTime);
 

@@ -234,15 +234,15 @@ public sealed class OptionsBinder<T>
         {
             var standard = Default();
             var description = standard.Length > 0 ? $"{Description} [default: {standard}]".TrimStart() : Description;
-            return (Nullable.GetUnderlyingType(Property.PropertyType) ?? Property.PropertyType) == typeof(bool)
-                ? new Option<bool>(Flag) { Description = description }
-                : new Option<string[]>(Flag)
-                {
-                    Description = description,
-                    HelpName = OptionText.Kebab(Property.Name),
-                    AllowMultipleArgumentsPerToken = false,
-                    Arity = ElementType(Property.PropertyType) is null ? ArgumentArity.ExactlyOne : ArgumentArity.OneOrMore,
-                };
+            if ((Nullable.GetUnderlyingType(Property.PropertyType) ?? Property.PropertyType) == typeof(bool))
+            {
+                return new Option<bool>(Flag) { Description = description };
+            }
+
+            var help = OptionText.Kebab(Property.Name);
+            return ElementType(Property.PropertyType) is null
+                ? new Option<string>(Flag) { Description = description, HelpName = help }
+                : new Option<string[]>(Flag) { Description = description, HelpName = help, Arity = ArgumentArity.OneOrMore };
         }
 
         private string Default()

@@ -24,6 +24,8 @@ public static class PlaneLogging
             logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= options.LogLevel);
         }
 
+        // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         logging.AddConsole(o =>
         {
             o.LogToStandardErrorThreshold = LogLevel.Trace;

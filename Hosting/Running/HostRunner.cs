@@ -105,6 +105,13 @@ public sealed partial class HostRunner : IDisposable
                 }
 
                 return ExitCodes.Usage;
+            case Microsoft.Extensions.Options.OptionsValidationException invalid:
+                foreach (var problem in invalid.Failures)
+                {
+                    error.WriteLine(problem);
+                }
+
+                return ExitCodes.Usage;
             case StartRefusedException refused:
                 error.WriteLine(refused.Message);
                 return refused.ExitCode;

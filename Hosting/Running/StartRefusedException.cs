@@ -1,7 +1,7 @@
 namespace Plane.Hosting;
 
 /// <summary>A role cannot start, or go on, for a reason that the operator can act on. Its message is shown as it is, without a stack trace.</summary>
-public sealed class StartRefusedException : Exception
+public class StartRefusedException : Exception
 {
     /// <summary>Makes one.</summary>
     public StartRefusedException()
@@ -29,5 +29,5 @@ public sealed class StartRefusedException : Exception
         : base(message) => ExitCode = exitCode;
 
     /// <summary>What the program exits with.</summary>
-    public int ExitCode { get; }
+    public int ExitCode { get; init; }
 }

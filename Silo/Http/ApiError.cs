@@ -2,7 +2,6 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting.Logging;
 
 namespace Plane.Silo.Http;
 
@@ -12,7 +11,7 @@ namespace Plane.Silo.Http;
 /// </summary>
 /// <param name="Kind">The kind.</param>
 /// <param name="Message">For the caller.</param>
-internal sealed partial record ApiError(ErrorKind Kind, string Message) : IResult
+internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
 {
     /// <summary>Where a 503 asks to be tried again. One second: what a lost race or a failover of the database takes at the least.</summary>
     private const int RetryAfterSeconds = 1;
@@ -33,7 +32,7 @@ internal sealed partial record ApiError(ErrorKind Kind, string Message) : IResul
     {
         var id = RandomText.Name("");
         var services = httpContext.RequestServices;
-        Log(services.GetRequiredService<ILogger<ApiError>>(), id, httpContext.Request);
+        this.Log(services.GetRequiredService<ILogger<ApiError>>(), id, httpContext.Request);
         services.GetRequiredService<HttpMetrics>().Error(Kind);
         var response = httpContext.Response;
         response.StatusCode = Status;
@@ -50,32 +49,4 @@ internal sealed partial record ApiError(ErrorKind Kind, string Message) : IResul
         response.Headers.CacheControl = "no-store";
         await response.WriteAsJsonAsync(new PlaneError { Id = id, Kind = Kind, Message = Message }, PlaneJson.Http, httpContext.RequestAborted);
     }
-
-    private void Log(ILogger logger, string id, HttpRequest request)
-    {
-        var path = LogText.Brief(request.Path.Value ?? "", 200);
-        if (Status >= 500 && Status != StatusCodes.Status503ServiceUnavailable)
-        {
-            LogFailed(logger, Status, Kind, id, request.Method, path, Message, Cause);
-        }
-        else if (Status >= 500)
-        {
-            LogUnavailable(logger, Status, Kind, id, request.Method, path, Message, Cause?.Message);
-        }
-        else
-        {
-            LogRefused(logger, Status, Kind, id, request.Method, path, Message);
-        }
-    }
-
-    [LoggerMessage(2001, LogLevel.Information, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
-    private static partial void LogRefused(ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message);
-
-    [LoggerMessage(2002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message} {Cause}")]
-    private static partial void LogUnavailable(
-        ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, string? cause);
-
-    [LoggerMessage(2003, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
-    private static partial void LogFailed(
-        ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, Exception? exception);
 }

@@ -19,16 +19,16 @@ internal sealed partial class SiloReady(
 
     public Task StartedAsync(CancellationToken cancellationToken)
     {
-        if (options is { CtrlTokenFile: null, ForwardAuth: null, IsLoopback: false })
+        if (options.IsOpenToStrangers)
         {
             LogOpen(logger, options.Host);
         }
 
         var url = server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() ?? "";
         var values = new List<(string, string)> { ("url", url), ("name", controller.Name.Value) };
-        if (SiloServices.Gateway(services) is { } gateway)
+        if (SiloEngine.GatewayEndPoint(services) is { } gateway)
         {
-            values.Add(("gateway", gateway));
+            values.Add(("gateway", gateway.ToString()));
         }
 
         if (services.GetService<MetricsServer>()?.Address is { } metrics)

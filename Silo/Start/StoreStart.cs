@@ -11,10 +11,10 @@ namespace Plane.Silo.Start;
 /// </summary>
 internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
 {
-    private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
-
     /// <summary>Every so many attempts the wait is logged again.</summary>
     private const int LogEvery = 30;
+
+    private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
     public async Task StartingAsync(CancellationToken cancellationToken)
     {

@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Microsoft.Playwright;
 using Plane.Tests.Support;
 using Xunit.Abstractions;
@@ -183,6 +184,7 @@ public sealed class BoardPageTests(ITestOutputHelper output)
         await using var _ = page;
         // What the proxy answers for a backend that has ended.
         var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
         await using var gone = builder.Build();
         gone.Run(context =>

@@ -37,22 +37,13 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
         Send(frame);
     }
 
-    public void AnswerError(long id, Exception e)
+    public void AnswerError(long id, Exception e) => Answer(id, Wire.Frame("e", (id, error: ExceptionWire.Encode(e)), static (writer, s) =>
     {
-        // A call whose token was signalled because the silo stops did not fail by its caller's wish.
-        if (e is OperationCanceledException && silo.Closed is { } closed)
-        {
-            e = new SiloUnavailableException(closed);
-        }
-
-        Answer(id, Wire.Frame("e", (id, error: ExceptionWire.Encode(e)), static (writer, s) =>
-        {
-            writer.WriteNumberValue(s.id);
-            writer.WriteStringValue(s.error.Kind);
-            writer.WriteStringValue(s.error.Message);
-            writer.WriteStringValue(s.error.Type);
-        }));
-    }
+        writer.WriteNumberValue(s.id);
+        writer.WriteStringValue(s.error.Kind);
+        writer.WriteStringValue(s.error.Message);
+        writer.WriteStringValue(s.error.Type);
+    }));
 
     public void Forget(long id) => _calls.TryRemove(id, out _);
 
@@ -79,7 +70,7 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
             switch (Wire.String(ref reader, "kind"))
             {
                 case "c":
-                    OnCall(ref reader);
+                    OnCall(ref reader, frame);
                     break;
                 case "x":
                     if (_calls.TryGetValue(Wire.Number(ref reader, "id"), out var call))
@@ -105,14 +96,14 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
         }
     }
 
-    private void OnCall(ref Utf8JsonReader reader)
+    private void OnCall(ref Utf8JsonReader reader, ReadOnlySpan<byte> frame)
     {
         var id = Wire.Number(ref reader, "id");
         var interfaceAlias = Wire.String(ref reader, "interface");
         var methodAlias = Wire.String(ref reader, "method");
         var key = Wire.String(ref reader, "key");
         var timeout = TimeSpan.FromMilliseconds(Math.Min(Wire.Number(ref reader, "timeout"), int.MaxValue));
-        if (!reader.Read())
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartArray)
         {
             throw new WireException("malformed frame: no arguments");
         }
@@ -145,7 +136,7 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
                 throw new WireException("malformed frame: something follows the arguments");
             }
         }
-        catch (Exception e) when (ExceptionWire.IsBadMessage(e) && IsWellFormed(e))
+        catch (Exception e) when (ExceptionWire.IsBadMessage(e) && IsWellFormed(frame))
         {
             Refuse(id, "arguments", new OrleansMessageRejectionException($"the arguments of {method} can't be read: {e.Message}"));
             return;
@@ -160,8 +151,24 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
         silo.Dispatch(call);
     }
 
-    /// <summary>Broken JSON is the sender's fault as a whole; a message that its type refuses is that of one call.</summary>
-    private static bool IsWellFormed(Exception e) => e is not JsonException || (e.GetType() == typeof(JsonException) && e.InnerException?.GetType().Name != "JsonReaderException");
+    /// <summary>Broken JSON is the sender's fault as a whole and ends the connection; a message that its type refuses is that of one call.</summary>
+    private static bool IsWellFormed(ReadOnlySpan<byte> frame)
+    {
+        var reader = new Utf8JsonReader(frame);
+        try
+        {
+            while (reader.Read())
+            {
+                reader.Skip();
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 
     private static string Short(string text) => text.Length <= 100 ? text : text[..100] + "…";
 
@@ -208,7 +215,7 @@ internal sealed class RemoteInvocation(GatewaySession session, long id, MethodMo
 
         if (!task.IsCompletedSuccessfully)
         {
-            Reject(task.Exception?.InnerException ?? new OperationCanceledException());
+            Reject(FailureOf(task));
             return;
         }
 

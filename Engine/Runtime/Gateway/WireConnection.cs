@@ -65,9 +65,13 @@ internal sealed class WireConnection : IAsyncDisposable
         var watching = WatchAsync();
         var reason = await _end.Task;
         _outgoing.Writer.TryComplete();
-        await CloseAsync(reason, sending);
+        await CloseAsync(reason, sending, receiving);
         await _stop.CancelAsync();
-        _socket.Abort();
+        if (_socket.State != WebSocketState.Closed)
+        {
+            _socket.Abort();
+        }
+
         await Task.WhenAll(receiving, sending, watching);
         while (_outgoing.Reader.TryRead(out var frame))
         {
@@ -265,7 +269,7 @@ internal sealed class WireConnection : IAsyncDisposable
     }
 
     /// <summary>Sends what is queued and the reason, as long as the peer takes it; a peer that doesn't is cut.</summary>
-    private async Task CloseAsync(WireException reason, Task sending)
+    private async Task CloseAsync(WireException reason, Task sending, Task receiving)
     {
         if (_socket.State is not (WebSocketState.Open or WebSocketState.CloseReceived) || reason.Kind is "slow" or "dead" or "broken")
         {
@@ -276,7 +280,9 @@ internal sealed class WireConnection : IAsyncDisposable
         {
             using var patience = new CancellationTokenSource(CloseGrace, _time);
             await sending.WaitAsync(patience.Token);
-            await _socket.CloseOutputAsync(reason.Status, Shorten(reason.Message), patience.Token);
+            await SayWhyAsync(_socket, reason, patience.Token);
+            await receiving.WaitAsync(patience.Token);
+            await DrainAsync(_socket, patience.Token);
         }
         catch (Exception e) when (e is WebSocketException or OperationCanceledException or ObjectDisposedException or IOException or InvalidOperationException)
         {
@@ -285,8 +291,22 @@ internal sealed class WireConnection : IAsyncDisposable
         }
     }
 
+    /// <summary>Sends the close frame with the reason.</summary>
+    public static Task SayWhyAsync(WebSocket socket, WireException reason, CancellationToken patience) =>
+        socket.CloseOutputAsync(reason.Status, Shorten(reason.Message), patience);
+
+    /// <summary>Reads until the peer has closed too. To drop the socket with bytes unread would reset the connection, and the reason would be lost on the way.</summary>
+    public static async Task DrainAsync(WebSocket socket, CancellationToken patience)
+    {
+        var scratch = new byte[4096];
+        while (socket.State == WebSocketState.CloseSent)
+        {
+            await socket.ReceiveAsync(scratch.AsMemory(), patience);
+        }
+    }
+
     /// <summary>A close frame takes 123 bytes of reason.</summary>
-    internal static string Shorten(string reason)
+    private static string Shorten(string reason)
     {
         while (Encoding.UTF8.GetByteCount(reason) > 123)
         {

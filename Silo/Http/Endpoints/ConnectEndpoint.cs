@@ -14,6 +14,9 @@ internal static class ConnectEndpoint
     /// <summary>One repetition when an outcome is unknown: it finds what the first attempt did, or does it.</summary>
     private const int Attempts = 2;
 
+    /// <summary>The longest that one call of a backend waits, as its interface says.</summary>
+    private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(5);
+
     public static async Task<IResult> ConnectAsync(
         HttpContext http,
         [FromServices] IGrainFactory grains,
@@ -101,8 +104,8 @@ internal static class ConnectEndpoint
         var after = holder.Status;
         while (time.GetElapsedTime(began) is var elapsed && elapsed < wait)
         {
-            var step = wait - elapsed < StatusStreams.LongestWait ? wait - elapsed : StatusStreams.LongestWait;
-            var page = await grains.GetGrain<IBackendGrain>(holder.Identity.BackendId.Value).ReadStatus(after, step, cancellationToken);
+            var step = wait - elapsed < s_longestWait ? wait - elapsed : s_longestWait;
+            var page = await grains.GetGrain<IBackendGrain>(holder.Identity.Backend.Value).ReadStatus(after, step, cancellationToken);
             if (!page.Exists || after == BackendStatus.Terminated || page.Entries is [.., { Status: BackendStatus.Terminated }])
             {
                 return true;
@@ -121,21 +124,21 @@ internal static class ConnectEndpoint
         var subdomain = holder.Subdomain is { } s ? s + "." : "";
         return new ConnectResponse
         {
-            BackendId = holder.Identity.BackendId,
+            BackendId = holder.Identity.Backend,
             Spawned = result.Spawned,
             Status = holder.Status,
             Token = token,
             Url = $"{cluster.Scheme}://{subdomain}{cluster}/{token.Value}/",
             Subdomain = holder.Subdomain,
             SecretToken = holder.StaticToken is null ? command.SecretToken : null,
-            StatusUrl = $"{ControllerUrl(request, options)}/pub/b/{holder.Identity.BackendId}/status",
+            StatusUrl = $"{ControllerUrl(request, options)}/pub/b/{holder.Identity.Backend}/status",
             Drone = result.Spawned ? holder.Drone : null,
             Key = new KeyInfo
             {
                 Name = command.Key.Name,
                 Namespace = command.Key.Namespace,
                 Tag = command.Key.Tag,
-                FencingToken = holder.Identity.FencingToken,
+                FencingToken = holder.Identity.Token,
             },
         };
     }

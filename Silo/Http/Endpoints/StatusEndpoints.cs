@@ -1,54 +1,54 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Orleans;
+using Plane.Grains.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>Where a backend stands, for anyone who knows its name.</summary>
+/// <summary>
+/// Where a backend stands, for anyone who knows its name. Read from the store, not through the backend's grain: these routes face the world, and each name that
+/// somebody makes up would bring an activation to life.
+/// </summary>
 internal static class StatusEndpoints
 {
-    public static Task<IResult> LatestAsync(string backend, [FromServices] IGrainFactory grains, CancellationToken cancellationToken) =>
-        LatestInClusterAsync(null, backend, grains, cancellationToken);
+    public static Task<IResult> LatestAsync(string backend, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+        LatestInClusterAsync(null, backend, store, cancellationToken);
 
     public static async Task<IResult> LatestInClusterAsync(
-        string? cluster, string backend, [FromServices] IGrainFactory grains, CancellationToken cancellationToken)
+        string? cluster, string backend, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
     {
-        var (grain, error) = await FindAsync(cluster, backend, grains, cancellationToken);
-        return grain is null ? error!
-            : (await grain.ReadStatus(null, TimeSpan.Zero, cancellationToken)).Entries is [.., { } last] ? TypedResults.Json(last, PlaneJson.Http)
+        var (name, error) = await FindAsync(cluster, backend, store, cancellationToken);
+        return error is not null ? error
+            : await store.ReadHistoryAsync(name, null, cancellationToken) is [.., { } last] ? TypedResults.Json(last, PlaneJson.Http)
             : RouteNames.NoBackend;
     }
 
     public static Task<IResult> StreamAsync(
-        HttpContext http, string backend, [FromServices] IGrainFactory grains, [FromServices] StatusStreams streams, CancellationToken cancellationToken) =>
-        StreamInClusterAsync(http, null, backend, grains, streams, cancellationToken);
+        HttpContext http, string backend, [FromServices] IPlaneStore store, [FromServices] StatusStreams streams, CancellationToken cancellationToken) =>
+        StreamInClusterAsync(http, null, backend, store, streams, cancellationToken);
 
     public static async Task<IResult> StreamInClusterAsync(
         HttpContext http,
         string? cluster,
         string backend,
-        [FromServices] IGrainFactory grains,
+        [FromServices] IPlaneStore store,
         [FromServices] StatusStreams streams,
         CancellationToken cancellationToken)
     {
-        var (grain, error) = await FindAsync(cluster, backend, grains, cancellationToken);
-        return grain is null ? error! : await streams.OpenAsync(http, grain, cancellationToken);
+        var (name, error) = await FindAsync(cluster, backend, store, cancellationToken);
+        return error is not null ? error : await streams.OpenAsync(http, name, cancellationToken);
     }
 
-    private static async Task<(IBackendGrain? Grain, ApiError? Error)> FindAsync(
-        string? cluster, string backend, IGrainFactory grains, CancellationToken cancellationToken)
+    private static async Task<(BackendName Name, ApiError? Error)> FindAsync(
+        string? cluster, string backend, IPlaneStore store, CancellationToken cancellationToken)
     {
         if (!RouteNames.TryCluster(cluster, out var inCluster))
         {
-            return (null, RouteNames.BadCluster);
+            return (default, RouteNames.BadCluster);
         }
 
-        if (!BackendName.TryParse(backend, out var name))
-        {
-            return (null, RouteNames.NoBackend);
-        }
-
-        var grain = grains.GetGrain<IBackendGrain>(name.Value);
-        return inCluster is null || (await grain.Describe(cancellationToken))?.Cluster == inCluster ? (grain, null) : (null, RouteNames.NoBackend);
+        return BackendName.TryParse(backend, out var name)
+            && (inCluster is null || (await store.ReadBackendAsync(name, cancellationToken))?.Cluster == inCluster)
+                ? (name, null)
+                : (default, RouteNames.NoBackend);
     }
 }

@@ -1,41 +1,32 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
+using Plane.Grains.Feed;
+using Plane.Grains.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
 /// <summary>
 /// Status streams (server-sent events, HTML Living Standard section 9.2). An event's id is its status: statuses only move forward, so the last one seen is a
-/// position, and <c>Last-Event-ID</c> resumes without repeats. A stream costs one waiting call of the backend's grain and nothing while nothing happens; the change
-/// feed wakes it.
+/// position, and <c>Last-Event-ID</c> resumes without repeats.
+/// <para>
+/// A stream waits on the change feed by the feed's rule (subscribe, then read, then wait). While nothing happens it costs its connection, a subscription and a timer:
+/// no call and no query, so that thousands are cheap.
+/// </para>
 /// </summary>
-internal sealed class StatusStreams(SiloOptions options, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
+internal sealed class StatusStreams(
+    SiloOptions options, IPlaneStore store, ChangeFeed feed, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
 {
-    /// <summary>The longest that one call waits, as the grain's interface says.</summary>
-    public static TimeSpan LongestWait { get; } = TimeSpan.FromSeconds(5);
-
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly byte[] s_keepAlive = ":\n\n"u8.ToArray();
     private int _open;
 
-    /// <summary>Opens a stream, or says why not.</summary>
-    public async Task<IResult> OpenAsync(HttpContext http, IBackendGrain grain, CancellationToken cancellationToken)
+    /// <summary>Opens a stream and writes it to its end, or says why not.</summary>
+    public async Task<IResult> OpenAsync(HttpContext http, BackendName backend, CancellationToken cancellationToken)
     {
-        var after = Position(http.Request);
-        var first = await grain.ReadStatus(after, TimeSpan.Zero, cancellationToken);
-        if (!first.Exists)
-        {
-            return RouteNames.NoBackend;
-        }
-
-        if (after == BackendStatus.Terminated)
-        {
-            // The stream is over and was seen to its end. 204 tells an EventSource not to come back.
-            return TypedResults.NoContent();
-        }
-
         if (Interlocked.Increment(ref _open) > options.MaxStatusStreams)
         {
             Interlocked.Decrement(ref _open);
@@ -45,12 +36,26 @@ internal sealed class StatusStreams(SiloOptions options, HttpMetrics metrics, Ti
         metrics.StreamOpened();
         try
         {
+            using var subscription = feed.Subscribe(Topic.Backend(backend));
+            var after = Position(http.Request);
+            if (await store.ReadHistoryAsync(backend, after, cancellationToken) is not { } entries)
+            {
+                return RouteNames.NoBackend;
+            }
+
+            if (after == BackendStatus.Terminated)
+            {
+                // The stream is over and was seen to its end. 204 tells an EventSource not to come back.
+                return TypedResults.NoContent();
+            }
+
             using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-            await WriteAsync(http, grain, after, first, end.Token);
+            await WriteAsync(http, backend, subscription, after, entries, end.Token);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested || lifetime.ApplicationStopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && http.Response.HasStarted)
         {
-            // The reader left, or we go: an EventSource comes back by itself and resumes.
+            // We go: the answer ends here, an EventSource comes back to another controller and resumes.
+            return TypedResults.Empty;
         }
         finally
         {
@@ -61,7 +66,13 @@ internal sealed class StatusStreams(SiloOptions options, HttpMetrics metrics, Ti
         return TypedResults.Empty;
     }
 
-    private async Task WriteAsync(HttpContext http, IBackendGrain grain, BackendStatus? after, StatusPage page, CancellationToken cancellationToken)
+    private async Task WriteAsync(
+        HttpContext http,
+        BackendName backend,
+        FeedSubscription subscription,
+        BackendStatus? after,
+        IReadOnlyList<StatusEntry>? entries,
+        CancellationToken cancellationToken)
     {
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         var response = http.Response;
@@ -69,54 +80,50 @@ internal sealed class StatusStreams(SiloOptions options, HttpMetrics metrics, Ti
         response.Headers.CacheControl = "no-cache, no-store";
         response.Headers["X-Accel-Buffering"] = "no";
         await response.StartAsync(cancellationToken);
-        var lastWrite = time.GetTimestamp();
-        while (page.Exists)
+        while (entries is not null)
         {
-            if (page.Entries.Length > 0)
+            if (entries.Count > 0)
             {
-                Write(response.BodyWriter, page.Entries);
+                Write(response.BodyWriter, entries);
                 await response.BodyWriter.FlushAsync(cancellationToken);
-                lastWrite = time.GetTimestamp();
-                after = page.Entries[^1].Status;
+                after = entries[^1].Status;
                 if (after == BackendStatus.Terminated)
                 {
                     return;
                 }
             }
 
-            var idle = time.GetElapsedTime(lastWrite);
-            if (idle >= options.StreamKeepAlive)
+            while (!await subscription.WaitAsync(options.StreamKeepAlive, cancellationToken))
             {
                 await response.BodyWriter.WriteAsync(s_keepAlive, cancellationToken);
-                lastWrite = time.GetTimestamp();
-                idle = TimeSpan.Zero;
             }
 
-            var wait = options.StreamKeepAlive - idle;
-            page = await NextAsync(grain, after, wait < LongestWait ? wait : LongestWait, cancellationToken);
+            entries = await ReadAsync(backend, after, cancellationToken);
         }
     }
 
     // An outage doesn't end a stream: it has nothing to say until it is over.
-    private async Task<StatusPage> NextAsync(IBackendGrain grain, BackendStatus? after, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<StatusEntry>?> ReadAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken)
     {
-        try
+        while (true)
         {
-            return await grain.ReadStatus(after, wait, cancellationToken);
-        }
-        catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
-        {
-            await Task.Delay(wait < s_retry ? wait : s_retry, time, cancellationToken);
-            return new StatusPage { Exists = true };
+            try
+            {
+                return await store.ReadHistoryAsync(backend, after, cancellationToken);
+            }
+            catch (StoreUnavailableException)
+            {
+                await Task.Delay(s_retry, time, cancellationToken);
+            }
         }
     }
 
-    private static void Write(IBufferWriter<byte> output, StatusEntry[] entries)
+    private static void Write(IBufferWriter<byte> output, IReadOnlyList<StatusEntry> entries)
     {
         foreach (var entry in entries)
         {
             output.Write("id: "u8);
-            output.Write(System.Text.Encoding.ASCII.GetBytes(entry.Status.WireName()));
+            output.Write(Encoding.ASCII.GetBytes(entry.Status.WireName()));
             output.Write("\ndata: "u8);
             using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = PlaneJson.Http.Encoder }))
             {

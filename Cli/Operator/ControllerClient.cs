@@ -1,0 +1,212 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace Plane.Cli.Operator;
+
+/// <summary>The controller's HTTP API as the operator's commands use it.</summary>
+internal sealed class ControllerClient : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public ControllerClient(Uri controller, string? token)
+    {
+        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false })
+        {
+            BaseAddress = new Uri(controller.AbsoluteUri.TrimEnd('/') + "/"),
+            Timeout = TimeSpan.FromSeconds(30),
+        };
+        if (token is not null)
+        {
+            _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        }
+    }
+
+    public Uri Controller => _http.BaseAddress!;
+
+    public void Dispose() => _http.Dispose();
+
+    public Task<ConnectResponse> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken) =>
+        SendAsync<ConnectResponse>(HttpMethod.Post, "ctrl/connect", request, cancellationToken);
+
+    public Task<JsonElement> StatusAsync(CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(HttpMethod.Get, "ctrl/status", null, cancellationToken);
+
+    public Task<StatusEntry> BackendStatusAsync(BackendName backend, CancellationToken cancellationToken) =>
+        SendAsync<StatusEntry>(HttpMethod.Get, $"pub/b/{backend}/status", null, cancellationToken);
+
+    public Task<BackendDetails> BackendAsync(BackendName backend, CancellationToken cancellationToken) =>
+        SendAsync<BackendDetails>(HttpMethod.Get, $"ctrl/b/{backend}", null, cancellationToken);
+
+    public Task<BackendPage> BackendsAsync(string query, CancellationToken cancellationToken) =>
+        SendAsync<BackendPage>(HttpMethod.Get, "ctrl/backends" + query, null, cancellationToken);
+
+    public Task<JsonElement> TerminateAsync(BackendName backend, bool hard, CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(HttpMethod.Post, $"ctrl/b/{backend}/{(hard ? "hard" : "soft")}-terminate", null, cancellationToken);
+
+    public Task<JsonElement> PreventRenewAsync(BackendName backend, CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(HttpMethod.Post, $"ctrl/b/{backend}/prevent-renew", null, cancellationToken);
+
+    public Task<JsonElement> RevokeAsync(object body, CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(HttpMethod.Post, "ctrl/b/revoke", body, cancellationToken);
+
+    public Task<JsonElement> DrainAsync(ClusterName cluster, DroneName drone, bool drain, bool terminate, CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(
+            HttpMethod.Post, $"ctrl/c/{cluster}/d/{drone}/{(drain ? "drain" : "undrain")}{(terminate ? "?terminate=true" : "")}", null, cancellationToken);
+
+    public Task<ClusterState> ClusterStateAsync(ClusterName cluster, CancellationToken cancellationToken) =>
+        SendAsync<ClusterState>(HttpMethod.Get, $"ctrl/c/{cluster}/state", null, cancellationToken);
+
+    /// <summary>
+    /// Every step of a backend's life until it has ended. A stream that breaks is taken up again behind the last step, so that nothing is seen twice or missed.
+    /// </summary>
+    public async IAsyncEnumerable<StatusEntry> FollowAsync(BackendName backend, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string? last = null;
+        for (var failures = 0; failures < 10;)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"pub/b/{backend}/status-stream");
+            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
+            if (last is not null)
+            {
+                request.Headers.Add("Last-Event-ID", last);
+            }
+
+            HttpResponseMessage? response = null;
+            try
+            {
+                response = await SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ControllerUnreachableException) when (last is not null)
+            {
+                failures++;
+                await Task.Delay(TimeSpan.FromMilliseconds(200 * failures), TimeProvider.System, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            using (response)
+            {
+                var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+                await using var events = SseParser.Create(stream).EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+                while (await MoveNextAsync(events).ConfigureAwait(false))
+                {
+                    var entry = JsonSerializer.Deserialize<StatusEntry>(events.Current.Data, PlaneJson.Http)
+                        ?? throw new ControllerUnreachableException("the controller sent an empty status");
+                    last = entry.Status.WireName();
+                    failures = 0;
+                    yield return entry;
+                    if (entry.Status == BackendStatus.Terminated)
+                    {
+                        yield break;
+                    }
+                }
+            }
+
+            failures++;
+        }
+
+        throw new ControllerUnreachableException("the status stream broke again and again");
+    }
+
+    private static async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<SseItem<string>> events)
+    {
+        try
+        {
+            return await events.MoveNextAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is not null)
+        {
+            request.Content = JsonContent.Create(body, body.GetType(), mediaType: null, PlaneJson.Http);
+        }
+
+        using var response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await response.Content.ReadFromJsonAsync<T>(PlaneJson.Http, cancellationToken).ConfigureAwait(false)
+                ?? throw new ControllerUnreachableException($"{Controller} answered nothing");
+        }
+        catch (JsonException e)
+        {
+            throw new ControllerUnreachableException($"{Controller} did not answer as a controller does", e);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpCompletionOption completion, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, completion, cancellationToken).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new ControllerUnreachableException($"no controller answers at {Controller} ({e.HttpRequestError})", e);
+        }
+        catch (TaskCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ControllerUnreachableException($"the controller at {Controller} did not answer in time", e);
+        }
+
+        if (response.IsSuccessStatusCode)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw await RefusalAsync(response, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<Exception> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (JsonSerializer.Deserialize<PlaneError>(text, PlaneJson.Http) is { } error)
+            {
+                return new RefusedException(error);
+            }
+        }
+        catch (JsonException)
+        {
+            // No controller's error: something in between answered, which the message below says.
+        }
+
+        return response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
+            ? new RefusedException(new PlaneError { Id = "", Kind = ErrorKind.Unauthorized, Message = "not authorised: give --token-file or PLANE_TOKEN" })
+            : new ControllerUnreachableException($"{Controller} answered {(int)response.StatusCode}, and not as a controller does");
+    }
+}
+
+/// <summary>The controller refused the request.</summary>
+internal sealed class RefusedException(PlaneError error) : Exception(error.Message)
+{
+    public PlaneError Error { get; } = error;
+}
+
+/// <summary>No controller answers.</summary>
+internal sealed class ControllerUnreachableException : Exception
+{
+    public ControllerUnreachableException(string message)
+        : base(message)
+    {
+    }
+
+    public ControllerUnreachableException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+}

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using Plane.Cli.Output;
+using Plane.Hosting;
+
+namespace Plane.Cli.Operator;
+
+/// <summary>What every operator's command shares: where the controller is, the token, how to print, and how failures become exit codes.</summary>
+internal sealed class OperatorContext
+{
+    private readonly Option<Uri?> _controller = new("--controller")
+    {
+        Description = "The controller's address (PLANE_CONTROLLER; default http://127.0.0.1:8080).",
+        HelpName = "URL",
+        Recursive = true,
+        CustomParser = result => CommandValues.HttpUrl(result),
+    };
+
+    private readonly Option<FileInfo?> _tokenFile = new("--token-file")
+    {
+        Description = "A file with the controller's bearer token (or PLANE_TOKEN).",
+        HelpName = "FILE",
+        Recursive = true,
+    };
+
+    private readonly Option<bool> _json = new("--json") { Description = "Print JSON.", Recursive = true };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_controller);
+        command.Options.Add(_tokenFile);
+        command.Options.Add(_json);
+    }
+
+    /// <summary>Sets what a command does with the controller.</summary>
+    public void SetAction(Command command, Func<ParseResult, ControllerClient, Printer, CancellationToken, Task<int>> action) =>
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var json = parsed.GetValue(_json);
+            var printer = new Printer(Console.Out, Console.Error, json, !Console.IsOutputRedirected);
+            try
+            {
+                using var client = new ControllerClient(Controller(parsed), Token(parsed));
+                return await action(parsed, client, printer, cancellationToken).ConfigureAwait(false);
+            }
+            catch (RefusedException e)
+            {
+                if (json)
+                {
+                    printer.Json(e.Error);
+                }
+
+                printer.Problem(e.Error.Message);
+                return ExitCodes.Refused;
+            }
+            catch (ControllerUnreachableException e)
+            {
+                printer.Problem(e.Message);
+                return ExitCodes.Unreachable;
+            }
+            catch (UsageException e)
+            {
+                printer.Problem(e.Message);
+                return ExitCodes.Usage;
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                // 128 + SIGINT, as a shell expects of a program that was interrupted.
+                return 130;
+            }
+        });
+
+    private Uri Controller(ParseResult parsed)
+    {
+        if (parsed.GetValue(_controller) is { } given)
+        {
+            return given;
+        }
+
+        var fromEnvironment = Environment.GetEnvironmentVariable("PLANE_CONTROLLER");
+        return string.IsNullOrEmpty(fromEnvironment) ? new Uri("http://127.0.0.1:8080")
+            : CommandValues.TryHttpUrl(fromEnvironment, out var url) ? url
+            : throw new UsageException("PLANE_CONTROLLER must be an http:// or https:// address");
+    }
+
+    private string? Token(ParseResult parsed)
+    {
+        var token = Environment.GetEnvironmentVariable("PLANE_TOKEN");
+        if (parsed.GetValue(_tokenFile) is { } file)
+        {
+            try
+            {
+                token = File.ReadAllText(file.FullName);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new UsageException($"--token-file: {e.Message}");
+            }
+        }
+
+        token = token?.Trim();
+        return string.IsNullOrEmpty(token) ? null
+            : token.All(c => c is > ' ' and <= '~') ? token
+            : throw new UsageException("the token must be one line of printable characters");
+    }
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans;
+using Plane.Cli.Operator;
+using Plane.Hosting;
+using Plane.Silo;
+
+namespace Plane.Cli.Roles;
+
+/// <summary>Brings the demo's board up through the HTTP API, as an application would, and says where it is.</summary>
+internal sealed class BoardSession(DemoOptions options, WebApplication controller)
+{
+    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        var drone = await WaitForDroneAsync(stop).ConfigureAwait(false);
+        var inContainer = drone.Kinds.Contains(ExecutorKind.Docker);
+        Say(inContainer
+            ? "Making the board's image (on this machine, without a registry) …"
+            : "No Docker engine answers: the board runs as a process.");
+        var executable = inContainer
+            ? new Executable { Image = (await BoardScriptAsync("image", stop).ConfigureAwait(false)).Trim() }
+            : new Executable { Command = JsonSerializer.Deserialize<string[]>(await BoardScriptAsync("command", stop).ConfigureAwait(false)) };
+
+        using var client = new ControllerClient(await SiloRole.WhenReadyAsync(controller).ConfigureAwait(false), token: null);
+        var response = await client.ConnectAsync(
+            new ConnectRequest
+            {
+                Key = new KeyConfig { Name = options.Key },
+                SpawnConfig = new SpawnConfig { Executable = executable, MaxIdleSeconds = 3_600 },
+            },
+            stop).ConfigureAwait(false);
+        Say($"Connected to key {options.Key}: backend {response.BackendId}, fencing token {response.Key.FencingToken}.");
+        await foreach (var entry in client.FollowAsync(response.BackendId, stop).ConfigureAwait(false))
+        {
+            Say("  " + entry.Status.WireName());
+            if (entry.Status == BackendStatus.Ready)
+            {
+                break;
+            }
+
+            if (entry.Status == BackendStatus.Terminated)
+            {
+                var details = await client.BackendAsync(response.BackendId, stop).ConfigureAwait(false);
+                throw new StartRefusedException($"the board did not start: {details.Message ?? Output.Printer.Why(entry)}");
+            }
+        }
+
+        Say("");
+        Say("Open this in two browser windows and draw:");
+        Say("");
+        Say("    " + response.Url);
+        Say("");
+        Say("Ctrl-C ends everything.");
+    }
+
+    private static void Say(string line) => Console.Out.WriteLine(line);
+
+    private async Task<DroneState> WaitForDroneAsync(CancellationToken stop)
+    {
+        var cluster = controller.Services.GetRequiredService<SiloOptions>().DefaultCluster!.Value;
+        var grain = controller.Services.GetRequiredService<IGrainFactory>().GetGrain<IClusterGrain>(cluster.Value);
+        while (true)
+        {
+            try
+            {
+                var state = await grain.ReadState(stop).ConfigureAwait(false);
+                if (state.Drones.FirstOrDefault(d => d.Ready) is { } ready)
+                {
+                    return ready;
+                }
+            }
+            catch (Exception e) when (CallFailed.IsUnknownOutcome(e) && !stop.IsCancellationRequested)
+            {
+                // The silo is still starting: asked again below.
+            }
+
+            await Task.Delay(s_poll, TimeProvider.System, stop).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<string> BoardScriptAsync(string what, CancellationToken stop)
+    {
+        var script = Path.Combine(
+            Environment.GetEnvironmentVariable("PLANE_HOME") ?? throw new StartRefusedException("the demo runs from a checkout: start it by ./plane demo"),
+            "demo",
+            "board.sh");
+        using var process = Process.Start(new ProcessStartInfo("bash", [script, what]) { RedirectStandardOutput = true, UseShellExecute = false })
+            ?? throw new StartRefusedException("bash does not start");
+        try
+        {
+            var output = await process.StandardOutput.ReadToEndAsync(stop).ConfigureAwait(false);
+            await process.WaitForExitAsync(stop).ConfigureAwait(false);
+            return process.ExitCode == 0
+                ? output
+                : throw new StartRefusedException($"{script} {what} failed with exit code {process.ExitCode}; it said why above");
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+    }
+}

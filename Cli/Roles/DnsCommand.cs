@@ -1,0 +1,21 @@
+using System.CommandLine;
+using Plane.Dns;
+using Plane.Hosting;
+
+namespace Plane.Cli.Roles;
+
+/// <summary><c>plane dns</c>.</summary>
+internal static class DnsCommand
+{
+    public static Command Create()
+    {
+        var gateway = new OptionsBinder<GatewayFlags>();
+        var command = RoleCommand.Create(
+            "dns",
+            "Run a DNS server that answers ACME DNS-01 challenges.",
+            new OptionsBinder<DnsOptions>(),
+            (options, context) => [DnsRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)]);
+        gateway.AddTo(command);
+        return command;
+    }
+}

@@ -1,0 +1,64 @@
+using System.CommandLine;
+using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
+
+namespace Plane.Cli.Roles;
+
+/// <summary>Makes the command of one role: flags and environment become options, the options a host, the host runs until a signal.</summary>
+internal static class RoleCommand
+{
+    /// <summary>A role's command.</summary>
+    /// <typeparam name="T">The role's options.</typeparam>
+    /// <param name="name">The command.</param>
+    /// <param name="description">Its line in the help.</param>
+    /// <param name="binder">The role's flags.</param>
+    /// <param name="build">Builds the hosts in the order of their start.</param>
+    /// <param name="companion">Runs beside them once they have started.</param>
+    public static Command Create<T>(
+        string name,
+        string description,
+        OptionsBinder<T> binder,
+        Func<T, RoleContext, IHost[]> build,
+        Func<T, RoleContext, IHost[], CancellationToken, Task>? companion = null)
+        where T : class, new()
+    {
+        var hosting = new OptionsBinder<HostingOptions>();
+        var command = new Command(name, description);
+        binder.AddTo(command);
+        hosting.AddTo(command);
+        command.SetAction(async (parsed, _) =>
+        {
+            // Signals before anything slow: one that comes during the start is heard.
+            using var runner = new HostRunner().ListenToSignals();
+            try
+            {
+                var environment = ProcessEnvironment.Read();
+                var options = binder.Bind(parsed, environment);
+                var shared = hosting.Bind(parsed, environment);
+                UsageException.ThrowIfAny(shared.Problems());
+                var context = new RoleContext(parsed, environment, shared);
+                var hosts = build(options, context);
+                return await runner.RunAsync(hosts, companion is null ? null : stop => companion(options, context, hosts, stop)).ConfigureAwait(false);
+            }
+            catch (Exception e) when (HostRunner.TryExplain(e, Console.Error) is { } code)
+            {
+                return code;
+            }
+        });
+        return command;
+    }
+}
+
+/// <summary>What a role's command was started with, beside its own options.</summary>
+/// <param name="Parsed">The command line.</param>
+/// <param name="Environment">The environment.</param>
+/// <param name="Hosting">Logging and metrics.</param>
+internal sealed record RoleContext(ParseResult Parsed, IReadOnlyDictionary<string, string> Environment, HostingOptions Hosting)
+{
+    /// <summary>What every role's builder gets.</summary>
+    public void Configure(IHostApplicationBuilder builder) => builder.AddPlaneLogging(Hosting);
+
+    /// <summary>Registers the cluster's client as the command line says.</summary>
+    public Action<IHostApplicationBuilder> Join(OptionsBinder<GatewayFlags> gateway, TimeSpan longestDelay) =>
+        gateway.Bind(Parsed, Environment).Join(longestDelay);
+}

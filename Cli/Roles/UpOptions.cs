@@ -1,0 +1,82 @@
+using System.ComponentModel;
+
+namespace Plane.Cli.Roles;
+
+/// <summary>What <c>plane up</c> is started with: every role in one process.</summary>
+public sealed class UpOptions
+{
+    /// <summary>Where the database, the drone's state and its files are.</summary>
+    [Description("the directory of the database and the drone's state")]
+    public string Data { get; set; } = ".plane";
+
+    /// <summary>The address that the HTTP API and the proxy listen on.</summary>
+    [Description("the address to listen on")]
+    public string Host { get; set; } = "127.0.0.1";
+
+    /// <summary>The port of the HTTP API; 0 for a free one.</summary>
+    [Description("the port of the HTTP API")]
+    public int Port { get; set; } = 8080;
+
+    /// <summary>The port of the proxy; 0 for a free one.</summary>
+    [Description("the port of the proxy")]
+    public int ProxyPort { get; set; } = 9090;
+
+    /// <summary>The port that more drones and proxies connect to, on loopback; 0 for a free one.</summary>
+    [Description("the port that more drones and proxies connect to, on loopback; 0 for a free one")]
+    public int GatewayPort { get; set; }
+
+    /// <summary>The cluster; <c>localhost:PROXY-PORT</c> where not set.</summary>
+    [Description("the cluster; localhost:PROXY-PORT where not set")]
+    public ClusterName? DefaultCluster { get; set; }
+
+    /// <summary>What runs backends.</summary>
+    [Description("what runs backends: docker, process, docker,process or auto")]
+    public string Runtime { get; set; } = "auto";
+
+    /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
+    [Description("the directory of backends' mounts; DATA/mounts where not set")]
+    public string? MountBase { get; set; }
+
+    /// <summary>Whether backends go on when the program ends; the next start adopts those whose lease still stands.</summary>
+    [Description("leave backends running when the program ends")]
+    public bool KeepBackends { get; set; }
+
+    /// <summary>The zone of the DNS server; without one none runs.</summary>
+    [Description("also run a DNS server for this zone")]
+    public string? DnsZone { get; set; }
+
+    /// <summary>The port of the DNS server.</summary>
+    [Description("the DNS server's port")]
+    public int DnsPort { get; set; } = 5353;
+
+    /// <summary>A file with the bearer token that <c>/ctrl</c> requires.</summary>
+    [Description("a file with the bearer token that /ctrl requires")]
+    public string? CtrlTokenFile { get; set; }
+
+    /// <summary>The times of every lease.</summary>
+    public LeaseNumbers LeaseNumbers { get; set; } = new();
+
+    /// <summary>What is wrong with the values that no role checks itself.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (string.IsNullOrWhiteSpace(Data))
+        {
+            yield return "--data must name a directory";
+        }
+
+        if (!System.Net.IPAddress.TryParse(Host, out _))
+        {
+            yield return "--host must be an IP address";
+        }
+
+        if (Port is < 0 or > 65_535 || ProxyPort is < 0 or > 65_535 || DnsPort is < 0 or > 65_535 || GatewayPort is < 0 or > 65_535)
+        {
+            yield return "--port, --proxy-port, --gateway-port and --dns-port must be from 0 to 65535";
+        }
+
+        if (Port == ProxyPort && Port != 0)
+        {
+            yield return "--port and --proxy-port must differ";
+        }
+    }
+}

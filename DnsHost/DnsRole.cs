@@ -1,0 +1,63 @@
+using System.Globalization;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Plane.Dns.Server;
+using Plane.Hosting;
+
+namespace Plane.Dns;
+
+/// <summary>The DNS server as a host of its own, or as a part of another.</summary>
+public static class DnsRole
+{
+    /// <summary>Builds a host that answers DNS-01 challenges.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="addCluster">Registers the <c>IClusterClient</c>.</param>
+    /// <param name="configure">More for the builder: logging, a test's clock.</param>
+    /// <exception cref="UsageException">An option is not valid.</exception>
+    public static IHost Build(DnsOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(addCluster);
+        UsageException.ThrowIfAny(options.Problems());
+        var builder = PlaneHost.CreateBuilder("dns");
+        addCluster(builder);
+        builder.Services.AddPlaneDns(options);
+        configure?.Invoke(builder);
+        return builder.Build();
+    }
+
+    /// <summary>Adds the DNS server. An <c>IClusterClient</c> must be registered.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="options">Validated options.</param>
+    public static IServiceCollection AddPlaneDns(this IServiceCollection services, DnsOptions options)
+    {
+        services.AddSingleton(options);
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddSingleton<TxtSource>();
+        services.AddSingleton<DnsResponder>();
+        services.AddSingleton<DnsListener>();
+        services.AddHostedService(s => s.GetRequiredService<DnsListener>());
+        services.AddHostedService<Announcement>();
+        return services;
+    }
+
+    /// <summary>Where the server of a started host listens, UDP and TCP.</summary>
+    /// <param name="host">The host.</param>
+    public static Task<System.Net.IPEndPoint> WhenListeningAsync(IHost host) => host.Services.GetRequiredService<DnsListener>().Bound;
+
+    private sealed class Announcement(DnsListener listener, DnsOptions options, IReadyLine ready) : BackgroundService
+    {
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            var at = await listener.Bound.WaitAsync(stoppingToken).ConfigureAwait(false);
+            ready.Ready(
+                "dns",
+                ("name", options.Name),
+                ("zone", options.Zone),
+                ("address", at.Address.ToString()),
+                ("port", at.Port.ToString(CultureInfo.InvariantCulture)));
+        }
+    }
+}

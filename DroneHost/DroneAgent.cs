@@ -1,0 +1,290 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans;
+using Plane.Drone.Housekeeping;
+using Plane.Drone.Leases;
+using Plane.Drone.Ports;
+using Plane.Drone.Session;
+using Plane.Drone.State;
+using Plane.Drone.Supervision;
+using Plane.Hosting;
+
+namespace Plane.Drone;
+
+/// <summary>
+/// The agent's life, in this order:
+/// <para>
+/// 1. Options are checked, the state file is opened and locked: what is wrong here keeps the host from starting.
+/// 2. What the file knows is led again, its deadlines are watched; the runtimes are asked what still runs. No controller is needed.
+/// 3. The drone registers, beats, renews, pulls and reports. The host's start does not wait for it.
+/// 4. A stop lets go of the backends as they are (or ends them first, where the options say so), then of the session, last of the file.
+/// </para>
+/// Each loop is owned here: one that fails is started again and counted; a refusal by the controller takes the host down.
+/// </summary>
+internal sealed partial class DroneAgent(
+    DroneOptions options,
+    IClusterClient cluster,
+    IEnumerable<IRuntimeFactory> factories,
+    DroneStatus status,
+    ILeaseClock clock,
+    TimeProvider time,
+    DroneMetrics metrics,
+    HostExit exit,
+    IReadyLine ready,
+    ILoggerFactory loggers) : IHostedService, IAsyncDisposable
+{
+    private static readonly TimeSpan FirstAdoption = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LastReport = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(1);
+
+    private readonly ILogger _logger = loggers.CreateLogger<DroneAgent>();
+    private readonly CancellationTokenSource _stopController = new();
+    private readonly CancellationTokenSource _stopLocal = new();
+    private readonly List<Task> _controllerLoops = [];
+    private readonly List<Task> _localLoops = [];
+    private readonly Lock _gate = new();
+    private DurableState? _state;
+    private RuntimeSet? _runtimes;
+    private BackendSet? _backends;
+    private Task? _givingUp;
+
+    /// <summary>For tests: the parts, once started.</summary>
+    internal DurableState? State => _state;
+
+    internal BackendSet? Backends => _backends;
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        UsageException.ThrowIfAny(options.Problems());
+        await OpenAsync(cancellationToken);
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_backends is not null && options.EndBackendsOnStop)
+        {
+            await EndBackendsAsync(cancellationToken);
+        }
+
+        await DisposeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopController.CancelAsync();
+        if (_backends is not null)
+        {
+            await _backends.DisposeAsync();
+        }
+
+        await _stopLocal.CancelAsync();
+        Task[] loops;
+        lock (_gate)
+        {
+            loops = [.. _controllerLoops, .. _localLoops, _givingUp ?? Task.CompletedTask];
+            _controllerLoops.Clear();
+            _localLoops.Clear();
+        }
+
+        await Task.WhenAll(loops);
+        if (Interlocked.Exchange(ref _runtimes, null) is { } runtimes)
+        {
+            await runtimes.DisposeAsync();
+        }
+
+        if (Interlocked.Exchange(ref _state, null) is { } state)
+        {
+            await state.DisposeAsync();
+        }
+    }
+
+    private async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        var state = _state = await DurableState.OpenAsync(options, time, loggers.CreateLogger<StateWriter>());
+        status.Name = state.Name;
+        status.InstanceId = state.InstanceId;
+        LogOpened(state.Name, state.InstanceId, options.StateFile);
+
+        var rows = await state.ReadBackendsAsync();
+        var running = rows.Where(r => r.Order is not null).Select(r => r.Order!.Executable.Kind).ToHashSet();
+        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId);
+        var runtimes = _runtimes = await RuntimeSet.CreateAsync(options, factories, owner, running, time, _logger, cancellationToken);
+
+        var readiness = new DroneReadiness(state, status);
+        readiness.SetKinds(runtimes.Chosen);
+        var parts = new SupervisionParts(
+            options,
+            state,
+            runtimes,
+            new PortAllocator(options, clock, state.PortCursor, rows),
+            new HttpProbe(time),
+            clock,
+            time,
+            metrics,
+            loggers.CreateLogger<BackendSupervisor>());
+        var backends = _backends = new BackendSet(parts, e => Fail(e), loggers.CreateLogger<BackendSet>());
+        metrics.ObserveBackends(() => backends.Count);
+
+        var sessions = new SessionKeeper(cluster, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
+        var leases = new LeaseKeeper(backends, sessions, state, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
+        var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());
+        var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
+        var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
+        sessions.Registered += leases.RenewEverything;
+        state.OutboxGrew += reporter.OutboxGrew;
+        state.Writer.WritableChanged += readiness.Notify;
+        readiness.Changed += heartbeat.BeatNow;
+        readiness.Changed += puller.ReadinessChanged;
+
+        // Watched before listed: an exit in between is seen twice rather than never.
+        var answering = new System.Collections.Concurrent.ConcurrentDictionary<ExecutorKind, bool>();
+        foreach (var runtime in runtimes.All)
+        {
+            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, time, loggers.CreateLogger<RuntimeWatch>());
+            Own(_localLoops, "exits", watch.WatchExitsAsync, _stopLocal.Token);
+            Own(_localLoops, "runtime check", watch.CheckAsync, _stopLocal.Token);
+        }
+
+        var adoption = new Adoption(backends, runtimes, time, loggers.CreateLogger<Adoption>()).Begin(rows);
+        var adopted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Own(_localLoops, "deadlines", leases.WatchAsync, _stopLocal.Token);
+        Own(_localLoops, "adoption", AdoptAsync, _stopLocal.Token);
+        Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
+        Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
+        Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);
+
+        Own(_controllerLoops, "session", RegisterAsync, _stopController.Token);
+        Own(_controllerLoops, "heartbeat", heartbeat.RunAsync, _stopController.Token);
+        Own(_controllerLoops, "renewals", leases.RenewAsync, _stopController.Token);
+        Own(_controllerLoops, "actions", puller.RunAsync, _stopController.Token);
+        Own(_controllerLoops, "reports", reporter.RunAsync, _stopController.Token);
+
+        void SetAnswer(ExecutorKind kind, bool answers)
+        {
+            answering[kind] = answers;
+            readiness.SetRuntimesAnswer(runtimes.Chosen.All(k => answering.GetValueOrDefault(k)));
+        }
+
+        async Task AdoptAsync(CancellationToken stopping)
+        {
+            await adoption(stopping);
+            readiness.SetAdopted();
+            adopted.TrySetResult();
+        }
+
+        async Task SayReadyAsync(CancellationToken stopping)
+        {
+            await status.WhenReady.WaitAsync(stopping);
+            ready.Ready(
+                "drone",
+                ("name", state.Name.Value),
+                ("cluster", state.Cluster.Value),
+                ("pool", options.Pool),
+                ("runtime", string.Join(',', runtimes.Chosen.Select(k => k.ToString().ToLowerInvariant()))));
+        }
+
+        async Task PruneAsync(CancellationToken stopping)
+        {
+            await adopted.Task.WaitAsync(stopping);
+            await new Pruner(state, runtimes, options, clock, metrics, time, loggers.CreateLogger<Pruner>()).RunAsync(stopping);
+        }
+
+        async Task RegisterAsync(CancellationToken stopping)
+        {
+            // So that the first registration can say that the drone is ready. An engine that is away doesn't keep it from renewing what runs.
+            await Task.WhenAny(adopted.Task, Task.Delay(FirstAdoption, time, stopping));
+            await sessions.RunAsync(stopping);
+        }
+    }
+
+    /// <summary>Runs a loop until the agent stops; one that ends by itself has done its work, one that fails is started again.</summary>
+    private void Own(List<Task> loops, string name, Func<CancellationToken, Task> loop, CancellationToken stopping)
+    {
+        lock (_gate)
+        {
+            loops.Add(Task.Run(RunAsync, CancellationToken.None));
+        }
+
+        async Task RunAsync()
+        {
+            while (!stopping.IsCancellationRequested)
+            {
+                try
+                {
+                    await loop(stopping);
+                    return;
+                }
+                catch (SessionRefusedException e)
+                {
+                    Fail(e);
+                    return;
+                }
+                catch (Exception e) when (!stopping.IsCancellationRequested)
+                {
+                    LogLoopFailed(e, name);
+                    metrics.LoopRestarts.Add(1, new KeyValuePair<string, object?>("loop", name));
+                    await Task.WhenAny(Task.Delay(RestartPause, time, stopping));
+                }
+                catch (Exception e) when (stopping.IsCancellationRequested)
+                {
+                    LogLoopEnded(name, e.GetType().Name);
+                }
+            }
+        }
+    }
+
+    /// <summary>Takes the host down. The first failure counts.</summary>
+    private void Fail(Exception failure)
+    {
+        lock (_gate)
+        {
+            _givingUp ??= Task.Run(() => GiveUpAsync(failure));
+        }
+    }
+
+    /// <summary>
+    /// Stops speaking; then, where the drone was refused under its name, stays until the leases of what runs have ended it: nobody else would. An operator's
+    /// mistake (a foreign installation) leaves it running for the next start with the right controller, as any stop does.
+    /// </summary>
+    private async Task GiveUpAsync(Exception failure)
+    {
+        LogGivingUp(failure.Message);
+        status.TakesActions = false;
+        await _stopController.CancelAsync();
+        if (failure is SessionRefusedException { LeavesBackends: false })
+        {
+            await Task.WhenAny(_backends!.WhenEmptyAsync(), Task.Delay(Timeout.InfiniteTimeSpan, time, _stopLocal.Token));
+        }
+
+        exit.Request(failure is SessionRefusedException ? ExitCodes.Usage : ExitCodes.Refused, $"the drone gives up: {failure.Message}");
+    }
+
+    private async Task EndBackendsAsync(CancellationToken cancellationToken)
+    {
+        LogEnding(_backends!.Count);
+        _backends.EndAll(options.StopGrace);
+        await Task.WhenAny(_backends.WhenEmptyAsync(), Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
+
+        // The controller hears of it at once instead of after the leases have expired, if it is there to hear.
+        var start = time.GetTimestamp();
+        while (!cancellationToken.IsCancellationRequested && time.GetElapsedTime(start) < LastReport && (await _state!.ReadOutboxAsync(1)).Count > 0)
+        {
+            await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken));
+        }
+    }
+
+    [LoggerMessage(3501, LogLevel.Information, "Drone {Drone}, instance {Instance}, state in {File}")]
+    private partial void LogOpened(DroneName drone, string instance, string file);
+
+    [LoggerMessage(3502, LogLevel.Error, "The loop of {Loop} failed and is started again")]
+    private partial void LogLoopFailed(Exception e, string loop);
+
+    [LoggerMessage(3503, LogLevel.Debug, "The loop of {Loop} ended with the agent: {Exception}")]
+    private partial void LogLoopEnded(string loop, string exception);
+
+    [LoggerMessage(3504, LogLevel.Critical, "The drone gives up: {Reason}")]
+    private partial void LogGivingUp(string reason);
+
+    [LoggerMessage(3505, LogLevel.Information, "Ending {Count} backends with the agent")]
+    private partial void LogEnding(int count);
+}

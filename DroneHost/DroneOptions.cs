@@ -1,0 +1,182 @@
+using System.ComponentModel;
+using System.Net;
+
+namespace Plane.Drone;
+
+/// <summary>How a drone runs. Checked at start: a bad value names itself and the program ends with exit code 2.</summary>
+public sealed class DroneOptions
+{
+    /// <summary>The cluster that it serves, as <c>example.com</c> or <c>localhost:9090</c>. Must be given.</summary>
+    [Description("the cluster that it serves, as example.com")]
+    public string Cluster { get; set; } = "";
+
+    /// <summary>Its name, as <c>dr-one</c>. Default: the one in the state file, or a random one that is kept there.</summary>
+    [Description("its name, as dr-one; by default the state file's, or a random one")]
+    public string? Name { get; set; }
+
+    /// <summary>Its pool: spawns that name a pool run only there. Default: the empty one.</summary>
+    [Description("its pool")]
+    public string Pool { get; set; } = "";
+
+    /// <summary>The address that backends answer on, reachable for proxies. Default 127.0.0.1. Never a wildcard: ports are published on this one alone.</summary>
+    [Description("the address that backends answer on")]
+    public string Ip { get; set; } = "127.0.0.1";
+
+    /// <summary>The state file. Default <c>.plane/drone.db</c>. One agent a file.</summary>
+    [Description("the state file")]
+    public string StateFile { get; set; } = Path.Combine(".plane", "drone.db");
+
+    /// <summary>Where the processes' pid, exit and output files are. Default: <c>run</c> beside the state file.</summary>
+    [Description("where processes' files are; by default run beside the state file")]
+    public string? RunDir { get; set; }
+
+    /// <summary>
+    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: Docker where its engine answers when the drone starts, else processes. Default
+    /// <c>docker</c>: processes are isolated from nothing, so they run only where the operator says so.
+    /// </summary>
+    [Description("docker, process, docker,process or auto")]
+    public string Runtime { get; set; } = "docker";
+
+    /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>.</summary>
+    [Description("the Docker engine's address")]
+    public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
+
+    /// <summary>The OCI runtime for containers, as <c>runsc</c>. Default: the engine's own.</summary>
+    [Description("the OCI runtime for containers, as runsc")]
+    public string? OciRuntime { get; set; }
+
+    /// <summary>The directory under which backends' mounts lie. Without one, a spawn with a mount fails.</summary>
+    [Description("the directory under which backends' mounts lie")]
+    public string? MountBase { get; set; }
+
+    /// <summary>The most backends that it is given at a time, 1 to 100,000. Default 1,000.</summary>
+    [Description("the most backends at a time")]
+    public int MaxBackends { get; set; } = 1_000;
+
+    /// <summary>The first port of its backends. Default 20,000: below the ephemeral range, so that no outgoing connection takes one.</summary>
+    public int PortFrom { get; set; } = 20_000;
+
+    /// <summary>The last port of its backends. Default 29,999.</summary>
+    public int PortTo { get; set; } = 29_999;
+
+    /// <summary>
+    /// How long a port rests after its backend is gone. Default 10 min: longer than any proxy may remember an address. Shorter lets a small range serve more.
+    /// </summary>
+    [Description("how long a port rests after its backend")]
+    public TimeSpan PortRest { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>What an ended backend left behind (a stopped container, its output) is removed after this. Default 1 h.</summary>
+    [Description("how long what an ended backend left is kept")]
+    public TimeSpan PruneAge { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>How often to prune. Default 5 min.</summary>
+    [Description("how often to prune")]
+    public TimeSpan PruneEvery { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How often the usage of backends is read. Default 10 s.</summary>
+    [Description("how often usage is read")]
+    public TimeSpan UsageEvery { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often a runtime is asked whether it answers; every sixth time with a listing, beside its own events. Default 5 s.</summary>
+    [Description("how often the runtime is checked")]
+    public TimeSpan CheckEvery { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>A backend that has not answered HTTP so long after it was started ends with <c>startuptimeout</c>. Default 300 s.</summary>
+    [Description("how long a backend may take to answer")]
+    public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>
+    [Description("how long a start waits for the runtime")]
+    public TimeSpan RuntimeAwayLimit { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long to try to register under a name that another instance uses, before giving up with exit code 2. Default 30 s.</summary>
+    [Description("how long to try for a name in use")]
+    public TimeSpan NameInUseLimit { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// End all backends when the drone's program stops. Default false: backends outlive the agent, and the next start goes on with them. For programs that are
+    /// demonstrations or tests.
+    /// </summary>
+    [Description("end all backends when the program stops")]
+    public bool EndBackendsOnStop { get; set; }
+
+    /// <summary>With <see cref="EndBackendsOnStop"/>: how long backends get from the stop signal to the kill, at most. Default 5 s.</summary>
+    [Description("the grace of backends that end with the program")]
+    public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>What is wrong with the values; empty where nothing is.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (!ClusterName.TryParse(Cluster, out _))
+        {
+            yield return $"cluster '{Cluster}': {ClusterName.Rule}";
+        }
+
+        if (Name is not null && !DroneName.TryParse(Name, out _))
+        {
+            yield return $"name '{Name}': {DroneName.Rule}";
+        }
+
+        if (NameRules.TextProblem(Pool, 0) is { } pool)
+        {
+            yield return $"pool: {pool}";
+        }
+
+        if (!IPAddress.TryParse(Ip, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
+        {
+            yield return $"ip '{Ip}': must be one IP address of this machine, not a wildcard";
+        }
+
+        if (string.IsNullOrWhiteSpace(StateFile))
+        {
+            yield return "state: must name a file";
+        }
+
+        if (ParseRuntime() is null)
+        {
+            yield return $"runtime '{Runtime}': must be docker, process, docker,process or auto";
+        }
+
+        if (MaxBackends is < 1 or > 100_000)
+        {
+            yield return $"max-backends {MaxBackends}: must be 1 to 100,000";
+        }
+
+        if (PortFrom < 1_024 || PortTo > 65_535 || PortTo < PortFrom)
+        {
+            yield return $"port-range {PortFrom}-{PortTo}: must lie within 1,024 to 65,535, the first not above the last";
+        }
+
+        if (MountBase is not null && !Path.IsPathFullyQualified(MountBase))
+        {
+            yield return $"mount-base '{MountBase}': must be an absolute path";
+        }
+
+        foreach (var (name, value) in Times())
+        {
+            if (value <= TimeSpan.Zero || value > TimeSpan.FromDays(30))
+            {
+                yield return $"{name} {value}: must be more than nothing and at most 30 days";
+            }
+        }
+    }
+
+    /// <summary>Where the processes' files are, as an absolute path.</summary>
+    internal string RunDirectory => Path.GetFullPath(RunDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));
+
+    /// <summary>The kinds named by <see cref="Runtime"/>; empty for <c>auto</c>, null where it is invalid.</summary>
+    internal ExecutorKind[]? ParseRuntime() => Runtime switch
+    {
+        "auto" => [],
+        "docker" => [ExecutorKind.Docker],
+        "process" => [ExecutorKind.Process],
+        "docker,process" or "process,docker" => [ExecutorKind.Docker, ExecutorKind.Process],
+        _ => null,
+    };
+
+    private (string Name, TimeSpan Value)[] Times() =>
+    [
+        ("port-rest", PortRest), ("prune-age", PruneAge), ("prune-every", PruneEvery), ("usage-every", UsageEvery), ("check-every", CheckEvery), ("startup-limit", StartupLimit),
+        ("runtime-away-limit", RuntimeAwayLimit), ("name-in-use-limit", NameInUseLimit), ("stop-grace", StopGrace),
+    ];
+}

@@ -1,0 +1,41 @@
+using Plane.Drone.State;
+
+namespace Plane.Drone;
+
+/// <summary>Whether the drone takes actions: its state can be written, what ran before is adopted, and a runtime answers.</summary>
+internal sealed class DroneReadiness(DurableState state, DroneStatus status)
+{
+    private volatile bool _adopted;
+    private volatile bool _runtimesAnswer;
+
+    /// <summary>Raised when <see cref="IsReady"/> may have changed.</summary>
+    public event Action? Changed;
+
+    /// <summary>What it can run.</summary>
+    public ExecutorKind[] Kinds { get; private set; } = [];
+
+    public bool IsReady => _adopted && _runtimesAnswer && state.Writer.IsWritable;
+
+    public void SetKinds(IEnumerable<ExecutorKind> kinds) => Kinds = [.. kinds.Order()];
+
+    public void SetAdopted()
+    {
+        _adopted = true;
+        Notify();
+    }
+
+    public void SetRuntimesAnswer(bool answer)
+    {
+        if (_runtimesAnswer != answer)
+        {
+            _runtimesAnswer = answer;
+            Notify();
+        }
+    }
+
+    public void Notify()
+    {
+        status.TakesActions = IsReady;
+        Changed?.Invoke();
+    }
+}

@@ -1,0 +1,32 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
+
+namespace Plane.Drone;
+
+/// <summary>The drone as a host of its own.</summary>
+public static class DroneRole
+{
+    /// <summary>Ending backends takes their grace and a kill; the default of the host would cut it.</summary>
+    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the state file is refused; where the drone gives up later it stops the host by <see cref="HostExit"/>.
+    /// </summary>
+    /// <param name="options">How to run.</param>
+    /// <param name="addCluster">Adds an <c>IClusterClient</c>.</param>
+    /// <param name="configure">Adds what the program wants besides: logging, metrics, runtimes of its own.</param>
+    /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
+    public static IHost Build(DroneOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(addCluster);
+        UsageException.ThrowIfAny(options.Problems().Select(p => "--" + p));
+        var builder = PlaneHost.CreateBuilder("drone");
+        builder.Services.AddPlaneDrone(options);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);
+        addCluster(builder);
+        configure?.Invoke(builder);
+        return builder.Build();
+    }
+}

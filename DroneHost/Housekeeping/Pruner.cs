@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.State;
+using Plane.Drone.Supervision;
+
+namespace Plane.Drone.Housekeeping;
+
+/// <summary>Removes what ended backends left behind: stopped containers, output files, rows of the state file.</summary>
+internal sealed partial class Pruner(
+    DurableState state, RuntimeSet runtimes, DroneOptions options, ILeaseClock clock, DroneMetrics metrics, TimeProvider time, ILogger<Pruner> logger)
+{
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await PruneAsync(cancellationToken);
+            await Task.Delay(options.PruneEvery, time, cancellationToken);
+        }
+    }
+
+    internal async Task PruneAsync(CancellationToken cancellationToken)
+    {
+        foreach (var runtime in runtimes.All)
+        {
+            try
+            {
+                var removed = await runtime.PruneAsync(options.PruneAge, cancellationToken);
+                metrics.Pruned.Add(removed);
+                if (removed > 0)
+                {
+                    LogPruned(removed, runtime.Kind);
+                }
+            }
+            catch (Exception e) when (e is RuntimeUnavailableException or RuntimeFailureException)
+            {
+                LogNotPruned(runtime.Kind, e.Message);
+            }
+        }
+
+        try
+        {
+            // An ended row keeps its port at rest; it may go when that is over.
+            var age = options.PortRest > options.PruneAge ? options.PortRest : options.PruneAge;
+            await state.ForgetEndedAsync(clock.Milliseconds - (long)age.TotalMilliseconds, clock.BootId);
+        }
+        catch (StateUnavailableException e)
+        {
+            LogNotForgotten(e.Message);
+        }
+    }
+
+    [LoggerMessage(3411, LogLevel.Information, "{Count} left-overs of ended {Kind} backends were removed")]
+    private partial void LogPruned(int count, ExecutorKind kind);
+
+    [LoggerMessage(3412, LogLevel.Warning, "The {Kind} runtime could not be pruned: {Reason}")]
+    private partial void LogNotPruned(ExecutorKind kind, string reason);
+
+    [LoggerMessage(3413, LogLevel.Warning, "Ended backends could not be removed from the state file: {Reason}")]
+    private partial void LogNotForgotten(string reason);
+}

@@ -1,0 +1,39 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Supervision;
+
+namespace Plane.Drone.Housekeeping;
+
+/// <summary>Reads what backends use, for the meters.</summary>
+internal sealed partial class UsageReader(
+    BackendSet backends, RuntimeSet runtimes, DroneOptions options, DroneMetrics metrics, TimeProvider time, ILogger<UsageReader> logger)
+{
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var usage = new List<BackendUsage>();
+            foreach (var runtime in runtimes.All)
+            {
+                var running = backends.All.Where(b => b.Kind == runtime.Kind && b.IsRunning).Select(b => b.Identity).ToList();
+                try
+                {
+                    if (running.Count > 0)
+                    {
+                        usage.AddRange(await runtime.ReadUsageAsync(running, cancellationToken));
+                    }
+                }
+                catch (Exception e) when (e is RuntimeUnavailableException or RuntimeFailureException)
+                {
+                    LogNoUsage(runtime.Kind, e.Message);
+                }
+            }
+
+            metrics.SetUsage(usage);
+            await Task.Delay(options.UsageEvery, time, cancellationToken);
+        }
+    }
+
+    [LoggerMessage(3401, LogLevel.Warning, "The {Kind} runtime does not say what backends use: {Reason}")]
+    private partial void LogNoUsage(ExecutorKind kind, string reason);
+}

@@ -1,0 +1,66 @@
+namespace Plane.Drone.Leases;
+
+/// <summary>
+/// One backend's lease as the agent holds it. The renewal loop alone writes; supervisors and the last look before a start read, from any thread: the deadlines
+/// are an immutable record that is swapped.
+/// </summary>
+internal sealed class BackendLease
+{
+    private readonly ILeaseClock _clock;
+    private readonly string _instanceId;
+    private volatile LeaseDeadlines _deadlines;
+    private volatile bool _isRefused;
+    private long _askAt;
+
+    public BackendLease(BackendIdentity identity, LeaseDeadlines deadlines, bool isRefused, string instanceId, ILeaseClock clock)
+    {
+        Identity = identity;
+        _deadlines = deadlines;
+        _isRefused = isRefused;
+        _instanceId = instanceId;
+        _clock = clock;
+        _askAt = deadlines.RenewAt;
+    }
+
+    public BackendIdentity Identity { get; }
+
+    public LeaseDeadlines Deadlines => _deadlines;
+
+    /// <summary>Whether a renewal was refused. It is never asked for again.</summary>
+    public bool IsRefused => _isRefused;
+
+    /// <summary>When to end it gracefully; the beginning of time where the deadlines are of another instance or boot.</summary>
+    public long SoftAt => Belongs(_deadlines) ? _deadlines.SoftAt : long.MinValue;
+
+    /// <summary>When to kill it; the beginning of time where the deadlines are of another instance or boot.</summary>
+    public long HardAt => Belongs(_deadlines) ? _deadlines.HardAt : long.MinValue;
+
+    /// <summary>Whether the lease clock is before the soft deadline and no renewal was refused: only then may it start.</summary>
+    public bool AllowsStart => !_isRefused && _clock.Milliseconds < SoftAt;
+
+    /// <summary>Whether renewing still makes sense: a refused or overdue lease is not revived.</summary>
+    public bool IsRenewable(long now) => !_isRefused && now < SoftAt;
+
+    /// <summary>When to ask next, in the lease clock's milliseconds. Moved by the renewal loop: to the end of a call's time when it asks, earlier when it fails.</summary>
+    public long AskAt
+    {
+        get => Volatile.Read(ref _askAt);
+        set => Volatile.Write(ref _askAt, value);
+    }
+
+    /// <summary>Takes deadlines over where they are later; those of another instance or boot mean nothing here.</summary>
+    public bool TryProlong(LeaseDeadlines deadlines)
+    {
+        if (!Belongs(deadlines))
+        {
+            return false;
+        }
+
+        _deadlines = Belongs(_deadlines) ? _deadlines.Later(deadlines) : _deadlines;
+        return true;
+    }
+
+    public void Refuse() => _isRefused = true;
+
+    private bool Belongs(LeaseDeadlines deadlines) => deadlines.BootId == _clock.BootId && deadlines.InstanceId == _instanceId;
+}

@@ -1,0 +1,229 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Session;
+using Plane.Drone.State;
+using Plane.Drone.Supervision;
+
+namespace Plane.Drone.Leases;
+
+/// <summary>
+/// Keeps the leases of everything that runs, and tells supervisors when a deadline has come.
+/// <para>
+/// Two loops over all backends, each tick a fraction of the shortest deadline apart, each comparing readings of the lease clock; a timer that is late (a sleeping
+/// machine, a stopped process) only means that the next comparison sees more.
+/// </para>
+/// <para>
+/// 1. Watching: a supervisor whose moment has come (soft, hard, its own kill) is woken. It needs no controller and no disk.
+/// 2. Renewing: whoever is due is asked for, together with whoever is due soon, in batches. A call has <see cref="LeaseNumbers.RenewalCall"/>; one that fails is
+///    repeated after <see cref="LeaseNumbers.RenewalRetry"/> under another grain key, so that it isn't bound to a silo that died. A call that is overtaken by its
+///    repetition goes on: its answer still counts, since the later of two deadlines is kept.
+/// 3. Only an answer refuses. A refusal, as well as the soft deadline, is final: the supervisor ends the backend, later answers move nothing but its hard deadline.
+/// 4. What was answered holds from the moment it arrives and is written to the state file behind that: an older deadline on disk is early, never late.
+/// </para>
+/// </summary>
+internal sealed partial class LeaseKeeper(
+    BackendSet backends, SessionKeeper sessions, DurableState state, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseKeeper> logger)
+{
+    private const int MaxCallsUnderWay = 16;
+
+    private static readonly TimeSpan LongestTick = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan ClockDrift = TimeSpan.FromSeconds(5);
+
+    private readonly Signal _renewNow = new();
+    private int _attempt;
+
+    /// <summary>Four times a second; where test numbers make a lease short, ten times between soft and hard.</summary>
+    private TimeSpan Tick
+    {
+        get
+        {
+            var tenth = (sessions.Numbers.Hard - sessions.Numbers.Soft) / 10;
+            return tenth < LongestTick ? tenth : LongestTick;
+        }
+    }
+
+    /// <summary>Asks for everything at once: after a registration, and when the clocks have drifted.</summary>
+    public void RenewEverything()
+    {
+        foreach (var backend in backends.All)
+        {
+            backend.Lease.AskAt = long.MinValue;
+        }
+
+        _renewNow.Set();
+    }
+
+    /// <summary>Compares deadlines with the clock, for ever.</summary>
+    public async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        var drift = Drift();
+        while (true)
+        {
+            var now = clock.Milliseconds;
+            foreach (var backend in backends.All)
+            {
+                if (now >= backend.WakeAt)
+                {
+                    backend.Look(now);
+                }
+            }
+
+            // A machine that was frozen or whose clock was set: nothing is known about how long it was away, so ask.
+            var newDrift = Drift();
+            if ((newDrift - drift).Duration() > ClockDrift)
+            {
+                LogDrift((newDrift - drift).TotalSeconds);
+                drift = newDrift;
+                RenewEverything();
+            }
+
+            await Task.Delay(Tick, time, cancellationToken);
+        }
+    }
+
+    /// <summary>Renews what is due, for ever. Calls under way when it ends are waited for.</summary>
+    public async Task RenewAsync(CancellationToken cancellationToken)
+    {
+        var underWay = new List<Task>();
+        try
+        {
+            while (true)
+            {
+                var session = await sessions.WaitAsync(cancellationToken);
+                underWay.RemoveAll(t => t.IsCompleted);
+                foreach (var batch in Due().Chunk(RenewalBatch.MaxItems))
+                {
+                    if (underWay.Count < MaxCallsUnderWay)
+                    {
+                        underWay.Add(AskAsync(session, batch, cancellationToken));
+                    }
+                }
+
+                await _renewNow.WaitAsync(Tick, time, cancellationToken);
+            }
+        }
+        finally
+        {
+            await Task.WhenAll(underWay);
+        }
+    }
+
+    private TimeSpan Drift() => time.GetUtcNow() - DateTimeOffset.UnixEpoch - TimeSpan.FromMilliseconds(clock.Milliseconds);
+
+    private List<BackendLease> Due()
+    {
+        var now = clock.Milliseconds;
+        var soon = now + (long)(sessions.Numbers.RenewAfter.TotalMilliseconds / 10);
+        var due = new List<BackendLease>();
+        var any = false;
+        foreach (var backend in backends.All)
+        {
+            var lease = backend.Lease;
+            if (!backend.IsGone && lease.IsRenewable(now) && lease.AskAt <= soon)
+            {
+                due.Add(lease);
+                any |= lease.AskAt <= now;
+            }
+        }
+
+        return any ? due : [];
+    }
+
+    /// <summary>One call. Never throws but when told to stop: whatever fails is asked again.</summary>
+    private async Task AskAsync(DroneSession session, BackendLease[] leases, CancellationToken cancellationToken)
+    {
+        var numbers = sessions.Numbers;
+        var reading = clock.Milliseconds;
+        foreach (var lease in leases)
+        {
+            lease.AskAt = reading + (long)numbers.RenewalCall.TotalMilliseconds;
+        }
+
+        try
+        {
+            var reply = await sessions.Lease(_attempt++).Renew(
+                new RenewalBatch
+                {
+                    Session = session,
+                    InstanceId = state.InstanceId,
+                    BootId = clock.BootId,
+                    Reading = reading,
+                    Items = Array.ConvertAll(leases, l => l.Identity),
+                },
+                cancellationToken);
+            sessions.Observe(session, reply.Session);
+            if (reply.Session == SessionState.Current)
+            {
+                await ApplyAsync(leases, reply.Answers);
+                return;
+            }
+        }
+        catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
+        {
+            metrics.RenewalCallsFailed.Add(1);
+            LogNoAnswer(e.Message, leases.Length);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return;
+        }
+
+        var again = Math.Max(clock.Milliseconds, reading + (long)numbers.RenewalRetry.TotalMilliseconds);
+        foreach (var lease in leases)
+        {
+            lease.AskAt = Math.Min(lease.AskAt, again);
+        }
+    }
+
+    private async Task ApplyAsync(BackendLease[] asked, RenewalAnswer[] answers)
+    {
+        var byIdentity = asked.ToDictionary(l => l.Identity);
+        var changes = new List<(BackendIdentity, LeaseDeadlines?, bool)>(answers.Length);
+        foreach (var answer in answers)
+        {
+            if (!byIdentity.TryGetValue(answer.Identity, out var lease))
+            {
+                continue;
+            }
+
+            if (answer is { Outcome: RenewalOutcome.Renewed, Deadlines: { } deadlines })
+            {
+                if (lease.TryProlong(deadlines))
+                {
+                    lease.AskAt = lease.Deadlines.RenewAt;
+                    metrics.Renewals.Add(1);
+                    changes.Add((lease.Identity, lease.Deadlines, false));
+                }
+            }
+            else if (answer.Outcome != RenewalOutcome.Renewed && !lease.IsRefused)
+            {
+                LogRefused(lease.Identity.Backend, answer.Outcome);
+                metrics.RenewalsRefused.Add(1);
+                lease.Refuse();
+                backends.Find(lease.Identity)?.Look(clock.Milliseconds);
+                changes.Add((lease.Identity, null, true));
+            }
+        }
+
+        try
+        {
+            if (changes.Count > 0)
+            {
+                await state.StoreLeasesAsync(changes);
+            }
+        }
+        catch (StateUnavailableException)
+        {
+            // The writer has logged it. The deadlines on disk stay early, which a restart survives; the next renewal writes them.
+            metrics.LeaseWritesFailed.Add(changes.Count);
+        }
+    }
+
+    [LoggerMessage(3101, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
+    private partial void LogRefused(BackendName backend, RenewalOutcome outcome);
+
+    [LoggerMessage(3102, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
+    private partial void LogNoAnswer(string reason, int count);
+
+    [LoggerMessage(3103, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
+    private partial void LogDrift(double seconds);
+}

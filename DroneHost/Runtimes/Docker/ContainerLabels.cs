@@ -1,0 +1,41 @@
+using System.Globalization;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+/// <summary>The labels by which a container says whose it is.</summary>
+internal static class ContainerLabels
+{
+    /// <summary>On every backend: <c>true</c>.</summary>
+    public const string Backend = "dev.plane.backend";
+
+    /// <summary>The drone's instance id.</summary>
+    public const string Drone = "dev.plane.drone";
+
+    /// <summary>The backend's name.</summary>
+    public const string Name = "dev.plane.backend.name";
+
+    /// <summary>The fencing token it runs under.</summary>
+    public const string Token = "dev.plane.backend.token";
+
+    /// <summary>The labels of a container.</summary>
+    public static Dictionary<string, string> For(BackendIdentity backend, string instanceId) => new()
+    {
+        [Backend] = "true",
+        [Drone] = instanceId,
+        [Name] = backend.Backend.Value,
+        [Token] = backend.Token.ToString(),
+    };
+
+    /// <summary>The filter that finds this instance's containers and no others.</summary>
+    public static string[] Filter(string instanceId) => [$"{Backend}=true", $"{Drone}={instanceId}"];
+
+    /// <summary>Which backend of this instance a container is, or null.</summary>
+    public static BackendIdentity? TryRead(IReadOnlyDictionary<string, string>? labels, string instanceId) =>
+        labels is not null
+        && labels.GetValueOrDefault(Backend) == "true"
+        && labels.GetValueOrDefault(Drone) == instanceId
+        && BackendName.TryParse(labels.GetValueOrDefault(Name), out var name)
+        && long.TryParse(labels.GetValueOrDefault(Token), NumberStyles.None, CultureInfo.InvariantCulture, out var token)
+            ? new BackendIdentity(name, new FencingToken(token))
+            : null;
+}

@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Net;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+/// <summary>Makes the request to create a container out of what is to be started.</summary>
+internal static class ContainerSpecs
+{
+    /// <summary>Where a backend listens, as it sees it.</summary>
+    public const int Port = 8080;
+
+    /// <summary>Where its mount is, as it sees it.</summary>
+    public const string MountTarget = "/plane-data";
+
+    private const long DefaultPeriod = 100_000;
+
+    // The kernel's least quota (CONFIG_CFS_BANDWIDTH, min_cfs_quota_period).
+    private const long LeastQuota = 1_000;
+
+    private static readonly string PortKey = string.Create(CultureInfo.InvariantCulture, $"{Port}/tcp");
+
+    /// <summary>The request.</summary>
+    /// <param name="start">The backend.</param>
+    /// <param name="image">Its image.</param>
+    /// <param name="mountSource">The directory to mount, or null.</param>
+    /// <param name="options">The drone's settings.</param>
+    public static ContainerSpec Compose(BackendStart start, ImageReference image, string? mountSource, DockerRuntimeOptions options)
+    {
+        var limits = start.Executable.ResourceLimits;
+        var (period, quota) = Cpu(limits);
+        return new ContainerSpec
+        {
+            Image = image.Text,
+            Env = [.. BackendEnvironment.Compose(start, Port).Select(v => $"{v.Key}={v.Value}")],
+            Cmd = start.Executable.Command,
+            Labels = ContainerLabels.For(start.Identity, options.InstanceId),
+            ExposedPorts = new() { [PortKey] = new Nothing() },
+            HostConfig = new HostConfig
+            {
+                PortBindings = new() { [PortKey] = [new PortBinding(CheckedIp(start.Ip), start.Port.ToString(CultureInfo.InvariantCulture))] },
+                Memory = limits?.MemoryLimitBytes,
+
+                // Without it the engine grants as much swap again: the limit would be twice what was asked for, and slow.
+                MemorySwap = limits?.MemoryLimitBytes,
+                CpuPeriod = period,
+                CpuQuota = quota,
+                Ulimits = limits?.CpuTimeLimit is { } seconds ? [new Ulimit("cpu", seconds, seconds)] : null,
+                StorageOpt = limits?.DiskLimitBytes is { } bytes ? new() { ["size"] = bytes.ToString(CultureInfo.InvariantCulture) } : null,
+                Mounts = mountSource is null ? null : [new BindMount("bind", mountSource, MountTarget)],
+                LogConfig = new LogConfig(options.LogDriver, new(options.LogOptions)),
+                Runtime = options.Runtime,
+                Init = true,
+                SecurityOpt = ["no-new-privileges"],
+                PidsLimit = options.PidsLimit,
+                RestartPolicy = new RestartPolicy("no"),
+                DeviceRequests = start.Executable.Gpus is { } count ? [new DeviceRequest(count, [["gpu"]])] : null,
+                NetworkMode = NetworkRules.Choose(start.Executable.NetworkName, options),
+            },
+        };
+    }
+
+    /// <summary>The address of a container's port on the host, or null.</summary>
+    public static string? AddressOf(ContainerDetails container) =>
+        container.HostConfig?.PortBindings?.GetValueOrDefault(PortKey) is [{ } binding, ..]
+        && IPAddress.TryParse(binding.HostIp, out var ip)
+        && ushort.TryParse(binding.HostPort, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            ? new IPEndPoint(ip, port).ToString()
+            : null;
+
+    private static string CheckedIp(string ip) =>
+        IPAddress.TryParse(ip, out var address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any)
+            ? address.ToString()
+            : throw new RuntimeFailureException($"A backend's port is published on one address, not on '{RuntimeText.Shown(ip)}'.");
+
+    private static (long? Period, long? Quota) Cpu(ResourceLimits? limits)
+    {
+        if (limits?.CpuPeriodPercent is not { } percent)
+        {
+            return (limits?.CpuPeriod, null);
+        }
+
+        var period = limits.CpuPeriod ?? DefaultPeriod;
+        var quota = period * percent / 100;
+        return quota >= LeastQuota
+            ? (period, quota)
+            : throw new RuntimeFailureException(
+                $"resource_limits: {percent} % of a cpu_period of {period} µs is a quota of {quota} µs; the kernel's least is {LeastQuota} µs. Use a longer period.");
+    }
+}

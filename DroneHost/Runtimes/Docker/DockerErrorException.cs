@@ -1,0 +1,16 @@
+using System.Net;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+/// <summary>The engine answered a call with an error.</summary>
+internal sealed class DockerErrorException(HttpStatusCode status, string message) : Exception(message)
+{
+    /// <summary>The status of the answer.</summary>
+    public HttpStatusCode Status { get; } = status;
+
+    /// <summary>No such container, image or network.</summary>
+    public bool IsNotFound => Status == HttpStatusCode.NotFound;
+
+    /// <summary>A name is taken, or the container is not in a state for this.</summary>
+    public bool IsConflict => Status == HttpStatusCode.Conflict;
+}

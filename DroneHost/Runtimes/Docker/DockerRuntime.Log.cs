@@ -1,0 +1,27 @@
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+public sealed partial class DockerRuntime
+{
+    [LoggerMessage(4100, LogLevel.Warning, "The event stream of the Docker engine broke; it is opened again and containers are listed")]
+    private partial void LogEventsBroken(Exception exception);
+
+    [LoggerMessage(4101, LogLevel.Information, "The event stream of the Docker engine is open again")]
+    private partial void LogEventsBack();
+
+    [LoggerMessage(4102, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed; making sure that it is gone is repeated by the agent")]
+    private partial void LogCleanUpFailed(Exception exception, string container, string backend);
+
+    [LoggerMessage(4103, LogLevel.Warning, "A container of an older acquisition (fencing token {Token}) stood under the name of backend {Backend} and was removed")]
+    private partial void LogLeftoverRemoved(string backend, FencingToken token);
+
+    [LoggerMessage(4104, LogLevel.Warning, "Container {Container} of this drone has labels that name no backend; it is left alone")]
+    private partial void LogForeignLabels(string container);
+
+    [LoggerMessage(4105, LogLevel.Information, "Process {Pid} of container {Container} is not visible to this agent: where the engine does not answer it cannot be killed directly")]
+    private partial void LogProcessNotVisible(int pid, string container);
+
+    [LoggerMessage(4106, LogLevel.Warning, "The usage of backend {Backend} could not be read: {Reason}")]
+    private partial void LogUsageFailed(string backend, string reason);
+}

@@ -1,0 +1,166 @@
+namespace Plane.Drone.Runtimes.Docker;
+
+public sealed partial class DockerRuntime
+{
+    private static readonly TimeSpan CleanUpTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Three calls: (1) create, (2) start, (3) inspect. What comes between: the look between (1) and (2); whatever goes wrong after (1) removes the container.
+    /// </summary>
+    private async Task<StartedBackend?> StartOnceAsync(BackendStart start, CancellationToken cancellationToken)
+    {
+        var backend = start.Identity;
+        var spec = ContainerSpecs.Compose(start, ImageOf(start.Executable), null, _options);
+        if (start.Executable.Mount is { } mount)
+        {
+            var source = await MountAsync(mount, start, cancellationToken);
+            spec = spec with { HostConfig = spec.HostConfig with { Mounts = [new BindMount("bind", source, ContainerSpecs.MountTarget)] } };
+        }
+
+        string id;
+        try
+        {
+            id = await CreateAsync(backend, spec, cancellationToken);
+        }
+        catch (DockerErrorException e) when (e.IsConflict)
+        {
+            if (await ResolveNameAsync(backend, cancellationToken) is { } running)
+            {
+                return running;
+            }
+
+            id = await CreateAsync(backend, spec, cancellationToken);
+        }
+
+        var started = false;
+        try
+        {
+            if (!start.MayStart())
+            {
+                await RemoveAsync(id, cancellationToken);
+                return null;
+            }
+
+            await _docker.StartAsync(id, cancellationToken);
+            started = true;
+        }
+        catch (DockerErrorException) when (!start.MayStart())
+        {
+            // The guard was faster: it marks, then removes.
+            await RemoveAsync(id, cancellationToken);
+            return null;
+        }
+        catch (DockerErrorException e)
+        {
+            throw Failure("cannot be started", e, spec);
+        }
+        finally
+        {
+            if (!started)
+            {
+                await CleanUpAsync(backend, id);
+            }
+        }
+
+        // It runs. If it cannot be looked at now, the caller learns of it by listing; that is no reason to end it.
+        var container = await Answered(_docker.InspectAsync(id, cancellationToken));
+        if (container?.State is not { Running: true })
+        {
+            // It has ended already: the address alone is true of it. Watching reports the exit.
+            return new StartedBackend(AddressOf(start), 0, 0);
+        }
+
+        return Adopt(backend, container) with { Address = AddressOf(start) };
+    }
+
+    private static string AddressOf(BackendStart start) => new System.Net.IPEndPoint(System.Net.IPAddress.Parse(start.Ip), start.Port).ToString();
+
+    private async Task<string> CreateAsync(BackendIdentity backend, ContainerSpec spec, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _docker.CreateAsync(NameOf(backend), spec, cancellationToken);
+        }
+        catch (DockerErrorException e) when (!e.IsConflict)
+        {
+            throw Failure("cannot be created", e, spec);
+        }
+    }
+
+    private static RuntimeFailureException Failure(string what, DockerErrorException cause, ContainerSpec spec) =>
+        cause.Message.Contains("storage-opt", StringComparison.OrdinalIgnoreCase) || cause.Message.Contains("storage opt", StringComparison.OrdinalIgnoreCase)
+            ? new RuntimeFailureException($"disk_limit_bytes: this drone's Docker engine cannot limit a container's disk: {cause.Message}", cause)
+            : new RuntimeFailureException($"A container of {spec.Image} {what}: {cause.Message}", cause);
+
+    private async Task<string> MountAsync(MountRequest mount, BackendStart start, CancellationToken cancellationToken)
+    {
+        if (_options.MountBase is not { } mountBase)
+        {
+            throw new RuntimeFailureException("This drone has no mount directory, and the backend asks for a mount.");
+        }
+
+        var relative = MountDirectory.RelativePath(mount, start.Key);
+        await _fence.EnterAsync(mountBase, relative, start.Identity.Token, cancellationToken);
+        return MountDirectory.Resolve(mountBase, relative);
+    }
+
+    /// <summary>
+    /// What to do with a container that stands under the backend's name: ours and running, it is the answer; ours and never started, or of an older acquisition, it
+    /// is removed; anything else is not ours to touch.
+    /// </summary>
+    private async Task<StartedBackend?> ResolveNameAsync(BackendIdentity backend, CancellationToken cancellationToken)
+    {
+        var container = await Answered(_docker.InspectAsync(NameOf(backend), cancellationToken));
+        if (container is null)
+        {
+            return null;
+        }
+
+        if (ContainerLabels.TryRead(container.Config?.Labels, _options.InstanceId) is not { } owner)
+        {
+            throw new RuntimeFailureException($"The name {NameOf(backend)} is taken by a container that is not this drone's.");
+        }
+
+        if (owner.Token > backend.Token)
+        {
+            throw new RuntimeFailureException($"A newer acquisition (fencing token {owner.Token}, not {backend.Token}) has a container of this backend.");
+        }
+
+        switch (container.State)
+        {
+            case { Running: true } when owner == backend:
+                return Adopt(backend, container);
+            case { Status: "exited" or "dead" } when owner == backend:
+                throw new RuntimeFailureException($"Backend {backend.Backend} has run already.");
+            case { Status: "created" } when owner == backend:
+                break;
+            default:
+                LogLeftoverRemoved(backend.Backend.Value, owner.Token);
+                break;
+        }
+
+        while (await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is not null)
+        {
+            await RemoveAsync(container.Id, cancellationToken);
+        }
+
+        return null;
+    }
+
+    /// <summary>Removes what did not start. It goes on after the caller has given up, for a bounded time: a request may be on its way.</summary>
+    private async Task CleanUpAsync(BackendIdentity backend, string id)
+    {
+        using var limit = new CancellationTokenSource(CleanUpTimeout, _time);
+        try
+        {
+            while (await Answered(_docker.InspectAsync(id, limit.Token)) is not null)
+            {
+                await RemoveAsync(id, limit.Token);
+            }
+        }
+        catch (Exception e) when (e is RuntimeUnavailableException or OperationCanceledException)
+        {
+            LogCleanUpFailed(e, id, backend.Backend.Value);
+        }
+    }
+}

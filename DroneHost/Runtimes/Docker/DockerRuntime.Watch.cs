@@ -1,0 +1,206 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Threading.Channels;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+public sealed partial class DockerRuntime
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(800);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var exits = Channel.CreateBounded<BackendExit>(new BoundedChannelOptions(1024) { SingleReader = true, SingleWriter = true });
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var watching = WatchAsync(exits.Writer, cancel.Token);
+        try
+        {
+            await foreach (var exit in exits.Reader.ReadAllAsync(cancellationToken))
+            {
+                yield return exit;
+            }
+        }
+        finally
+        {
+            await cancel.CancelAsync();
+            await watching;
+        }
+    }
+
+    /// <summary>
+    /// (1) The stream is opened, from the last event on; (2) containers are listed, so that what happened while there was no stream is seen; (3) events are read,
+    /// with a listing now and then; (4) when the stream breaks, again from (1), within a second.
+    /// </summary>
+    private async Task WatchAsync(ChannelWriter<BackendExit> exits, CancellationToken cancellationToken)
+    {
+        var watch = new Watch(exits);
+        var retry = FirstRetry;
+        Exception? failure = null;
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    using var response = await _docker.EventsAsync(
+                        new() { ["type"] = ["container"], ["event"] = ["die", "oom"], ["label"] = ContainerLabels.Filter(_options.InstanceId) }, watch.Since, cancellationToken);
+                    await ResyncAsync(watch, cancellationToken);
+                    if (failure is not null)
+                    {
+                        LogEventsBack();
+                    }
+
+                    (failure, retry) = (null, FirstRetry);
+                    await ReadEventsAsync(response, watch, cancellationToken);
+                }
+                catch (Exception e) when (!cancellationToken.IsCancellationRequested
+                    && (DockerClient.IsTransport(e) || e is RuntimeUnavailableException or DockerErrorException or JsonException))
+                {
+                    if (failure is null)
+                    {
+                        LogEventsBroken(e);
+                    }
+
+                    failure = e;
+                }
+
+                await Task.Delay(retry, _time, cancellationToken);
+                retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
+            }
+        }
+        catch (Exception e) when (cancellationToken.IsCancellationRequested && (DockerClient.IsTransport(e) || e is ObjectDisposedException))
+        {
+            // The reader has left.
+            exits.TryComplete();
+        }
+        catch (Exception e)
+        {
+            // Anything else is a defect: it ends the enumeration with it, instead of a silence in which nobody notices an exit.
+            exits.TryComplete(e);
+        }
+    }
+
+    private async Task ReadEventsAsync(HttpResponseMessage response, Watch watch, CancellationToken cancellationToken)
+    {
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        var lines = new BoundedLines(stream);
+        var reading = lines.ReadAsync(cancellationToken);
+        while (true)
+        {
+            using (var tick = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
+            {
+                var first = await Task.WhenAny(reading, Task.Delay(_options.ResyncEvery, _time, tick.Token));
+                await tick.CancelAsync();
+                cancellationToken.ThrowIfCancellationRequested();
+                if (first != reading)
+                {
+                    await ResyncAsync(watch, cancellationToken);
+                    continue;
+                }
+            }
+
+            if (await reading is not { } line)
+            {
+                return;
+            }
+
+            if (JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent) is { Actor: { Id: { } id } actor } happened)
+            {
+                watch.Since = Math.Max(watch.Since ?? 0, happened.TimeNano);
+                if (ContainerLabels.TryRead(actor.Attributes, _options.InstanceId) is { } backend)
+                {
+                    await OnEventAsync(watch, happened.Action, id, backend, actor.Attributes!, cancellationToken);
+                }
+            }
+
+            reading = lines.ReadAsync(cancellationToken);
+        }
+    }
+
+    private async Task OnEventAsync(Watch watch, string? action, string id, BackendIdentity backend, Dictionary<string, string> attributes, CancellationToken cancellationToken)
+    {
+        if (action == "oom")
+        {
+            watch.OutOfMemory.Add(id);
+            return;
+        }
+
+        if (action != "die")
+        {
+            return;
+        }
+
+        int? code = int.TryParse(attributes.GetValueOrDefault("exitCode"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+        var exit = new BackendExit(backend, code, null);
+        var outOfMemory = watch.OutOfMemory.Remove(id);
+        if (code is not 0)
+        {
+            // The event doesn't say why.
+            exit = await Answered(_docker.InspectAsync(id, cancellationToken)) is { State: { Running: false } state }
+                ? ExitOf(backend, state with { ExitCode = code ?? state.ExitCode, OomKilled = state.OomKilled || outOfMemory })
+                : ExitOf(backend, new ContainerState { ExitCode = code ?? -1, OomKilled = outOfMemory }) with { ExitCode = code };
+        }
+
+        await ReportAsync(watch, exit, cancellationToken);
+    }
+
+    /// <summary>Reports what has ended and was not reported, those included whose container is gone.</summary>
+    private async Task ResyncAsync(Watch watch, CancellationToken cancellationToken)
+    {
+        // Read before the listing: what is started after it is not missed in it.
+        var known = _running.ToArray();
+        var listed = await ListOursAsync(cancellationToken);
+        var standing = new Dictionary<BackendIdentity, ListedContainer>();
+        foreach (var (backend, container) in listed)
+        {
+            standing[backend] = container;
+            if (container.State is "exited" or "dead" && !watch.Reported.Contains(backend))
+            {
+                await ReportAsync(watch, await ExitOfAsync(backend, container, cancellationToken), cancellationToken);
+            }
+        }
+
+        foreach (var (backend, _) in known)
+        {
+            if (!standing.ContainsKey(backend) && _running.ContainsKey(backend))
+            {
+                await ReportAsync(watch, new BackendExit(backend, null, "Its container is gone."), cancellationToken);
+            }
+        }
+
+        watch.Reported.IntersectWith(standing.Keys);
+        watch.OutOfMemory.IntersectWith(listed.Select(c => c.Container.Id));
+    }
+
+    private async Task<BackendExit> ExitOfAsync(BackendIdentity backend, ListedContainer container, CancellationToken cancellationToken) =>
+        ExitCodeOf(container.Status) is 0
+            ? new BackendExit(backend, 0, null)
+            : await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is { State: { } state }
+                ? ExitOf(backend, state)
+                : new BackendExit(backend, ExitCodeOf(container.Status), null);
+
+    private async Task ReportAsync(Watch watch, BackendExit exit, CancellationToken cancellationToken)
+    {
+        _running.TryRemove(exit.Backend, out _);
+        watch.Reported.Add(exit.Backend);
+        await watch.Exits.WriteAsync(exit, cancellationToken);
+    }
+
+    /// <summary>What one watching remembers; its loop alone touches it.</summary>
+    private sealed class Watch(ChannelWriter<BackendExit> exits)
+    {
+        public ChannelWriter<BackendExit> Exits { get; } = exits;
+
+        /// <summary>The last event's moment, by the engine's clock.</summary>
+        public long? Since { get; set; }
+
+        /// <summary>What was reported and still stands there, so that a listing doesn't report it each time.</summary>
+        public HashSet<BackendIdentity> Reported { get; } = [];
+
+        /// <summary>Containers that a memory limit hit, until they end.</summary>
+        public HashSet<string> OutOfMemory { get; } = [];
+    }
+}

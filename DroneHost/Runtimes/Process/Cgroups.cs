@@ -1,0 +1,177 @@
+using System.Globalization;
+
+namespace Plane.Drone.Runtimes.Process;
+
+/// <summary>
+/// Cgroups for backends, so that a process that made a session of its own is found and killed too. A child of this process's own group in the v2 hierarchy (also
+/// a hybrid system's, which has it beside the v1 ones), else of v1's <c>pids</c> or <c>freezer</c>; none where we may not make one. No controller is used: this is
+/// about who belongs to whom.
+/// </summary>
+internal sealed class Cgroups
+{
+    private readonly string _root;
+
+    private Cgroups(string root) => _root = root;
+
+    /// <summary>Finds a place, or says why there is none.</summary>
+    public static Cgroups? TryFind(string instanceId, out string? problem)
+    {
+        problem = "no cgroup hierarchy is mounted";
+        foreach (var (mount, path) in Hierarchies())
+        {
+            var root = Path.Combine(mount, path.TrimStart('/'), $"plane-{instanceId}");
+            try
+            {
+                Directory.CreateDirectory(root);
+                if (File.Exists(Path.Combine(root, "cgroup.procs")))
+                {
+                    problem = null;
+                    return new Cgroups(root);
+                }
+
+                Directory.Delete(root);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                problem = RuntimeText.Shown(e.Message);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Makes a backend's.</summary>
+    public string? TryCreate(string name, out string? problem)
+    {
+        problem = null;
+        var path = Path.Combine(_root, name);
+        try
+        {
+            Directory.CreateDirectory(path);
+            return path;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            problem = RuntimeText.Shown(e.Message);
+            return null;
+        }
+    }
+
+    /// <summary>The file by which a process enters.</summary>
+    public static string EntranceOf(string cgroup) => Path.Combine(cgroup, "cgroup.procs");
+
+    /// <summary>The processes in it.</summary>
+    public static IReadOnlyList<ProcessIdentity> Members(string cgroup)
+    {
+        try
+        {
+            return [.. File.ReadLines(EntranceOf(cgroup))
+                .Select(line => int.TryParse(line, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? ProcStat.TryRead(pid) : null)
+                .Where(stat => stat is { IsAlive: true })
+                .Select(stat => new ProcessIdentity(stat!.Value.Pid, stat.Value.StartTime))];
+        }
+        catch (IOException)
+        {
+            // Removed: it was empty.
+            return [];
+        }
+    }
+
+    /// <summary>Kills all in it at once where the kernel can (5.14, v2), so that nothing forks away meanwhile.</summary>
+    public static void Kill(string cgroup)
+    {
+        var all = Path.Combine(cgroup, "cgroup.kill");
+        try
+        {
+            if (File.Exists(all))
+            {
+                File.WriteAllText(all, "1");
+                return;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Removed meanwhile, or not ours to write: one by one tells.
+        }
+
+        foreach (var member in Members(cgroup))
+        {
+            member.TrySignal(ProcessIdentity.Kill);
+        }
+    }
+
+    /// <summary>CPU time of all that ever was in it, or null where the hierarchy doesn't count.</summary>
+    public static long? CpuNanoseconds(string cgroup)
+    {
+        try
+        {
+            foreach (var line in File.ReadLines(Path.Combine(cgroup, "cpu.stat")))
+            {
+                if (line.StartsWith("usage_usec ", StringComparison.Ordinal))
+                {
+                    return long.Parse(line.AsSpan("usage_usec ".Length), CultureInfo.InvariantCulture) * 1000;
+                }
+            }
+
+            return null;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Removes an empty one; a full one stays.</summary>
+    public static void Remove(string cgroup)
+    {
+        try
+        {
+            Directory.Delete(cgroup);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Gone already, or a dead process still counts for a moment: an empty directory without cost, removed with the next one's end.
+        }
+    }
+
+    /// <summary>Removes the instance's own, if nothing is left in it.</summary>
+    public void RemoveEmpty()
+    {
+        if (!Directory.Exists(_root))
+        {
+            return;
+        }
+
+        foreach (var child in Directory.EnumerateDirectories(_root))
+        {
+            Remove(child);
+        }
+
+        Remove(_root);
+    }
+
+    private static IEnumerable<(string Mount, string Path)> Hierarchies()
+    {
+        // "0::/path" is v2's; "8:pids:/path" a v1 controller's. In the mounts: device, directory, type, options.
+        var own = File.ReadLines("/proc/self/cgroup").Select(line => line.Split(':', 3)).Where(p => p.Length == 3 && !p[2].Contains("..", StringComparison.Ordinal)).ToList();
+        var mounts = File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')).Where(m => m.Length > 3).ToList();
+        foreach (var mount in mounts.Where(m => m[2] == "cgroup2"))
+        {
+            foreach (var path in own.Where(p => p[0] == "0").Select(p => p[2]))
+            {
+                yield return (mount[1], path);
+            }
+        }
+
+        foreach (var controller in (string[])["pids", "freezer"])
+        {
+            foreach (var mount in mounts.Where(m => m[2] == "cgroup" && m[3].Split(',').Contains(controller)))
+            {
+                foreach (var path in own.Where(p => p[1].Split(',').Contains(controller)).Select(p => p[2]))
+                {
+                    yield return (mount[1], path);
+                }
+            }
+        }
+    }
+}

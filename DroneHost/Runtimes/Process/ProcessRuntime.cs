@@ -1,0 +1,418 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Drone.Runtimes.Process;
+
+/// <summary>
+/// Backends as processes of this machine, each under a small launcher (<c>launcher.sh</c>) that outlives the agent; what is known of them stands in files, so that
+/// the next agent finds them.
+/// <para>
+/// Why nothing of a backend can run once <see cref="EnsureGoneAsync"/> has returned. (1) A start in this process is ended first. (2) The file <c>ended</c> is made: a
+/// launcher that looks later refuses. (3) A launcher that looked earlier has written its pid before, so the pid is read now: its session and the backend's
+/// cgroup are killed, again and again, until neither has a living process. Without a cgroup a process that made its own session is not found.
+/// </para>
+/// </summary>
+public sealed partial class ProcessRuntime : IContainerRuntime
+{
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan LastWait = TimeSpan.FromMilliseconds(20);
+
+    // A launcher whose command has ended needs a moment to write down how.
+    private static readonly TimeSpan ExitWait = TimeSpan.FromMilliseconds(500);
+
+    private readonly ProcessRuntimeOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ProcessRuntime> _logger;
+    private readonly string _root;
+    private readonly string _bootId = BootTimeClock.Instance.BootId;
+    private readonly Launcher _launcher;
+    private readonly StartsInFlight _starts = new();
+    private readonly CancellationTokenSource _disposed = new();
+    private readonly Lock _lock = new();
+
+    // What may be running: added by start, list and watch, removed when it is gone. The loops below look at these alone.
+    private readonly ConcurrentDictionary<BackendIdentity, BackendFiles> _tracked = new();
+
+    // Completed and replaced whenever a launcher of ours has exited.
+    private TaskCompletionSource _exited = NewSignal();
+    private Cgroups? _cgroups;
+    private Task? _housekeeping;
+
+    /// <summary>Makes one; nothing is written yet.</summary>
+    /// <param name="options">The settings; <see cref="ProcessRuntimeOptions.Problems"/> must be none.</param>
+    /// <param name="time">For waiting.</param>
+    /// <param name="logger">For what nobody asks about.</param>
+    public ProcessRuntime(ProcessRuntimeOptions options, TimeProvider time, ILogger<ProcessRuntime> logger)
+    {
+        if (options.Problems().FirstOrDefault() is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(options));
+        }
+
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _root = Path.Combine(options.Directory, options.InstanceId);
+        _launcher = new Launcher(_root);
+    }
+
+    /// <inheritdoc/>
+    public ExecutorKind Kind => ExecutorKind.Process;
+
+    /// <inheritdoc/>
+    public Task CheckAsync(CancellationToken cancellationToken)
+    {
+        Install();
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task PrepareAsync(BackendStart start, CancellationToken cancellationToken)
+    {
+        var files = FilesOf(start.Identity);
+        CheckProgram(start.Executable, EnvironmentOf(start, files), files);
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task<StartedBackend?> StartAsync(BackendStart start, CancellationToken cancellationToken)
+    {
+        Install();
+        return _starts.RunAsync(start.Identity, token => StartOnceAsync(start, token), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task SignalStopAsync(BackendIdentity backend, CancellationToken cancellationToken)
+    {
+        // To the command alone, as a container's init passes it on to its child alone.
+        var files = FilesOf(backend);
+        if (IsOfThisBoot(files) && !files.IsGone)
+        {
+            files.Child?.TrySignal(ProcessIdentity.Terminate);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task KillAsync(BackendIdentity backend, CancellationToken cancellationToken)
+    {
+        var files = FilesOf(backend);
+        if (files.Exists && !files.IsGone && files.ReadSpec() is { } spec && spec.BootId == _bootId)
+        {
+            KillOnce(files, spec);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken)
+    {
+        await _starts.SettleAsync(backend, cancellationToken);
+        var files = FilesOf(backend);
+        if (files.Exists && !files.IsGone)
+        {
+            await EndAsync(files, cancellationToken);
+        }
+
+        _tracked.TryRemove(backend, out _);
+        return ExitOf(files);
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
+    {
+        var found = new List<FoundBackend>();
+        foreach (var files in BackendFiles.All(_root))
+        {
+            var (state, process, spec) = LookAt(files);
+            if (state == FoundState.Running)
+            {
+                Track(files);
+            }
+
+            found.Add(new FoundBackend(
+                files.Backend,
+                state,
+                state == FoundState.Running ? new StartedBackend(spec!.Address, process.Pid, process.StartTime) : null,
+                state == FoundState.Exited ? ExitOf(files).ExitCode : null));
+        }
+
+        return Task.FromResult<IReadOnlyList<FoundBackend>>(found);
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var reported = new HashSet<BackendIdentity>();
+        foreach (var files in BackendFiles.All(_root).Where(f => !f.IsGone))
+        {
+            Track(files);
+        }
+
+        while (true)
+        {
+            // Taken before looking: an exit while we look completes it.
+            var exited = Volatile.Read(ref _exited).Task;
+            foreach (var (backend, files) in _tracked)
+            {
+                if (!reported.Contains(backend) && LookAt(files).State == FoundState.Exited && reported.Add(backend))
+                {
+                    yield return ExitOf(files);
+                }
+            }
+
+            reported.IntersectWith(_tracked.Keys);
+            using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            await Task.WhenAny(exited, Task.Delay(_options.LookEvery, _time, wait.Token));
+            await wait.CancelAsync();
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<BackendUsage>> ReadUsageAsync(IReadOnlyCollection<BackendIdentity> backends, CancellationToken cancellationToken)
+    {
+        var usage = new List<BackendUsage>();
+        var processes = ProcStat.ReadAll().ToList();
+        foreach (var files in backends.Select(FilesOf))
+        {
+            if (LookAt(files) is (FoundState.Running, var launcher, { } spec))
+            {
+                usage.Add(ProcessUsage.Read(files.Backend, launcher, spec.Cgroup, processes));
+            }
+        }
+
+        return Task.FromResult<IReadOnlyList<BackendUsage>>(usage);
+    }
+
+    /// <inheritdoc/>
+    public Task<int> PruneAsync(TimeSpan age, CancellationToken cancellationToken)
+    {
+        var before = _time.GetUtcNow() - age;
+        var removed = 0;
+        foreach (var files in BackendFiles.All(_root))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var (state, _, spec) = LookAt(files);
+            var since = files.EndedAt ?? Directory.GetLastWriteTimeUtc(files.Directory);
+            if (state == FoundState.Running || since > before || _starts.Contains(files.Backend) || (!files.IsGone && HasProcesses(files, spec)))
+            {
+                continue;
+            }
+
+            // A launcher that comes as late as this finds no directory and ends.
+            files.Delete();
+            if (spec?.Cgroup is { } cgroup)
+            {
+                Cgroups.Remove(cgroup);
+            }
+
+            _tracked.TryRemove(files.Backend, out _);
+            removed++;
+        }
+
+        return Task.FromResult(removed);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        // Backends outlive the agent: nothing is stopped here.
+        if (_disposed.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _disposed.CancelAsync();
+        if (_housekeeping is { } housekeeping)
+        {
+            await housekeeping;
+        }
+
+        _cgroups?.RemoveEmpty();
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private BackendFiles FilesOf(BackendIdentity backend) => new(_root, backend);
+
+    private bool IsOfThisBoot(BackendFiles files) => files.ReadSpec()?.BootId == _bootId;
+
+    private void Install()
+    {
+        lock (_lock)
+        {
+            if (_housekeeping is not null)
+            {
+                return;
+            }
+
+            if (_launcher.Missing is { } missing)
+            {
+                throw new RuntimeUnavailableException($"Processes cannot be run on this machine: {missing} is missing.");
+            }
+
+            try
+            {
+                _launcher.Install();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new RuntimeUnavailableException($"The directory {_root} cannot be used: {e.Message}", e);
+            }
+
+            var problem = "it is switched off";
+            _cgroups = _options.UseCgroups ? Cgroups.TryFind(_options.InstanceId, out problem) : null;
+            if (_cgroups is null)
+            {
+                LogNoCgroups(problem ?? "");
+            }
+
+            _housekeeping = Task.Run(HousekeepAsync);
+        }
+    }
+
+    private void Track(BackendFiles files) => _tracked.TryAdd(files.Backend, files);
+
+    /// <summary>What the files and the processes they name say.</summary>
+    private (FoundState State, ProcessIdentity Process, BackendSpec? Spec) LookAt(BackendFiles files)
+    {
+        var spec = files.ReadSpec();
+        if (spec is null)
+        {
+            return (files.IsEnded ? FoundState.Exited : FoundState.Created, default, null);
+        }
+
+        if (spec.BootId != _bootId || files.IsGone || files.ExitCode is not null)
+        {
+            return (FoundState.Exited, default, spec);
+        }
+
+        if (files.Launcher is not { } launcher)
+        {
+            return (files.IsEnded ? FoundState.Exited : FoundState.Created, default, spec);
+        }
+
+        // The command may outlive a launcher that somebody killed: the session is still the launcher's.
+        return launcher.IsRunning || files.Child is { IsRunning: true } ? (FoundState.Running, launcher, spec) : (FoundState.Exited, default, spec);
+    }
+
+    private static BackendExit ExitOf(BackendFiles files) =>
+        files.IsRefused
+            ? new BackendExit(files.Backend, null, "Its lease had run out before it could start.")
+            : new BackendExit(files.Backend, files.ExitCode, null);
+
+    private static bool HasProcesses(BackendFiles files, BackendSpec? spec) =>
+        files.Launcher is { } launcher
+        && (launcher.Members(ProcStat.ReadAll()).Count > 0 || (spec?.Cgroup is { } cgroup && Cgroups.Members(cgroup).Count > 0));
+
+    /// <summary>Sends SIGKILL to all of it that can be found.</summary>
+    /// <returns>How many were found alive.</returns>
+    private static int KillOnce(BackendFiles files, BackendSpec spec)
+    {
+        var found = 0;
+        if (spec.Cgroup is { } cgroup)
+        {
+            found += Cgroups.Members(cgroup).Count;
+            Cgroups.Kill(cgroup);
+        }
+
+        return found + (files.Launcher?.KillSession() ?? 0);
+    }
+
+    private async Task EndAsync(BackendFiles files, CancellationToken cancellationToken)
+    {
+        // In this order: see the type's comment.
+        files.MarkEnded();
+        if (files.ReadSpec() is not { } spec || spec.BootId != _bootId)
+        {
+            // Nothing was launched from it, or nothing is left of that boot.
+            files.MarkGone(null);
+            return;
+        }
+
+        await WaitForExitCodeAsync(files, cancellationToken);
+        int? killed = files.ExitCode is null && files.Child is { IsRunning: true } ? 128 + ProcessIdentity.Kill : null;
+        var begun = _time.GetTimestamp();
+        var wait = FirstWait;
+        for (var first = true; KillOnce(files, spec) > 0; first = false)
+        {
+            if (first && files.ExitCode is not null)
+            {
+                LogLeftBehind(files.Backend.Backend.Value);
+            }
+
+            if (_time.GetElapsedTime(begun) > _options.KillTimeout)
+            {
+                throw new RuntimeUnavailableException($"Processes of backend {files.Backend.Backend} do not end though they were killed: they hang in the kernel.");
+            }
+
+            await Task.Delay(wait, _time, cancellationToken);
+            wait = wait * 2 < LastWait ? wait * 2 : LastWait;
+        }
+
+        files.MarkGone(killed);
+        if (spec.Cgroup is { } cgroup)
+        {
+            Cgroups.Remove(cgroup);
+        }
+    }
+
+    private async Task WaitForExitCodeAsync(BackendFiles files, CancellationToken cancellationToken)
+    {
+        var begun = _time.GetTimestamp();
+        while (files.ExitCode is null
+            && files.IsStarted
+            && files.Child is { IsRunning: false }
+            && files.Launcher is { IsRunning: true }
+            && _time.GetElapsedTime(begun) < ExitWait)
+        {
+            await Task.Delay(FirstWait, _time, cancellationToken);
+        }
+    }
+
+    private async Task HousekeepAsync()
+    {
+        using var timer = new PeriodicTimer(_options.LookEvery, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_disposed.Token))
+            {
+                foreach (var files in _tracked.Values)
+                {
+                    Cap(files);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_disposed.IsCancellationRequested)
+        {
+            // The agent ends; its backends don't.
+        }
+    }
+
+    private void Cap(BackendFiles files)
+    {
+        try
+        {
+            if (OutputCap.Enforce(files, _options.OutputLimit))
+            {
+                LogOutputCut(files.Backend.Backend.Value, _options.OutputLimit);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogOutputNotCut(e, files.Backend.Backend.Value);
+        }
+    }
+
+    private static string AddressOf(BackendStart start) =>
+        System.Net.IPAddress.TryParse(start.Ip, out var ip)
+            ? new System.Net.IPEndPoint(ip, start.Port).ToString()
+            : throw new RuntimeFailureException($"'{RuntimeText.Shown(start.Ip)}' is not an address.");
+
+    private string? MarkOf(BackendIdentity backend) =>
+        _options.EndedDirectory is { } directory ? Path.Combine(directory, BackendFiles.NameOf(backend)) : null;
+}

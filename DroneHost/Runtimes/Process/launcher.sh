@@ -1,0 +1,59 @@
+#!/bin/sh
+# Runs one backend, for dash and busybox. It outlives the agent that started it: a session of its own, output to a file, no pipe.
+#
+#   launcher.sh DIRECTORY BOOT-ID SOFT-DEADLINE MARK MV CGROUP COMMAND...
+#
+# In DIRECTORY it leaves, each a line (one without its newline is not complete):
+#   pid      its own pid and start time; whoever creates this file runs the backend, any other launcher of the directory leaves
+#   child    the command's pid and start time
+#   started  empty: the last look allowed it
+#   refused  empty: the last look did not
+#   exit     the command's exit code, 128 + signal for a killed one
+# SOFT-DEADLINE counts in milliseconds of CLOCK_BOOTTIME, which is what /proc/uptime shows. MARK is the guard's file that ends it, or empty. MV is mv's path:
+# PATH and every other variable are the backend's, so nothing here may depend on them, and all names begin with _plane_.
+set -u
+_plane_dir=$1 _plane_boot=$2 _plane_soft=$3 _plane_mark=$4 _plane_mv=$5 _plane_cgroup=$6
+shift 6
+
+exec </dev/null >>"$_plane_dir/output" 2>&1 || exit 126
+
+# A handler, not '': what is ignored here would be ignored by the command for ever. The agent signals the command itself.
+trap : HUP INT QUIT TERM
+
+# pid and start time (proc(5), fields 1 and 22) of the shell that calls this: $$ is the outer one's even in a subshell.
+_plane_identify() {
+    read -r _plane_stat </proc/self/stat || return 1
+    _plane_identity=${_plane_stat%% *}
+    set -- ${_plane_stat##*) }
+    shift 19
+    _plane_identity="$_plane_identity $1"
+}
+
+_plane_may_start() {
+    [ ! -e "$_plane_dir/ended" ] || return 1
+    [ -z "$_plane_mark" ] || [ ! -e "$_plane_mark" ] || return 1
+    read -r _plane_now </proc/sys/kernel/random/boot_id || return 1
+    [ "$_plane_now" = "$_plane_boot" ] || return 1
+    read -r _plane_now </proc/uptime || return 1
+    _plane_now=${_plane_now%% *}
+    # 12.08 is 12 * 1000 + 108 * 10 - 1000: without the 1, 08 would be a bad octal number.
+    _plane_now=$((${_plane_now%%.*} * 1000 + 1${_plane_now#*.} * 10 - 1000))
+    [ "$_plane_now" -lt "$_plane_soft" ]
+}
+
+[ -z "$_plane_cgroup" ] || { echo 0 >"$_plane_cgroup"; } 2>/dev/null || :
+
+_plane_identify || exit 126
+set -C
+{ printf '%s\n' "$_plane_identity" >"$_plane_dir/pid"; } 2>/dev/null || exit 0
+set +C
+
+(
+    _plane_identify && printf '%s\n' "$_plane_identity" >"$_plane_dir/child" || exit 126
+    _plane_may_start || { : >"$_plane_dir/refused"; exit 125; }
+    : >"$_plane_dir/started"
+    exec "$@"
+)
+_plane_code=$?
+
+printf '%s\n' "$_plane_code" >"$_plane_dir/exit.new" && "$_plane_mv" -f "$_plane_dir/exit.new" "$_plane_dir/exit"

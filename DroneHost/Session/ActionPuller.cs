@@ -1,0 +1,146 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.State;
+using Plane.Drone.Supervision;
+
+namespace Plane.Drone.Session;
+
+/// <summary>
+/// Fetches what the drone is to do.
+/// <para>
+/// 1. A waiting call asks for what follows the last number applied; it is repeated at once.
+/// 2. What comes is put in the order of its numbers. Where numbers are missing between the last applied and the first, the page is fetched again: a hole that
+///    is still there was deleted by the controller (actions of ended backends are).
+/// 3. All of it is applied and written in one commit, together with the last number.
+/// 4. Then, and only then, supervisors start on it, and it is acknowledged. What comes again is acknowledged again.
+/// </para>
+/// A drone that isn't ready takes nothing: what it can't write, or can't run, stays with the controller.
+/// </summary>
+internal sealed partial class ActionPuller(
+    SessionKeeper sessions, DurableState state, DroneReadiness readiness, BackendSet backends, TimeProvider time, DroneMetrics metrics, ILogger<ActionPuller> logger)
+{
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(15);
+
+    private readonly Signal _readyChanged = new();
+    private long _acknowledged;
+
+    public void ReadinessChanged() => _readyChanged.Set();
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        // Whether the last acknowledgement before a restart arrived is not known: it is made again.
+        var backoff = Backoff.ForController(time);
+        while (true)
+        {
+            var session = await sessions.WaitAsync(cancellationToken);
+            if (!readiness.IsReady)
+            {
+                await _readyChanged.WaitAsync(TimeSpan.FromSeconds(1), time, cancellationToken);
+                continue;
+            }
+
+            try
+            {
+                if (_acknowledged < state.LastAction)
+                {
+                    await AcknowledgeAsync(session, cancellationToken);
+                }
+
+                var page = await ReadAsync(session, Wait, cancellationToken);
+                if (page.Session != SessionState.Current)
+                {
+                    sessions.Observe(session, page.Session);
+                    await backoff.WaitAsync(cancellationToken);
+                    continue;
+                }
+
+                if (HasHole(page.Actions))
+                {
+                    page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
+                }
+
+                if (page.Actions.Length > 0 && readiness.IsReady)
+                {
+                    await ApplyAsync(page.Actions);
+                }
+
+                backoff.Reset();
+            }
+            catch (StateUnavailableException)
+            {
+                // Not applied and not acknowledged: it comes again when the drone is ready again.
+                readiness.Notify();
+            }
+            catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
+            {
+                LogNoAnswer(e.Message);
+                await backoff.WaitAsync(cancellationToken);
+            }
+        }
+    }
+
+    private Task<ActionPage> ReadAsync(DroneSession session, TimeSpan wait, CancellationToken cancellationToken) =>
+        ControllerCall.WithinAsync(c => sessions.Drone.ReadActions(session, state.LastAction, wait, c), CallLimit, time, cancellationToken);
+
+    /// <summary>Whether a number between the last applied and the greatest is missing.</summary>
+    private bool HasHole(DroneAction[] page)
+    {
+        var last = state.LastAction;
+        var numbers = page.Select(a => a.Number).Where(n => n > last).ToHashSet();
+        return numbers.Count > 0 && numbers.Max() - last != numbers.Count;
+    }
+
+    private async Task ApplyAsync(DroneAction[] page)
+    {
+        var actions = page.DistinctBy(a => a.Number).OrderBy(a => a.Number).ToList();
+        if (actions[0].Number <= state.LastAction)
+        {
+            // The controller has not heard the acknowledgement.
+            _acknowledged = Math.Min(_acknowledged, actions[0].Number - 1);
+        }
+
+        if (HasHole(page))
+        {
+            LogHole(state.LastAction, actions[^1].Number);
+        }
+
+        foreach (var applied in await state.ApplyActionsAsync(actions, backends.Refusal))
+        {
+            if (applied.Effect != ActionEffect.Repeated)
+            {
+                metrics.Actions.Add(1);
+                LogApplied(applied.Action.Number, applied.Action.Kind, applied.Action.Identity.Backend, applied.Effect);
+            }
+
+            switch (applied)
+            {
+                case { Effect: ActionEffect.Spawned, Row: { } row }:
+                    backends.Start(row);
+                    break;
+                case { Effect: ActionEffect.EndAsked, Action.Terminate: { } order }:
+                    backends.Find(applied.Action.Identity)?.Ask(order.Kind, order.Reason);
+                    break;
+            }
+        }
+    }
+
+    private async Task AcknowledgeAsync(DroneSession session, CancellationToken cancellationToken)
+    {
+        var upTo = state.LastAction;
+        var answer = await ControllerCall.WithinAsync(c => sessions.Drone.AcknowledgeActions(session, upTo, c), CallLimit, time, cancellationToken);
+        sessions.Observe(session, answer);
+        if (answer == SessionState.Current)
+        {
+            _acknowledged = upTo;
+        }
+    }
+
+    [LoggerMessage(3221, LogLevel.Warning, "No answer when asking for actions, trying again: {Reason}")]
+    private partial void LogNoAnswer(string reason);
+
+    [LoggerMessage(3222, LogLevel.Information, "Of the actions after {Last} up to {Greatest} some are missing: they were withdrawn")]
+    private partial void LogHole(long last, long greatest);
+
+    [LoggerMessage(3223, LogLevel.Information, "Action {Number}: {Kind} {Backend}: {Effect}")]
+    private partial void LogApplied(long number, DroneActionKind kind, BackendName backend, ActionEffect effect);
+}

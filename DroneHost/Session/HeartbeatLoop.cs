@@ -1,0 +1,52 @@
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Drone.Session;
+
+/// <summary>
+/// Says that the drone lives and whether it takes actions, with a reading of the lease clock taken before the call: acquisitions count their deadlines from it.
+/// A change of readiness is told at once.
+/// </summary>
+internal sealed partial class HeartbeatLoop(
+    SessionKeeper sessions, State.DurableState state, DroneReadiness readiness, DroneStatus status, ILeaseClock clock, TimeProvider time, ILogger<HeartbeatLoop> logger)
+{
+    private readonly Signal _now = new();
+
+    public void BeatNow() => _now.Set();
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var session = await sessions.WaitAsync(cancellationToken);
+            var numbers = sessions.Numbers;
+            var wait = numbers.Heartbeat;
+            try
+            {
+                var heartbeat = new DroneHeartbeat
+                {
+                    Session = session,
+                    InstanceId = state.InstanceId,
+                    BootId = clock.BootId,
+                    Reading = clock.Milliseconds,
+                    Ready = readiness.IsReady,
+                };
+                var answer = await ControllerCall.WithinAsync(c => sessions.Drone.Heartbeat(heartbeat, c), numbers.RenewalCall, time, cancellationToken);
+                sessions.Observe(session, answer);
+                if (answer == SessionState.Current && heartbeat.Ready)
+                {
+                    status.MarkReady();
+                }
+            }
+            catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
+            {
+                LogNoAnswer(e.Message);
+                wait = numbers.RenewalRetry;
+            }
+
+            await _now.WaitAsync(wait, time, cancellationToken);
+        }
+    }
+
+    [LoggerMessage(3211, LogLevel.Warning, "No answer to a heartbeat, trying again: {Reason}")]
+    private partial void LogNoAnswer(string reason);
+}

@@ -1,0 +1,218 @@
+using Microsoft.Extensions.Logging;
+using Orleans;
+using Plane.Hosting;
+using Plane.Drone.State;
+
+namespace Plane.Drone.Session;
+
+/// <summary>
+/// Registers the drone and holds its session. Every loop speaks under the session it was given here and hands in what it is told about it.
+/// <para>
+/// A session that is unknown to the controller is registered again. One that was replaced means that another agent speaks under the name now: this one must stop,
+/// unless a registration of its own, whose answer it never got, may have replaced it.
+/// </para>
+/// </summary>
+internal sealed partial class SessionKeeper(
+    IClusterClient cluster,
+    DurableState state,
+    DroneOptions options,
+    DroneReadiness readiness,
+    ILeaseClock clock,
+    TimeProvider time,
+    DroneMetrics metrics,
+    ILogger<SessionKeeper> logger)
+{
+    private static readonly TimeSpan RegistrationCall = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private TaskCompletionSource<DroneSession> _current = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Signal _lost = new();
+    private bool _registrationUnanswered;
+    private bool _replaced;
+
+    /// <summary>Raised after each registration.</summary>
+    public event Action? Registered;
+
+    /// <summary>The lease numbers to live by.</summary>
+    public LeaseNumbers Numbers => state.Numbers;
+
+    /// <summary>The session, if there is one now.</summary>
+    public DroneSession? Current
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _current.Task.IsCompletedSuccessfully ? _current.Task.Result : null;
+            }
+        }
+    }
+
+    public IDroneGrain Drone => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name));
+
+    public ILeaseGrain Lease(int attempt) => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, attempt & int.MaxValue));
+
+    /// <summary>The session, once there is one.</summary>
+    public Task<DroneSession> WaitAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            return _current.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Takes in what a reply says about the session that it was asked under.</summary>
+    public void Observe(DroneSession session, SessionState answer)
+    {
+        if (answer == SessionState.Current)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (!_current.Task.IsCompletedSuccessfully || _current.Task.Result != session)
+            {
+                return;
+            }
+
+            _current = new TaskCompletionSource<DroneSession>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _replaced = answer == SessionState.Replaced && !_registrationUnanswered;
+            _registrationUnanswered = false;
+        }
+
+        LogSessionLost(session.Number, answer);
+        _lost.Set();
+    }
+
+    /// <summary>Registers, and again whenever the session is lost.</summary>
+    /// <exception cref="SessionRefusedException">The controller will not have this drone.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (Current is null)
+            {
+                if (_replaced)
+                {
+                    throw new SessionRefusedException($"another agent registered as {state.Name} in {state.Cluster} and replaced this one");
+                }
+
+                await RegisterAsync(cancellationToken);
+            }
+
+            await _lost.WaitAsync(TimeSpan.FromMinutes(1), time, cancellationToken);
+        }
+    }
+
+    private async Task RegisterAsync(CancellationToken cancellationToken)
+    {
+        var backoff = Backoff.ForController(time);
+        long? inUseSince = null;
+        while (true)
+        {
+            try
+            {
+                var reply = await ControllerCall.WithinAsync(c => Drone.Register(Describe(), c), RegistrationCall, time, cancellationToken);
+                switch (reply.Outcome)
+                {
+                    case RegistrationOutcome.Accepted:
+                        await AcceptAsync(reply);
+                        return;
+                    case RegistrationOutcome.NameInUse:
+                        inUseSince ??= time.GetTimestamp();
+                        if (time.GetElapsedTime(inUseSince.Value) >= options.NameInUseLimit)
+                        {
+                            throw new SessionRefusedException($"the name {state.Name} is in use by another drone of {state.Cluster}: {reply.Message}");
+                        }
+
+                        LogNameInUse(state.Name, reply.Message);
+                        break;
+                    case RegistrationOutcome.ForeignInstallation:
+                        throw new SessionRefusedException(
+                            $"this drone's backends belong to installation {state.InstallationId}, the controller to another: {reply.Message}")
+                        {
+                            LeavesBackends = true,
+                        };
+                    default:
+                        throw new SessionRefusedException($"the controller refuses this drone: {reply.Message}");
+                }
+            }
+            catch (Exception e) when (e is not SessionRefusedException and not StateUnavailableException && ControllerCall.IsFailure(e, cancellationToken))
+            {
+                _registrationUnanswered = true;
+                inUseSince = null;
+                LogNoController(e.Message);
+            }
+            catch (StateUnavailableException)
+            {
+                // Bound to no installation on disk, it must not take work. The writer says when the disk is back.
+                LogNotStored();
+            }
+
+            await backoff.WaitAsync(cancellationToken);
+        }
+    }
+
+    private async Task AcceptAsync(RegistrationReply reply)
+    {
+        if (reply is not { Session: { } session, InstallationId: { } installation, Numbers: { } numbers })
+        {
+            throw new SessionRefusedException("the controller accepted this drone without a session: its version does not fit");
+        }
+
+        if (state.InstallationId is { } own && own != installation)
+        {
+            throw new SessionRefusedException($"this drone's backends belong to installation {own}, the controller to {installation}") { LeavesBackends = true };
+        }
+
+        if (numbers.Problem() is { } problem)
+        {
+            throw new SessionRefusedException($"the controller's lease numbers are unsafe: {problem}");
+        }
+
+        await state.StoreRegistrationAsync(installation, numbers);
+        lock (_gate)
+        {
+            _current.TrySetResult(session);
+        }
+
+        metrics.Registrations.Add(1);
+        LogRegistered(state.Name, state.Cluster, session.Number);
+        Registered?.Invoke();
+    }
+
+    private DroneRegistration Describe()
+    {
+        return new DroneRegistration
+        {
+            Cluster = state.Cluster,
+            Name = state.Name,
+            Pool = options.Pool,
+            InstanceId = state.InstanceId,
+            BootId = clock.BootId,
+            Reading = clock.Milliseconds,
+            Kinds = readiness.Kinds,
+            MaxBackends = options.MaxBackends,
+            Version = PlaneVersion.Current.Version,
+            Hash = PlaneVersion.Current.Hash,
+            InstallationId = state.InstallationId,
+            Ready = readiness.IsReady,
+        };
+    }
+
+    [LoggerMessage(3201, LogLevel.Information, "Registered as {Drone} in {Cluster}, session {Session}")]
+    private partial void LogRegistered(DroneName drone, ClusterName cluster, long session);
+
+    [LoggerMessage(3202, LogLevel.Warning, "Session {Session} no longer stands: {State}")]
+    private partial void LogSessionLost(long session, SessionState state);
+
+    [LoggerMessage(3203, LogLevel.Warning, "No controller answers: {Reason}")]
+    private partial void LogNoController(string reason);
+
+    [LoggerMessage(3204, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]
+    private partial void LogNameInUse(DroneName drone, string? reason);
+
+    [LoggerMessage(3205, LogLevel.Warning, "The registration could not be stored, trying again")]
+    private partial void LogNotStored();
+}

@@ -1,0 +1,106 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.State;
+
+namespace Plane.Drone.Session;
+
+/// <summary>
+/// Empties the outbox. One batch is under way at a time, oldest events first, so that the states of one backend arrive in order; an event leaves the outbox when
+/// it was answered, applied or refused. What was answered but could not be removed yet (full disk) is not sent again by this agent.
+/// </summary>
+internal sealed partial class StateReporter(
+    SessionKeeper sessions, DurableState state, TimeProvider time, DroneMetrics metrics, ILogger<StateReporter> logger)
+{
+    private const int BatchSize = 500;
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Backstop = TimeSpan.FromSeconds(5);
+
+    private readonly Signal _grew = new();
+    private readonly HashSet<long> _answered = [];
+
+    public void OutboxGrew() => _grew.Set();
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var backoff = Backoff.ForController(time);
+        while (true)
+        {
+            var session = await sessions.WaitAsync(cancellationToken);
+            try
+            {
+                if (!await SendAsync(session, cancellationToken))
+                {
+                    await _grew.WaitAsync(Backstop, time, cancellationToken);
+                }
+
+                backoff.Reset();
+            }
+            catch (StateUnavailableException)
+            {
+                await backoff.WaitAsync(cancellationToken);
+            }
+            catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
+            {
+                LogNoAnswer(e.Message);
+                await backoff.WaitAsync(cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Sends one batch; false where there is nothing to send, or nothing of it was answered.</summary>
+    private async Task<bool> SendAsync(DroneSession session, CancellationToken cancellationToken)
+    {
+        await ForgetAnsweredAsync();
+        var events = await state.ReadOutboxAsync(BatchSize + _answered.Count);
+        events.RemoveAll(e => _answered.Contains(e.Sequence));
+        if (events.Count == 0)
+        {
+            return false;
+        }
+
+        var reply = await ControllerCall.WithinAsync(
+            c => sessions.Drone.ReportStates(new StateBatch { Session = session, Events = [.. events] }, c), CallLimit, time, cancellationToken);
+        sessions.Observe(session, reply.Session);
+        if (reply.Session != SessionState.Current)
+        {
+            return true;
+        }
+
+        var sent = events.ToDictionary(e => e.Sequence);
+        foreach (var ack in reply.Acks)
+        {
+            if (!sent.TryGetValue(ack.Sequence, out var acknowledged))
+            {
+                continue;
+            }
+
+            _answered.Add(ack.Sequence);
+            if (ack.Applied)
+            {
+                metrics.StatesReported.Add(1);
+            }
+            else
+            {
+                metrics.StatesRefused.Add(1);
+                LogRefused(acknowledged.Identity.Backend, acknowledged.Status, ack.Refusal);
+            }
+        }
+
+        await ForgetAnsweredAsync();
+        return reply.Acks.Length > 0;
+    }
+
+    private async Task ForgetAnsweredAsync()
+    {
+        if (_answered.Count > 0 && state.Writer.IsWritable)
+        {
+            await state.RemoveFromOutboxAsync(_answered);
+            _answered.Clear();
+        }
+    }
+
+    [LoggerMessage(3231, LogLevel.Warning, "The controller refused the state {Status} of {Backend}: {Refusal}")]
+    private partial void LogRefused(BackendName backend, BackendStatus status, string? refusal);
+
+    [LoggerMessage(3232, LogLevel.Warning, "No answer to a report of states, trying again: {Reason}")]
+    private partial void LogNoAnswer(string reason);
+}

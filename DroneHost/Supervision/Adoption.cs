@@ -1,0 +1,72 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Session;
+using Plane.Drone.State;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>
+/// The agent's first deed: what the state file knows is led again from where it stands, what runs under our instance and isn't in the file is ended. Supervisors begin
+/// before their runtime answers, so deadlines hold while an engine is away.
+/// </summary>
+internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, TimeProvider time, ILogger<Adoption> logger)
+{
+    /// <summary>Leads everything that has not ended; the result completes once every runtime has answered and everything else of ours is gone.</summary>
+    public Func<CancellationToken, Task> Begin(IReadOnlyCollection<BackendRow> rows)
+    {
+        var known = new Dictionary<BackendIdentity, TaskCompletionSource<FoundBackend?>>();
+        foreach (var row in rows.Where(r => r.Order is not null))
+        {
+            known[row.Identity] = new TaskCompletionSource<FoundBackend?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            backends.Start(row, known[row.Identity].Task);
+        }
+
+        return cancellationToken => Task.WhenAll(runtimes.All.Select(r => AdoptAsync(r, known, rows, cancellationToken)));
+    }
+
+    private async Task AdoptAsync(
+        IContainerRuntime runtime,
+        Dictionary<BackendIdentity, TaskCompletionSource<FoundBackend?>> known,
+        IReadOnlyCollection<BackendRow> rows,
+        CancellationToken cancellationToken)
+    {
+        var listed = await UntilItAnswersAsync(() => runtime.ListAsync(cancellationToken), cancellationToken);
+        var found = listed.DistinctBy(f => f.Backend).ToDictionary(f => f.Backend);
+        foreach (var row in rows.Where(r => r.Order?.Executable.Kind == runtime.Kind))
+        {
+            known[row.Identity].TrySetResult(found.GetValueOrDefault(row.Identity));
+        }
+
+        // What ended before and left something behind to look into is the pruning's business.
+        var strangers = found.Values.Where(f => f.State != FoundState.Exited && !known.ContainsKey(f.Backend)).ToList();
+        await Task.WhenAll(strangers.Select(async stranger =>
+        {
+            LogStranger(stranger.Backend.Backend, stranger.State);
+            await UntilItAnswersAsync(() => runtime.EnsureGoneAsync(stranger.Backend, cancellationToken), cancellationToken);
+        }));
+    }
+
+    private async Task<T> UntilItAnswersAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), time);
+        while (true)
+        {
+            try
+            {
+                return await call();
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                LogAway(e.Message);
+            }
+
+            await backoff.WaitAsync(cancellationToken);
+        }
+    }
+
+    [LoggerMessage(3341, LogLevel.Warning, "{Backend} ({State}) is ours and not in the state file: it is ended")]
+    private partial void LogStranger(BackendName backend, FoundState state);
+
+    [LoggerMessage(3342, LogLevel.Warning, "What runs cannot be adopted yet: {Reason}")]
+    private partial void LogAway(string reason);
+}

@@ -1,0 +1,197 @@
+using Plane.Drone.Runtimes;
+using Plane.Drone.Session;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>How it ends.</summary>
+internal sealed partial class BackendSupervisor
+{
+    private static readonly TimeSpan GoneCall = TimeSpan.FromSeconds(10);
+
+    private async Task EndAsync(CancellationToken stopping)
+    {
+        if (_started is not null && !_signals.Exit.IsCompleted)
+        {
+            if (!_signals.Kill.IsCompleted)
+            {
+                await StopAsync(stopping);
+            }
+
+            if (!_signals.Exit.IsCompleted)
+            {
+                await KillAsync(stopping);
+            }
+        }
+
+        var gone = await MakeSureGoneAsync(stopping);
+        IsGone = true;
+        var exit = _signals.Exit.IsCompletedSuccessfully ? await _signals.Exit : null;
+        var cause = _signals.Cause;
+        LogGone(Identity.Backend, cause?.Reason, exit?.ExitCode ?? gone.ExitCode);
+        await _journal.RecordAsync(Step(BackendStatus.Terminated) with
+        {
+            Reason = cause?.Reason,
+            Kind = cause?.Kind,
+            ExitCode = exit?.ExitCode ?? gone.ExitCode,
+            Message = cause?.Message ?? exit?.Message ?? gone.Message,
+            EndedAt = _parts.Clock.Milliseconds,
+            Boot = _parts.Clock.BootId,
+        }).WaitAsync(stopping);
+        if (_port is { } port)
+        {
+            _parts.Ports.Release(port);
+        }
+    }
+
+    /// <summary>The stop signal, and then the wait for the exit, the end of the grace, or a harder end.</summary>
+    private async Task StopAsync(CancellationToken stopping)
+    {
+        var now = _parts.Clock.Milliseconds;
+        var grace = _order.Executable.StopGraceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : _parts.Numbers.Grace;
+        if (_graceCap is { } cap && cap < grace)
+        {
+            grace = cap;
+        }
+
+        // The moment stored before a restart goes on; one of another boot means nothing.
+        var stopAt = _row.StopAt is { } stored && _row.StopBoot == _parts.Clock.BootId ? stored : now + (long)grace.TotalMilliseconds;
+        var cause = _signals.Cause;
+        LogStopping(Identity.Backend, cause?.Reason, grace.TotalSeconds);
+        _journal.Post(Step(BackendStatus.Terminating) with
+        {
+            Reason = cause?.Reason,
+            Kind = cause?.Kind,
+            Message = cause?.Message,
+            StopAt = stopAt,
+            Boot = _parts.Clock.BootId,
+        });
+        lock (_look)
+        {
+            _stopAt = stopAt;
+        }
+
+        Look(now);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        var signalling = SignalAsync(over.Token);
+        await Task.WhenAny(_signals.Exit, _signals.Kill).WaitAsync(stopping);
+        await over.CancelAsync();
+        await Task.WhenAny(signalling, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
+    }
+
+    /// <summary>Sends the stop signal, again until the runtime has taken it.</summary>
+    private async Task SignalAsync(CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), _parts.Time);
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    await Runtime.SignalStopAsync(Identity, cancellationToken);
+                    return;
+                }
+                catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+                {
+                    LogNotSignalled(Identity.Backend, e.Message);
+                }
+
+                await backoff.WaitAsync(cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // It has exited, or the kill follows.
+            return;
+        }
+        catch (Exception e) when (cancellationToken.IsCancellationRequested)
+        {
+            LogNotSignalled(Identity.Backend, e.Message);
+        }
+    }
+
+    /// <summary>The kill by the runtime, and of the processes themselves where the exit is not seen in time.</summary>
+    private async Task KillAsync(CancellationToken stopping)
+    {
+        var cause = _signals.Cause;
+        LogKilling(Identity.Backend, cause?.Reason);
+        _journal.Post(Step(BackendStatus.HardTerminating) with { Reason = cause?.Reason, Kind = cause?.Kind, Message = cause?.Message });
+        var confirm = Task.Delay(_parts.KillConfirm, _parts.Time, stopping);
+        try
+        {
+            await ControllerCall.WithinAsync(
+                async c =>
+                {
+                    await Runtime.KillAsync(Identity, c);
+                    return true;
+                },
+                _parts.KillConfirm,
+                _parts.Time,
+                stopping);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+        {
+            LogNotKilled(Identity.Backend, e.Message);
+        }
+
+        await Task.WhenAny(_signals.Exit, confirm);
+        stopping.ThrowIfCancellationRequested();
+        if (!_signals.Exit.IsCompleted)
+        {
+            KillDirectly();
+        }
+    }
+
+    /// <summary>Asks the runtime until it says that nothing runs, and that no start is under way that could change this. For ever: nothing else lets go of the key.</summary>
+    private async Task<BackendExit> MakeSureGoneAsync(CancellationToken stopping)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5), _parts.Time);
+        var limit = _parts.KillConfirm;
+        while (true)
+        {
+            try
+            {
+                // Looked at before the question: what came back since may have started something after the answer.
+                var quiet = _underWay is null or { IsCompleted: true };
+                var exit = await ControllerCall.WithinAsync(c => Runtime.EnsureGoneAsync(Identity, c), limit, _parts.Time, stopping);
+                if (quiet)
+                {
+                    return exit;
+                }
+
+                LogStartUnderWay(Identity.Backend);
+            }
+            catch (Exception e) when (!stopping.IsCancellationRequested)
+            {
+                LogNotGone(Identity.Backend, e.Message);
+                _parts.Metrics.RemovalsRepeated.Add(1);
+                KillDirectly();
+            }
+
+            limit = GoneCall;
+            await backoff.WaitAsync(stopping);
+        }
+    }
+
+    private void KillDirectly()
+    {
+        if (_started is not { Pid: > 1 } started)
+        {
+            return;
+        }
+
+        try
+        {
+            var killed = new ProcessIdentity(started.Pid, started.StartTime).KillSession();
+            if (killed > 0)
+            {
+                LogKilledDirectly(Identity.Backend, started.Pid, killed);
+                _parts.Metrics.DirectKills.Add(killed);
+            }
+        }
+        catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
+        {
+            LogNotKilled(Identity.Backend, e.Message);
+        }
+    }
+}

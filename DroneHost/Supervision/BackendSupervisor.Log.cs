@@ -1,0 +1,57 @@
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Drone.Supervision;
+
+internal sealed partial class BackendSupervisor
+{
+    [LoggerMessage(3301, LogLevel.Information, "{Backend} was started: {Address}, process {Pid}")]
+    private partial void LogStarted(BackendName backend, string address, int pid);
+
+    [LoggerMessage(3302, LogLevel.Information, "{Backend} is ready: {Address}")]
+    private partial void LogReady(BackendName backend, string address);
+
+    [LoggerMessage(3303, LogLevel.Information, "{Backend} is stopped ({Reason}), killed after {Grace} s")]
+    private partial void LogStopping(BackendName backend, TerminationReason? reason, double grace);
+
+    [LoggerMessage(3304, LogLevel.Information, "{Backend} is killed ({Reason})")]
+    private partial void LogKilling(BackendName backend, TerminationReason? reason);
+
+    [LoggerMessage(3305, LogLevel.Information, "{Backend} is gone ({Reason}), exit code {ExitCode}")]
+    private partial void LogGone(BackendName backend, TerminationReason? reason, int? exitCode);
+
+    [LoggerMessage(3306, LogLevel.Warning, "{Backend} cannot run: {Reason}")]
+    private partial void LogFailure(BackendName backend, string reason);
+
+    [LoggerMessage(3307, LogLevel.Error, "{Backend} is ended after an unexpected failure")]
+    private partial void LogUnexpected(Exception e, BackendName backend);
+
+    [LoggerMessage(3308, LogLevel.Information, "{Backend} goes on without the agent")]
+    private partial void LogLeft(BackendName backend);
+
+    [LoggerMessage(3309, LogLevel.Information, "{Backend} was adopted in state {Status}: {Address}")]
+    private partial void LogAdopted(BackendName backend, BackendStatus status, string address);
+
+    [LoggerMessage(3310, LogLevel.Debug, "{Backend}: {Text}")]
+    private partial void LogProgress(BackendName backend, string text);
+
+    [LoggerMessage(3311, LogLevel.Warning, "{Backend} waits for its runtime: {Reason}")]
+    private partial void LogRuntimeAway(BackendName backend, string reason);
+
+    [LoggerMessage(3312, LogLevel.Debug, "{Backend}: a step was cut short: {Reason}")]
+    private partial void LogStepCut(BackendName backend, string reason);
+
+    [LoggerMessage(3313, LogLevel.Warning, "{Backend} could not be signalled: {Reason}")]
+    private partial void LogNotSignalled(BackendName backend, string reason);
+
+    [LoggerMessage(3314, LogLevel.Warning, "{Backend} was not killed: {Reason}")]
+    private partial void LogNotKilled(BackendName backend, string reason);
+
+    [LoggerMessage(3315, LogLevel.Warning, "{Backend}: {Count} processes of the session of {Pid} were killed directly")]
+    private partial void LogKilledDirectly(BackendName backend, int pid, int count);
+
+    [LoggerMessage(3316, LogLevel.Warning, "{Backend} may still run, making sure again: {Reason}")]
+    private partial void LogNotGone(BackendName backend, string reason);
+
+    [LoggerMessage(3317, LogLevel.Warning, "{Backend}: a start is still under way, making sure again")]
+    private partial void LogStartUnderWay(BackendName backend);
+}

@@ -1,0 +1,350 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Leases;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Session;
+using Plane.Drone.State;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>
+/// One backend's life on this drone. A single task (<see cref="RunAsync"/>) leads it:
+/// <para>
+/// <c>loading</c> (what it needs is brought) → <c>starting</c> (port and state durable; created, last look, started) → <c>waiting</c> (probed) → <c>ready</c> →
+/// <c>terminating</c> (stop signal, grace) → <c>hard-terminating</c> (kill, and a kill of the processes themselves where the runtime is slow) → <c>terminated</c>.
+/// </para>
+/// <para>
+/// Whatever can end it (an order, a refused renewal, a deadline, an exit, a failure) arrives in <see cref="EndSignals"/>, from any thread and at any step. A step
+/// under way is then cancelled, and the end begins where the life stood: what was not started yet is only made sure of, what runs is stopped or killed.
+/// <c>terminated</c> is recorded only after the runtime has said that nothing runs and nothing can start any more.
+/// </para>
+/// <para>
+/// Steps are recorded in order, behind the deeds (<see cref="StateJournal"/>), except that the port is durable before the start and <c>terminated</c> after the end. Deadlines are
+/// compared by <see cref="Look"/>, which the lease loop calls; it needs neither disk nor controller nor runtime.
+/// </para>
+/// </summary>
+internal sealed partial class BackendSupervisor
+{
+    private readonly SupervisionParts _parts;
+    private readonly BackendRow _row;
+    private readonly SpawnOrder _order;
+    private readonly EndSignals _signals = new();
+    private readonly StateJournal _journal;
+    private readonly Lock _look = new();
+    private readonly ILogger _logger;
+
+    /// <summary>A step that was cancelled and has not come back: it may still start something.</summary>
+    private Task? _underWay;
+    private StartedBackend? _started;
+    private int? _port;
+    private long? _stopAt;
+    private TimeSpan? _graceCap;
+    private long _wakeAt = long.MinValue;
+
+    public BackendSupervisor(BackendRow row, SupervisionParts parts)
+    {
+        _row = row;
+        _order = row.Order ?? throw new InvalidOperationException($"{row.Identity.Backend} has ended");
+        _parts = parts;
+        _logger = parts.Logger;
+        _port = row.Port;
+        _journal = new StateJournal(parts.State, row.Status, parts.Time);
+        Lease = new BackendLease(row.Identity, row.Deadlines, row.Refused, parts.State.InstanceId, parts.Clock);
+    }
+
+    public BackendIdentity Identity => _row.Identity;
+
+    public ExecutorKind Kind => _order.Executable.Kind;
+
+    public BackendLease Lease { get; }
+
+    /// <summary>Set once nothing of it runs; its lease is not renewed any more.</summary>
+    public bool IsGone { get; private set; }
+
+    /// <summary>Whether it was started and has not been seen to exit.</summary>
+    public bool IsRunning => Volatile.Read(ref _started) is not null && !_signals.Exit.IsCompleted && !IsGone;
+
+    /// <summary>The reading of the lease clock at which <see cref="Look"/> has something to do.</summary>
+    public long WakeAt => Volatile.Read(ref _wakeAt);
+
+    private IContainerRuntime Runtime => _parts.Runtimes[Kind];
+
+    /// <summary>Asks for its end. The first reason stays, a harder kind wins.</summary>
+    public void Ask(TerminationKind kind, TerminationReason reason, TimeSpan? graceCap = null)
+    {
+        _graceCap = graceCap ?? _graceCap;
+        _signals.Ask(new EndCause(kind, reason));
+        Look(_parts.Clock.Milliseconds);
+    }
+
+    /// <summary>Takes in that it exited.</summary>
+    public void Exited(BackendExit exit) => _signals.Exited(exit);
+
+    /// <summary>Takes in that the runtime doesn't know it though it was started: removed behind our back.</summary>
+    public void Vanished(string message)
+    {
+        _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, message));
+        _signals.Exited(new BackendExit(Identity, null, null));
+    }
+
+    /// <summary>Compares its deadlines with a reading of the lease clock. May be called by anybody, at any time, any number of times.</summary>
+    public void Look(long now)
+    {
+        lock (_look)
+        {
+            if (now >= Lease.HardAt)
+            {
+                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+            }
+            else if (!Lease.IsRenewable(now))
+            {
+                _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
+            }
+
+            if (_stopAt is { } stopAt && now >= stopAt)
+            {
+                _signals.KillNow();
+            }
+
+            // Deadlines only move later, so a moment computed here is never too late.
+            var next = _signals.Kill.IsCompleted ? long.MaxValue : Math.Min(Lease.HardAt, _stopAt ?? long.MaxValue);
+            Volatile.Write(ref _wakeAt, _signals.HasEnded ? next : Math.Min(next, Lease.SoftAt));
+        }
+    }
+
+    /// <summary>Leads it to its end, or until the agent stops, which leaves it as it is.</summary>
+    /// <param name="adoption">What its runtime knew of it when the agent started; null for a new one.</param>
+    /// <param name="stopping">The agent stops.</param>
+    public async Task RunAsync(Task<FoundBackend?>? adoption, CancellationToken stopping)
+    {
+        var writing = _journal.WriteAsync(stopping);
+        try
+        {
+            Look(_parts.Clock.Milliseconds);
+            try
+            {
+                if (adoption is null || await AdoptAsync(adoption, stopping))
+                {
+                    await BringUpAsync(stopping);
+                }
+
+                if (!_signals.HasEnded)
+                {
+                    await _signals.Any.WaitAsync(stopping);
+                }
+            }
+            catch (RuntimeFailureException e)
+            {
+                LogFailure(Identity.Backend, e.Message);
+                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, e.Message));
+            }
+            catch (Exception e) when (!stopping.IsCancellationRequested)
+            {
+                LogUnexpected(e, Identity.Backend);
+                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, $"the drone failed: {e.GetType().Name}: {e.Message}"));
+            }
+
+            stopping.ThrowIfCancellationRequested();
+            await EndAsync(stopping);
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Backends outlive the agent: the next one adopts it.
+            LogLeft(Identity.Backend);
+        }
+        finally
+        {
+            _journal.Complete();
+            await writing;
+        }
+    }
+
+    /// <summary>Whether it is still to be brought up.</summary>
+    private async Task<bool> AdoptAsync(Task<FoundBackend?> adoption, CancellationToken stopping)
+    {
+        if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address })
+        {
+            // Until the runtime answers this is what a kill at the hard deadline can go by.
+            Volatile.Write(ref _started, new StartedBackend(address, pid, start));
+        }
+
+        if (_row is { EndReason: { } reason, EndKind: { } kind })
+        {
+            _signals.Ask(new EndCause(kind, reason));
+        }
+
+        await Task.WhenAny(adoption, _signals.Any).WaitAsync(stopping);
+        if (!adoption.IsCompletedSuccessfully)
+        {
+            return false;
+        }
+
+        switch (await adoption)
+        {
+            case { State: FoundState.Running, Started: { } started }:
+                Volatile.Write(ref _started, started);
+                LogAdopted(Identity.Backend, _row.Status, started.Address);
+                return true;
+            case { State: FoundState.Exited } found:
+                _signals.Exited(new BackendExit(Identity, found.ExitCode, null));
+                return false;
+            case { State: FoundState.Running }:
+                Vanished("it ran without an address when the agent came back");
+                return false;
+            case null when _row.Status > BackendStatus.Starting:
+                Vanished("it was gone when the agent came back");
+                return false;
+            default:
+                // Its spawn was taken and nothing was started: what was created is removed, then it goes on.
+                Volatile.Write(ref _started, null);
+                if (!_signals.HasEnded)
+                {
+                    await StepAsync(c => Runtime.EnsureGoneAsync(Identity, c), stopping);
+                }
+
+                return true;
+        }
+    }
+
+    private async Task BringUpAsync(CancellationToken stopping)
+    {
+        if (_started is null && !await StartAsync(stopping))
+        {
+            return;
+        }
+
+        if (_signals.HasEnded || _row.Status >= BackendStatus.Terminating || _started is not { } started)
+        {
+            return;
+        }
+
+        _journal.Post(Step(BackendStatus.Waiting) with { Pid = started.Pid, StartTime = started.StartTime });
+        if (_row.Status < BackendStatus.Ready)
+        {
+            var (done, answered) = await StepAsync(c => _parts.Probe.WaitAsync(started.Address, _parts.Options.StartupLimit, c), stopping);
+            if (!done)
+            {
+                return;
+            }
+
+            if (!answered)
+            {
+                var message = $"it did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s";
+                _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.StartupTimeout, message));
+                return;
+            }
+
+            LogReady(Identity.Backend, started.Address);
+        }
+
+        _journal.Post(Step(BackendStatus.Ready));
+    }
+
+    private async Task<bool> StartAsync(CancellationToken stopping)
+    {
+        if (_signals.HasEnded)
+        {
+            return false;
+        }
+
+        _journal.Post(Step(BackendStatus.Loading));
+        var start = new BackendStart
+        {
+            Identity = Identity,
+            Key = _order.Key,
+            Executable = _order.Executable,
+            StaticToken = _order.StaticToken,
+            Ip = _parts.Options.Ip,
+            Port = 0,
+            Deadlines = Lease.Deadlines,
+            MayStart = () => !_signals.HasEnded && Lease.AllowsStart && !stopping.IsCancellationRequested,
+            Progress = text => LogProgress(Identity.Backend, text),
+        };
+        if (!(await StepAsync(c => Nothing(Runtime.PrepareAsync(start, c)), stopping)).Done)
+        {
+            return false;
+        }
+
+        // A port that this backend was given before a restart is its own still.
+        _port ??= _parts.Ports.Take();
+        var durable = _row.Status >= BackendStatus.Starting ? Task.CompletedTask : _journal.RecordAsync(Step(BackendStatus.Starting) with { Port = _port });
+        await Task.WhenAny(durable, _signals.Any).WaitAsync(stopping);
+        if (!durable.IsCompletedSuccessfully)
+        {
+            return false;
+        }
+
+        var (done, started) = await StepAsync(c => Runtime.StartAsync(start with { Port = _port.Value, Deadlines = Lease.Deadlines }, c), stopping);
+        if (started is not null)
+        {
+            Volatile.Write(ref _started, started);
+            LogStarted(Identity.Backend, started.Address, started.Pid);
+            return true;
+        }
+
+        if (done && !_signals.HasEnded)
+        {
+            // The last look said no: the clock has passed the soft deadline since.
+            _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// Does a step until it is done, the backend is to end, or its runtime has been away for too long. A step that doesn't heed its cancellation is left under
+    /// way, and waited for before anything is said to be over.
+    /// </summary>
+    private async Task<(bool Done, T? Value)> StepAsync<T>(Func<CancellationToken, Task<T>> step, CancellationToken stopping)
+    {
+        var since = _parts.Time.GetTimestamp();
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), _parts.Time);
+        while (!_signals.HasEnded)
+        {
+            var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+            var task = step(cancel.Token);
+            await Task.WhenAny(task, _signals.Any);
+            if (!task.IsCompleted)
+            {
+                await cancel.CancelAsync();
+                await Task.WhenAny(task, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
+                if (!task.IsCompleted)
+                {
+                    _underWay = task;
+                    return default;
+                }
+            }
+
+            cancel.Dispose();
+            try
+            {
+                return (true, await task);
+            }
+            catch (RuntimeUnavailableException e)
+            {
+                if (_parts.Time.GetElapsedTime(since) > _parts.Options.RuntimeAwayLimit)
+                {
+                    throw new RuntimeFailureException($"the runtime did not answer for {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
+                }
+
+                LogRuntimeAway(Identity.Backend, e.Message);
+                await Task.WhenAny(backoff.WaitAsync(stopping), _signals.Any);
+                stopping.ThrowIfCancellationRequested();
+            }
+            catch (Exception e) when (_signals.HasEnded && !stopping.IsCancellationRequested)
+            {
+                // Cancelled, or failed while it was: the end is under way for another reason.
+                LogStepCut(Identity.Backend, e.Message);
+            }
+        }
+
+        return default;
+    }
+
+    private StateChange Step(BackendStatus status) => new() { Identity = Identity, Status = status, Address = _started?.Address };
+
+    private static async Task<bool> Nothing(Task task)
+    {
+        await task;
+        return true;
+    }
+}

@@ -1,0 +1,77 @@
+using Plane.Drone.Runtimes;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>Why a backend ends, and how.</summary>
+internal sealed record EndCause(TerminationKind Kind, TerminationReason? Reason, string? Message = null);
+
+/// <summary>
+/// All that can bring a backend to its end, from whatever thread, merged for the one task that supervises it. The first cause gives the reason; later ones can
+/// only make the end harder. An exit before any cause means that it ended by itself.
+/// </summary>
+internal sealed class EndSignals
+{
+    private readonly Lock _gate = new();
+    private readonly TaskCompletionSource _any = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _kill = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<BackendExit> _exit = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private EndCause? _cause;
+
+    /// <summary>Completes with the first cause or the exit.</summary>
+    public Task Any => _any.Task;
+
+    /// <summary>Completes once it must be killed: asked for hard, past the hard deadline, or at the end of its grace.</summary>
+    public Task Kill => _kill.Task;
+
+    /// <summary>Completes once the runtime said that it exited.</summary>
+    public Task<BackendExit> Exit => _exit.Task;
+
+    /// <summary>The first cause, with the hardest kind; null while there is none or where it exited by itself.</summary>
+    public EndCause? Cause
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _cause;
+            }
+        }
+    }
+
+    public bool HasEnded => _any.Task.IsCompleted;
+
+    public void Ask(EndCause cause)
+    {
+        lock (_gate)
+        {
+            if (_cause is null && !_exit.Task.IsCompleted)
+            {
+                _cause = cause;
+            }
+            else if (_cause is not null && cause.Kind == TerminationKind.Hard)
+            {
+                _cause = _cause with { Kind = TerminationKind.Hard };
+            }
+        }
+
+        if (cause.Kind == TerminationKind.Hard)
+        {
+            _kill.TrySetResult();
+        }
+
+        _any.TrySetResult();
+    }
+
+    /// <summary>The grace is over: the kill follows, the kind that was asked for stays.</summary>
+    public void KillNow() => _kill.TrySetResult();
+
+    public void Exited(BackendExit exit)
+    {
+        lock (_gate)
+        {
+            _exit.TrySetResult(exit);
+        }
+
+        _any.TrySetResult();
+    }
+}

@@ -1,0 +1,20 @@
+using Plane.Drone.Runtimes;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>Whom a runtime works for.</summary>
+/// <param name="Cluster">The drone's cluster.</param>
+/// <param name="Name">The drone's name.</param>
+/// <param name="InstanceId">Its instance: what it starts carries this, so that several drones may share an engine or a machine.</param>
+public sealed record RuntimeOwner(ClusterName Cluster, DroneName Name, string InstanceId);
+
+/// <summary>Makes a runtime once the drone knows who it is. Register one of your own to plug in another executor.</summary>
+public interface IRuntimeFactory
+{
+    /// <summary>What its runtime runs.</summary>
+    ExecutorKind Kind { get; }
+
+    /// <summary>Makes it. Does not wait for an engine: <see cref="IContainerRuntime.CheckAsync"/> does.</summary>
+    /// <param name="owner">Whom it works for.</param>
+    IContainerRuntime Create(RuntimeOwner owner);
+}

@@ -1,0 +1,38 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Runtimes.Docker;
+using Plane.Drone.Runtimes.Process;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>The Docker runtime, as the drone's options say.</summary>
+internal sealed class DockerRuntimeFactory(DroneOptions options, TimeProvider time, ILogger<DockerRuntime> logger) : IRuntimeFactory
+{
+    public ExecutorKind Kind => ExecutorKind.Docker;
+
+    public IContainerRuntime Create(RuntimeOwner owner) => new DockerRuntime(
+        new DockerRuntimeOptions
+        {
+            Host = options.DockerHost,
+            InstanceId = owner.InstanceId,
+            MountBase = options.MountBase,
+            Runtime = options.OciRuntime,
+        },
+        time,
+        logger);
+}
+
+/// <summary>The process runtime, as the drone's options say.</summary>
+internal sealed class ProcessRuntimeFactory(DroneOptions options, TimeProvider time, ILogger<ProcessRuntime> logger) : IRuntimeFactory
+{
+    public ExecutorKind Kind => ExecutorKind.Process;
+
+    public IContainerRuntime Create(RuntimeOwner owner) => new ProcessRuntime(
+        new ProcessRuntimeOptions
+        {
+            Directory = options.RunDirectory,
+            InstanceId = owner.InstanceId,
+        },
+        time,
+        logger);
+}

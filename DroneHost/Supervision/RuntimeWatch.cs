@@ -1,0 +1,103 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Session;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>
+/// Hears of exits, and of a runtime that goes away and comes back. The runtime's stream of exits is the fast way; a listing after each time it was opened, and
+/// every half minute, is the sure one.
+/// </summary>
+internal sealed partial class RuntimeWatch(
+    IContainerRuntime runtime, BackendSet backends, Action<ExecutorKind, bool> answers, TimeSpan checkEvery, TimeProvider time, ILogger<RuntimeWatch> logger)
+{
+    private static readonly TimeSpan AwayCheckEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CheckLimit = TimeSpan.FromSeconds(5);
+    private const int ChecksPerListing = 6;
+
+    private readonly Signal _listNow = new();
+
+    /// <summary>Passes exits on, for ever.</summary>
+    public async Task WatchExitsAsync(CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1), time);
+        while (true)
+        {
+            _listNow.Set();
+            try
+            {
+                await foreach (var exit in runtime.WatchExitsAsync(cancellationToken))
+                {
+                    backoff.Reset();
+                    if (backends.Find(exit.Backend) is { } backend)
+                    {
+                        LogExited(exit.Backend.Backend, exit.ExitCode);
+                        backend.Exited(exit);
+                    }
+                }
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                LogStreamBroke(runtime.Kind, e.Message);
+            }
+
+            await backoff.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Asks whether the runtime answers, for ever, and compares what it knows with what should run.</summary>
+    public async Task CheckAsync(CancellationToken cancellationToken)
+    {
+        var answered = false;
+        var compareNow = true;
+        for (var round = 0; ; round++)
+        {
+            try
+            {
+                await runtime.CheckAsync(cancellationToken).WaitAsync(CheckLimit, time, cancellationToken);
+                if (compareNow || !answered || round % ChecksPerListing == 0)
+                {
+                    await CompareAsync(cancellationToken);
+                }
+
+                answered = true;
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                LogAway(runtime.Kind, e.Message);
+                answered = false;
+            }
+
+            answers(runtime.Kind, answered);
+            compareNow = await _listNow.WaitAsync(answered || checkEvery < AwayCheckEvery ? checkEvery : AwayCheckEvery, time, cancellationToken);
+        }
+    }
+
+    private async Task CompareAsync(CancellationToken cancellationToken)
+    {
+        // Who ran before the question: what started since may be missing from the answer.
+        var running = backends.All.Where(b => b.Kind == runtime.Kind && b.IsRunning).ToList();
+        var found = (await runtime.ListAsync(cancellationToken)).DistinctBy(f => f.Backend).ToDictionary(f => f.Backend);
+        foreach (var backend in running)
+        {
+            switch (found.GetValueOrDefault(backend.Identity))
+            {
+                case null or { State: FoundState.Created }:
+                    backend.Vanished("the runtime does not know it any more");
+                    break;
+                case { State: FoundState.Exited } exited:
+                    backend.Exited(new BackendExit(backend.Identity, exited.ExitCode, null));
+                    break;
+            }
+        }
+    }
+
+    [LoggerMessage(3351, LogLevel.Debug, "{Backend} exited with {ExitCode}")]
+    private partial void LogExited(BackendName backend, int? exitCode);
+
+    [LoggerMessage(3352, LogLevel.Warning, "The stream of exits of the {Kind} runtime broke: {Reason}")]
+    private partial void LogStreamBroke(ExecutorKind kind, string reason);
+
+    [LoggerMessage(3353, LogLevel.Warning, "The {Kind} runtime does not answer: {Reason}")]
+    private partial void LogAway(ExecutorKind kind, string reason);
+}

@@ -1,0 +1,83 @@
+using System.Threading.Channels;
+using Plane.Drone.Session;
+using Plane.Drone.State;
+
+namespace Plane.Drone.Supervision;
+
+/// <summary>
+/// Writes one backend's steps in their order, each again until it is stored: supervision goes on while a disk is full, the record follows. What must be durable
+/// before the next deed is waited for.
+/// </summary>
+internal sealed class StateJournal(DurableState state, BackendStatus last, TimeProvider time)
+{
+    private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
+    private BackendStatus _last = last;
+
+    /// <summary>Puts a step behind those before it, if it leads forward. At most one a state, so the queue is bounded by their number.</summary>
+    public void Post(StateChange change) => Enqueue(change);
+
+    /// <summary>The same; completes when it is durable.</summary>
+    public Task RecordAsync(StateChange change) => Enqueue(change);
+
+    /// <summary>No more steps follow.</summary>
+    public void Complete() => _entries.Writer.TryComplete();
+
+    /// <summary>Writes until it is complete, or the agent stops and a step can't be stored: the next agent finds out by looking at what runs.</summary>
+    public async Task WriteAsync(CancellationToken stopping)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), time);
+        await foreach (var entry in _entries.Reader.ReadAllAsync(CancellationToken.None))
+        {
+            while (!entry.Done.Task.IsCompleted)
+            {
+                try
+                {
+                    await state.RecordAsync(entry.Change);
+                    backoff.Reset();
+                    entry.Done.TrySetResult();
+                }
+                catch (StateUnavailableException e) when (stopping.IsCancellationRequested)
+                {
+                    entry.Fail(e);
+                }
+                catch (StateUnavailableException)
+                {
+                    await Task.WhenAny(backoff.WaitAsync(stopping));
+                }
+                catch (Exception e)
+                {
+                    entry.Fail(e);
+                    throw;
+                }
+            }
+        }
+    }
+
+    private Task Enqueue(StateChange change)
+    {
+        if (change.Status <= _last)
+        {
+            return Task.CompletedTask;
+        }
+
+        _last = change.Status;
+        var entry = new Entry(change);
+        _entries.Writer.TryWrite(entry);
+        return entry.Done.Task;
+    }
+
+    private sealed class Entry(StateChange change)
+    {
+        public StateChange Change { get; } = change;
+
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Fail(Exception e)
+        {
+            Done.TrySetException(e);
+
+            // Most steps are waited for by nobody.
+            _ = Done.Task.Exception;
+        }
+    }
+}

@@ -1,0 +1,31 @@
+using System.Net.Sockets;
+using Npgsql;
+
+namespace Plane.Grains.Storage.Postgres;
+
+/// <summary>What an error of the driver means for the caller.</summary>
+internal static class PostgresErrors
+{
+    /// <summary>The server rolled the transaction back in favour of another: the same again will do (deadlock, serialisation failure).</summary>
+    public static bool IsRetriable(Exception error) => error is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
+
+    /// <summary>The database is away or unfit for the moment, so that the outcome is unknown; anything else is a defect here.</summary>
+    public static bool IsUnavailable(Exception error) => error switch
+    {
+        PostgresException e => e.IsTransient || IsRetriable(e) || e.SqlState.Length == 5 && e.SqlState[..2] switch
+        {
+            "08" => true, // connection exceptions
+            "53" => true, // insufficient resources: disk full, out of memory, too many connections
+            "57" => true, // operator intervention: shutdown, starting up, database dropped, cancelled by a time-out
+            "58" => true, // system errors outside PostgreSQL
+            "28" => true, // authorisation: an operator's mistake that may be mended while this runs
+            _ => e.SqlState is "25006" or "3D000" or "55P03", // read-only (a standby), no such database, lock not available
+        },
+        NpgsqlException or TimeoutException or SocketException or IOException or ObjectDisposedException => true,
+        _ => false,
+    };
+
+    /// <summary>The exception for the caller. The driver's messages name hosts and users, never passwords.</summary>
+    public static StoreUnavailableException Unavailable(Exception error) => new(
+        error is PostgresException p ? $"the database answered {p.SqlState}: {p.MessageText}" : $"the database is away: {error.Message}", error);
+}

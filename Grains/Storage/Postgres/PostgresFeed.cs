@@ -1,0 +1,173 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Plane.Grains.Storage.Postgres;
+
+/// <summary>
+/// Wakes the readers of the change log: this silo's at once after its own commits, the other silos' by a notification. A notification is sent after commits,
+/// by its own statement, at most every 10 ms: within a transaction it would make all committers queue for one lock
+/// (PostgreSQL, <c>src/backend/commands/async.c</c>, PreCommit_Notify). A lost one costs the reader its poll, nothing more.
+/// </summary>
+internal sealed partial class PostgresFeed : IAsyncDisposable
+{
+    private const string Channel = "plane_changes";
+    private static readonly TimeSpan s_notifyEvery = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan s_firstRecheck = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_lastRecheck = TimeSpan.FromMilliseconds(128);
+
+    private readonly NpgsqlDataSource _source;
+    private readonly Func<NpgsqlConnection> _connect;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly string _self = RandomText.Name("");
+    private readonly Channel<bool> _commits = System.Threading.Channels.Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ITimer _recheck;
+    private readonly Lock _recheckLock = new();
+    private TimeSpan _recheckAfter = s_firstRecheck;
+    private Task _listening = Task.CompletedTask;
+    private Task _notifying = Task.CompletedTask;
+
+    public PostgresFeed(NpgsqlDataSource source, Func<NpgsqlConnection> connect, TimeProvider time, ILogger logger)
+    {
+        _source = source;
+        _connect = connect;
+        _time = time;
+        _logger = logger;
+        Signal = new LogSignal(time);
+        _recheck = time.CreateTimer(static signal => ((LogSignal)signal!).Wake(), Signal, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>What the waiting calls wait for.</summary>
+    public LogSignal Signal { get; }
+
+    public void Start()
+    {
+        if (_listening.IsCompleted && !_stopping.IsCancellationRequested)
+        {
+            _listening = ListenAsync();
+            _notifying = NotifyAsync();
+        }
+    }
+
+    /// <summary>A transaction that may have written to the log was committed here.</summary>
+    public void Committed()
+    {
+        Signal.Wake();
+        _commits.Writer.TryWrite(true);
+    }
+
+    /// <summary>
+    /// What a read of the log saw. A row that is committed while an older transaction still runs cannot be read yet, and the end of that other one wakes nobody
+    /// (it may be a renewal, or no transaction of ours): so the log is read again soon, and less and less often while it stays so.
+    /// </summary>
+    public void Read(bool rowsAreHeldBack)
+    {
+        lock (_recheckLock)
+        {
+            if (!rowsAreHeldBack)
+            {
+                _recheckAfter = s_firstRecheck;
+                return;
+            }
+
+            _recheck.Change(_recheckAfter, Timeout.InfiniteTimeSpan);
+            _recheckAfter = _recheckAfter * 2 < s_lastRecheck ? _recheckAfter * 2 : s_lastRecheck;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await Task.WhenAll(_listening, _notifying);
+        await _recheck.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private async Task ListenAsync()
+    {
+        for (var failures = 0; !_stopping.IsCancellationRequested;)
+        {
+            try
+            {
+                await using var connection = _connect();
+                connection.Notification += (_, notification) =>
+                {
+                    if (notification.Payload != _self)
+                    {
+                        Signal.Wake();
+                    }
+                };
+                await connection.OpenAsync(_stopping.Token);
+                await using (var listen = new NpgsqlCommand($"listen {Channel}", connection))
+                {
+                    await listen.ExecuteNonQueryAsync(_stopping.Token);
+                }
+
+                if (failures > 0)
+                {
+                    LogListening();
+                }
+
+                failures = 0;
+
+                // What was said while nobody listened.
+                Signal.Wake();
+                while (true)
+                {
+                    await connection.WaitAsync(_stopping.Token);
+                }
+            }
+            catch (Exception) when (_stopping.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                LogListenerBroke(e);
+                failures++;
+                await PauseAsync(TimeSpan.FromMilliseconds(Random.Shared.Next(50, 100 << Math.Min(failures, 5))));
+            }
+        }
+    }
+
+    private async Task NotifyAsync()
+    {
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await _commits.Reader.ReadAsync(_stopping.Token);
+                await using var command = _source.CreateCommand("select pg_notify($1, $2)");
+                command.Parameters.Add(Sql.Text(Channel));
+                command.Parameters.Add(Sql.Text(_self));
+                await command.ExecuteNonQueryAsync(_stopping.Token);
+            }
+            catch (Exception) when (_stopping.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                LogNotifyFailed(e);
+            }
+
+            await PauseAsync(s_notifyEvery);
+        }
+    }
+
+    private Task PauseAsync(TimeSpan time) =>
+        Task.Delay(time, _time, _stopping.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+
+    [LoggerMessage(EventId = 3030, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again")]
+    private partial void LogListenerBroke(Exception error);
+
+    [LoggerMessage(EventId = 3031, Level = LogLevel.Information, Message = "listening for changes again")]
+    private partial void LogListening();
+
+    [LoggerMessage(EventId = 3032, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls")]
+    private partial void LogNotifyFailed(Exception error);
+}

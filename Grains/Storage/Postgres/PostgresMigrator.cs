@@ -1,0 +1,117 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Plane.Grains.Storage.Postgres;
+
+/// <summary>Checks the server's settings, brings the schema up to date and reads the installation id; one program at a time, by a lock of the session.</summary>
+internal sealed partial class PostgresMigrator(NpgsqlConnection connection, ILogger logger)
+{
+    private readonly IReadOnlyList<Migration> _migrations = Migration.Of("Postgres");
+
+    /// <returns>The installation id.</returns>
+    /// <exception cref="StoreRefusedException">The server or its schema must not be used.</exception>
+    public async Task<string> RunAsync(CancellationToken cancellationToken)
+    {
+        if (connection.PostgreSqlVersion.Major < 14)
+        {
+            throw new StoreRefusedException($"PostgreSQL {connection.PostgreSqlVersion} is too old: 14 or later is needed");
+        }
+
+        // A server without fsync loses acknowledged transactions in a crash of the machine, and so two backends may hold one key.
+        if (await ReadAsync("show fsync", cancellationToken) == "off")
+        {
+            throw new StoreRefusedException("the database runs with fsync = off: a crash would lose what was acknowledged; set fsync = on");
+        }
+
+        if (await ReadAsync("show synchronous_commit", cancellationToken) is "off" and var setting)
+        {
+            LogSynchronousCommit(setting);
+        }
+
+        if (await ReadAsync("select pg_encoding_to_char(encoding) from pg_database where datname = current_database()", cancellationToken) is not "UTF8" and var encoding)
+        {
+            throw new StoreRefusedException($"the database's encoding is {encoding}: create it with encoding UTF8");
+        }
+
+        await ExecuteAsync("select pg_advisory_lock(1886151022, 2)", cancellationToken);
+        try
+        {
+            await MigrateAsync(cancellationToken);
+        }
+        finally
+        {
+            // Not cancelled: the lock belongs to the session, which goes back to the pool.
+            await ExecuteAsync("select pg_advisory_unlock(1886151022, 2)", CancellationToken.None);
+        }
+
+        // Restored into a younger cluster, old rows would carry transaction ids of the future.
+        await ExecuteAsync(
+            """
+            delete from plane.changes where transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+            update plane.changes_cleaned set transaction_id = 0, sequence = 0
+            where transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+            """,
+            cancellationToken);
+        return await ReadAsync("select id from plane.installation", cancellationToken);
+    }
+
+    private async Task MigrateAsync(CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(
+            """
+            do $$ begin
+                if not exists (select 1 from pg_namespace where nspname = 'plane') then
+                    create schema plane;
+                end if;
+                if to_regclass('plane.migrations') is null then
+                    create table plane.migrations (version integer primary key, oldest integer not null, applied_at timestamptz not null default now());
+                end if;
+            end $$
+            """,
+            cancellationToken);
+        var own = _migrations.Count;
+        var (schema, oldest) = await ReadVersionAsync(cancellationToken);
+        if (Migration.Refusal(schema, oldest, own) is { } refusal)
+        {
+            throw new StoreRefusedException(refusal);
+        }
+
+        foreach (var migration in _migrations.Skip(schema))
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            await ExecuteAsync(migration.Sql, cancellationToken);
+            await ExecuteAsync(
+                string.Create(CultureInfo.InvariantCulture, $"insert into plane.migrations (version, oldest) values ({migration.Version}, {migration.Oldest})"),
+                cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            LogMigrated(migration.Version);
+        }
+    }
+
+    private async Task<(int Schema, int Oldest)> ReadVersionAsync(CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("select coalesce(max(version), 0), coalesce(max(oldest), 0) from plane.migrations", connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return (reader.GetInt32(0), reader.GetInt32(1));
+    }
+
+    private async Task<string> ReadAsync(string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 300 };
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    [LoggerMessage(EventId = 3010, Level = LogLevel.Warning, Message = "the database runs with synchronous_commit = {Setting}: a crash of its machine may lose what was acknowledged")]
+    private partial void LogSynchronousCommit(string setting);
+
+    [LoggerMessage(EventId = 3011, Level = LogLevel.Information, Message = "the database's schema is now at version {Version}")]
+    private partial void LogMigrated(int version);
+}

@@ -1,0 +1,208 @@
+using System.Text;
+using Npgsql;
+
+namespace Plane.Grains.Storage.Postgres;
+
+// Backends: states, ends, what is known of them.
+internal sealed partial class PostgresStore
+{
+    private static readonly DateTime s_epoch = DateTime.UnixEpoch;
+
+    public async Task<StateReply> ApplyStatesAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken)
+    {
+        if (events.Count == 0)
+        {
+            return new StateReply { Session = session is null ? SessionState.Current : await ReadSessionAsync(session, cancellationToken) };
+        }
+
+        var rows = await QueryAsync(
+            "select * from plane.apply_states($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            static r => (Position: r.GetInt64(0), Known: r.GetBoolean(1), Stored: r.IsDBNull(2) ? default : (BackendStatus)r.GetInt16(2), Applied: r.GetBoolean(3)),
+            cancellationToken,
+            Sql.Text(session?.Cluster.Value),
+            Sql.Text(session?.Drone.Value),
+            Sql.Big(session?.Number),
+            Sql.Texts([.. events.Select(e => e.Identity.Backend.Value)]),
+            Sql.Bigs([.. events.Select(e => e.Identity.Token.Value)]),
+            Sql.Smalls([.. events.Select(e => (short?)e.Status)]),
+            Sql.Texts([.. events.Select(e => StoreText.Clean(e.Address, StoreText.MaxAddress))]),
+            Sql.Smalls([.. events.Select(e => (short?)e.TerminationReason)]),
+            Sql.Smalls([.. events.Select(e => (short?)e.TerminationKind)]),
+            Sql.Ints([.. events.Select(e => e.ExitCode)]),
+            Sql.Texts([.. events.Select(e => StoreText.Clean(e.Message, StoreText.MaxMessage))]));
+        if (rows is [{ Position: < 0 and var position }])
+        {
+            return new StateReply { Session = position == -1 ? SessionState.Replaced : SessionState.Unknown };
+        }
+
+        _feed.Committed();
+        var acks = new StateAck[events.Count];
+        foreach (var (at, known, stored, applied) in rows)
+        {
+            acks[at - 1] = new StateAck
+            {
+                Sequence = events[(int)at - 1].Sequence,
+                Applied = applied,
+                Refusal = applied ? null : StoreText.Refusal(known, stored),
+            };
+        }
+
+        return new StateReply { Session = SessionState.Current, Acks = acks };
+    }
+
+    public async Task<ChangeOutcome> TerminateAsync(
+        BackendName backend, ClusterName? cluster, TerminationKind kind, TerminationReason reason, CancellationToken cancellationToken)
+    {
+        var outcome = await ScalarAsync<int>(
+            "select plane.terminate($1, $2, $3, $4)",
+            cancellationToken,
+            Sql.Text(backend.Value),
+            Sql.Text(cluster?.Value),
+            Sql.Small((short)kind),
+            Sql.Small((short)reason));
+        if (outcome > 0)
+        {
+            _feed.Committed();
+        }
+
+        return outcome switch { < 0 => ChangeOutcome.NotFound, 0 => ChangeOutcome.Unchanged, _ => ChangeOutcome.Changed };
+    }
+
+    public async Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken)
+    {
+        var rows = await QueryAsync(
+            """
+            select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
+                b.status, b.status_at, b.created_at, b.last_used_at, k.expires_at, b.lifetime_ends_at, b.max_idle_seconds, b.address, b.subdomain,
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message,
+                h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+            from plane.backends b
+            left join plane.keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
+            left join plane.history h on h.backend_id = b.id
+            where b.id = $1 order by h.status
+            """,
+            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(24) ? null : ReadEntry(r, 24)),
+            cancellationToken,
+            Sql.Text(backend.Value));
+        return rows.Count == 0 ? null : rows[0].Details with { History = [.. rows.Select(r => r.Entry).OfType<StatusEntry>()] };
+    }
+
+    public async Task<IReadOnlyList<StatusEntry>?> ReadHistoryAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken)
+    {
+        var rows = await QueryAsync(
+            """
+            select h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+            from plane.backends b left join plane.history h on h.backend_id = b.id and h.status > $2
+            where b.id = $1 order by h.status
+            """,
+            static r => r.IsDBNull(0) ? null : ReadEntry(r, 0),
+            cancellationToken,
+            Sql.Text(backend.Value),
+            Sql.Small((short)(after ?? 0)));
+        return rows.Count == 0 ? null : [.. rows.OfType<StatusEntry>()];
+    }
+
+    public async Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken)
+    {
+        var limit = Math.Clamp(query.Limit, 1, BackendQuery.MaxLimit);
+        var cursor = StoreText.ReadCursor(query.Cursor);
+        var sql = new StringBuilder(
+            """
+            select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason,
+                (extract(epoch from created_at) * 1000000)::bigint
+            from plane.backends where true
+            """);
+        var parameters = new List<NpgsqlParameter>();
+        void Where(string condition, NpgsqlParameter parameter)
+        {
+            parameters.Add(parameter);
+            sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" and {condition} ${parameters.Count}");
+        }
+
+        if (query.Cluster is { } cluster)
+        {
+            Where("cluster =", Sql.Text(cluster.Value));
+        }
+
+        if (query.Status is { } status)
+        {
+            Where("status =", Sql.Small((short)status));
+        }
+
+        if (query.Drone is { } drone)
+        {
+            Where("drone =", Sql.Text(drone.Value));
+        }
+
+        if (query.KeyName is { } name)
+        {
+            Where("key_name =", Sql.Text(name));
+        }
+
+        if (cursor is var (created, backend))
+        {
+            parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz, Value = s_epoch.AddTicks(created * 10) });
+            parameters.Add(Sql.Text(backend.Value));
+            sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" and (created_at, id) < (${parameters.Count - 1}, ${parameters.Count})");
+        }
+
+        parameters.Add(Sql.Int(limit + 1));
+        sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${parameters.Count}");
+        var rows = await QueryAsync(
+            sql.ToString(),
+            static r => (Created: r.GetInt64(10), Row: new BackendSummary
+            {
+                BackendId = BackendName.Parse(r.GetString(0)),
+                Cluster = ClusterName.Parse(r.GetString(2)),
+                Drone = DroneName.Parse(r.GetString(3)),
+                Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
+                Status = (BackendStatus)r.GetInt16(7),
+                CreatedAt = ReadTime(r, 8),
+                TerminationReason = (TerminationReason?)ValueOrNull<short>(r, 9),
+            }),
+            cancellationToken,
+            [.. parameters]);
+        var more = rows.Count > limit;
+        return new BackendPage
+        {
+            Backends = [.. rows.Take(limit).Select(r => r.Row)],
+            NextCursor = more ? StoreText.WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row.BackendId) : null,
+        };
+    }
+
+    private static BackendDetails ReadDetails(NpgsqlDataReader r) => new()
+    {
+        BackendId = BackendName.Parse(r.GetString(0)),
+        Cluster = ClusterName.Parse(r.GetString(2)),
+        Drone = DroneName.Parse(r.GetString(3)),
+        Pool = r.GetString(4),
+        Key = new KeyInfo { Namespace = r.GetString(5), Name = r.GetString(6), Tag = r.GetString(7), FencingToken = new FencingToken(r.GetInt64(1)) },
+        HoldsKey = r.GetBoolean(8),
+        AllowRenew = r.GetBoolean(9),
+        Status = (BackendStatus)r.GetInt16(10),
+        StatusTime = ReadTime(r, 11),
+        CreatedAt = ReadTime(r, 12),
+        LastUsedAt = r.IsDBNull(13) ? null : ReadTime(r, 13),
+        LeaseExpiresAt = r.IsDBNull(14) ? null : ReadTime(r, 14),
+        LifetimeEndsAt = r.IsDBNull(15) ? null : ReadTime(r, 15),
+        MaxIdleSeconds = ValueOrNull<int>(r, 16),
+        Address = TextOrNull(r, 17),
+        Subdomain = TextOrNull(r, 18),
+        UsesStaticToken = r.GetBoolean(19),
+        Executor = (ExecutorKind)r.GetInt16(20),
+        Image = TextOrNull(r, 21),
+        ExitCode = ValueOrNull<int>(r, 22),
+        Message = TextOrNull(r, 23),
+    };
+
+    private static StatusEntry ReadEntry(NpgsqlDataReader r, int at) => new()
+    {
+        Status = (BackendStatus)r.GetInt16(at),
+        Time = ReadTime(r, at + 1),
+        TerminationReason = (TerminationReason?)ValueOrNull<short>(r, at + 2),
+        TerminationKind = (TerminationKind?)ValueOrNull<short>(r, at + 3),
+        ExitError = ValueOrNull<bool>(r, at + 4),
+    };
+
+    private static DateTimeOffset ReadTime(NpgsqlDataReader r, int at) => r.GetFieldValue<DateTimeOffset>(at);
+}

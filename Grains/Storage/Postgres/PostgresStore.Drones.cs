@@ -1,0 +1,232 @@
+namespace Plane.Grains.Storage.Postgres;
+
+// Drones: registration, signs of life, actions, placement.
+internal sealed partial class PostgresStore
+{
+    // Current, Replaced, Unknown as numbers: what every statement about a session answers.
+    private const string SessionSql =
+        "coalesce((select case when d.session = $3 then 0 when d.session > $3 then 1 else 2 end from plane.drones d where d.cluster = $1 and d.name = $2), 2)";
+
+    public async Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken)
+    {
+        if (StoreText.Problem(registration) is { } problem)
+        {
+            return new RegistrationReply { Outcome = RegistrationOutcome.Invalid, Message = problem };
+        }
+
+        if (registration.InstallationId is { } foreign && foreign != InstallationId)
+        {
+            return new RegistrationReply
+            {
+                Outcome = RegistrationOutcome.ForeignInstallation,
+                Message = "the drone's backends belong to another installation; give it an empty state to serve this one",
+                InstallationId = InstallationId,
+            };
+        }
+
+        var session = await ScalarAsync<long>(
+            "select plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            cancellationToken,
+            Sql.Text(registration.Cluster.Value),
+            Sql.Text(registration.Name.Value),
+            Sql.Text(registration.Pool),
+            Sql.Text(registration.InstanceId),
+            Sql.Text(registration.BootId),
+            Sql.Big(registration.Reading),
+            Sql.Smalls([.. registration.Kinds.Distinct().Select(k => (short?)k)]),
+            Sql.Int(registration.MaxBackends),
+            Sql.Text(registration.Version),
+            Sql.Text(registration.Hash),
+            Sql.Bool(registration.Ready),
+            Sql.Text(controller.Value),
+            Sql.Span(_numbers.HeartbeatFresh));
+        if (session == 0)
+        {
+            return new RegistrationReply
+            {
+                Outcome = RegistrationOutcome.NameInUse,
+                Message = $"another drone named {registration.Name} was heard of less than {_numbers.HeartbeatFresh.TotalSeconds:0.#} s ago",
+            };
+        }
+
+        if (session > 1)
+        {
+            _feed.Committed();
+        }
+
+        return new RegistrationReply
+        {
+            Outcome = RegistrationOutcome.Accepted,
+            Session = new DroneSession(registration.Cluster, registration.Name, session),
+            InstallationId = InstallationId,
+            Numbers = _numbers,
+        };
+    }
+
+    // A heartbeat that was overtaken changes nothing: a reading never moves back.
+    public Task<SessionState> HeartbeatDroneAsync(DroneHeartbeat heartbeat, ControllerName controller, CancellationToken cancellationToken) => SessionAsync(
+        $"""
+        with u as (
+            update plane.drones
+            set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8
+            where cluster = $1 and name = $2 and session = $3 and (boot_id <> $5 or reading <= $6)
+        )
+        select {SessionSql}
+        """,
+        heartbeat.Session,
+        cancellationToken,
+        Sql.Text(heartbeat.InstanceId),
+        Sql.Text(heartbeat.BootId),
+        Sql.Big(heartbeat.Reading),
+        Sql.Bool(heartbeat.Ready),
+        Sql.Text(controller.Value));
+
+    public Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken) =>
+        SessionAsync($"select {SessionSql}", session, cancellationToken);
+
+    public async Task<ActionPage> ReadActionsAsync(DroneSession session, long after, int limit, CancellationToken cancellationToken)
+    {
+        var rows = await QueryAsync(
+            $"""
+            select s.state, a.number, a.backend_id, a.fencing_token, a.kind, a.spawn, a.instance_id, a.boot_id, a.renew_at, a.soft_at, a.hard_at,
+                a.end_kind, a.end_reason
+            from (select {SessionSql} as state) s
+            left join lateral (
+                select * from plane.actions where cluster = $1 and drone = $2 and number > $4 and s.state = 0 order by number limit $5
+            ) a on true
+            order by a.number
+            """,
+            static r => (
+                State: (SessionState)r.GetInt32(0),
+                Action: r.IsDBNull(1) ? null : new DroneAction
+                {
+                    Number = r.GetInt64(1),
+                    Identity = ReadIdentity(r, 2),
+                    Kind = (DroneActionKind)r.GetInt16(4),
+                    Spawn = r.IsDBNull(5) ? null : StoreText.ReadSpawn(r.GetString(5), new LeaseDeadlines
+                    {
+                        InstanceId = r.GetString(6),
+                        BootId = r.GetString(7),
+                        RenewAt = r.GetInt64(8),
+                        SoftAt = r.GetInt64(9),
+                        HardAt = r.GetInt64(10),
+                    }),
+                    Terminate = r.IsDBNull(11) ? null : new TerminateOrder
+                    {
+                        Kind = (TerminationKind)r.GetInt16(11),
+                        Reason = (TerminationReason)r.GetInt16(12),
+                    },
+                }),
+            cancellationToken,
+            [.. Parameters(session), Sql.Big(after), Sql.Int(Math.Max(limit, 1))]);
+        return new ActionPage { Session = rows[0].State, Actions = [.. rows.Select(r => r.Action).OfType<DroneAction>()] };
+    }
+
+    public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => SessionAsync(
+        $"""
+        with s as (
+            select {SessionSql} as state
+        ), l as (
+            select a.number from plane.actions a where a.cluster = $1 and a.drone = $2 and a.number <= $4 and (select state from s) = 0
+            order by a.number for update
+        ), d as (
+            delete from plane.actions a using l where a.cluster = $1 and a.drone = $2 and a.number = l.number
+        )
+        select state from s
+        """,
+        session,
+        cancellationToken,
+        Sql.Big(upTo));
+
+    public async Task<ChangeOutcome> SetDrainingAsync(
+        ClusterName cluster, DroneName drone, bool draining, bool terminate, CancellationToken cancellationToken)
+    {
+        var outcome = await ScalarAsync<int>(
+            "select plane.set_draining($1, $2, $3, $4)",
+            cancellationToken,
+            Sql.Text(cluster.Value),
+            Sql.Text(drone.Value),
+            Sql.Bool(draining),
+            Sql.Bool(terminate));
+        if (outcome > 0 && terminate)
+        {
+            _feed.Committed();
+        }
+
+        return outcome switch { < 0 => ChangeOutcome.NotFound, 0 => ChangeOutcome.Unchanged, _ => ChangeOutcome.Changed };
+    }
+
+    public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await QueryAsync(
+        """
+        select * from (
+            select d.name, d.pool, d.kinds, d.max_backends,
+                (select count(*) from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)::integer as backends
+            from plane.drones d
+            where d.cluster = $1 and d.ready and not d.draining and d.heartbeat_at > now() - $2
+        ) d
+        where d.backends < d.max_backends
+        order by d.name
+        """,
+        static r => new DroneCandidate(
+            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(4), r.GetInt32(3)),
+        cancellationToken,
+        Sql.Text(cluster.Value),
+        Sql.Span(_numbers.HeartbeatFresh));
+
+    public async Task<ClusterState> ReadClusterAsync(ClusterName cluster, CancellationToken cancellationToken)
+    {
+        const string ControllerAge = "(extract(epoch from now() - coalesce(c.heartbeat_at, {0})) * 1000)::bigint";
+        var drones = await QueryAsync(
+            $"""
+            select d.name, d.version, d.hash, d.controller, {ControllerAge.Replace("{0}", "d.heartbeat_at", StringComparison.Ordinal)},
+                d.ready and d.heartbeat_at > now() - $2, d.draining, (extract(epoch from now() - d.heartbeat_at) * 1000)::bigint,
+                (select count(*) from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)::integer,
+                d.pool, d.max_backends, d.kinds
+            from plane.drones d left join plane.controllers c on c.id = d.controller
+            where d.cluster = $1 order by d.name
+            """,
+            static r => new DroneState
+            {
+                Node = ReadNode(r),
+                Ready = r.GetBoolean(5),
+                Draining = r.GetBoolean(6),
+                LastHeartbeatAge = Math.Max(0, r.GetInt64(7)),
+                BackendCount = r.GetInt32(8),
+                Pool = r.GetString(9),
+                MaxBackends = r.GetInt32(10),
+                Kinds = ReadKinds(r.GetFieldValue<short[]>(11)),
+            },
+            cancellationToken,
+            Sql.Text(cluster.Value),
+            Sql.Span(_numbers.HeartbeatFresh));
+        var proxies = await QueryAsync(
+            $"""
+            select p.name, p.version, p.hash, p.controller, {ControllerAge.Replace("{0}", "p.report_at", StringComparison.Ordinal)}
+            from plane.proxies p left join plane.controllers c on c.id = p.controller
+            where p.cluster = $1 and p.report_at > now() - $2 order by p.name
+            """,
+            static r => ReadNode(r),
+            cancellationToken,
+            Sql.Text(cluster.Value),
+            Sql.Span(_numbers.ProxySilent));
+        return new ClusterState { Drones = [.. drones], Proxies = [.. proxies] };
+    }
+
+    private static NodeState ReadNode(Npgsql.NpgsqlDataReader row) => new()
+    {
+        Name = row.GetString(0),
+        PlaneVersion = row.GetString(1),
+        PlaneHash = row.GetString(2),
+        Controller = row.GetString(3),
+        ControllerHeartbeatAge = Math.Max(0, row.GetInt64(4)),
+    };
+
+    private static ExecutorKind[] ReadKinds(short[] kinds) => [.. kinds.Select(k => (ExecutorKind)k)];
+
+    private static Npgsql.NpgsqlParameter[] Parameters(DroneSession session) =>
+        [Sql.Text(session.Cluster.Value), Sql.Text(session.Drone.Value), Sql.Big(session.Number)];
+
+    private async Task<SessionState> SessionAsync(
+        string sql, DroneSession session, CancellationToken cancellationToken, params Npgsql.NpgsqlParameter[] more) =>
+        (SessionState)await ScalarAsync<int>(sql, cancellationToken, [.. Parameters(session), .. more]);
+}

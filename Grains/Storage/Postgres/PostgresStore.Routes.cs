@@ -1,0 +1,175 @@
+namespace Plane.Grains.Storage.Postgres;
+
+// Tokens, proxies, the change log, certificates.
+internal sealed partial class PostgresStore
+{
+    public async Task<ChangeOutcome> RevokeAsync(BackendName backend, RevokeScope scope, CancellationToken cancellationToken)
+    {
+        var rows = await QueryAsync(
+            """
+            with b as (
+                select id, cluster, fencing_token from plane.backends where id = $1
+            ), t as (
+                update plane.tokens t set revoked = true, user_name = null, auth = null, secret = null
+                from b
+                where t.backend_id = b.id and not t.revoked and ($2 is null or t.user_name = $2) and ($3 is null or t.hash = $3)
+                returning t.hash
+            ), s as (
+                update plane.backends set static_token = null where id = $1 and static_token_hash in (select hash from t)
+            ), c as (
+                insert into plane.changes (kind, cluster, backend_id, fencing_token, token_hash)
+                select 2, b.cluster, b.id, b.fencing_token, t.hash from t, b
+            )
+            select exists (select 1 from b), (select count(*) from t)
+            """,
+            static r => (Exists: r.GetBoolean(0), Revoked: r.GetInt64(1)),
+            cancellationToken,
+            Sql.Text(backend.Value),
+            Sql.Text(scope.User),
+            Sql.Text(scope.Token?.Hash()));
+        var (exists, revoked) = rows[0];
+        if (revoked > 0)
+        {
+            _feed.Committed();
+        }
+
+        return !exists ? ChangeOutcome.NotFound : revoked > 0 ? ChangeOutcome.Changed : ChangeOutcome.Unchanged;
+    }
+
+    public async Task<RouteReply> ResolveAsync(string tokenHash, CancellationToken cancellationToken)
+    {
+        var rows = await QueryAsync(
+            """
+            select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status,
+                t.user_name, t.auth, t.secret
+            from (select 1) one
+            left join plane.tokens t on t.hash = $1 and not t.revoked
+            left join plane.backends b on b.id = t.backend_id
+            """,
+            static r => (
+                ReadAt: new LogPosition(r.GetInt64(0), long.MaxValue),
+                Status: r.IsDBNull(1) ? BackendStatus.Terminated : (BackendStatus)r.GetInt16(6),
+                Backend: r.IsDBNull(1) ? (BackendIdentity?)null : ReadIdentity(r, 1),
+                Route: r.IsDBNull(1) || r.IsDBNull(4) ? null : new Route
+                {
+                    Backend = ReadIdentity(r, 1),
+                    Cluster = ClusterName.Parse(r.GetString(3)),
+                    Address = r.GetString(4),
+                    Subdomain = TextOrNull(r, 5),
+                    Status = (BackendStatus)r.GetInt16(6),
+                    User = TextOrNull(r, 7),
+                    Auth = StoreText.ReadJson(TextOrNull(r, 8)),
+                    SecretToken = TextOrNull(r, 9),
+                }),
+            cancellationToken,
+            Sql.Text(tokenHash));
+        var (readAt, status, backend, route) = rows[0];
+        return status.IsRoutable() && route is not null ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
+            : status < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = backend }
+            : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
+    }
+
+    public Task ReportProxyAsync(ProxyReport report, ControllerName controller, CancellationToken cancellationToken) => ExecuteAsync(
+        """
+        with p as (
+            insert into plane.proxies (cluster, name, version, hash, controller, report_at)
+            select $1, $2, $3, $4, $5, now() where not $6
+            on conflict (cluster, name) do update
+                set version = excluded.version, hash = excluded.hash, controller = excluded.controller,
+                    report_at = greatest(plane.proxies.report_at, excluded.report_at)
+        ), l as (
+            select b.id from plane.backends b join unnest($7, $8) as i (id, token) on b.id = i.id and b.fencing_token = i.token
+            where b.status < 70 order by b.id for update of b
+        )
+        update plane.backends b set last_used_at = greatest(b.last_used_at, now()) from l where b.id = l.id
+        """,
+        cancellationToken,
+        Sql.Text(report.Cluster.Value),
+        Sql.Text(report.Proxy.Value),
+        Sql.Text(StoreText.Clean(report.Version, 255)),
+        Sql.Text(StoreText.Clean(report.Hash, 255)),
+        Sql.Text(controller.Value),
+        Sql.Bool(report.Continues),
+        Sql.Texts([.. report.InUse.Select(i => i.Backend.Value)]),
+        Sql.Bigs([.. report.InUse.Select(i => i.Token.Value)]));
+
+    public async Task<LogPosition> ReadLogEndAsync(CancellationToken cancellationToken) => new(
+        await ScalarAsync<long>("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1", cancellationToken), long.MaxValue);
+
+    public async Task<ChangePage> ReadLogAsync(LogPosition after, int limit, CancellationToken cancellationToken)
+    {
+        limit = Math.Max(limit, 1);
+        var rows = await QueryAsync(
+            """
+            select s.xmin - 1, (g.transaction_id, g.sequence) > ($1, $2), exists (select 1 from plane.changes where transaction_id >= s.xmin),
+                c.transaction_id, c.sequence, c.kind, c.cluster, c.backend_id, c.fencing_token, c.status, c.token_hash, c.drone
+            from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
+            cross join plane.changes_cleaned g
+            left join lateral (
+                select * from plane.changes where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin
+                order by transaction_id, sequence limit $3
+            ) c on true
+            order by c.transaction_id, c.sequence
+            """,
+            static r => (
+                End: r.GetInt64(0),
+                Gap: r.GetBoolean(1),
+                HeldBack: r.GetBoolean(2),
+                Change: r.IsDBNull(3) ? null : new Change
+                {
+                    Position = new LogPosition(r.GetInt64(3), r.GetInt64(4)),
+                    Kind = (ChangeKind)r.GetInt16(5),
+                    Cluster = ClusterName.Parse(r.GetString(6)),
+                    Backend = r.IsDBNull(7) ? null : ReadIdentity(r, 7),
+                    Status = (BackendStatus?)ValueOrNull<short>(r, 9),
+                    TokenHash = TextOrNull(r, 10),
+                    Drone = TextOrNull(r, 11) is { } drone ? DroneName.Parse(drone) : null,
+                }),
+            cancellationToken,
+            Sql.Big(after.Transaction),
+            Sql.Big(after.Sequence),
+            Sql.Int(limit));
+        Change[] changes = [.. rows.Select(r => r.Change).OfType<Change>()];
+        var end = new LogPosition(rows[0].End, long.MaxValue);
+        _feed.Read(rows[0].HeldBack);
+
+        // A position beyond the end is one of another life of the database: restored, or failed over with losses.
+        return new ChangePage
+        {
+            Changes = changes,
+            Next = changes.Length == limit ? changes[^1].Position : end,
+            Gap = rows[0].Gap || after > end,
+        };
+    }
+
+    public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _feed.Signal.WaitAsync(atMost, cancellationToken);
+
+    public async Task<string[]> ReadTxtAsync(ClusterName cluster, CancellationToken cancellationToken) =>
+    [
+        .. await QueryAsync(
+            """
+            select distinct i collate "C" as item from plane.txt_values t, unnest(t.items) i where t.cluster = $1 and t.expires_at > now() order by 1
+            """,
+            static r => r.GetString(0),
+            cancellationToken,
+            Sql.Text(cluster.Value)),
+    ];
+
+    public async Task SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken)
+    {
+        await ExecuteAsync(
+            """
+            with s as (
+                insert into plane.txt_values (cluster, owner, items, expires_at) values ($1, $2, $3, now() + $4)
+                on conflict (cluster, owner) do update set items = excluded.items, expires_at = excluded.expires_at
+            )
+            insert into plane.changes (kind, cluster) values (4, $1)
+            """,
+            cancellationToken,
+            Sql.Text(cluster.Value),
+            Sql.Text(values.Owner),
+            Sql.Texts([.. values.Values]),
+            Sql.Span(lifetime));
+        _feed.Committed();
+    }
+}

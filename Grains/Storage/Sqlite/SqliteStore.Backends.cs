@@ -1,0 +1,235 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Data.Sqlite;
+
+namespace Plane.Grains.Storage.Sqlite;
+
+// Backends: states, ends, what is known of them.
+internal sealed partial class SqliteStore
+{
+    public Task<StateReply> ApplyStatesAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken) =>
+        _engine.WriteAsync(
+            s =>
+            {
+                var state = session is null ? SessionState.Current : StateOf(s, session);
+                return state != SessionState.Current
+                    ? new StateReply { Session = state }
+                    : new StateReply { Session = state, Acks = [.. events.Select(e => Apply(s, session, e))] };
+            },
+            cancellationToken);
+
+    public Task<ChangeOutcome> TerminateAsync(
+        BackendName backend, ClusterName? cluster, TerminationKind kind, TerminationReason reason, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s => s.Scalar("select 1 from backends where id = $1 and ($2 is null or cluster = $2)", backend.Value, cluster?.Value) is null
+            ? ChangeOutcome.NotFound
+            : QueueEnd(s, backend.Value, kind, reason) ? ChangeOutcome.Changed : ChangeOutcome.Unchanged,
+        cancellationToken);
+
+    public Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s => s.Single(
+            """
+            select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
+                b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message
+            from backends b left join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
+            where b.id = $1
+            """,
+            ReadDetails,
+            backend.Value) is { } details
+                ? details with { History = [.. ReadEntries(s, backend.Value, 0)] }
+                : null,
+        cancellationToken);
+
+    public Task<IReadOnlyList<StatusEntry>?> ReadHistoryAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken) =>
+        _engine.ReadAsync<IReadOnlyList<StatusEntry>?>(
+            s => s.Scalar("select 1 from backends where id = $1", backend.Value) is null ? null : ReadEntries(s, backend.Value, after ?? 0), cancellationToken);
+
+    public async Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken)
+    {
+        var limit = Math.Clamp(query.Limit, 1, BackendQuery.MaxLimit);
+        var cursor = StoreText.ReadCursor(query.Cursor);
+        var sql = new StringBuilder(
+            """
+            select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason from backends where true
+            """);
+        var values = new List<object?>();
+        void Where(string condition, object value)
+        {
+            values.Add(value);
+            sql.Append(CultureInfo.InvariantCulture, $" and {condition} ${values.Count}");
+        }
+
+        if (query.Cluster is { } cluster)
+        {
+            Where("cluster =", cluster.Value);
+        }
+
+        if (query.Status is { } status)
+        {
+            Where("status =", (int)status);
+        }
+
+        if (query.Drone is { } drone)
+        {
+            Where("drone =", drone.Value);
+        }
+
+        if (query.KeyName is { } name)
+        {
+            Where("key_name =", name);
+        }
+
+        if (cursor is var (created, backend))
+        {
+            values.Add(created);
+            values.Add(backend.Value);
+            sql.Append(CultureInfo.InvariantCulture, $" and (created_at, id) < (${values.Count - 1}, ${values.Count})");
+        }
+
+        values.Add(limit + 1);
+        sql.Append(CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${values.Count}");
+        var rows = await _engine.ReadAsync(
+            s => s.Query(
+                sql.ToString(),
+                static r => (Created: r.GetInt64(8), Row: new BackendSummary
+                {
+                    BackendId = BackendName.Parse(r.GetString(0)),
+                    Cluster = ClusterName.Parse(r.GetString(2)),
+                    Drone = DroneName.Parse(r.GetString(3)),
+                    Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
+                    Status = (BackendStatus)r.GetInt32(7),
+                    CreatedAt = Time(r.GetInt64(8)),
+                    TerminationReason = (TerminationReason?)NumberOrNull(r, 9),
+                }),
+                [.. values]),
+            cancellationToken);
+        return new BackendPage
+        {
+            Backends = [.. rows.Take(limit).Select(r => r.Row)],
+            NextCursor = rows.Count > limit ? StoreText.WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row.BackendId) : null,
+        };
+    }
+
+    private static StateAck Apply(SqliteSession s, DroneSession? session, StateEvent e)
+    {
+        var id = e.Identity.Backend.Value;
+        var known = s.Single(
+            "select status, cluster from backends where id = $1 and fencing_token = $2 and ($3 is null or (cluster = $3 and drone = $4))",
+            static r => Tuple.Create((BackendStatus)r.GetInt32(0), r.GetString(1)),
+            id,
+            e.Identity.Token.Value,
+            session?.Cluster.Value,
+            session?.Drone.Value);
+        if (known is not var (stored, cluster))
+        {
+            return new StateAck { Sequence = e.Sequence, Applied = false, Refusal = StoreText.Refusal(false, default) };
+        }
+
+        if (!BackendTransitions.IsAllowed(stored, e.Status, TransitionSource.Drone))
+        {
+            var before = s.Scalar("select 1 from history where backend_id = $1 and status = $2", id, (int)e.Status) is not null;
+            return new StateAck { Sequence = e.Sequence, Applied = before, Refusal = before ? null : StoreText.Refusal(true, stored) };
+        }
+
+        s.Execute(
+            """
+            update backends
+            set status = $2, status_at = max(status_at, $3), address = coalesce($4, address), termination_reason = coalesce($5, termination_reason),
+                exit_code = coalesce($6, exit_code), message = coalesce($7, message), ready_lease = case when $2 = 50 then $8 else ready_lease end,
+                static_token = case when $2 = 70 then null else static_token end
+            where id = $1
+            """,
+            id,
+            (int)e.Status,
+            s.Record,
+            StoreText.Clean(e.Address, StoreText.MaxAddress),
+            (int?)e.TerminationReason,
+            e.ExitCode,
+            StoreText.Clean(e.Message, StoreText.MaxMessage),
+            s.Lease);
+        s.Execute(
+            "insert into history (backend_id, status, at, termination_reason, termination_kind, exit_error) values ($1, $2, $3, $4, $5, $6)",
+            id,
+            (int)e.Status,
+            s.Record,
+            (int?)e.TerminationReason,
+            (int?)e.TerminationKind,
+            e.ExitCode is { } code ? code != 0 : null);
+        s.Log(ChangeKind.BackendState, cluster, id, e.Identity.Token.Value, e.Status);
+        if (e.Status == BackendStatus.Terminated)
+        {
+            s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, e.Identity.Token.Value);
+            s.Execute("delete from actions where backend_id = $1", id);
+        }
+
+        return new StateAck { Sequence = e.Sequence, Applied = true };
+    }
+
+    // False where as hard an end is queued, or it has ended.
+    private static bool QueueEnd(SqliteSession s, string id, TerminationKind kind, TerminationReason reason)
+    {
+        var queued = s.Query(
+            "update backends set end_kind = $2 where id = $1 and status < 70 and end_kind < $2 returning cluster, drone, fencing_token",
+            static r => (Cluster: r.GetString(0), Drone: r.GetString(1), Token: r.GetInt64(2)),
+            id,
+            (int)kind);
+        foreach (var (cluster, drone, token) in queued)
+        {
+            s.Execute(
+                """
+                insert into actions (cluster, drone, number, backend_id, fencing_token, kind, end_kind, end_reason) values ($1, $2, $3, $4, $5, 1, $6, $7)
+                """,
+                cluster,
+                drone,
+                NextAction(s, cluster, drone),
+                id,
+                token,
+                (int)kind,
+                (int)reason);
+        }
+
+        return queued.Count > 0;
+    }
+
+    private static List<StatusEntry> ReadEntries(SqliteSession s, string id, BackendStatus after) => s.Query(
+        "select status, at, termination_reason, termination_kind, exit_error from history where backend_id = $1 and status > $2 order by status",
+        static r => new StatusEntry
+        {
+            Status = (BackendStatus)r.GetInt32(0),
+            Time = Time(r.GetInt64(1)),
+            TerminationReason = (TerminationReason?)NumberOrNull(r, 2),
+            TerminationKind = (TerminationKind?)NumberOrNull(r, 3),
+            ExitError = NumberOrNull(r, 4) is { } error ? error != 0 : null,
+        },
+        id,
+        (int)after);
+
+    private BackendDetails ReadDetails(SqliteDataReader r)
+    {
+        DateTimeOffset? FromLease(int at) => NumberOrNull(r, at) is { } lease ? Time(lease + _engine.Clock.RecordOffset) : null;
+        return new BackendDetails
+        {
+            BackendId = BackendName.Parse(r.GetString(0)),
+            Cluster = ClusterName.Parse(r.GetString(2)),
+            Drone = DroneName.Parse(r.GetString(3)),
+            Pool = r.GetString(4),
+            Key = new KeyInfo { Namespace = r.GetString(5), Name = r.GetString(6), Tag = r.GetString(7), FencingToken = new FencingToken(r.GetInt64(1)) },
+            HoldsKey = r.GetBoolean(8),
+            AllowRenew = r.GetBoolean(9),
+            Status = (BackendStatus)r.GetInt32(10),
+            StatusTime = Time(r.GetInt64(11)),
+            CreatedAt = Time(r.GetInt64(12)),
+            LastUsedAt = NumberOrNull(r, 13) is { } used ? Time(used) : null,
+            LeaseExpiresAt = FromLease(14),
+            LifetimeEndsAt = FromLease(15),
+            MaxIdleSeconds = (int?)NumberOrNull(r, 16),
+            Address = TextOrNull(r, 17),
+            Subdomain = TextOrNull(r, 18),
+            UsesStaticToken = r.GetBoolean(19),
+            Executor = (ExecutorKind)r.GetInt32(20),
+            Image = TextOrNull(r, 21),
+            ExitCode = (int?)NumberOrNull(r, 22),
+            Message = TextOrNull(r, 23),
+        };
+    }
+}

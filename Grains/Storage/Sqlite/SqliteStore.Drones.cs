@@ -1,0 +1,257 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace Plane.Grains.Storage.Sqlite;
+
+// Drones: registration, signs of life, actions, placement.
+internal sealed partial class SqliteStore
+{
+    private const string LiveCount = "(select count(*) from backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)";
+
+    public Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken)
+    {
+        if (StoreText.Problem(registration) is { } problem)
+        {
+            return Task.FromResult(new RegistrationReply { Outcome = RegistrationOutcome.Invalid, Message = problem });
+        }
+
+        if (registration.InstallationId is { } foreign && foreign != InstallationId)
+        {
+            return Task.FromResult(new RegistrationReply
+            {
+                Outcome = RegistrationOutcome.ForeignInstallation,
+                Message = "the drone's backends belong to another installation; give it an empty state to serve this one",
+                InstallationId = InstallationId,
+            });
+        }
+
+        return _engine.WriteAsync(s => Register(s, registration, controller), cancellationToken);
+    }
+
+    // A heartbeat that was overtaken changes nothing: a reading never moves back.
+    public Task<SessionState> HeartbeatDroneAsync(DroneHeartbeat heartbeat, ControllerName controller, CancellationToken cancellationToken) =>
+        _engine.WriteAsync(
+            s =>
+            {
+                s.Execute(
+                    """
+                    update drones set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9
+                    where cluster = $1 and name = $2 and session = $3 and (boot_id <> $6 or reading <= $7)
+                    """,
+                    heartbeat.Session.Cluster.Value,
+                    heartbeat.Session.Drone.Value,
+                    heartbeat.Session.Number,
+                    s.Lease,
+                    heartbeat.InstanceId,
+                    heartbeat.BootId,
+                    heartbeat.Reading,
+                    heartbeat.Ready,
+                    controller.Value);
+                return StateOf(s, heartbeat.Session);
+            },
+            cancellationToken);
+
+    public Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken) =>
+        _engine.ReadAsync(s => StateOf(s, session), cancellationToken);
+
+    public Task<ActionPage> ReadActionsAsync(DroneSession session, long after, int limit, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s =>
+        {
+            var state = StateOf(s, session);
+            return state != SessionState.Current ? new ActionPage { Session = state } : new ActionPage
+            {
+                Session = state,
+                Actions =
+                [
+                    .. s.Query(
+                        """
+                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
+                        from actions where cluster = $1 and drone = $2 and number > $3 order by number limit $4
+                        """,
+                        ReadAction,
+                        session.Cluster.Value,
+                        session.Drone.Value,
+                        after,
+                        Math.Max(limit, 1)),
+                ],
+            };
+        },
+        cancellationToken);
+
+    public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s =>
+        {
+            var state = StateOf(s, session);
+            if (state == SessionState.Current)
+            {
+                s.Execute("delete from actions where cluster = $1 and drone = $2 and number <= $3", session.Cluster.Value, session.Drone.Value, upTo);
+            }
+
+            return state;
+        },
+        cancellationToken);
+
+    public Task<ChangeOutcome> SetDrainingAsync(
+        ClusterName cluster, DroneName drone, bool draining, bool terminate, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s =>
+        {
+            if (s.Scalar("select draining from drones where cluster = $1 and name = $2", cluster.Value, drone.Value) is not { } before)
+            {
+                return ChangeOutcome.NotFound;
+            }
+
+            s.Execute("update drones set draining = $3 where cluster = $1 and name = $2", cluster.Value, drone.Value, draining);
+            var queued = 0;
+            if (terminate)
+            {
+                var ids = s.Query(
+                    "select id from backends where cluster = $1 and drone = $2 and status < 70 order by id", static r => r.GetString(0), cluster.Value, drone.Value);
+                queued = ids.Count(id => QueueEnd(s, id, TerminationKind.Soft, TerminationReason.External));
+            }
+
+            return before != 0 != draining || queued > 0 ? ChangeOutcome.Changed : ChangeOutcome.Unchanged;
+        },
+        cancellationToken);
+
+    public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await _engine.ReadAsync(
+        s => s.Query(
+            $"""
+            select name, pool, kinds, backends, max_backends
+            from (select d.*, {LiveCount} as backends from drones d where d.cluster = $1 and d.ready = 1 and d.draining = 0 and d.heartbeat_lease > $2)
+            where backends < max_backends order by name
+            """,
+            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4)),
+            cluster.Value,
+            s.Lease - _fresh),
+        cancellationToken);
+
+    public Task<ClusterState> ReadClusterAsync(ClusterName cluster, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s => new ClusterState
+        {
+            Drones =
+            [
+                .. s.Query(
+                    $"""
+                    select d.name, d.version, d.hash, d.controller, $2 - coalesce(c.heartbeat_lease, d.heartbeat_lease),
+                        d.ready = 1 and d.heartbeat_lease > $3, d.draining, $2 - d.heartbeat_lease, {LiveCount}, d.pool, d.max_backends, d.kinds
+                    from drones d left join controllers c on c.id = d.controller where d.cluster = $1 order by d.name
+                    """,
+                    static r => new DroneState
+                    {
+                        Node = ReadNode(r),
+                        Ready = r.GetBoolean(5),
+                        Draining = r.GetBoolean(6),
+                        LastHeartbeatAge = r.GetInt64(7),
+                        BackendCount = r.GetInt32(8),
+                        Pool = r.GetString(9),
+                        MaxBackends = r.GetInt32(10),
+                        Kinds = ReadKinds(r.GetString(11)),
+                    },
+                    cluster.Value,
+                    s.Lease,
+                    s.Lease - _fresh),
+            ],
+            Proxies =
+            [
+                .. s.Query(
+                    """
+                    select p.name, p.version, p.hash, p.controller, $2 - coalesce(c.heartbeat_lease, p.report_lease)
+                    from proxies p left join controllers c on c.id = p.controller where p.cluster = $1 and p.report_lease > $3 order by p.name
+                    """,
+                    ReadNode,
+                    cluster.Value,
+                    s.Lease,
+                    s.Lease - _silent),
+            ],
+        },
+        cancellationToken);
+
+    private RegistrationReply Register(SqliteSession s, DroneRegistration registration, ControllerName controller)
+    {
+        var (cluster, name) = (registration.Cluster.Value, registration.Name.Value);
+        if (s.Scalar(
+            "select 1 from drones where cluster = $1 and name = $2 and instance_id <> $3 and heartbeat_lease > $4",
+            cluster,
+            name,
+            registration.InstanceId,
+            s.Lease - _fresh) is not null)
+        {
+            return new RegistrationReply
+            {
+                Outcome = RegistrationOutcome.NameInUse,
+                Message = $"another drone named {registration.Name} was heard of less than {_numbers.HeartbeatFresh.TotalSeconds:0.#} s ago",
+            };
+        }
+
+        // Draining is the operator's word about the name and stays.
+        s.Execute(
+            """
+            insert into drones (
+                cluster, name, pool, instance_id, boot_id, reading, kinds, max_backends, version, hash, ready, session, controller, heartbeat_lease)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $13)
+            on conflict (cluster, name) do update
+                set pool = excluded.pool, instance_id = excluded.instance_id, boot_id = excluded.boot_id, reading = excluded.reading, kinds = excluded.kinds,
+                    max_backends = excluded.max_backends, version = excluded.version, hash = excluded.hash, ready = excluded.ready,
+                    session = drones.session + 1, controller = excluded.controller, heartbeat_lease = excluded.heartbeat_lease
+            """,
+            cluster,
+            name,
+            registration.Pool,
+            registration.InstanceId,
+            registration.BootId,
+            registration.Reading,
+            string.Join(',', registration.Kinds.Distinct().Select(k => ((int)k).ToString(CultureInfo.InvariantCulture))),
+            registration.MaxBackends,
+            registration.Version,
+            registration.Hash,
+            registration.Ready,
+            controller.Value,
+            s.Lease);
+        var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
+        if (session > 1)
+        {
+            s.Log(ChangeKind.DroneAction, cluster, drone: name);
+        }
+
+        return new RegistrationReply
+        {
+            Outcome = RegistrationOutcome.Accepted,
+            Session = new DroneSession(registration.Cluster, registration.Name, session),
+            InstallationId = InstallationId,
+            Numbers = _numbers,
+        };
+    }
+
+    private static SessionState StateOf(SqliteSession s, DroneSession session) =>
+        s.Scalar("select session from drones where cluster = $1 and name = $2", session.Cluster.Value, session.Drone.Value) is not { } current
+            || current < session.Number ? SessionState.Unknown
+        : current > session.Number ? SessionState.Replaced
+        : SessionState.Current;
+
+    private static DroneAction ReadAction(SqliteDataReader r) => new()
+    {
+        Number = r.GetInt64(0),
+        Identity = ReadIdentity(r, 1),
+        Kind = (DroneActionKind)r.GetInt32(3),
+        Spawn = r.IsDBNull(4) ? null : StoreText.ReadSpawn(r.GetString(4), new LeaseDeadlines
+        {
+            InstanceId = r.GetString(5),
+            BootId = r.GetString(6),
+            RenewAt = r.GetInt64(7),
+            SoftAt = r.GetInt64(8),
+            HardAt = r.GetInt64(9),
+        }),
+        Terminate = r.IsDBNull(10) ? null : new TerminateOrder { Kind = (TerminationKind)r.GetInt32(10), Reason = (TerminationReason)r.GetInt32(11) },
+    };
+
+    private static NodeState ReadNode(SqliteDataReader row) => new()
+    {
+        Name = row.GetString(0),
+        PlaneVersion = row.GetString(1),
+        PlaneHash = row.GetString(2),
+        Controller = row.GetString(3),
+        ControllerHeartbeatAge = row.GetInt64(4),
+    };
+
+    private static ExecutorKind[] ReadKinds(string text) => [.. text.Split(',').Select(k => (ExecutorKind)int.Parse(k, CultureInfo.InvariantCulture))];
+}

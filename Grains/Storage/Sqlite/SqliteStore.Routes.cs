@@ -1,0 +1,159 @@
+namespace Plane.Grains.Storage.Sqlite;
+
+// Tokens, proxies, the change log, certificates.
+internal sealed partial class SqliteStore
+{
+    public Task<ChangeOutcome> RevokeAsync(BackendName backend, RevokeScope scope, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s =>
+        {
+            var found = s.Single(
+                "select cluster, fencing_token from backends where id = $1", static r => Tuple.Create(r.GetString(0), r.GetInt64(1)), backend.Value);
+            if (found is not var (cluster, fencingToken))
+            {
+                return ChangeOutcome.NotFound;
+            }
+
+            var hashes = s.Query(
+                """
+                update tokens set revoked = 1, user_name = null, auth = null, secret = null
+                where backend_id = $1 and revoked = 0 and ($2 is null or user_name = $2) and ($3 is null or hash = $3) returning hash
+                """,
+                static r => r.GetString(0),
+                backend.Value,
+                scope.User,
+                scope.Token?.Hash());
+            foreach (var hash in hashes)
+            {
+                s.Execute("update backends set static_token = null where id = $1 and static_token_hash = $2", backend.Value, hash);
+                s.Log(ChangeKind.TokenRevoked, cluster, backend.Value, fencingToken, tokenHash: hash);
+            }
+
+            return hashes.Count > 0 ? ChangeOutcome.Changed : ChangeOutcome.Unchanged;
+        },
+        cancellationToken);
+
+    public Task<RouteReply> ResolveAsync(string tokenHash, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s =>
+        {
+            var found = s.Single(
+                """
+                select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret
+                from tokens t join backends b on b.id = t.backend_id where t.hash = $1 and t.revoked = 0
+                """,
+                static r => Tuple.Create((BackendStatus)r.GetInt32(5), ReadIdentity(r, 0), r.IsDBNull(3) ? null : new Route
+                {
+                    Backend = ReadIdentity(r, 0),
+                    Cluster = ClusterName.Parse(r.GetString(2)),
+                    Address = r.GetString(3),
+                    Subdomain = TextOrNull(r, 4),
+                    Status = (BackendStatus)r.GetInt32(5),
+                    User = TextOrNull(r, 6),
+                    Auth = StoreText.ReadJson(TextOrNull(r, 7)),
+                    SecretToken = TextOrNull(r, 8),
+                }),
+                tokenHash);
+            var readAt = LogEnd(s);
+            return found is null ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt }
+                : found.Item1.IsRoutable() && found.Item3 is { } route ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
+                : found.Item1 < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Item2 }
+                : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
+        },
+        cancellationToken);
+
+    public Task ReportProxyAsync(ProxyReport report, ControllerName controller, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s =>
+        {
+            if (!report.Continues)
+            {
+                s.Execute(
+                    """
+                    insert into proxies (cluster, name, version, hash, controller, report_lease) values ($1, $2, $3, $4, $5, $6)
+                    on conflict (cluster, name) do update
+                        set version = excluded.version, hash = excluded.hash, controller = excluded.controller, report_lease = excluded.report_lease
+                    """,
+                    report.Cluster.Value,
+                    report.Proxy.Value,
+                    StoreText.Clean(report.Version, 255),
+                    StoreText.Clean(report.Hash, 255),
+                    controller.Value,
+                    s.Lease);
+            }
+
+            foreach (var used in report.InUse)
+            {
+                s.Execute(
+                    "update backends set used_lease = $3, last_used_at = $4 where id = $1 and fencing_token = $2 and status < 70",
+                    used.Backend.Value,
+                    used.Token.Value,
+                    s.Lease,
+                    s.Record);
+            }
+
+            return true;
+        },
+        cancellationToken);
+
+    public Task<LogPosition> ReadLogEndAsync(CancellationToken cancellationToken) => _engine.ReadAsync(LogEnd, cancellationToken);
+
+    // One writer: the order of the rows is the order of the commits, so a row's number is the whole position.
+    public Task<ChangePage> ReadLogAsync(LogPosition after, int limit, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s =>
+        {
+            limit = Math.Max(limit, 1);
+            var changes = s.Query(
+                """
+                select sequence, kind, cluster, backend_id, fencing_token, status, token_hash, drone from changes where sequence > $1 order by sequence limit $2
+                """,
+                static r => new Change
+                {
+                    Position = new LogPosition(r.GetInt64(0), 0),
+                    Kind = (ChangeKind)r.GetInt32(1),
+                    Cluster = ClusterName.Parse(r.GetString(2)),
+                    Backend = r.IsDBNull(3) ? null : ReadIdentity(r, 3),
+                    Status = (BackendStatus?)NumberOrNull(r, 5),
+                    TokenHash = TextOrNull(r, 6),
+                    Drone = TextOrNull(r, 7) is { } drone ? DroneName.Parse(drone) : null,
+                },
+                after.Transaction,
+                limit);
+            var end = LogEnd(s);
+            return new ChangePage
+            {
+                Changes = [.. changes],
+                Next = changes.Count == limit ? changes[^1].Position : end,
+                Gap = after > end || s.Scalar("select sequence from changes_cleaned") > after.Transaction,
+            };
+        },
+        cancellationToken);
+
+    public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _signal.WaitAsync(atMost, cancellationToken);
+
+    public async Task<string[]> ReadTxtAsync(ClusterName cluster, CancellationToken cancellationToken) =>
+    [
+        .. await _engine.ReadAsync(
+            s => s.Query(
+                "select distinct item from txt_values where cluster = $1 and expires_lease > $2 order by item", static r => r.GetString(0), cluster.Value, s.Lease),
+            cancellationToken),
+    ];
+
+    public Task SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s =>
+        {
+            s.Execute("delete from txt_values where cluster = $1 and owner = $2", cluster.Value, values.Owner);
+            foreach (var item in values.Values.Distinct())
+            {
+                s.Execute(
+                    "insert into txt_values (cluster, owner, item, expires_lease) values ($1, $2, $3, $4)",
+                    cluster.Value,
+                    values.Owner,
+                    item,
+                    s.Lease + (long)lifetime.TotalMilliseconds);
+            }
+
+            s.Log(ChangeKind.TxtValues, cluster.Value);
+            return true;
+        },
+        cancellationToken);
+
+    private static LogPosition LogEnd(SqliteSession s) => new(s.Scalar("select seq from sqlite_sequence where name = 'changes'") ?? 0, 0);
+}

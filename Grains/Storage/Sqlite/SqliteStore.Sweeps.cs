@@ -1,0 +1,104 @@
+namespace Plane.Grains.Storage.Sqlite;
+
+// Sweeps and clean-up, in batches, so that nobody else waits long for the thread.
+internal sealed partial class SqliteStore
+{
+    private const int SweepBatch = 200;
+    private const int CleanBatch = 500;
+
+    public Task<int> SweepLostAsync(CancellationToken cancellationToken) => InBatchesAsync(
+        s =>
+        {
+            var ids = s.Query("select backend_id from keys where expires_lease < $1 limit $2", static r => r.GetString(0), s.Lease, SweepBatch);
+            ids.ForEach(id => MarkLost(s, id));
+            s.Execute("delete from actions where backend_id in (select id from backends where status = 70)");
+            return ids.Count;
+        },
+        SweepBatch,
+        cancellationToken);
+
+    // Idleness counts up to the oldest last report of the cluster's live proxies: what happened since is not known yet.
+    public Task<int> SweepIdleAsync(CancellationToken cancellationToken) => InBatchesAsync(
+        s => QueueEnds(
+            s,
+            s.Query(
+                """
+                select b.id from backends b
+                left join (select cluster, min(report_lease) as until from proxies where report_lease > $2 group by cluster) p on p.cluster = b.cluster
+                where b.status = 50 and b.max_idle_seconds is not null and b.end_kind = 0
+                    and max(b.ready_lease, coalesce(b.used_lease, b.ready_lease)) + b.max_idle_seconds * 1000 <= coalesce(p.until, $1)
+                limit $3
+                """,
+                static r => r.GetString(0),
+                s.Lease,
+                s.Lease - _silent,
+                SweepBatch)),
+        SweepBatch,
+        cancellationToken);
+
+    public Task<int> SweepLifetimeAsync(CancellationToken cancellationToken) => InBatchesAsync(
+        s => QueueEnds(
+            s,
+            s.Query(
+                """
+                select id from backends where lifetime_ends_lease is not null and status < 70 and end_kind = 0 and lifetime_ends_lease <= $1 limit $2
+                """,
+                static r => r.GetString(0),
+                s.Lease,
+                SweepBatch)),
+        SweepBatch,
+        cancellationToken);
+
+    public Task<int> CleanUpAsync(TimeSpan endedBackends, TimeSpan logRows, CancellationToken cancellationToken) => InBatchesAsync(
+        s =>
+        {
+            var count = 0;
+
+            // Tokens go soon after their backend: each connect made one.
+            foreach (var id in s.Query("select id from backends where status = 70 and tokens_purged = 0 limit $1", static r => r.GetString(0), CleanBatch))
+            {
+                count += 1 + s.Execute("delete from tokens where backend_id = $1", id);
+                s.Execute("update backends set tokens_purged = 1 where id = $1", id);
+            }
+
+            var old = s.Record - (long)endedBackends.TotalMilliseconds;
+            foreach (var id in s.Query(
+                "select id from backends where status = 70 and status_at < $1 and tokens_purged = 1 order by status_at limit $2", static r => r.GetString(0), old, CleanBatch))
+            {
+                s.Execute("delete from history where backend_id = $1", id);
+                count += s.Execute("delete from backends where id = $1", id);
+            }
+
+            // A prefix of the log, so that one position tells readers what is missing.
+            var log = s.Query(
+                "select sequence, created_at from changes order by sequence limit $1", static r => (Sequence: r.GetInt64(0), At: r.GetInt64(1)), CleanBatch);
+            var gone = log.TakeWhile(c => c.At < s.Record - (long)logRows.TotalMilliseconds).Select(c => c.Sequence).LastOrDefault();
+            if (gone > 0)
+            {
+                count += s.Execute("delete from changes where sequence <= $1", gone);
+                s.Execute("update changes_cleaned set sequence = $1", gone);
+            }
+
+            count += s.Execute("delete from txt_values where expires_lease < $1", s.Lease);
+            count += s.Execute("delete from proxies where report_lease < $1", s.Lease - _silent);
+            return count + s.Execute(
+                "delete from controllers where heartbeat_lease < $1", s.Lease - Math.Max((long)endedBackends.TotalMilliseconds, 3_600_000));
+        },
+        1,
+        cancellationToken);
+
+    private static int QueueEnds(SqliteSession s, List<string> ids) => ids.Count(id => QueueEnd(s, id, TerminationKind.Soft, TerminationReason.Swept));
+
+    private async Task<int> InBatchesAsync(Func<SqliteSession, int> batch, int full, CancellationToken cancellationToken)
+    {
+        for (var total = 0; ;)
+        {
+            var count = await _engine.WriteAsync(batch, cancellationToken);
+            total += count;
+            if (count < full)
+            {
+                return total;
+            }
+        }
+    }
+}

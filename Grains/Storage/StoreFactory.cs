@@ -1,0 +1,31 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Plane.Grains.Storage.Postgres;
+using Plane.Grains.Storage.Sqlite;
+
+namespace Plane.Grains.Storage;
+
+/// <summary>Makes the store that a URL names.</summary>
+public static class StoreFactory
+{
+    /// <summary>Makes a store; nothing is opened before <see cref="IPlaneStore.InitializeAsync"/>.</summary>
+    /// <param name="url">As <see cref="StoreOptions.Url"/>.</param>
+    /// <param name="numbers">The times of a lease.</param>
+    /// <param name="loggers">Where to log.</param>
+    /// <param name="time">For waits and retries; leases are counted by the database's clock.</param>
+    /// <param name="clock">What the SQLite store's time progresses by.</param>
+    /// <exception cref="StoreUrlException">The URL is none; the message says what is wrong with it and holds no password.</exception>
+    public static IPlaneStore Create(
+        string url, LeaseNumbers numbers, ILoggerFactory? loggers = null, TimeProvider? time = null, ILeaseClock? clock = null)
+    {
+        ArgumentNullException.ThrowIfNull(numbers);
+        var parsed = StoreUrl.Parse(url);
+        loggers ??= NullLoggerFactory.Instance;
+        time ??= TimeProvider.System;
+        return parsed.Kind switch
+        {
+            StoreKind.Postgres => new PostgresStore(parsed.Target, numbers, loggers, time),
+            _ => new SqliteStore(parsed.Target, numbers, loggers, time, clock ?? BootTimeClock.Instance),
+        };
+    }
+}

@@ -1,0 +1,244 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+using Orleans;
+using Orleans.Runtime;
+
+namespace Plane.Tests.Drone;
+
+/// <summary>
+/// A controller in memory that answers drones as the contract says, and otherwise where a test sets a hook. It stands behind an <see cref="IClusterClient"/>; only
+/// the two grains that a drone calls are there.
+/// </summary>
+internal sealed class FakeController : IDroneGrain, ILeaseGrain
+{
+    private readonly Lock _gate = new();
+    private readonly List<DroneAction> _actions = [];
+    private long _session;
+    private bool _isAway;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public FakeController() => Client = ClientProxy.Make(this);
+
+    public IClusterClient Client { get; }
+
+    public LeaseNumbers Numbers { get; set; } = LeaseNumbers.Scaled(0.1);
+
+    public string InstallationId { get; set; } = "in-one";
+
+    /// <summary>While true every call fails as one to a silo that is gone.</summary>
+    public bool IsAway
+    {
+        get => Volatile.Read(ref _isAway);
+        set => Volatile.Write(ref _isAway, value);
+    }
+
+    public Func<DroneRegistration, Task<RegistrationReply?>> OnRegister { get; set; } = _ => Task.FromResult<RegistrationReply?>(null);
+
+    public Func<DroneHeartbeat, SessionState?> OnHeartbeat { get; set; } = _ => null;
+
+    public Func<long, ActionPage, ActionPage> OnRead { get; set; } = (_, page) => page;
+
+    public Func<StateEvent, StateAck> OnState { get; set; } = e => new StateAck { Sequence = e.Sequence, Applied = true };
+
+    public Func<RenewalBatch, Task> BeforeRenewal { get; set; } = _ => Task.CompletedTask;
+
+    public Func<RenewalBatch, BackendIdentity, RenewalAnswer?> OnRenew { get; set; } = (_, _) => null;
+
+    public ConcurrentQueue<DroneRegistration> Registrations { get; } = [];
+
+    public ConcurrentQueue<DroneHeartbeat> Heartbeats { get; } = [];
+
+    public ConcurrentQueue<RenewalBatch> Renewals { get; } = [];
+
+    /// <summary>The grain keys of the renewals.</summary>
+    public ConcurrentQueue<string> LeaseKeys { get; } = [];
+
+    /// <summary>Every event of every batch, in the order of arrival.</summary>
+    public ConcurrentQueue<StateEvent> States { get; } = [];
+
+    public ConcurrentQueue<long> Acknowledged { get; } = [];
+
+    public ConcurrentQueue<long> Reads { get; } = [];
+
+    public long LastNumber { get; private set; }
+
+    public DroneSession? Session { get; private set; }
+
+    public ManualLeaseClock? Clock { get; set; }
+
+    /// <summary>The instance of the last registration.</summary>
+    public string Instance => Registrations.Last().InstanceId;
+
+    public IEnumerable<BackendStatus> StatesOf(BackendIdentity identity) => States.Where(s => s.Identity == identity).Select(s => s.Status);
+
+    public StateEvent? Ended(BackendIdentity identity) => States.FirstOrDefault(s => s.Identity == identity && s.Status == BackendStatus.Terminated);
+
+    /// <summary>Orders a spawn, with deadlines counted from now.</summary>
+    public BackendIdentity Spawn(BackendIdentity? identity = null, Func<SpawnOrder, SpawnOrder>? with = null)
+    {
+        var id = identity ?? NewIdentity();
+        var reading = Clock!.Milliseconds;
+        var order = new SpawnOrder
+        {
+            Executable = new Executable { Command = ["backend"] },
+            Key = new KeyConfig { Name = id.Backend.Value },
+            Deadlines = Numbers.DeadlinesFrom(reading, Registrations.IsEmpty ? "none" : Instance, Clock.BootId),
+        };
+        Add(n => new DroneAction { Number = n, Identity = id, Kind = DroneActionKind.Spawn, Spawn = with?.Invoke(order) ?? order });
+        return id;
+    }
+
+    public void Terminate(BackendIdentity identity, TerminationKind kind = TerminationKind.Soft, TerminationReason reason = TerminationReason.External) =>
+        Add(n => new DroneAction
+        {
+            Number = n,
+            Identity = identity,
+            Kind = DroneActionKind.Terminate,
+            Terminate = new TerminateOrder { Kind = kind, Reason = reason },
+        });
+
+    /// <summary>Leaves a number out, as a withdrawn action does.</summary>
+    public void SkipNumber() => LastNumber++;
+
+    public static BackendIdentity NewIdentity() => new(BackendName.NewRandom(), new FencingToken(Random.Shared.NextInt64(1, 1L << 50)));
+
+    public async Task<RegistrationReply> Register(DroneRegistration registration, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        Registrations.Enqueue(registration);
+        if (await OnRegister(registration) is { } reply)
+        {
+            return reply;
+        }
+
+        Session = new DroneSession(registration.Cluster, registration.Name, ++_session);
+        return new RegistrationReply { Outcome = RegistrationOutcome.Accepted, Session = Session, InstallationId = InstallationId, Numbers = Numbers };
+    }
+
+    public Task<SessionState> Heartbeat(DroneHeartbeat heartbeat, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        Heartbeats.Enqueue(heartbeat);
+        return Task.FromResult(OnHeartbeat(heartbeat) ?? StateOf(heartbeat.Session));
+    }
+
+    public async Task<ActionPage> ReadActions(DroneSession session, long after, TimeSpan wait, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        Reads.Enqueue(after);
+        Task changed;
+        DroneAction[] actions;
+        lock (_gate)
+        {
+            changed = _changed.Task;
+            actions = [.. _actions.Where(a => a.Number > after)];
+        }
+
+        if (actions.Length == 0 && wait > TimeSpan.Zero)
+        {
+            await Task.WhenAny(changed, Task.Delay(wait, TimeProvider.System, cancellationToken));
+            Fail();
+            lock (_gate)
+            {
+                actions = [.. _actions.Where(a => a.Number > after)];
+            }
+        }
+
+        return OnRead(after, new ActionPage { Session = StateOf(session), Actions = actions });
+    }
+
+    public Task<SessionState> AcknowledgeActions(DroneSession session, long upTo, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        Acknowledged.Enqueue(upTo);
+        return Task.FromResult(StateOf(session));
+    }
+
+    public Task<StateReply> ReportStates(StateBatch batch, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        var acks = new List<StateAck>();
+        foreach (var e in batch.Events)
+        {
+            States.Enqueue(e);
+            acks.Add(OnState(e));
+        }
+
+        return Task.FromResult(new StateReply { Session = StateOf(batch.Session), Acks = [.. acks] });
+    }
+
+    public async Task<RenewalReply> Renew(RenewalBatch batch, CancellationToken cancellationToken = default)
+    {
+        Renewals.Enqueue(batch);
+        await BeforeRenewal(batch);
+        Fail();
+        return new RenewalReply
+        {
+            Session = StateOf(batch.Session),
+            Answers =
+            [
+                .. batch.Items.Select(i => OnRenew(batch, i) ?? new RenewalAnswer
+                {
+                    Identity = i,
+                    Outcome = RenewalOutcome.Renewed,
+                    Deadlines = Numbers.DeadlinesFrom(batch.Reading, batch.InstanceId, batch.BootId),
+                }),
+            ],
+        };
+    }
+
+    public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken = default) => Task.FromResult(ChangeOutcome.NotFound);
+
+    public Task<ChangeOutcome> Undrain(CancellationToken cancellationToken = default) => Task.FromResult(ChangeOutcome.NotFound);
+
+    private SessionState StateOf(DroneSession session) => session == Session ? SessionState.Current : SessionState.Replaced;
+
+    private void Fail()
+    {
+        if (IsAway)
+        {
+            throw new SiloUnavailableException("away for the test");
+        }
+    }
+
+    private void Add(Func<long, DroneAction> make)
+    {
+        lock (_gate)
+        {
+            _actions.Add(make(++LastNumber));
+            _changed.TrySetResult();
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    // DispatchProxy derives from it.
+#pragma warning disable CA1852
+    /// <summary>Answers the one overload of GetGrain that is used: the engines' clients differ in the others.</summary>
+    internal class ClientProxy : DispatchProxy
+    {
+        private FakeController? _controller;
+
+        public static IClusterClient Make(FakeController controller)
+        {
+            var client = Create<IClusterClient, ClientProxy>();
+            ((ClientProxy)(object)client)._controller = controller;
+            return client;
+        }
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+        {
+            if (targetMethod is { Name: "GetGrain", IsGenericMethod: true } && args?[0] is string key)
+            {
+                if (targetMethod.GetGenericArguments()[0] == typeof(ILeaseGrain))
+                {
+                    _controller!.LeaseKeys.Enqueue(key);
+                }
+
+                return _controller;
+            }
+
+            throw new NotSupportedException(targetMethod?.ToString());
+        }
+    }
+#pragma warning restore CA1852
+}

@@ -1,0 +1,99 @@
+using System.Text.Json.Nodes;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.EndToEnd;
+
+/// <summary>The operator's commands against a running installation.</summary>
+[Collection(InstallationTests.Name)]
+public sealed class OperatorTests(Installation plane)
+{
+    [Fact]
+    public async Task Connect_waits_until_the_backend_is_ready_and_prints_its_url()
+    {
+        var key = Key();
+        var (code, lines) = await plane.PlaneAsync("connect", "--key", key, "--pool", Installation.Containers, "--image", await DockerImages.BackendAsync());
+        Assert.True(code == 0, string.Join('\n', lines));
+        Assert.Contains("status\tready", lines);
+        var url = Assert.Single(lines, l => l.StartsWith("url\t", StringComparison.Ordinal))["url\t".Length..];
+        Assert.StartsWith($"http://{plane.Cluster}/", url, StringComparison.Ordinal);
+        var backend = lines.Single(l => l.StartsWith("backend\t", StringComparison.Ordinal))["backend\t".Length..];
+        Assert.Contains(backend, await plane.Http.GetStringAsync(new Uri(url)), StringComparison.Ordinal);
+
+        var list = (JsonArray)(await plane.PlaneJsonAsync("backends", "--key", key))["backends"]!;
+        Assert.Equal(backend, (string?)Assert.Single(list)!["backend_id"]);
+        (code, lines) = await plane.PlaneAsync("backend-status", backend);
+        Assert.Equal((0, "ready"), (code, Assert.Single(lines)));
+        (code, lines) = await plane.PlaneAsync("terminate", backend, "--hard");
+        Assert.True(code == 0, string.Join('\n', lines));
+        Assert.Contains("external", Assert.Single(lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_drained_drone_takes_nothing_and_ends_what_it_has_when_told()
+    {
+        var extra = await plane.StartDroneAsync("dr-drained", "drained", "process");
+        await extra.WaitForLineAsync("^ready drone ");
+        string[] connect = ["connect", "--key", Key(), "--pool", "drained", "--command", $"{Checkout.Dotnet} {Checkout.Backend}"];
+        var connected = await plane.PlaneJsonAsync(connect);
+        var (code, lines) = await plane.PlaneAsync("drain", "dr-drained", "--cluster", plane.Cluster, "--terminate");
+        Assert.True(code == 0, string.Join('\n', lines));
+        await plane.WaitForAsync((string)connected["backend_id"]!, "terminated");
+
+        (code, lines) = await plane.PlaneAsync(connect);
+        Assert.Equal(1, code);
+        Assert.Contains(lines, l => l.Contains("drain", StringComparison.Ordinal));
+        Assert.Equal(0, (await plane.PlaneAsync("undrain", "dr-drained", "--cluster", plane.Cluster)).ExitCode);
+        connected = await plane.PlaneJsonAsync(connect);
+        await plane.TerminateAsync((string)connected["backend_id"]!);
+    }
+
+    [Fact]
+    public async Task The_clusters_state_names_drones_and_proxies()
+    {
+        var state = await plane.PlaneJsonAsync("cluster-state", plane.Cluster);
+        var drones = (JsonArray)state["drones"]!;
+        var docker = drones.Single(d => (string?)d!["node"]!["name"] == "dr-containers")!;
+        Assert.True((bool)docker["ready"]!);
+        Assert.False((bool)docker["draining"]!);
+        Assert.Equal("docker", (string?)docker["kinds"]![0]);
+        Assert.StartsWith("co-", (string?)docker["node"]!["controller"], StringComparison.Ordinal);
+        Assert.Single((JsonArray)state["proxies"]!);
+    }
+
+    [Theory]
+    [InlineData(2, "backend id", "backend", "NOT-VALID")]
+    [InlineData(2, "--frobnicate", "status", "--frobnicate")]
+    [InlineData(2, "--key", "connect")]
+    [InlineData(2, "--env", "connect", "--image", "x", "--env", "nonsense")]
+    [InlineData(2, "--auth", "connect", "--key", "k", "--auth", "{")]
+    [InlineData(2, "--user", "revoke", "abc")]
+    [InlineData(1, "no such backend", "backend", "abc")]
+    [InlineData(1, "no such backend", "terminate", "abc")]
+    [InlineData(1, "nothing holds", "connect", "--key", "nobody-holds-this")]
+    [InlineData(1, "auth", "connect", "--key", "k", "--auth", "[1]")]
+    public async Task A_wrong_command_says_what_is_wrong_and_exits_with_its_code(int expected, string mentions, params string[] arguments)
+    {
+        var (code, lines) = await plane.PlaneAsync(arguments);
+        Assert.True(code == expected, $"exit code {code}:\n{string.Join('\n', lines)}");
+        Assert.Contains(lines, l => l.Contains(mentions, StringComparison.OrdinalIgnoreCase));
+        Assert.DoesNotContain(lines, l => l.Contains("   at ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_unreachable_controller_exits_with_3()
+    {
+        var (code, lines) = await plane.PlaneAsync("status", "--controller", $"http://127.0.0.1:{FreePort.Next()}");
+        Assert.Equal(3, code);
+        Assert.Contains("no controller answers", Assert.Single(lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Health_asks_controller_and_proxy()
+    {
+        Assert.Equal(0, (await plane.PlaneAsync("health", new Uri(plane.Controller, "/pub/health").AbsoluteUri)).ExitCode);
+        Assert.Equal(0, (await plane.PlaneAsync("health", new Uri(plane.Proxy, "/ready").AbsoluteUri)).ExitCode);
+        Assert.Equal(3, (await plane.PlaneAsync("health", $"http://127.0.0.1:{FreePort.Next()}/ready")).ExitCode);
+    }
+
+    private static string Key() => $"k-{Guid.NewGuid():N}";
+}

@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans;
+using Orleans.Hosting;
+using Orleans.TestingHost;
+using Plane.Grains;
+using Plane.Grains.Storage;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Grains;
+
+/// <summary>The store under a test's grains.</summary>
+public enum On
+{
+    Sqlite,
+    Postgres,
+}
+
+/// <summary>A silo with all grains over a real store of its own, and a client.</summary>
+public sealed class GrainCluster : IAsyncDisposable
+{
+    private const string Id = "GrainCluster";
+
+    // Silo configurators are made by name: this is how one finds the store of its cluster.
+    private static readonly ConcurrentDictionary<string, GrainCluster> Clusters = new();
+
+    private readonly string _id = Guid.NewGuid().ToString("N");
+    private int _clusters;
+    private TempDirectory? _directory;
+    private TestDatabase? _database;
+    private TestCluster? _cluster;
+
+    private GrainCluster(LeaseNumbers numbers) => Numbers = numbers;
+
+    public LeaseNumbers Numbers { get; }
+
+    /// <summary>What the grains see.</summary>
+    public IPlaneStore Store { get; private set; } = null!;
+
+    public FaultyStore Faults { get; private set; } = null!;
+
+    public IGrainFactory Client => _cluster!.GrainFactory;
+
+    public IServiceProvider SiloServices => ((InProcessSiloHandle)_cluster!.Primary!).ServiceProvider;
+
+    /// <summary>Leases of seconds; heartbeats stay fresh for a minute, so that a busy machine makes no drone silent.</summary>
+    public static LeaseNumbers ShortLeases { get; } = LeaseNumbers.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
+
+    /// <param name="on">The store.</param>
+    /// <param name="numbers">The lease numbers, where not the defaults.</param>
+    /// <param name="before">Gives the store a past before the silo starts.</param>
+    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null)
+    {
+        var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
+        await cluster.StartCoreAsync(on, before);
+        return cluster;
+    }
+
+    /// <summary>The PostgreSQL database, for what a test does behind the store's back.</summary>
+    public string PostgresConnectionString => _database!.ConnectionString;
+
+    public ClusterName NewCluster() => ClusterName.Parse($"c{Interlocked.Increment(ref _clusters)}-{_id}.test");
+
+    public IKeyGrain Key(KeyConfig key) => Client.GetGrain<IKeyGrain>(key.GrainKey);
+
+    public Task<ConnectResult> ConnectAsync(ConnectCommand command) => Key(command.Key).Connect(command);
+
+    public IBackendGrain Backend(BackendIdentity identity) => Client.GetGrain<IBackendGrain>(identity.Backend.Value);
+
+    public IClusterGrain Cluster(ClusterName cluster) => Client.GetGrain<IClusterGrain>(cluster.Value);
+
+    public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Hash()));
+
+    public IProxyGrain Proxy(ProxyName proxy) => Client.GetGrain<IProxyGrain>(proxy.Value);
+
+    public async ValueTask DisposeAsync()
+    {
+        Faults?.Back();
+        if (_cluster is not null)
+        {
+            await _cluster.DisposeAsync();
+        }
+
+        if (Store is not null)
+        {
+            await Store.DisposeAsync();
+        }
+
+        if (_database is not null)
+        {
+            await _database.DisposeAsync();
+        }
+
+        _directory?.Dispose();
+        Clusters.TryRemove(_id, out _);
+    }
+
+    private async Task StartCoreAsync(On on, Func<IPlaneStore, Task>? before)
+    {
+        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(await UrlAsync(on), Numbers));
+        await Store.InitializeAsync(CancellationToken.None);
+        if (before is not null)
+        {
+            await before(Store);
+        }
+
+        Clusters[_id] = this;
+        var builder = new TestClusterBuilder(1);
+        builder.Properties[Id] = _id;
+        builder.AddSiloBuilderConfigurator<SiloConfigurator>();
+        _cluster = builder.Build();
+        await _cluster.DeployAsync();
+    }
+
+    private async Task<string> UrlAsync(On on)
+    {
+        if (on == On.Sqlite)
+        {
+            _directory = new TempDirectory();
+            return $"sqlite:{_directory["plane.db"]}";
+        }
+
+        _database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
+        return _database.Url;
+    }
+
+    private sealed class SiloConfigurator : ISiloConfigurator
+    {
+        public void Configure(ISiloBuilder siloBuilder)
+        {
+            var cluster = Clusters[siloBuilder.Configuration[Id]!];
+            siloBuilder.Services.AddSingleton(cluster.Store);
+            siloBuilder.Services.AddPlaneGrains(new GrainOptions { LeaseNumbers = cluster.Numbers, Version = "1.2.3", Hash = "abc" });
+        }
+    }
+}
+
+/// <summary>A class's clusters, one a store, made when first asked for. Tests on one keep apart by their cluster names and keys.</summary>
+public sealed class GrainClusters : IAsyncLifetime
+{
+    private readonly ConcurrentDictionary<On, Lazy<Task<GrainCluster>>> _clusters = new();
+
+    public Task<GrainCluster> OfAsync(On on) => _clusters.GetOrAdd(on, static o => new(() => GrainCluster.StartAsync(o))).Value;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        foreach (var cluster in _clusters.Values)
+        {
+            await (await cluster.Value).DisposeAsync();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using Orleans;
+
+namespace Plane.Tests.Silo;
+
+/// <summary>What a drone says to the controller, said by a test: it starts nothing.</summary>
+public sealed class DroneDouble
+{
+    private readonly IDroneGrain _grain;
+    private readonly DroneSession _session;
+    private long _sequence;
+
+    private DroneDouble(IDroneGrain grain, DroneSession session)
+    {
+        _grain = grain;
+        _session = session;
+    }
+
+    public DroneName Name => _session.Drone;
+
+    public static async Task<DroneDouble> RegisterAsync(IGrainFactory grains, ClusterName cluster, string pool, ExecutorKind[] kinds)
+    {
+        var name = DroneName.NewRandom();
+        var grain = grains.GetGrain<IDroneGrain>(GrainKeys.Drone(cluster, name));
+        var clock = BootTimeClock.Instance;
+        var reply = await grain.Register(new DroneRegistration
+        {
+            Cluster = cluster,
+            Name = name,
+            Pool = pool,
+            InstanceId = Guid.NewGuid().ToString("N"),
+            BootId = clock.BootId,
+            Reading = clock.Milliseconds,
+            Kinds = kinds,
+            MaxBackends = 1_000,
+            Version = "0.0.1",
+            Hash = "abc",
+        });
+        Assert.Equal(RegistrationOutcome.Accepted, reply.Outcome);
+        return new DroneDouble(grain, reply.Session!);
+    }
+
+    public async Task<DroneAction[]> ActionsAsync() => (await _grain.ReadActions(_session, 0, TimeSpan.Zero)).Actions;
+
+    /// <summary>Reports a state of a backend; must be applied.</summary>
+    public async Task ReportAsync(
+        BackendIdentity backend, BackendStatus status, TerminationReason? reason = null, TerminationKind? kind = null, int? exitCode = null)
+    {
+        var reply = await _grain.ReportStates(new StateBatch
+        {
+            Session = _session,
+            Events =
+            [
+                new StateEvent
+                {
+                    Sequence = Interlocked.Increment(ref _sequence),
+                    Identity = backend,
+                    Status = status,
+                    Address = status is BackendStatus.Ready ? "127.0.0.1:31000" : null,
+                    TerminationReason = reason,
+                    TerminationKind = kind,
+                    ExitCode = exitCode,
+                },
+            ],
+        });
+        var ack = Assert.Single(reply.Acks);
+        Assert.True(ack.Applied, $"{status} was refused: {ack.Refusal}");
+    }
+}

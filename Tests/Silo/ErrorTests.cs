@@ -1,0 +1,46 @@
+using System.Net;
+using Plane.Grains.Storage;
+using Plane.Silo.Http;
+
+namespace Plane.Tests.Silo;
+
+public sealed class ErrorTests
+{
+    [Theory]
+    [InlineData(ErrorKind.NoClusterProvided, 400)]
+    [InlineData(ErrorKind.InvalidClusterName, 400)]
+    [InlineData(ErrorKind.InvalidRequest, 400)]
+    [InlineData(ErrorKind.Unauthorized, 401)]
+    [InlineData(ErrorKind.NotFound, 404)]
+    [InlineData(ErrorKind.KeyUnheldNoSpawnConfig, 409)]
+    [InlineData(ErrorKind.KeyHeld, 409)]
+    [InlineData(ErrorKind.FailedToRemoveKey, 409)]
+    [InlineData(ErrorKind.BackendIdTaken, 409)]
+    [InlineData(ErrorKind.PayloadTooLarge, 413)]
+    [InlineData(ErrorKind.KeyHeldUnhealthy, 500)]
+    [InlineData(ErrorKind.Other, 500)]
+    [InlineData(ErrorKind.ForwardAuthUnavailable, 502)]
+    [InlineData(ErrorKind.NoDroneAvailable, 503)]
+    [InlineData(ErrorKind.FailedToAcquireKey, 503)]
+    [InlineData(ErrorKind.DatabaseError, 503)]
+    public void Every_kind_has_its_status(ErrorKind kind, int status) => Assert.Equal(status, ErrorStatus.Of(kind));
+
+    [Fact]
+    public void The_table_of_statuses_is_complete() =>
+        Assert.Equal(
+            Enum.GetValues<ErrorKind>().Order(),
+            typeof(ErrorTests).GetMethod(nameof(Every_kind_has_its_status))!.GetCustomAttributes(typeof(InlineDataAttribute), false)
+                .Cast<InlineDataAttribute>().Select(a => (ErrorKind)a.GetData(null!).Single()[0]).Order());
+
+    [Fact]
+    public async Task A_race_for_the_key_that_is_lost_again_and_again_is_a_503()
+    {
+        await using var controller = await Controller.StartAsync();
+        await controller.AddDroneAsync();
+        controller.Faults.Instead = (member, _) => member == nameof(IPlaneStore.AcquireAsync)
+            ? Task.FromResult(new AcquireResult(AcquireOutcome.Held, null))
+            : null;
+        var answer = (await controller.PostAsync("/ctrl/connect", Requests.Connect("k"))).ExpectError(HttpStatusCode.ServiceUnavailable, "FailedToAcquireKey");
+        Assert.NotNull(answer.Headers.RetryAfter);
+    }
+}

@@ -1,0 +1,212 @@
+using System.CommandLine;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Plane.Hosting;
+using Plane.Hosting.Logging;
+using Plane.Silo;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Silo;
+
+/// <summary>What every role shares.</summary>
+public sealed class HostingTests
+{
+    [Fact]
+    public void Flags_win_over_variables_and_variables_over_defaults()
+    {
+        var options = Bind<SiloOptions>(
+            ["--port", "1111", "--default-cluster", "Example.com:9090"],
+            ("PLANE__PORT", "2222"), ("PLANE__METRICS_PORT", "3333"), ("plane__cleanupminagedays", "3"));
+        Assert.Equal(1111, options.Port);
+        Assert.Equal(3333, options.MetricsPort);
+        Assert.Equal(3, options.CleanupMinAgeDays);
+        Assert.Equal("example.com:9090", options.DefaultCluster!.Value.Value);
+        Assert.Equal("127.0.0.1", options.Host);
+    }
+
+    [Fact]
+    public void Nested_values_have_flags_and_variables_of_their_own()
+    {
+        var options = Bind<SiloOptions>(["--lease-numbers-renew-after", "500ms"], ("PLANE__LEASE_NUMBERS__SOFT", "2s"));
+        Assert.Equal(TimeSpan.FromMilliseconds(500), options.LeaseNumbers.RenewAfter);
+        Assert.Equal(TimeSpan.FromSeconds(2), options.LeaseNumbers.Soft);
+        Assert.Equal(TimeSpan.FromSeconds(50), options.LeaseNumbers.Hard);
+        Assert.Equal(TimeSpan.FromSeconds(15), new SiloOptions().LeaseNumbers.RenewAfter);
+    }
+
+    [Fact]
+    public void Every_value_that_cannot_be_read_is_named_by_where_it_came_from()
+    {
+        var e = Assert.Throws<UsageException>(() => Bind<SiloOptions>(
+            ["--port", "many", "--controller-url", "nowhere"], ("PLANE__DEFAULT_CLUSTER", "not a host"), ("PLANE__STREAM_KEEP_ALIVE", "soon")));
+        Assert.Collection(
+            e.Problems.Order(StringComparer.Ordinal),
+            p => Assert.StartsWith("--controller-url must be a URL", p, StringComparison.Ordinal),
+            p => Assert.StartsWith("--port must be a whole number", p, StringComparison.Ordinal),
+            p => Assert.StartsWith("PLANE__DEFAULT_CLUSTER is not valid: a cluster is", p, StringComparison.Ordinal),
+            p => Assert.StartsWith("PLANE__STREAM_KEEP_ALIVE must be a duration", p, StringComparison.Ordinal));
+    }
+
+    public sealed class Sample
+    {
+        public bool Quiet { get; set; }
+
+        public string[] Gateways { get; set; } = ["a"];
+
+        public List<int> Ports { get; set; } = [];
+
+        public ExecutorKind? Kind { get; set; }
+
+        public System.Net.IPAddress? Ip { get; set; }
+    }
+
+    [Fact]
+    public void Lists_switches_and_enums_are_read()
+    {
+        var sample = Bind<Sample>(["--quiet", "--gateways", "x,y", "--gateways", "z", "--kind", "process", "--ip", "::1"], ("PLANE__PORTS", "1, 2"));
+        Assert.True(sample.Quiet);
+        Assert.Equal(["x", "y", "z"], sample.Gateways);
+        Assert.Equal([1, 2], sample.Ports);
+        Assert.Equal(ExecutorKind.Process, sample.Kind);
+        Assert.Equal(System.Net.IPAddress.IPv6Loopback, sample.Ip);
+        Assert.Equal(["a"], Bind<Sample>([]).Gateways);
+        Assert.False(Bind<Sample>(["--quiet", "false"], ("PLANE__QUIET", "true")).Quiet);
+    }
+
+    [Fact]
+    public void Flags_can_be_renamed_and_left_out()
+    {
+        var binder = new OptionsBinder<Sample>().With(nameof(Sample.Ip), "--address", "where").Without(nameof(Sample.Quiet));
+        Assert.Equal(["--gateways", "--ports", "--kind", "--address"], binder.Flags.Select(f => f.Name));
+        Assert.Throws<ArgumentException>(() => new OptionsBinder<Sample>().Without("Nothing"));
+    }
+
+    [Theory]
+    [InlineData("500ms", 0.5)]
+    [InlineData("1.5s", 1.5)]
+    [InlineData("2m", 120)]
+    [InlineData("1h", 3_600)]
+    [InlineData("7d", 604_800)]
+    [InlineData("00:00:10", 10)]
+    public void Durations_are_read_and_shown_alike(string text, double seconds)
+    {
+        Assert.Null(OptionText.TryRead(typeof(TimeSpan), text, out var value));
+        Assert.Equal(TimeSpan.FromSeconds(seconds), value);
+        Assert.Null(OptionText.TryRead(typeof(TimeSpan), OptionText.Show(value), out var again));
+        Assert.Equal(value, again);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("5")]
+    [InlineData("-5s")]
+    [InlineData("1e9s")]
+    [InlineData("999999999999999999d")]
+    public void What_is_no_duration_is_refused(string text) => Assert.NotNull(OptionText.TryRead(typeof(TimeSpan), text, out _));
+
+    [Fact]
+    public void A_ready_line_is_one_line_that_splits_at_blanks()
+    {
+        var output = new StringWriter();
+        var line = new ReadyLine(output);
+        line.Ready("proxy", ("url", "http://127.0.0.1:9090"), ("note", "two words\nand a break"));
+        line.Ready("proxy", ("url", "again"));
+        Assert.Equal("ready proxy url=http://127.0.0.1:9090 note=\"two words\\nand a break\"" + Environment.NewLine, output.ToString());
+    }
+
+    [Fact]
+    public void Control_characters_do_not_reach_the_log()
+    {
+        Assert.Equal("a\\nb\\u001b[2Jc\\u0085\\u2028", LogText.Escape("a\nb\e[2Jc\u0085\u2028"));
+        Assert.Equal("plain é text", LogText.Escape("plain é text"));
+        Assert.Equal("abc…", LogText.Brief("abcdef", 3));
+    }
+
+    [Theory]
+    [InlineData("1.2.3+abc", "1.2.3", "abc")]
+    [InlineData("1.2.3", "1.2.3", "unknown")]
+    [InlineData("1.2.3+", "1.2.3", "unknown")]
+    public void The_build_is_version_and_revision(string text, string version, string hash) =>
+        Assert.Equal(new PlaneVersion(version, hash), PlaneVersion.Parse(text));
+
+    [Fact]
+    public async Task A_service_that_fails_takes_its_program_down_and_says_so()
+    {
+        var (code, error) = await RunAsync(services => services.AddHostedService(_ => new Failing(new InvalidOperationException("out of luck"))));
+        Assert.Equal(ExitCodes.Refused, code);
+        Assert.Contains("Failing failed: out of luck", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_role_may_end_its_program_with_a_code_and_a_reason()
+    {
+        var (code, error) = await RunAsync(services => services.AddHostedService<Leaving>());
+        Assert.Equal(ExitCodes.Usage, code);
+        Assert.Contains("the name is taken", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_host_that_ends_takes_the_others_with_it()
+    {
+        var other = PlaneHost.CreateBuilder("other").Build();
+        var stopped = new TaskCompletionSource();
+        other.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(stopped.SetResult);
+        var leaving = PlaneHost.CreateBuilder("leaving");
+        leaving.Services.AddHostedService<Leaving>();
+        using var runner = new HostRunner(new StringWriter());
+        await Eventually.EndsAsync(runner.RunAsync(other, leaving.Build()), "the program ends");
+        await Eventually.EndsAsync(stopped.Task, "the other host was stopped");
+    }
+
+    [Fact]
+    public async Task The_health_probe_tells_healthy_refused_and_unreachable_apart()
+    {
+        await using var controller = await Controller.StartAsync();
+        var probe = new HealthProbe(TimeProvider.System);
+        var limit = TimeSpan.FromSeconds(20);
+        Assert.Equal(ExitCodes.Done, (await probe.CheckAsync(new Uri(controller.Http.BaseAddress!, "/pub/health"), limit, default)).ExitCode);
+        Assert.Equal(ExitCodes.Refused, (await probe.CheckAsync(new Uri(controller.Http.BaseAddress!, "/pub/none"), limit, default)).ExitCode);
+        Assert.Equal(
+            ExitCodes.Unreachable, (await probe.CheckAsync(new Uri($"http://127.0.0.1:{FreePort.Next()}/"), limit, default)).ExitCode);
+    }
+
+    private static async Task<(int Code, string Error)> RunAsync(Action<IServiceCollection> add)
+    {
+        var builder = PlaneHost.CreateBuilder("test");
+        add(builder.Services);
+        var error = new StringWriter();
+        using var runner = new HostRunner(error);
+        var code = await Eventually.EndsAsync(runner.RunAsync(builder.Build()), "the program ends");
+        return (code, error.ToString());
+    }
+
+    private static T Bind<T>(string[] arguments, params (string Name, string Value)[] environment)
+        where T : class, new()
+    {
+        var command = new RootCommand();
+        var binder = new OptionsBinder<T>().AddTo(command);
+        var parsed = command.Parse(arguments);
+        Assert.Empty(parsed.Errors);
+        return binder.Bind(parsed, environment.ToDictionary(e => e.Name, e => e.Value));
+    }
+
+    private sealed class Failing(Exception e) : BackgroundService
+    {
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            await Task.Yield();
+            throw e;
+        }
+    }
+
+    private sealed class Leaving(HostExit exit) : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            exit.Request(ExitCodes.Usage, "the name is taken");
+            return Task.CompletedTask;
+        }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}
