@@ -51,6 +51,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
     public Exchange? Previous { get; set; }
 
+    /// <summary>Where the request's body is being written to; what a pause in the client's sending must not keep back.</summary>
+    public Stream? Upstream { get; set; }
+
     public CancellationToken Deadline => _deadline.Token;
 
     /// <summary>Whether the backend took too long to begin its response.</summary>
@@ -84,6 +87,15 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var forwarded = Entry.KeepsToken ? _target : RequestTarget.WithoutFirstSegment(_target, Entry.Token.Value.Length);
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
+        if (proxyRequest.Content is { } body)
+        {
+            proxyRequest.Content = new FlushableContent(body, this);
+        }
+
+        // First of all headers (SentOnce).
+        var headers = proxyRequest.Headers;
+        headers.TryAddWithoutValidation(SentOnce.FirstHeader, request.Headers.Host.ToString());
+
         var connection = request.Headers.Connection;
         foreach (var (name, values) in request.Headers)
         {
@@ -100,7 +112,6 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             return default;
         }
 
-        var headers = proxyRequest.Headers;
         if (httpContext.Connection.RemoteIpAddress is { } client)
         {
             headers.TryAddWithoutValidation("x-forwarded-for", (client.IsIPv4MappedToIPv6 ? client.MapToIPv4() : client).ToString());
@@ -113,13 +124,6 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         AddIfAny(headers, "x-verified-username", Entry.Username);
         AddIfAny(headers, "x-verified-user-data", Entry.UserData);
         AddIfAny(headers, "x-verified-secret", Entry.Route.SecretToken);
-
-        // The handler repeats a request without a body when a kept connection turns out to be closed, also if the backend acted on it before it closed. An empty
-        // body, once begun to be sent, forbids that; for the safe methods (RFC 9110 section 9.2.1) repeating is right.
-        if (proxyRequest.Content is null && !IsSafe(request.Method))
-        {
-            proxyRequest.Content = new EmptyContent();
-        }
 
         return default;
     }
@@ -160,9 +164,6 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
     private static bool MayHaveBody(HttpContext context, HttpStatusCode status) =>
         !HttpMethods.IsHead(context.Request.Method) && status is not (HttpStatusCode.NoContent or HttpStatusCode.ResetContent or HttpStatusCode.NotModified);
-
-    private static bool IsSafe(string method) =>
-        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method) || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
 
     private static bool TryAdd(HttpRequestMessage request, string name, StringValues values)
     {
