@@ -41,17 +41,16 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
     [Theory]
     [InlineData("+notcp")]
     [InlineData("+tcp")]
-    public async Task Txt_values_of_all_owners_are_answered_with_the_case_asked(string transport)
+    public async Task Txt_values_of_all_owners_are_answered(string transport)
     {
         var cluster = Cluster();
         await SetAsync(cluster, "px-a", "value-a");
         await SetAsync(cluster, "px-b", "value-b");
         var answer = await AskAsync($"{cluster.ToUpperInvariant()}.ACME.test", "TXT", transport);
         Assert.Contains("status: NOERROR", answer, StringComparison.Ordinal);
-        Assert.Contains($"{cluster.ToUpperInvariant()}.ACME.test.", answer, StringComparison.Ordinal);
         Assert.Contains("\"value-a\"", answer, StringComparison.Ordinal);
         Assert.Contains("\"value-b\"", answer, StringComparison.Ordinal);
-        Assert.Contains(" 1\tIN\tTXT", answer.Replace("\t1\t", " 1\t", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Matches(@"\s1\s+IN\s+TXT", answer);
     }
 
     [Fact]
@@ -88,6 +87,18 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
         var answer = await AskAsync(name, type);
         Assert.Contains($"status: {status}", answer, StringComparison.Ordinal);
         Assert.Contains(mentions, answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_question_comes_back_in_the_case_it_was_asked_in()
+    {
+        byte[] question = [0xAB, 0xCD, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, .. "AcMe"u8, 4, .. "tEsT"u8, 0, 0, 6, 0, 1];
+        using var socket = new UdpClient();
+        socket.Connect(IPAddress.Loopback, _port);
+        await socket.SendAsync(question);
+        var answer = (await Eventually.EndsAsync(socket.ReceiveAsync(), "an answer")).Buffer;
+        Assert.Equal(question[..2], answer[..2]);
+        Assert.Equal(question[12..], answer[12..question.Length]);
     }
 
     [Fact]
