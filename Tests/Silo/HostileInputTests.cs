@@ -144,6 +144,13 @@ public sealed class HostileInputTests(ControllerFixture fixture) : IClassFixture
     }
 
     [Fact]
+    public async Task A_large_body_is_a_413_even_where_none_is_read()
+    {
+        var body = new StringContent(new string(' ', (1024 * 1024) + 1), Encoding.UTF8, "application/json");
+        (await _controller.PostAsync("/ctrl/b/unknown/soft-terminate", body)).ExpectError(HttpStatusCode.RequestEntityTooLarge, "PayloadTooLarge");
+    }
+
+    [Fact]
     public async Task A_body_of_just_a_mebibyte_is_read()
     {
         var json = Requests.Connect(Requests.Unique("big")).ToJsonString();
