@@ -63,19 +63,16 @@ public sealed class Keys
         Assert.NotNull(NameRules.TextProblem(new string('a', 1_000_000), 1));
     }
 
-    [Theory]
-    [InlineData("\ud800")]
-    [InlineData("a\udc00")]
-    [InlineData("\ud800\ud800")]
-    [InlineData("a\0")]
-    [InlineData("a\nb")]
-    [InlineData("\u0085")]
-    [InlineData("")]
-    public void An_invalid_name_is_named_with_its_path(string name)
+    [Fact]
+    public void An_invalid_name_is_named_with_its_path()
     {
-        var error = new KeyConfig { Name = name }.Validate("key");
-        Assert.Equal("key.name", error?.Path);
-        Assert.StartsWith("key.name must", error!.Message, StringComparison.Ordinal);
+        // Not as data of an attribute: those are kept as UTF-8, which has no unpaired surrogates.
+        foreach (var name in new[] { "\ud800", "a\udc00", "\ud800\ud800", "a\0", "a\nb", "\u0085", "" })
+        {
+            var error = new KeyConfig { Name = name }.Validate("key");
+            Assert.Equal("key.name", error?.Path);
+            Assert.StartsWith("key.name must", error!.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -206,6 +206,28 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_user_who_may_not_make_the_schema_is_refused_with_the_reason()
+    {
+        var server = await PostgresServer.SharedAsync();
+        await using var database = await server.CreateDatabaseAsync();
+        var user = $"u{Guid.NewGuid():N}";
+        await using var connection = new NpgsqlConnection(database.ConnectionString);
+        await connection.OpenAsync();
+        await ExecuteAsync(connection, $"create role {user} login");
+        try
+        {
+            var builder = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = user };
+            await using var store = new PostgresStore(builder.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+            var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
+            Assert.Contains("permission denied", refused.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await ExecuteAsync(connection, $"drop role {user}");
+        }
+    }
+
+    [Fact]
     public async Task A_server_without_fsync_is_refused()
     {
         await using var server = await PostgresServer.StartAsync(settings: ["fsync=off"]);
@@ -267,6 +289,9 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         var server = await PostgresServer.SharedAsync();
         await using var database = await server.CreateDatabaseAsync();
         var counted = new List<(string Step, string Table)>();
+
+        // A session of its own, over when the counting begins: making an index reads its table through.
+        await PostgresHarness.PrepareAsync(database.ConnectionString);
         await using (var store = new PostgresStore(
             database.ConnectionString + ";Options=-c enable_seqscan=off", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System))
         {

@@ -161,10 +161,11 @@ public sealed class SqliteOnlyTests : IDisposable
     }
 
     [Fact]
-    public async Task A_directory_that_cannot_be_written_is_unavailable()
+    public async Task A_file_that_cannot_be_made_is_refused_each_time()
     {
         await using var store = new SqliteStore("/proc/plane/plane.db", s_numbers, NullLoggerFactory.Instance, TimeProvider.System, new ManualLeaseClock());
-        await Assert.ThrowsAnyAsync<Exception>(() => store.InitializeAsync(default));
+        await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
+        await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
     }
 
     [Fact]

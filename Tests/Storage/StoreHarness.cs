@@ -74,11 +74,7 @@ internal sealed class PostgresHarness : IStoreHarness
     public static async Task<PostgresHarness> OpenAsync(LeaseNumbers numbers)
     {
         var server = await PostgresServer.SharedAsync();
-        var database = await server.CreateDatabaseAsync("plane-store", async connection =>
-        {
-            await using var store = new PostgresStore(connection + ";Pooling=false", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
-            await store.InitializeAsync(default);
-        });
+        var database = await server.CreateDatabaseAsync("plane-store", PrepareAsync);
         var harness = new PostgresHarness(database, numbers);
         foreach (var store in harness.Stores)
         {
@@ -86,6 +82,13 @@ internal sealed class PostgresHarness : IStoreHarness
         }
 
         return harness;
+    }
+
+    /// <summary>Makes the schema, and leaves no connection behind.</summary>
+    public static async Task PrepareAsync(string connectionString)
+    {
+        await using var store = new PostgresStore(connectionString + ";Pooling=false", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+        await store.InitializeAsync(default);
     }
 
     public static PostgresStore New(TestDatabase database, LeaseNumbers? numbers = null) => new(

@@ -413,6 +413,7 @@ public abstract partial class StoreSuite
             }
         });
         await Task.WhenAll(work);
+        await CalmAsync();
     }
 
     private IPlaneStore Pick(int i) => Harness.Stores[i % Harness.Stores.Count];

@@ -183,8 +183,9 @@ public abstract partial class StoreSuite
         var holder = await AcquireAsync(command);
         var before = (await Store.ResolveAsync(command.Token.Hash(), default)).ReadAt;
         await ReadyAsync(holder.Identity);
-        var ready = (await ReadAllAsync(before, 1))[^1];
-        Assert.True(before < ready.Position);
+        var page = await Eventually.SeenAsync(
+            token => Store.ReadLogAsync(before, 10, token), p => p.Changes.Any(c => c.Status == BackendStatus.Ready), "the change comes after the first reading");
+        var ready = page.Changes.Single(c => c.Status == BackendStatus.Ready);
         await Eventually.SeenAsync(
             _ => Store.ResolveAsync(command.Token.Hash(), default), r => r.ReadAt >= ready.Position && r.Outcome == RouteOutcome.Found, "a reading after the change");
     }

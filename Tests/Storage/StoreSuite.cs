@@ -34,6 +34,9 @@ public abstract partial class StoreSuite : IAsyncLifetime
 
     protected abstract Task<IStoreHarness> OpenAsync();
 
+    /// <summary>What the engine itself has to say of a storm that is over.</summary>
+    protected virtual Task CalmAsync() => Task.CompletedTask;
+
     // ---- builders ----
 
     protected static DroneRegistration Registration(DroneName? name = null, int capacity = 1_000, string instance = "instance-1", string pool = "") => new()

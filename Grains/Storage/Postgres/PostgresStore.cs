@@ -47,6 +47,11 @@ internal sealed partial class PostgresStore : IPlaneStore
         {
             throw PostgresErrors.Unavailable(e);
         }
+        catch (PostgresException e)
+        {
+            // A right that is missing, a schema that is another's: nothing that goes away by asking again.
+            throw new StoreRefusedException($"the database refused its schema ({e.SqlState}): {e.MessageText}", e);
+        }
 
         _feed.Start();
     }
@@ -87,7 +92,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     }
 
     /// <summary>What an operator did not decide: prepared statements, and time-outs short enough for callers that ask again.</summary>
-    private static string Complete(string connectionString)
+    internal static string Complete(string connectionString)
     {
         var builder = new NpgsqlConnectionStringBuilder(connectionString);
         var given = new HashSet<string>(builder.Keys.Cast<string>(), StringComparer.OrdinalIgnoreCase);
@@ -105,6 +110,12 @@ internal sealed partial class PostgresStore : IPlaneStore
         if (!given.Contains("Command Timeout"))
         {
             builder.CommandTimeout = 10;
+        }
+
+        if (!given.Contains("Maximum Pool Size"))
+        {
+            // More would only queue in the server: PostgreSQL's own default is 100 connections for everybody.
+            builder.MaxPoolSize = 40;
         }
 
         if (!given.Contains("Application Name"))
