@@ -15,7 +15,7 @@ public sealed class ProxyOptionsTests
         {
             Cluster = "not a host",
             Name = "dr-x",
-            Host = "localhost",
+            Host = "a host name",
             Port = 70000,
             RootRedirectUrl = "/relative",
             RouteCacheSize = 0,
@@ -25,6 +25,6 @@ public sealed class ProxyOptionsTests
         Assert.Equal(
             ["--cluster", "--name", "--host", "--port", "--root-redirect-url", "--route-cache-size", "--drain", "--route-trust"],
             options.Problems().Select(p => p[..p.IndexOf(':', StringComparison.Ordinal)]));
-        Assert.Throws<ArgumentException>(() => ProxyRole.Build(options, _ => { }));
+        Assert.Throws<Plane.Hosting.UsageException>(() => ProxyRole.Build(options, _ => { }));
     }
 }

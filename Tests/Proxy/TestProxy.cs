@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting;
 using Plane.Proxy;
 using Plane.Proxy.Controller;
 
@@ -48,8 +50,20 @@ internal sealed class TestProxy : IAsyncDisposable
         configure?.Invoke(options);
         var app = ProxyRole.Build(
             options,
-            builder => builder.Services.AddSingleton<IControllerCalls>(controller).AddSingleton<ILeaseClock>(clock),
-            builder => builder.Logging.SetMinimumLevel(LogLevel.Trace).AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Trace).AddProvider(log));
+            builder => builder.Services
+                .AddSingleton<IControllerCalls>(controller)
+                .AddSingleton<ILeaseClock>(clock)
+                .Replace(ServiceDescriptor.Singleton<IReadyLine>(new ReadyLine(TextWriter.Null))),
+            builder =>
+            {
+                builder.Logging.ClearProviders().AddProvider(log);
+                builder.Services.PostConfigure<LoggerFilterOptions>(o =>
+                {
+                    o.Rules.Clear();
+                    o.MinLevel = LogLevel.Trace;
+                    o.Rules.Add(new LoggerFilterRule(null, "Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Trace, null));
+                });
+            });
         await app.StartAsync();
         var addresses = await app.Services.GetRequiredService<ProxyStatus>().WhenListening;
         var proxy = new TestProxy(app, controller, clock, log, addresses[0]);
