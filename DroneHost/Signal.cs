@@ -12,8 +12,8 @@ internal sealed class Signal
     /// <summary>Waits for a signal, at most so long, and takes it; false where none came.</summary>
     public async Task<bool> WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), limit, atMost, Timeout.InfiniteTimeSpan);
+        using var timer = new CancellationTokenSource(atMost, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
         try
         {
             await _channel.Reader.WaitToReadAsync(limit.Token);

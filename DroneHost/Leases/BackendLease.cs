@@ -10,6 +10,7 @@ internal sealed class BackendLease
     private readonly string _instanceId;
     private volatile LeaseDeadlines _deadlines;
     private volatile bool _isRefused;
+    private volatile bool _isGivenUp;
     private long _askAt;
 
     public BackendLease(BackendIdentity identity, LeaseDeadlines deadlines, bool isRefused, string instanceId, ILeaseClock clock)
@@ -36,10 +37,10 @@ internal sealed class BackendLease
     public long HardAt => Belongs(_deadlines) ? _deadlines.HardAt : long.MinValue;
 
     /// <summary>Whether the lease clock is before the soft deadline and no renewal was refused: only then may it start.</summary>
-    public bool AllowsStart => !_isRefused && _clock.Milliseconds < SoftAt;
+    public bool AllowsStart => IsRenewable(_clock.Milliseconds);
 
     /// <summary>Whether renewing still makes sense: a refused or overdue lease is not revived.</summary>
-    public bool IsRenewable(long now) => !_isRefused && now < SoftAt;
+    public bool IsRenewable(long now) => !_isRefused && !_isGivenUp && now < SoftAt;
 
     /// <summary>When to ask next, in the lease clock's milliseconds. Moved by the renewal loop: to the end of a call's time when it asks, earlier when it fails.</summary>
     public long AskAt
@@ -61,6 +62,9 @@ internal sealed class BackendLease
     }
 
     public void Refuse() => _isRefused = true;
+
+    /// <summary>The soft deadline has passed: a late answer may still move the hard one, but nothing is asked for any more.</summary>
+    public void GiveUp() => _isGivenUp = true;
 
     private bool Belongs(LeaseDeadlines deadlines) => deadlines.BootId == _clock.BootId && deadlines.InstanceId == _instanceId;
 }

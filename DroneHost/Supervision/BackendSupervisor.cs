@@ -49,6 +49,10 @@ internal sealed partial class BackendSupervisor
         _port = row.Port;
         _journal = new StateJournal(parts.State, row.Status, parts.Time);
         Lease = new BackendLease(row.Identity, row.Deadlines, row.Refused, parts.State.InstanceId, parts.Clock);
+        if (row.EndReason == TerminationReason.KeyExpired)
+        {
+            Lease.GiveUp();
+        }
     }
 
     public BackendIdentity Identity => _row.Identity;
@@ -97,6 +101,7 @@ internal sealed partial class BackendSupervisor
             }
             else if (!Lease.IsRenewable(now))
             {
+                Lease.GiveUp();
                 _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
             }
 

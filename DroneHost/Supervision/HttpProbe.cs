@@ -39,8 +39,8 @@ internal sealed class HttpProbe(TimeProvider time)
 
     private async Task<bool> AnswersAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var timer = time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), limit, AnswerLimit, Timeout.InfiniteTimeSpan);
+        using var timer = new CancellationTokenSource(AnswerLimit, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
         try
         {
             using var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

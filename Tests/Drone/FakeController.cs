@@ -151,6 +151,11 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
     {
         Fail();
         Acknowledged.Enqueue(upTo);
+        lock (_gate)
+        {
+            _actions.RemoveAll(a => a.Number <= upTo);
+        }
+
         return Task.FromResult(StateOf(session));
     }
 

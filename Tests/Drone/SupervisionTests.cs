@@ -1,0 +1,224 @@
+using System.Diagnostics;
+using Plane.Drone.Runtimes;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Drone;
+
+/// <summary>What goes wrong in a backend's life, and that nothing is left running.</summary>
+public sealed class SupervisionTests
+{
+    [Fact]
+    public async Task A_backend_that_never_answers_ends_with_startuptimeout()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.StartupLimit = TimeSpan.FromMilliseconds(200);
+            d.Runtime.Listens = false;
+        });
+
+        var backend = drone.Controller.Spawn();
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal(TerminationReason.StartupTimeout, ended.TerminationReason);
+        Assert.Equal(0, drone.Runtime.Running);
+        Assert.DoesNotContain(BackendStatus.Ready, drone.Controller.StatesOf(backend));
+    }
+
+    [Fact]
+    public async Task A_runtime_that_cannot_bring_it_up_ends_it_with_internalerror_and_the_cause()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Runtime.OnPrepare = (_, _) => throw new RuntimeFailureException("no such image: for the test");
+
+        var backend = drone.Controller.Spawn();
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal((TerminationReason.InternalError, "no such image: for the test"), (ended.TerminationReason, ended.Message));
+    }
+
+    [Fact]
+    public async Task A_failed_start_leaves_nothing_behind()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Runtime.OnStart = (_, _) => throw new RuntimeFailureException("port taken: for the test");
+
+        var backend = drone.Controller.Spawn();
+
+        Assert.Equal(TerminationReason.InternalError, (await drone.EndedAsync(backend)).TerminationReason);
+        Assert.Empty(drone.Runtime.Containers);
+    }
+
+    [Fact]
+    public async Task A_runtime_that_is_away_for_a_moment_costs_only_time()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var away = 3;
+        drone.Runtime.OnPrepare = (_, _) => Interlocked.Decrement(ref away) >= 0 ? throw new RuntimeUnavailableException("away") : Task.CompletedTask;
+
+        await drone.ReadyBackendAsync();
+    }
+
+    [Fact]
+    public async Task A_runtime_that_stays_away_ends_it_with_internalerror()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Options.RuntimeAwayLimit = TimeSpan.FromMilliseconds(100));
+        drone.Runtime.OnStart = (_, _) => throw new RuntimeUnavailableException("for the test");
+
+        var backend = drone.Controller.Spawn();
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal(TerminationReason.InternalError, ended.TerminationReason);
+        Assert.Contains("for the test", ended.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_backend_told_to_end_while_it_loads_is_not_started()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Runtime.OnPrepare = (_, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel);
+        var backend = drone.Controller.Spawn();
+        await drone.SeenAsync(backend, BackendStatus.Loading);
+
+        drone.Controller.Terminate(backend);
+
+        Assert.Equal(TerminationReason.External, (await drone.EndedAsync(backend)).TerminationReason);
+        Assert.DoesNotContain($"start {backend.Backend}", drone.Runtime.Calls);
+    }
+
+    [Fact]
+    public async Task A_backend_told_to_end_while_a_start_does_not_come_back_ends_only_when_it_has()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var stuck = new TaskCompletionSource();
+        drone.Runtime.OnStart = (_, _) => stuck.Task;
+        var backend = drone.Controller.Spawn();
+        await Eventually.TrueAsync(() => drone.Runtime.Calls.Contains($"start {backend.Backend}"), "the start");
+
+        drone.Controller.Terminate(backend, TerminationKind.Hard);
+        await Eventually.TrueAsync(() => drone.Log.Contains("a start is still under way"), "it is asked whether it is gone");
+        Assert.Null(drone.Controller.Ended(backend));
+        stuck.SetResult();
+
+        await drone.EndedAsync(backend);
+        Assert.Empty(drone.Runtime.Containers);
+    }
+
+    [Fact]
+    public async Task Terminated_is_reported_only_after_the_runtime_said_that_nothing_runs()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var backend = await drone.ReadyBackendAsync();
+        var asked = 0;
+        var silent = true;
+        drone.Runtime.OnGone = (_, _) =>
+        {
+            Interlocked.Increment(ref asked);
+            return Volatile.Read(ref silent) ? throw new RuntimeUnavailableException("for the test") : Task.CompletedTask;
+        };
+
+        drone.Runtime.Exit(backend, 5);
+        await Eventually.TrueAsync(() => Volatile.Read(ref asked) >= 3, "it is asked again and again");
+        Assert.Null(drone.Controller.Ended(backend));
+        Assert.NotEqual(BackendStatus.Terminated, (await drone.RowAsync(backend))!.Status);
+        Volatile.Write(ref silent, false);
+
+        Assert.Equal(5, (await drone.EndedAsync(backend)).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_kill_that_the_runtime_does_not_confirm_is_done_directly()
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sleep", "600"))!;
+        var startTime = ProcessIdentity.TryRead(process.Id)!.Value.StartTime;
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Process = () => (process.Id, startTime));
+        var backend = await drone.ReadyBackendAsync();
+        drone.Runtime.OnKill = (_, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel);
+        drone.Runtime.OnGone = (_, cancel) => process.HasExited ? Task.CompletedTask : throw new RuntimeUnavailableException("wedged for the test");
+
+        drone.Controller.Terminate(backend, TerminationKind.Hard);
+
+        await Eventually.EndsAsync(process.WaitForExitAsync(), "the process is killed");
+        await drone.EndedAsync(backend);
+    }
+
+    [Fact]
+    public async Task A_process_that_only_has_the_number_of_an_ended_one_is_not_killed()
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sleep", "600"))!;
+        try
+        {
+            await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Process = () => (process.Id, 1));
+            var backend = await drone.ReadyBackendAsync();
+            drone.Runtime.OnKill = (_, _) => throw new RuntimeUnavailableException("for the test");
+
+            drone.Controller.Terminate(backend, TerminationKind.Hard);
+
+            await drone.EndedAsync(backend);
+            Assert.False(process.HasExited);
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task A_stop_signal_that_the_runtime_did_not_take_is_sent_again()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var backend = await drone.ReadyBackendAsync();
+        var failures = 2;
+        drone.Runtime.OnStop = _ => Interlocked.Decrement(ref failures) >= 0 ? throw new RuntimeUnavailableException("away") : Task.CompletedTask;
+
+        drone.Controller.Terminate(backend);
+
+        Assert.Equal(0, (await drone.EndedAsync(backend)).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_container_that_was_removed_behind_the_drones_back_ends_with_internalerror()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var backend = await drone.ReadyBackendAsync();
+
+        drone.Runtime.Containers.TryRemove(backend, out var container);
+        container!.Dispose();
+
+        Assert.Equal(TerminationReason.InternalError, (await drone.EndedAsync(backend)).TerminationReason);
+    }
+
+    [Fact]
+    public async Task A_drone_without_a_free_port_says_so()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Options.PortTo = d.Options.PortFrom);
+        await drone.ReadyBackendAsync();
+
+        var second = drone.Controller.Spawn();
+
+        Assert.Contains("port", (await drone.EndedAsync(second)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Where_the_options_say_so_backends_end_with_the_agent_and_are_reported()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Options.EndBackendsOnStop = true);
+        var backend = await drone.ReadyBackendAsync();
+
+        await drone.StopAsync();
+
+        Assert.Equal(0, drone.Runtime.Running);
+        Assert.NotNull(drone.Controller.Ended(backend));
+    }
+
+    [Fact]
+    public async Task A_runtime_that_is_away_makes_the_drone_unready_until_it_is_back()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Runtime.OnCheck = _ => throw new RuntimeUnavailableException("for the test");
+        await Eventually.TrueAsync(() => !drone.Controller.Heartbeats.Last().Ready, "it says that it is not ready");
+
+        drone.Runtime.OnCheck = _ => Task.CompletedTask;
+
+        await Eventually.TrueAsync(() => drone.Controller.Heartbeats.Last().Ready, "it says that it is ready");
+    }
+}
