@@ -14,7 +14,8 @@ internal sealed class ControllerClient : IDisposable
 
     public ControllerClient(Uri controller, string? token)
     {
-        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false })
+        // A proxy for the world outside must not see the token of a controller on this machine.
+        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false, UseProxy = !controller.IsLoopback })
         {
             BaseAddress = new Uri(controller.AbsoluteUri.TrimEnd('/') + "/"),
             Timeout = TimeSpan.FromSeconds(30),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Plane.Cli.Operator;
+using Plane.Cli.Output;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
@@ -16,7 +17,8 @@ internal static class HealthCommand
             CustomParser = result => result.Tokens.Count == 0 ? null : CommandValues.HttpUrl(result),
         };
         var timeout = new Option<int>("--timeout-seconds") { Description = "How long to wait for the answer.", DefaultValueFactory = _ => 5 };
-        var command = new Command("health", "Ask a role whether it is healthy: exit code 0 yes, 1 no, 3 no answer.") { url, timeout };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        var command = new Command("health", "Ask a role whether it is healthy: exit code 0 yes, 1 no, 3 no answer.") { url, timeout, json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var seconds = parsed.GetValue(timeout);
@@ -28,7 +30,16 @@ internal static class HealthCommand
 
             var result = await new HealthProbe(TimeProvider.System).CheckAsync(
                 parsed.GetValue(url) ?? new Uri("http://127.0.0.1:8080/pub/health"), TimeSpan.FromSeconds(seconds), cancellationToken).ConfigureAwait(false);
-            await (result.ExitCode == ExitCodes.Done ? Console.Out : Console.Error).WriteLineAsync(result.Message).ConfigureAwait(false);
+            if (parsed.GetValue(json))
+            {
+                new Printer(Console.Out, Console.Error, json: true, !Console.IsOutputRedirected)
+                    .Json(new { healthy = result.ExitCode == ExitCodes.Done, result.Message });
+            }
+            else
+            {
+                await (result.ExitCode == ExitCodes.Done ? Console.Out : Console.Error).WriteLineAsync(result.Message).ConfigureAwait(false);
+            }
+
             return result.ExitCode;
         });
         return command;
