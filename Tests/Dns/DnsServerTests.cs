@@ -21,7 +21,7 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
 
     public async Task InitializeAsync()
     {
-        _server = await plane.StartAsync("dns", ["dns", "--gateway", plane.Gateway, "--zone", Zone, "--host", "127.0.0.1", "--port", "0"]);
+        _server = await plane.StartAsync("dns", ["dns", "--gateway", plane.Gateway, "--zone", Zone, "--host", "127.0.0.1", "--port", "0", "--controller-timeout", "10s"]);
         _port = int.Parse((await _server.WaitForLineAsync(@"^ready dns .*port=(\d+)")).Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [plane.Gateway] });
@@ -144,7 +144,7 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
 
     private async Task<string> AskAsync(string name, string type, params string[] options)
     {
-        var (code, lines) = await RunningProgram.RunAsync("kdig", ["@127.0.0.1", "-p", $"{_port}", name, type, "+timeout=5", .. options]);
+        var (code, lines) = await RunningProgram.RunAsync("kdig", ["@127.0.0.1", "-p", $"{_port}", name, type, "+timeout=15", .. options]);
         Assert.True(code == 0, string.Join('\n', lines));
         return string.Join('\n', lines);
     }
