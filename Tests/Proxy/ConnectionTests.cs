@@ -121,7 +121,10 @@ public sealed class ConnectionTests
     [Fact]
     public async Task A_stopping_proxy_lets_open_requests_end_and_takes_no_new_ones()
     {
-        await using var proxy = await TestProxy.StartAsync(o => o.Drain = TimeSpan.FromSeconds(20));
+        // The report at the start is the only one before that at the end.
+        var controller = new FakeController { ReportAgainAfter = TimeSpan.FromMinutes(5) };
+        await using var proxy = await TestProxy.StartAsync(o => o.Drain = TimeSpan.FromSeconds(20), controller);
+        await Eventually.TrueAsync(() => !controller.Reports.IsEmpty, "the first report");
         var release = new TaskCompletionSource();
         await using var backend = await WebBackend.StartAsync(async context =>
         {

@@ -78,42 +78,70 @@ public sealed class FailureTests
     }
 
     [Fact]
-    public async Task A_backend_that_does_not_begin_to_answer_is_504()
+    public async Task A_backend_that_does_not_begin_to_answer_in_15_minutes_is_504()
     {
-        await using var proxy = await TestProxy.StartAsync(o => o.ResponseTimeout = TimeSpan.FromMilliseconds(300));
-        await using var backend = new RawBackend((connection, _) => connection.ReadToEndAsync());
-        Assert.Equal(HttpStatusCode.GatewayTimeout, (await proxy.Http.GetAsync($"/{proxy.Route(backend.Address).Value}/")).StatusCode);
+        var time = new ManualTime();
+        await using var proxy = await TestProxy.StartAsync(time: time);
+        var asked = new TaskCompletionSource();
+        await using var backend = new RawBackend(async (connection, _) =>
+        {
+            await connection.ReadUntilAsync("\r\n\r\n");
+            asked.SetResult();
+            await connection.ReadToEndAsync();
+        });
+        var response = proxy.Http.GetAsync($"/{proxy.Route(backend.Address).Value}/");
+        await Eventually.EndsAsync(asked.Task, "the backend is asked");
+        time.Advance(TimeSpan.FromMinutes(15));
+        Assert.Equal(HttpStatusCode.GatewayTimeout, (await Eventually.EndsAsync(response, "504")).StatusCode);
     }
 
     [Fact]
-    public async Task A_response_that_has_begun_may_pause_for_longer()
+    public async Task A_response_that_has_begun_may_pause_for_hours()
     {
-        await using var proxy = await TestProxy.StartAsync(o => o.ResponseTimeout = TimeSpan.FromMilliseconds(200));
+        var time = new ManualTime();
+        await using var proxy = await TestProxy.StartAsync(time: time);
+        var go = new TaskCompletionSource();
         await using var backend = new RawBackend(async (connection, _) =>
         {
             await connection.ReadUntilAsync("\r\n\r\n");
             await connection.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
-            await Task.Delay(1000);
+            await go.Task;
             await connection.WriteAsync("k");
         });
-        Assert.Equal("ok", await proxy.Http.GetStringAsync($"/{proxy.Route(backend.Address).Value}/"));
+        using var client = await proxy.ConnectAsync();
+        await client.Connection.WriteAsync($"GET /{proxy.Route(backend.Address).Value}/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\n\r\n");
+        await Eventually.EndsAsync(client.Connection.ReadUntilAsync("\r\n\r\no"), "the first byte");
+        time.Advance(TimeSpan.FromHours(5));
+        go.SetResult();
+        Assert.Equal("k", await Eventually.EndsAsync(client.Connection.ReadExactlyAsync(1), "the second"));
     }
 
     [Fact]
     public async Task A_slow_upload_does_not_count_as_a_slow_backend()
     {
-        await using var proxy = await TestProxy.StartAsync(o => o.ResponseTimeout = TimeSpan.FromMilliseconds(800));
-        await using var backend = RawBackend.Answering();
+        var time = new ManualTime();
+        await using var proxy = await TestProxy.StartAsync(time: time);
+        await using var backend = new RawBackend(async (connection, self) =>
+        {
+            await connection.ReadUntilAsync("\r\n\r\n");
+            for (var i = 0; i < 5; i++)
+            {
+                self.Requests.Enqueue(await connection.ReadExactlyAsync(1));
+            }
+
+            await connection.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        });
         using var client = await proxy.ConnectAsync();
         await client.Connection.WriteAsync(
-            $"POST /{proxy.Route(backend.Address).Value}/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nConnection: close\r\nContent-Length: 10\r\n\r\n");
-        for (var i = 0; i < 10; i++)
+            $"POST /{proxy.Route(backend.Address).Value}/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: 5\r\n\r\n");
+        for (var i = 1; i <= 5; i++)
         {
-            await Task.Delay(150);
             await client.Connection.WriteAsync("x");
+            await Eventually.TrueAsync(() => backend.Requests.Count == i, $"the backend has byte {i}");
+            time.Advance(i == 5 ? TimeSpan.Zero : TimeSpan.FromMinutes(10));
         }
 
-        Assert.StartsWith("HTTP/1.1 200 ", await Eventually.EndsAsync(client.Connection.ReadToEndAsync(), "the answer"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 ", await Eventually.EndsAsync(client.Connection.ReadMessageAsync(), "the answer"), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -41,7 +41,7 @@ internal sealed class TestProxy : IAsyncDisposable
     public T Service<T>()
         where T : notnull => _app.Services.GetRequiredService<T>();
 
-    public static async Task<TestProxy> StartAsync(Action<ProxyOptions>? configure = null, FakeController? controller = null)
+    public static async Task<TestProxy> StartAsync(Action<ProxyOptions>? configure = null, FakeController? controller = null, TimeProvider? time = null)
     {
         controller ??= new FakeController();
         var clock = new TestClock();
@@ -53,6 +53,7 @@ internal sealed class TestProxy : IAsyncDisposable
             builder => builder.Services
                 .AddSingleton<IControllerCalls>(controller)
                 .AddSingleton<ILeaseClock>(clock)
+                .AddSingleton(time ?? TimeProvider.System)
                 .Replace(ServiceDescriptor.Singleton<IReadyLine>(new ReadyLine(TextWriter.Null))),
             builder =>
             {
