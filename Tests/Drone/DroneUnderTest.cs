@@ -40,6 +40,8 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public ManualLeaseClock Clock { get; } = new();
 
+    public ShiftedTime Time { get; } = new();
+
     public Log Log { get; } = new();
 
     public LeaseNumbers Numbers => Controller.Numbers;
@@ -84,6 +86,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
             {
                 builder.Services.AddSingleton<IRuntimeFactory>(Runtime);
                 builder.Services.AddSingleton<ILeaseClock>(Clock);
+                builder.Services.AddSingleton<TimeProvider>(Time);
                 builder.Services.AddSingleton<IReadyLine>(new ReadyLine(TextWriter.Null));
                 builder.Services.AddSingleton<ILoggerProvider>(Log);
                 builder.Services.AddLogging(l => l.SetMinimumLevel(LogLevel.Debug));
@@ -134,6 +137,16 @@ internal sealed class DroneUnderTest : IAsyncDisposable
         Runtime.Clear();
         _directory.Dispose();
     }
+}
+
+/// <summary>Real timers, but a test may say that more time has passed than has.</summary>
+internal sealed class ShiftedTime : TimeProvider
+{
+    private long _shift;
+
+    public override long GetTimestamp() => base.GetTimestamp() + Volatile.Read(ref _shift);
+
+    public void Advance(TimeSpan by) => Interlocked.Add(ref _shift, (long)(by.TotalSeconds * TimestampFrequency));
 }
 
 /// <summary>What the drone logged, for the message of a failed wait.</summary>

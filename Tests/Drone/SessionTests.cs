@@ -149,6 +149,38 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task A_session_that_has_stood_for_a_call_was_replaced_by_another_agent()
+    {
+        await using var drone = new DroneUnderTest();
+        var calls = 0;
+        drone.Controller.OnRegister = _ => Interlocked.Increment(ref calls) == 1 ? throw new TimeoutException("lost for the test") : Accept();
+        await drone.StartAsync();
+        await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready");
+
+        drone.Time.Advance(TimeSpan.FromSeconds(10));
+        drone.Controller.OnHeartbeat = _ => SessionState.Replaced;
+
+        await Eventually.EndsAsync(drone.Stopping, "the host stops");
+        Assert.Contains("replaced", drone.Exit.Reason, StringComparison.Ordinal);
+        Assert.Equal(2, Volatile.Read(ref calls));
+    }
+
+    [Fact]
+    public async Task A_registration_that_failed_for_sure_excuses_no_replacement()
+    {
+        await using var drone = new DroneUnderTest();
+        var calls = 0;
+        drone.Controller.OnRegister = _ => Interlocked.Increment(ref calls) == 1 ? throw new InvalidOperationException("refused for the test") : Accept();
+        await drone.StartAsync();
+        await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready");
+
+        drone.Controller.OnHeartbeat = _ => SessionState.Replaced;
+
+        await Eventually.EndsAsync(drone.Stopping, "the host stops");
+        Assert.Equal(2, Volatile.Read(ref calls));
+    }
+
+    [Fact]
     public async Task Lease_numbers_that_break_their_rules_are_refused()
     {
         await using var drone = new DroneUnderTest();
