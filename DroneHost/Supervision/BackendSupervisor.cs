@@ -166,9 +166,9 @@ internal sealed partial class BackendSupervisor
     /// <summary>Whether it is still to be brought up.</summary>
     private async Task<bool> AdoptAsync(Task<FoundBackend?> adoption, CancellationToken stopping)
     {
-        if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address })
+        if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address } && _row.Deadlines.BootId == _parts.Clock.BootId)
         {
-            // Until the runtime answers this is what a kill at the hard deadline can go by.
+            // Until the runtime answers this is what a kill at the hard deadline can go by. Numbers of another boot name somebody else's processes.
             Volatile.Write(ref _started, new StartedBackend(address, pid, start));
         }
 
