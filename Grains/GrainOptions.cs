@@ -6,7 +6,8 @@ public sealed class GrainOptions
     /// <summary>The controller that this silo is: stands with each drone and proxy it last spoke to. Default: a random name.</summary>
     public ControllerName ControllerName { get; set; } = ControllerName.NewRandom();
 
-    /// <summary>The times of every lease. All silos of a cluster and its store must have the same ones. Shorter ones find lost backends sooner and survive shorter outages.</summary>
+    /// <summary>The times of every lease. All silos of a cluster and its store must have the same ones. Shorter ones find lost backends sooner
+    /// and survive shorter outages.</summary>
     public LeaseNumbers LeaseNumbers { get; set; } = new();
 
     /// <summary>The program's version, for the cluster's state. Default <c>0.0.0</c>.</summary>
@@ -16,13 +17,14 @@ public sealed class GrainOptions
     public string Hash { get; set; } = "";
 
     /// <summary>
-    /// How long an ended backend, its history and its acknowledged actions are kept. Default 7 days; longer costs disk, shorter loses the answer to "what became of it?".
+    /// How long an ended backend and its history are kept. Default 7 days; longer costs disk, shorter loses the answer
+    /// to "what became of it?".
     /// </summary>
     public TimeSpan KeepEndedBackends { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>
-    /// How long rows of the change log are kept. Default 1 day. A reader that was away for longer must check again all that it knows, so it should be longer than any
-    /// outage that proxies are to survive with a warm cache.
+    /// How long rows of the change log are kept. Default 1 day. A reader that was away for longer must check again all that it knows, so it
+    /// should be longer than any outage that proxies are to survive with a warm cache.
     /// </summary>
     public TimeSpan KeepLogRows { get; set; } = TimeSpan.FromDays(1);
 

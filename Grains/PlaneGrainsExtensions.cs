@@ -13,8 +13,8 @@ namespace Plane.Grains;
 public static class PlaneGrainsExtensions
 {
     /// <summary>
-    /// Adds the change feed, the batch writers, the sweeps and the controller's heartbeat. The host registers an <see cref="IPlaneStore"/> that is initialised
-    /// before its hosted services start, made with the same lease numbers.
+    /// Adds the change feed, the batch writers, the sweeps and the controller's heartbeat. The host registers an <see cref="IPlaneStore"/> that
+    /// is initialised before its hosted services start, made with the same lease numbers.
     /// </summary>
     /// <param name="services">The silo's services.</param>
     /// <param name="options">The options.</param>

@@ -4,8 +4,9 @@ using Plane.Grains.Storage;
 namespace Plane.Grains;
 
 /// <summary>
-/// The border between the store's failures and the callers of grains. Drones and proxies don't know the store's exceptions, and an exception of a type that they
-/// don't know reads as "the method ran and failed". A database that is away is the opposite: the outcome is unknown, ask again; that is what
+/// The border between the store's failures and the callers of grains. Drones and proxies don't know the store's exceptions, and an exception of
+/// a type that they don't know reads as "the method ran and failed". A database that is away is the opposite: the outcome is unknown, ask again;
+/// that is what
 /// <see cref="OrleansException"/> says to every client (<c>CallFailed.IsUnknownOutcome</c>).
 /// </summary>
 internal static class StoreBorder

@@ -1,4 +1,4 @@
-using System.Net;
+using Plane.Hosting;
 
 namespace Plane.Proxy;
 
@@ -11,11 +11,17 @@ public sealed class ProxyOptions
     /// <summary>Its name, <c>px-…</c>. Default: a random one for each start.</summary>
     public string Name { get; set; } = ProxyName.NewRandom().Value;
 
-    /// <summary>The address to listen on. Default <c>0.0.0.0</c>: a proxy is what faces the world.</summary>
+    /// <summary>The address to listen on: an IP address, <c>localhost</c> or <c>*</c>. Default <c>0.0.0.0</c>: a proxy is what faces the world.</summary>
     public string Host { get; set; } = "0.0.0.0";
 
     /// <summary>The port to listen on; 0 takes a free one. Default 9090.</summary>
     public int Port { get; set; } = 9090;
+
+    /// <summary>The port that serves <c>/metrics</c> as Prometheus text; 0 takes a free one. Default none.</summary>
+    public int? MetricsPort { get; set; }
+
+    /// <summary>The address of that port: never the one that faces the world. Default <c>127.0.0.1</c>.</summary>
+    public string MetricsHost { get; set; } = "127.0.0.1";
 
     /// <summary>Serves HTTP/2 with prior knowledge instead of HTTP/1.1 on the port: without TLS one port can't negotiate. Default off.</summary>
     public bool PriorKnowledgeHttp2 { get; set; }
@@ -80,9 +86,19 @@ public sealed class ProxyOptions
             yield return $"--name: {ProxyName.Rule}";
         }
 
-        if (!IPAddress.TryParse(Host, out _))
+        if (WebListener.HostProblem(Host) is { } hostProblem)
         {
-            yield return "--host: must be an IP address";
+            yield return $"--host: {hostProblem}";
+        }
+
+        if (WebListener.HostProblem(MetricsHost) is { } metricsProblem)
+        {
+            yield return $"--metrics-host: {metricsProblem}";
+        }
+
+        if (MetricsPort is < 0 or > 65535)
+        {
+            yield return "--metrics-port: must be 0 to 65535";
         }
 
         if (Port is < 0 or > 65535)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -27,25 +26,32 @@ public static class ProxyRole
         ArgumentNullException.ThrowIfNull(addCluster);
         UsageException.ThrowIfAny(options.Problems());
         var builder = PlaneHost.CreateWebBuilder("proxy");
+        configure?.Invoke(builder);
         addCluster(builder);
         builder.Services.AddPlaneProxy(options);
-        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
+        if (options.MetricsPort is { } port)
+        {
+            builder.AddPlaneMetrics("proxy");
+            builder.Services.AddPlaneMetricsServer(options.MetricsHost, port);
+        }
+
+        builder.UsePlaneListener(
+            options.Host, options.Port, listen => listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1);
+        builder.WebHost.ConfigureKestrel(Configure);
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
         {
             var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             TcpKeepAlive.Set(socket);
             return socket;
         });
-        configure?.Invoke(builder);
 
         var app = builder.Build();
         app.Run(app.Services.GetRequiredService<ProxyPipeline>().InvokeAsync);
         return app;
     }
 
-    private static void Configure(KestrelServerOptions kestrel, ProxyOptions options)
+    private static void Configure(KestrelServerOptions kestrel)
     {
-        kestrel.AddServerHeader = false;
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
 
@@ -57,9 +63,5 @@ public static class ProxyRole
         kestrel.Limits.MaxRequestHeadersTotalSize = MaxHead;
         kestrel.Limits.MaxRequestHeaderCount = 500;
         kestrel.Limits.Http2.MaxRequestHeaderFieldSize = MaxHead;
-        kestrel.Listen(
-            IPAddress.Parse(options.Host),
-            options.Port,
-            listen => listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1);
     }
 }

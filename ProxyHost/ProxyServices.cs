@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -42,9 +41,7 @@ public static class ProxyServices
         services.AddSingleton(s => new ProxyStatus(
             s.GetRequiredService<ProxyOptions>(),
             s.GetRequiredService<ControllerContact>(),
-            s.GetRequiredService<OpenExchanges>(),
-            s.GetRequiredService<IServer>(),
-            s.GetRequiredService<IHostApplicationLifetime>()));
+            s.GetRequiredService<OpenExchanges>()));
 
         // Hosted services stop in reverse, the web server first: reports and changes go on while the last requests drain.
         services.AddHostedService<UseReporter>();
@@ -52,7 +49,7 @@ public static class ProxyServices
         services.AddHostedService(s => s.GetRequiredService<RouteChecks>());
         services.AddHostedService<ChangeReader>();
         services.AddHostedService<Drain>();
-        services.AddHostedService<ListeningNotice>();
+        services.AddHostedService<ProxyReady>();
         services.Configure<HostOptions>(o =>
         {
             o.ServicesStartConcurrently = true;

@@ -1,6 +1,3 @@
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.Extensions.Hosting;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Controller;
 
@@ -13,15 +10,12 @@ public sealed class ProxyStatus
     private readonly ControllerContact _contact;
     private readonly OpenExchanges _open;
 
-    internal ProxyStatus(ProxyOptions options, ControllerContact contact, OpenExchanges open, IServer server, IHostApplicationLifetime lifetime)
+    internal ProxyStatus(ProxyOptions options, ControllerContact contact, OpenExchanges open)
     {
         Name = ProxyName.Parse(options.Name);
         Cluster = ClusterName.Parse(options.Cluster);
         _contact = contact;
         _open = open;
-        lifetime.ApplicationStarted.Register(() =>
-            _listening.TrySetResult([.. server.Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a))]));
-        lifetime.ApplicationStopped.Register(() => _listening.TrySetCanceled());
     }
 
     /// <summary>The proxy's name.</summary>
@@ -30,7 +24,7 @@ public sealed class ProxyStatus
     /// <summary>The cluster it serves.</summary>
     public ClusterName Cluster { get; }
 
-    /// <summary>Ends with the addresses that it listens on, the port really taken among them; cancelled if the proxy stops before.</summary>
+    /// <summary>Ends with the addresses that it listens on, the port really taken among them.</summary>
     public Task<IReadOnlyList<Uri>> WhenListening => _listening.Task;
 
     /// <summary>Why <c>/ready</c> says no, or null.</summary>
@@ -38,4 +32,6 @@ public sealed class ProxyStatus
 
     /// <summary>Requests in flight.</summary>
     public int OpenRequests => _open.Count;
+
+    internal void Listens(IReadOnlyList<Uri> addresses) => _listening.TrySetResult(addresses);
 }

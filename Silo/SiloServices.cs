@@ -8,7 +8,7 @@ namespace Plane.Silo;
 /// <summary>Brings in what the other rooms offer: the store and the grains.</summary>
 internal static class SiloServices
 {
-    public static IEnumerable<string> Problems(SiloOptions options) => Store(options).Problems().Select(p => $"--db: {p}");
+    public static IEnumerable<string> Problems(SiloOptions options) => new StoreOptions { Url = options.Db }.Problems().Select(p => $"--db: {p}");
 
     public static void Add(IServiceCollection services, SiloOptions options, ControllerName controller)
     {

@@ -75,6 +75,7 @@ public sealed class EngineFlags
                 ServiceId = ServiceId,
                 InsecureGateway = InsecureGateway,
                 MembershipConnectionString = membership,
+                Hold = StoreHold.Of,
                 Trust = new GatewayTrust
                 {
                     SharedSecretFile = GatewaySecretFile,

@@ -21,6 +21,10 @@ public sealed class UpOptions
     [Description("the port of the proxy")]
     public int ProxyPort { get; set; } = 9090;
 
+    /// <summary>The port that more drones and proxies connect to, on loopback; 0 for a free one.</summary>
+    [Description("the port that more drones and proxies connect to, on loopback; 0 for a free one")]
+    public int GatewayPort { get; set; }
+
     /// <summary>The cluster; <c>localhost:PROXY-PORT</c> where not set.</summary>
     [Description("the cluster; localhost:PROXY-PORT where not set")]
     public ClusterName? DefaultCluster { get; set; }
@@ -65,9 +69,9 @@ public sealed class UpOptions
             yield return "--host must be an IP address";
         }
 
-        if (Port is < 0 or > 65_535 || ProxyPort is < 0 or > 65_535 || DnsPort is < 0 or > 65_535)
+        if (Port is < 0 or > 65_535 || ProxyPort is < 0 or > 65_535 || DnsPort is < 0 or > 65_535 || GatewayPort is < 0 or > 65_535)
         {
-            yield return "--port, --proxy-port and --dns-port must be from 0 to 65535";
+            yield return "--port, --proxy-port, --gateway-port and --dns-port must be from 0 to 65535";
         }
 
         if (Port == ProxyPort && Port != 0)

@@ -9,7 +9,7 @@ public static class ConnectRules
     public const int MaxAuthBytes = 8 * 1024;
 
     /// <summary>The longest <c>wait_seconds</c>: what callers and the proxies between commonly wait for a response.</summary>
-    public const int MaxWaitSeconds = 60;
+    public const int MaxWaitSeconds = 20;
 
     private const int MaxCommand = 256;
     private const int MaxEnv = 512;

@@ -68,6 +68,34 @@ public sealed record ConnectCommand
     /// <summary>The secret that goes with the connection token.</summary>
     [Id(9)]
     public required string SecretToken { get; init; }
+
+    /// <summary>
+    /// Completes a request: draws the backend's name, a key where none was given, and the tokens, so that a call whose outcome is unknown can be repeated as the
+    /// same request.
+    /// </summary>
+    /// <param name="request">The request, checked by <see cref="ConnectRules.Validate(ConnectRequest)"/>.</param>
+    /// <param name="cluster">Where to start a backend; null where neither the request nor the controller names a cluster.</param>
+    public static ConnectCommand For(ConnectRequest request, ClusterName? cluster) => new()
+    {
+        Key = request.Key ?? KeyConfig.NewRandom(),
+        BackendId = request.SpawnConfig?.Id ?? BackendName.NewRandom(),
+        BackendIdIsChosen = request.SpawnConfig?.Id is not null,
+        Spawn = request.SpawnConfig,
+        Cluster = cluster,
+        User = request.User,
+        Auth = request.Auth is { Text: not "null" } auth ? auth : null,
+        Token = BearerToken.NewRandom(),
+        StaticToken = request.SpawnConfig is { UseStaticToken: true } ? BearerToken.NewStatic() : null,
+        SecretToken = RandomText.Secret(),
+    };
+
+    /// <summary>The URL that this command's caller reaches the holder by: <c>https://[subdomain.]cluster/token/</c>. It holds the token.</summary>
+    /// <param name="holder">The holder that the command was answered with.</param>
+    public string UrlOf(HolderInfo holder)
+    {
+        var subdomain = holder.Subdomain is { } s ? s + "." : "";
+        return $"{holder.Cluster.Scheme}://{subdomain}{holder.Cluster}/{(holder.StaticToken ?? Token).Value}/";
+    }
 }
 
 /// <summary>The holder of a key.</summary>

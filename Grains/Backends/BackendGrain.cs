@@ -5,8 +5,11 @@ using Plane.Grains.Storage;
 
 namespace Plane.Grains.Backends;
 
-/// <summary>One backend. Every member is one statement of the store; which transitions are allowed stands in <see cref="BackendTransitions"/>.</summary>
-internal sealed class BackendGrain(IPlaneStore store, StateWriter states, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
+/// <summary>
+/// One backend. Every member is one statement of the store; which transitions are allowed stands in <see cref="BackendTransitions"/>.
+/// </summary>
+internal sealed class BackendGrain(
+    IPlaneStore store, StateWriter states, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
 {
     private BackendName _backend;
 

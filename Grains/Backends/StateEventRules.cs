@@ -4,7 +4,8 @@ using System.Text;
 namespace Plane.Grains.Backends;
 
 /// <summary>
-/// What a state event must be before it goes to the store. A message that is too long is cut rather than refused: an end must not be lost for its words.
+/// What a state event must be before it goes to the store. A message that is too long is cut rather than refused: an end must not be lost for
+/// its words.
 /// </summary>
 internal static class StateEventRules
 {

@@ -5,8 +5,8 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Backends;
 
 /// <summary>
-/// Applies the state events that drones report to this silo. Batches of one session that come together make one statement; sessions are written side by side, a
-/// few at a time, and one that fails fails alone.
+/// Applies the state events that drones report to this silo. Batches of one session that come together make one statement; sessions are written
+/// side by side, a few at a time, and one that fails fails alone.
 /// </summary>
 internal sealed class StateWriter : IAsyncDisposable
 {
@@ -27,7 +27,8 @@ internal sealed class StateWriter : IAsyncDisposable
         _writer = new BatchWriter<Request, Outcome>(s_limits, WriteAsync, static r => r.Events.Length, time, metrics);
     }
 
-    /// <summary>One acknowledgement per event, in their order, where the session stands. What breaks a rule is refused here and goes no further.</summary>
+    /// <summary>One acknowledgement per event, in their order, where the session stands. What breaks a rule is refused here and goes no
+    /// further.</summary>
     /// <param name="session">The reporting session, or null for an event without one.</param>
     /// <param name="events">The events, in order per backend.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>

@@ -5,12 +5,12 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Batching;
 
 /// <summary>
-/// Makes one statement out of requests that come at the same time, without waiting for more: while one statement runs, requests queue, and all that have queued
-/// make the next one. So a lone request is written at once, and cost grows with statements, not with requests.
+/// Makes one statement out of requests that come at the same time, without waiting for more: while one statement runs, requests queue, and all
+/// that have queued make the next one. So a lone request is written at once, and cost grows with statements, not with requests.
 /// <para>
-/// Concurrency: any number of callers, on any scheduler; one pump, owned by this object, on the thread pool; it ends when the object is disposed of. A request is
-/// answered exactly once. What fails with <see cref="StoreUnavailableException"/> fails the whole batch, since every request may be repeated; any other failure is
-/// that of one request among them, so the batch is written again one by one and only the culprit fails.
+/// Concurrency: any number of callers, on any scheduler; one pump, owned by this object, on the thread pool; it ends when the object is disposed
+/// of. A request is answered exactly once. What fails with <see cref="StoreUnavailableException"/> fails the whole batch, since every request
+/// may be repeated; any other failure is that of one request among them, so the batch is written again one by one and only the culprit fails.
 /// </para>
 /// </summary>
 internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
@@ -41,8 +41,9 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         _weigh = weigh;
         _time = time;
         _metrics = metrics;
-        _stopping = new CancellationTokenSource();
-        _queue = Channel.CreateBounded<Item>(new BoundedChannelOptions(limits.MaxQueued) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+        _stopping = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        _queue = Channel.CreateBounded<Item>(
+            new BoundedChannelOptions(limits.MaxQueued) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
         // The first caller's context (its grain, its trace) must not become that of every later statement.
         using (ExecutionContext.SuppressFlow())

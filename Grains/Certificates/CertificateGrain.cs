@@ -5,8 +5,8 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Certificates;
 
 /// <summary>
-/// One cluster's TXT values. Reads are answered from memory for at most a second, since a DNS server may be asked by anyone as often as they like; a change that the
-/// feed tells of ends that second.
+/// One cluster's TXT values. Reads are answered from memory for at most a second, since a DNS server may be asked by anyone as often as they
+/// like; a change that the feed tells of ends that second.
 /// </summary>
 internal sealed class CertificateGrain(IPlaneStore store, ChangeFeed feed, TimeProvider time) : Grain, ICertificateGrain
 {

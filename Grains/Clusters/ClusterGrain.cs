@@ -6,8 +6,8 @@ namespace Plane.Grains.Clusters;
 /// <summary>
 /// One cluster: placement and state.
 /// <para>
-/// The picture of the drones is read at most every <see cref="s_fresh"/> and by concurrent picks together; between two reads each pick counts as load. It is a
-/// hint: the acquisition checks the drone again, and what says "none" is always a read that began after the question.
+/// The picture of the drones is read at most every <see cref="s_fresh"/> and by concurrent picks together; between two reads each pick counts as
+/// load. It is a hint: the acquisition checks the drone again, and what says "none" is always a read that began after the question.
 /// </para>
 /// </summary>
 internal sealed class ClusterGrain(IPlaneStore store, TimeProvider time) : Grain, IClusterGrain

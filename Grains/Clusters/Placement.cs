@@ -8,8 +8,9 @@ namespace Plane.Grains.Clusters;
 internal static class Placement
 {
     /// <summary>
-    /// The less loaded of two fit drones chosen at random, or null where none is fit. Two random choices keep the loads close together without the herd that "the
-    /// least loaded" sends to one drone while the picture is stale (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
+    /// The less loaded of two fit drones chosen at random, or null where none is fit. Two random choices keep the loads close together without
+    /// the herd that "the least loaded" sends to one drone while the picture is stale (Mitzenmacher, "The Power of Two Choices in Randomized
+    /// Load Balancing", 2001).
     /// </summary>
     /// <param name="candidates">Drones that take backends.</param>
     /// <param name="query">What is needed.</param>
@@ -62,9 +63,9 @@ internal static class Placement
         var full = able.Count(d => d is { Draining: false, Ready: true } && d.BackendCount >= d.MaxBackends);
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"no drone of {pool} in cluster {cluster} that runs {kind} executables takes backends now: ");
-        text.AppendJoin(", ", new[] { (full, "full"), (draining, "draining"), (silent, "silent or not ready"), (able.Length - full - draining - silent, "just taken") }
-            .Where(p => p.Item1 > 0)
-            .Select(p => $"{p.Item1} {p.Item2}"));
+        var taken = able.Length - full - draining - silent;
+        var reasons = new[] { (full, "full"), (draining, "draining"), (silent, "silent or not ready"), (taken, "just taken") };
+        text.AppendJoin(", ", reasons.Where(r => r.Item1 > 0).Select(r => $"{r.Item1} {r.Item2}"));
         return text.ToString();
     }
 

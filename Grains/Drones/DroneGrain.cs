@@ -7,8 +7,8 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Drones;
 
 /// <summary>
-/// One drone. Its sessions, its list of actions and its state stand in the store; the grain validates, bounds and waits. Every call carries the session, which
-/// the store compares within the statement: what a replaced agent still says has no effect, and its answer tells it to stop.
+/// One drone. Its sessions, its list of actions and its state stand in the store; the grain validates, bounds and waits. Every call carries the
+/// session, which the store compares within the statement: what a replaced agent still says has no effect, and its answer tells it to stop.
 /// </summary>
 internal sealed class DroneGrain(
     IPlaneStore store, StateWriter states, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IDroneGrain

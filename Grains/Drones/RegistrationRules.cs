@@ -26,7 +26,9 @@ internal static class RegistrationRules
         ?? FieldError.From("reading", h.Reading < 0 ? "must not be negative" : null);
 
     private static string? IdProblem(string? id) =>
-        id is { Length: > 0 and <= MaxId } && id.All(c => c is > ' ' and <= '~') ? null : $"must have 1 to {MaxId} printable ASCII characters without spaces";
+        id is { Length: > 0 and <= MaxId } && id.All(c => c is > ' ' and <= '~')
+            ? null
+            : $"must have 1 to {MaxId} printable ASCII characters without spaces";
 
     private static string? KindsProblem(ExecutorKind[]? kinds) =>
         kinds is not { Length: > 0 } ? "must name at least one kind of executable"

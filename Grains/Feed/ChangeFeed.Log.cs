@@ -13,7 +13,9 @@ internal sealed partial class ChangeFeed
     [LoggerMessage(2003, LogLevel.Information, "The change log is read again, after {Failures} failures; whoever waits looks again.")]
     private partial void LogRecovered(int failures);
 
-    [LoggerMessage(2004, LogLevel.Warning, "Rows of the change log were cleaned up before they were read; whoever waits looks again. Goes on at {Transaction}/{Sequence}.")]
+    [LoggerMessage(
+        2004, LogLevel.Warning,
+        "Rows of the change log were cleaned up before they were read; whoever waits looks again. Goes on at {Transaction}/{Sequence}.")]
     private partial void LogGap(long transaction, long sequence);
 
     [LoggerMessage(2005, LogLevel.Debug, "The change feed has ended.")]

@@ -8,20 +8,22 @@ namespace Plane.Grains.Feed;
 /// <summary>
 /// Tails the change log for one silo and completes the calls that wait on it: status streams, waiting routes, drones' actions, proxies' changes.
 /// <para>
-/// <b>The rule: subscribe, then read, then wait.</b> A waiting call (1) subscribes to its topic, (2) reads the durable record, (3) answers if there is something to
-/// say, else (4) waits for a signal and goes on at (2). A change that was committed before (2) is in what was read. One that is committed after (2) is read from the log
-/// by the loop after (1), so it finds the subscription, which remembers the signal until somebody waits for it. No order of the two loses a wake-up, and a
-/// signal too many costs one read. Nothing is ever answered from a signal: it carries no data.
+/// <b>The rule: subscribe, then read, then wait.</b> A waiting call (1) subscribes to its topic, (2) reads the durable record, (3) answers if
+/// there is something to say, else (4) waits for a signal and goes on at (2). A change that was committed before (2) is in what was read. One
+/// that is committed after (2) is read from the log by the loop after (1), so it finds the subscription, which remembers the signal until
+/// somebody waits for it. No order of the two loses a wake-up, and a signal too many costs one read. Nothing is ever answered from a signal: it
+/// carries no data.
 /// </para>
 /// <para>
-/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that whoever is woken finds
-/// the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c), so none is slept over. A row stays hidden while a transaction that began earlier still runs, and the end of a transaction that writes no row wakes nobody. So after every wake-up the loop looks
-/// again after 5 ms, 10, 20 … until it is back at the poll of one second, which is also the backstop for a notification that got lost.
+/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that
+/// whoever is woken finds the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c),
+/// so none is slept over. The wait ends after a second at the latest, the backstop for a wake-up that got lost.
 /// </para>
 /// <para>
-/// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped. Waiting calls end
-/// by their own time meanwhile. After an outage, and after a gap (rows cleaned up before they were read), all subscribers are signalled and read
-/// again. While the last good read is older than <see cref="s_current"/> the ring answers nobody: a proxy must not take "no change" from a silo that can't know.
+/// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped.
+/// Waiting calls end by their own time meanwhile. After an outage, and after a gap (rows cleaned up before they were read), all subscribers are
+/// signalled and read again. While the last good read is older than <see cref="s_current"/> the ring answers nobody: a proxy must not take "no
+/// change" from a silo that can't know.
 /// </para>
 /// Memory is bounded by the ring's capacity and the number of subscribers.
 /// </summary>
@@ -42,7 +44,6 @@ internal sealed partial class ChangeFeed : BackgroundService
     private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_current = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan[] s_looksAgain = [.. new[] { 5, 10, 20, 40, 80, 160, 320 }.Select(ms => TimeSpan.FromMilliseconds(ms))];
 
     private readonly IPlaneStore _store;
     private readonly TimeProvider _time;
@@ -129,7 +130,6 @@ internal sealed partial class ChangeFeed : BackgroundService
     private async IAsyncEnumerable<LogPosition> TailAsync(
         LogPosition position, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var look = 0;
         var busy = 0;
         while (true)
         {
@@ -149,12 +149,9 @@ internal sealed partial class ChangeFeed : BackgroundService
             while (page.Changes.Length >= PageSize);
 
             // (c)
-            var wait = look < s_looksAgain.Length ? s_looksAgain[look] : s_poll;
             var begun = _time.GetTimestamp();
-            await _store.WaitForLogAsync(wait, cancellationToken);
-            var woken = _time.GetElapsedTime(begun) < wait * 0.9;
-            look = woken ? 0 : Math.Min(look + 1, s_looksAgain.Length);
-            busy = woken ? busy + 1 : 0;
+            await _store.WaitForLogAsync(s_poll, cancellationToken);
+            busy = _time.GetElapsedTime(begun) < s_busyPause ? busy + 1 : 0;
             if (busy > BusyAfter)
             {
                 await Task.Delay(s_busyPause, _time, cancellationToken);

@@ -7,7 +7,8 @@ namespace Plane.Grains.Feed;
 internal readonly record struct RingPage(bool IsCovered, Change[] Changes, LogPosition Next);
 
 /// <summary>
-/// The last changes of routes, in the order of the log, for proxies that read by position. Bounded: the oldest goes. One writer (the feed's loop), any readers.
+/// The last changes of routes, in the order of the log, for proxies that read by position. Bounded: the oldest goes. One writer (the feed's
+/// loop), any readers.
 /// </summary>
 internal sealed class ChangeRing(int capacity)
 {

@@ -1,8 +1,8 @@
 namespace Plane.Grains.Feed;
 
 /// <summary>
-/// One subscriber's place at a topic, from subscribing until disposed of. Remembers that it was signalled while nobody waited, so a change between two waits
-/// isn't lost. One waits at a time; signals come from the feed's loop.
+/// One subscriber's place at a topic, from subscribing until disposed of. Remembers that it was signalled while nobody waited, so a change
+/// between two waits isn't lost. One waits at a time; signals come from the feed's loop.
 /// </summary>
 internal sealed class FeedSubscription : IDisposable
 {

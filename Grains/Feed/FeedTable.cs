@@ -3,8 +3,8 @@ using Orleans.Runtime;
 namespace Plane.Grains.Feed;
 
 /// <summary>
-/// The subscribers by topic. Each topic's are an intrusive list, so that coming and going costs the same however many wait for one backend. Thread-safe; nothing
-/// of a subscriber runs under the lock.
+/// The subscribers by topic. Each topic's are an intrusive list, so that coming and going costs the same however many wait for one backend.
+/// Thread-safe; nothing of a subscriber runs under the lock.
 /// </summary>
 internal sealed class FeedTable(TimeProvider time, int maxSubscribers)
 {

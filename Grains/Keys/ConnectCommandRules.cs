@@ -1,7 +1,8 @@
 namespace Plane.Grains.Keys;
 
 /// <summary>
-/// What a <see cref="ConnectCommand"/> must fulfil. The HTTP edge has checked the request before; applications that are cluster clients call the grain directly.
+/// What a <see cref="ConnectCommand"/> must fulfil. The HTTP edge has checked the request before; applications that are cluster clients call the
+/// grain directly.
 /// </summary>
 internal static class ConnectCommandRules
 {

@@ -8,11 +8,13 @@ namespace Plane.Grains.Keys;
 /// <list type="number">
 /// <item>Held path: a token is stored if a live holder has the key with the same tag. One conditional statement, batched over the silo.</item>
 /// <item>Not held: without a spawn config or a cluster there is nothing to start.</item>
-/// <item>Another connect of this activation is acquiring already: wait for it, then (1) again. A burst of connects to a new key makes one acquisition.</item>
-/// <item>A drone is picked and the key acquired on it. A drone that turns out unfit is excluded and another picked; a key that another got first: (1) again.</item>
+/// <item>Another connect of this activation is acquiring already: wait for it, then (1) again. A burst of connects to a new key makes one
+/// acquisition.</item>
+/// <item>A drone is picked and the key acquired on it. A drone that turns out unfit is excluded and another picked; a key that another got
+/// first: (1) again.</item>
 /// </list>
-/// What it remembers (an acquisition under way, whether a holder was ever seen) may be lost or doubled without harm: it saves statements, it decides nothing.
-/// Runs in the turns of one grain, so its fields need no lock.
+/// What it remembers (an acquisition under way, whether a holder was ever seen) may be lost or doubled without harm: it saves statements, it
+/// decides nothing. Runs in the turns of one grain, so its fields need no lock.
 /// </summary>
 internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<ClusterName, IClusterGrain> clusters)
 {
@@ -27,7 +29,8 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
 
     public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
     {
-        // A random key that was just drawn is free: looking for its holder first would be a statement for nothing. If it isn't, the acquisition says so.
+        // A random key that was just drawn is free: looking for its holder first would be a statement for nothing. If it isn't, the acquisition
+        // says so.
         var heldPath = _holderSeen || command.Spawn is null || command.Cluster is null || !LooksDrawn(command.Key);
         for (var attempt = 0; attempt <= MaxRetries; attempt++)
         {
@@ -40,7 +43,8 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
             // (2)
             if (command.Spawn is not { } spawn)
             {
-                return ConnectResult.Refused(ErrorKind.KeyUnheldNoSpawnConfig, "nothing holds the key, and no spawn_config was given to start a backend with");
+                return ConnectResult.Refused(
+                    ErrorKind.KeyUnheldNoSpawnConfig, "nothing holds the key, and no spawn_config was given to start a backend with");
             }
 
             if (command.Cluster is not { } cluster)
@@ -71,7 +75,8 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
         return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the race for the key was lost again and again; ask again");
     }
 
-    private static bool LooksDrawn(KeyConfig key) => key is { Namespace: "", Tag: "" } && key.Name.Length == 17 && key.Name.StartsWith("lk-", StringComparison.Ordinal);
+    private static bool LooksDrawn(KeyConfig key) =>
+        key is { Namespace: "", Tag: "", Name.Length: 17 } && key.Name.StartsWith("lk-", StringComparison.Ordinal);
 
     private static ConnectResult Connected(HolderInfo holder, bool spawned) => new() { Holder = holder, Spawned = spawned };
 

@@ -6,17 +6,19 @@ namespace Plane.Grains.Keys;
 /// <summary>
 /// Renews leases: the repeated half of the lease protocol, whose head stands at <see cref="KeyGrain"/>.
 /// <para>
-/// One call is: (1) does the session still stand? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional statement for all
-/// that is asked of this silo at that moment; (3) per holder new deadlines or a refusal.
+/// One call is: (1) does the session still stand? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional
+/// statement for all that is asked of this silo at that moment; (3) per holder new deadlines or a refusal. A session that is replaced between
+/// (1) and (2) renews once more, which is harmless: the lease belongs to the backend, and the newer session of the same instance renews it too.
 /// </para>
 /// <para>
-/// Deadlines are the reading that came with the call, plus the lease numbers. The drone took the reading before it sent the call and the database sets the expiry
-/// after it arrived, so the deadlines are early, never late, however long the call took; and no clock is compared with another.
+/// Deadlines are the reading that came with the call, plus the lease numbers. The drone took the reading before it sent the call and the
+/// database sets the expiry after it arrived, so the deadlines are early, never late, however long the call took; and no clock is compared with
+/// another.
 /// </para>
 /// <para>
-/// Only a statement that ran may refuse. Whatever goes wrong on the way (database away, time-out, this silo stopping) is an exception, which means "ask again":
-/// a refusal ends a backend at once, so it must never come from not knowing. A call that is repeated while its first attempt still runs is harmless: an
-/// expiry never moves back, and the drone keeps the later deadlines.
+/// Only a statement that ran may refuse. Whatever goes wrong on the way (database away, time-out, this silo stopping) is an exception, which
+/// means "ask again": a refusal ends a backend at once, so it must never come from not knowing. A call that is repeated while its first attempt
+/// still runs is harmless: an expiry never moves back, and the drone keeps the later deadlines.
 /// </para>
 /// The class has no state: any number of activations, on any silo, answer alike.
 /// </summary>

@@ -6,11 +6,12 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Proxies;
 
 /// <summary>
-/// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs the database
-/// nothing. A proxy that is further behind than the ring reaches, or whose silo's feed is out of date, is served from the log itself, or fails with it: "no
-/// change" is only ever said by who can know.
+/// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs
+/// the database nothing. A proxy that is further behind than the ring reaches, or whose silo's feed is out of date, is served from the log
+/// itself, or fails with it: "no change" is only ever said by who can know.
 /// </summary>
-internal sealed class ProxyGrain(IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
+internal sealed class ProxyGrain(
+    IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
 {
     private const int ChangesPerPage = 1_000;
 

@@ -16,7 +16,7 @@ internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerM
         var begun = time.GetTimestamp();
         var hash = token.Hash();
         var reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();
-        if (reply.Outcome != RouteOutcome.Starting || wait <= TimeSpan.Zero)
+        if (reply is not { Outcome: RouteOutcome.Starting, Backend: { } backend } || wait <= TimeSpan.Zero)
         {
             return reply;
         }
@@ -24,7 +24,7 @@ internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerM
         using var waiting = metrics.Waiting("resolve");
 
         // The first read told whom to wait for. The feed's rule (subscribe, then read) begins now, so it is read again.
-        using var subscription = feed.Subscribe(reply.Backend is { } backend ? Topic.Settled(backend.Backend) : Topic.Any);
+        using var subscription = feed.Subscribe(Topic.Settled(backend.Backend));
         do
         {
             reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();

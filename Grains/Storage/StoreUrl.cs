@@ -170,7 +170,7 @@ internal sealed class StoreUrl
             var keyword = s_libpqNames.GetValueOrDefault(name, name);
             try
             {
-                builder[keyword] = keyword is "SSL Mode" or "Target Session Attributes" ? value.Replace("-", "", StringComparison.Ordinal) : value;
+                builder[keyword] = keyword == "SSL Mode" ? value.Replace("-", "", StringComparison.Ordinal) : value;
             }
             catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
             {

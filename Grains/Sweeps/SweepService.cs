@@ -6,8 +6,9 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Sweeps;
 
 /// <summary>
-/// What a silo does by the clock: the sweeps for lost, idle and overdue backends, the clean-up, and the controller's heartbeat. Every silo runs them all, each a loop
-/// of its own; the store sees to it that one silo does each at a time, so periods are jittered and a failure is logged and waits for the next turn.
+/// What a silo does by the clock: the sweeps for lost, idle and overdue backends, the clean-up, and the controller's heartbeat. Every silo runs
+/// them all, each a loop of its own; the store sees to it that one silo does each at a time, so periods are jittered and a failure is logged and
+/// waits for the next turn.
 /// </summary>
 internal sealed partial class SweepService(
     IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, ILogger<SweepService> log) : BackgroundService

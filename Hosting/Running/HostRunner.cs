@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Orleans.Runtime;
 
 namespace Plane.Hosting;
 
@@ -115,8 +116,8 @@ public sealed partial class HostRunner : IDisposable
             case StartRefusedException refused:
                 error.WriteLine(refused.Message);
                 return refused.ExitCode;
-            case Orleans.Runtime.OrleansConfigurationException configuration:
-                error.WriteLine(configuration.Message);
+            case OrleansConfigurationException engine:
+                error.WriteLine(engine.Message);
                 return ExitCodes.Refused;
             case IOException { InnerException: AddressInUseException } inUse:
                 error.WriteLine(inUse.Message.Split('\n')[0].TrimEnd());

@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Proxy.Controller;
@@ -18,9 +17,6 @@ internal sealed partial class UseReporter(
     private static readonly TimeSpan s_shortest = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_lastReport = TimeSpan.FromSeconds(1);
-
-    /// <summary>The program's version and source revision, as reports carry them.</summary>
-    public static (string Version, string Hash) Program { get; } = ReadVersion();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -90,13 +86,6 @@ internal sealed partial class UseReporter(
 
             return null;
         }
-    }
-
-    private static (string Version, string Hash) ReadVersion()
-    {
-        var text = typeof(UseReporter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
-        var plus = text.IndexOf('+', StringComparison.Ordinal);
-        return plus < 0 ? (text, "") : (text[..plus], text[(plus + 1)..]);
     }
 
     [LoggerMessage(5020, LogLevel.Warning, "The controller can't be told which backends are in use; trying on")]

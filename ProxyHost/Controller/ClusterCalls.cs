@@ -1,5 +1,5 @@
 using Orleans;
-using Plane.Proxy.Connections;
+using Plane.Hosting;
 
 namespace Plane.Proxy.Controller;
 
@@ -17,7 +17,7 @@ internal sealed class ClusterCalls(IClusterClient client, ProxyOptions options) 
 
     public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, CancellationToken cancellationToken)
     {
-        var (version, hash) = UseReporter.Program;
+        var (version, hash) = PlaneVersion.Current;
         var report = new ProxyReport { Cluster = _cluster, Proxy = _name, Version = version, Hash = hash, InUse = inUse };
         return client.GetGrain<IProxyGrain>(_name.Value).Report(report, cancellationToken);
     }

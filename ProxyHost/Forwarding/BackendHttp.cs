@@ -30,8 +30,7 @@ internal sealed class BackendHttp : IDisposable
             ConnectTimeout = Timeout.InfiniteTimeSpan,
             ConnectCallback = ConnectAsync,
 
-            // Header values are bytes to a proxy: Latin-1 on all four sides (see ProxyServer) brings each byte through as it came.
-            RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            RequestHeaderEncodingSelector = SentOnce.EncodingOf,
             ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
         });
 

@@ -51,19 +51,18 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
     public Exchange? Previous { get; set; }
 
+    /// <summary>Where the request's body is being written to; what a pause in the client's sending must not keep back.</summary>
+    public Stream? Upstream { get; set; }
+
     public CancellationToken Deadline => _deadline.Token;
 
     /// <summary>Whether the backend took too long to begin its response.</summary>
     public bool IsLate => _deadline.IsCancellationRequested;
 
-    /// <summary>Whether the proxy itself ended it.</summary>
-    public bool WasCut { get; private set; }
+    /// <summary>Whether a header of the request has no valid name, so that it was not sent.</summary>
+    public bool IsMalformed { get; private set; }
 
-    public void Cut()
-    {
-        WasCut = true;
-        _context.Abort();
-    }
+    public void Cut() => _context.Abort();
 
     /// <summary>Something of the request's body came: the backend's time counts from here.</summary>
     public void BodyMoved()
@@ -88,16 +87,31 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var forwarded = Entry.KeepsToken ? _target : RequestTarget.WithoutFirstSegment(_target, Entry.Token.Value.Length);
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
+        if (proxyRequest.Content is { } body)
+        {
+            proxyRequest.Content = new FlushableContent(body, this);
+        }
+
+        // First of all headers (SentOnce).
+        var headers = proxyRequest.Headers;
+        headers.TryAddWithoutValidation(SentOnce.FirstHeader, request.Headers.Host.ToString());
+
         var connection = request.Headers.Connection;
         foreach (var (name, values) in request.Headers)
         {
             if (!HeaderRules.StaysFromRequest(name, connection))
             {
-                Add(proxyRequest, name, values);
+                IsMalformed |= !TryAdd(proxyRequest, name, values);
             }
         }
 
-        var headers = proxyRequest.Headers;
+        if (IsMalformed)
+        {
+            // A status that was set is how YARP is told not to send.
+            httpContext.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return default;
+        }
+
         if (httpContext.Connection.RemoteIpAddress is { } client)
         {
             headers.TryAddWithoutValidation("x-forwarded-for", (client.IsIPv4MappedToIPv6 ? client.MapToIPv4() : client).ToString());
@@ -110,13 +124,6 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         AddIfAny(headers, "x-verified-username", Entry.Username);
         AddIfAny(headers, "x-verified-user-data", Entry.UserData);
         AddIfAny(headers, "x-verified-secret", Entry.Route.SecretToken);
-
-        // The handler repeats a request without a body when a kept connection turns out to be closed, also if the backend acted on it before it closed. An empty
-        // body, once begun to be sent, forbids that; for the safe methods (RFC 9110 section 9.2.1) repeating is right.
-        if (proxyRequest.Content is null && !IsSafe(request.Method))
-        {
-            proxyRequest.Content = new EmptyContent();
-        }
 
         return default;
     }
@@ -158,24 +165,18 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     private static bool MayHaveBody(HttpContext context, HttpStatusCode status) =>
         !HttpMethods.IsHead(context.Request.Method) && status is not (HttpStatusCode.NoContent or HttpStatusCode.ResetContent or HttpStatusCode.NotModified);
 
-    private static bool IsSafe(string method) =>
-        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method) || HttpMethods.IsTrace(method) || HttpMethods.IsConnect(method);
-
-    private static void Add(HttpRequestMessage request, string name, StringValues values)
+    private static bool TryAdd(HttpRequestMessage request, string name, StringValues values)
     {
         // Cookies of HTTP/2 come in pieces (RFC 9113 section 8.2.3); HTTP/1.1 knows one header.
         if (values.Count == 1 || name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase))
         {
             var value = values.Count == 1 ? values.ToString() : string.Join("; ", values.ToArray());
-            if (!request.Headers.TryAddWithoutValidation(name, value))
-            {
-                (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
-            }
+            return request.Headers.TryAddWithoutValidation(name, value)
+                || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
         }
-        else if (!request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
-        {
-            (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
-        }
+
+        return request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values)
+            || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
     }
 
     private static void AddIfAny(System.Net.Http.Headers.HttpRequestHeaders headers, string name, string? value)

@@ -21,11 +21,12 @@ internal static class HeaderRules
     private static readonly FrozenSet<string> s_endToEnd =
         new[] { "Host", "Content-Length", "Content-Type", "Cookie", "Authorization" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Whether a request's header stays here.</summary>
+    /// <summary>Whether a request's header stays here, or (<c>Host</c>) was already passed on.</summary>
     /// <param name="name">The header's name.</param>
     /// <param name="connection">The request's <c>Connection</c> header.</param>
     public static bool StaysFromRequest(string name, StringValues connection) =>
         s_hop.Contains(name)
+        || name.Equals(SentOnce.FirstHeader, StringComparison.OrdinalIgnoreCase)
         || name[0] == ':'
         || IsOfFamily(name, Verified)
         || IsOfFamily(name, Forwarded)
@@ -50,6 +51,8 @@ internal static class HeaderRules
         && !char.IsAsciiLetterOrDigit(name[family.Length + 2])
         && name.AsSpan(2).StartsWith(family, StringComparison.OrdinalIgnoreCase);
 
+    // Kestrel shortens a list that holds close or keep-alive to that one word, so what such a list names besides passes: a client that names a header as its own
+    // hop's and sends it all the same harms nobody but itself.
     private static bool IsNamed(string name, StringValues connection)
     {
         foreach (var line in connection)

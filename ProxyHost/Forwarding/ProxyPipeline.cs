@@ -89,6 +89,13 @@ internal sealed partial class ProxyPipeline(
             return Readiness.WriteAsync(context, contact);
         }
 
+        // The server undoes chunks and nothing else: what was also compressed on this hop would reach the backend as if it weren't (RFC 9112 section 6.1).
+        var coding = context.Request.Headers.TransferEncoding;
+        if (coding.Count != 0 && !string.Equals(coding.ToString(), "chunked", StringComparison.OrdinalIgnoreCase))
+        {
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
+        }
+
         // 2.
         var host = context.Request.Headers.Host.ToString();
         if (!_hosts.Matches(host, out var subdomain))
@@ -202,6 +209,12 @@ internal sealed partial class ProxyPipeline(
 
                 entry = again.Entry!;
                 continue;
+            }
+
+            if (exchange.IsMalformed)
+            {
+                await errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend);
+                return;
             }
 
             if (error == ForwarderError.None || context.RequestAborted.IsCancellationRequested || context.Response.HasStarted)

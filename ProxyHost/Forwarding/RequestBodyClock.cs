@@ -1,6 +1,9 @@
 namespace Plane.Proxy.Forwarding;
 
-/// <summary>A request's body that tells the exchange when something of it came.</summary>
+/// <summary>
+/// A request's body that tells the exchange when something of it came. Whenever the client pauses, what came before it (the head, if nothing of the body did) is
+/// flushed to the backend: the handler would gather 4 kB first, and the client may be waiting for an answer to what it has sent.
+/// </summary>
 internal sealed class RequestBodyClock(Stream body) : Stream
 {
     /// <summary>The attempt that is being made.</summary>
@@ -22,7 +25,13 @@ internal sealed class RequestBodyClock(Stream body) : Stream
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = await body.ReadAsync(buffer, cancellationToken);
+        var reading = body.ReadAsync(buffer, cancellationToken);
+        if (!reading.IsCompleted && Exchange.Upstream is { } upstream)
+        {
+            await upstream.FlushAsync(cancellationToken);
+        }
+
+        var read = await reading;
         Exchange.BodyMoved();
         return read;
     }

@@ -85,7 +85,7 @@ internal sealed class RouteCache
                 }
             }
 
-            if (known is not null)
+            if (known is { IsDetached: false })
             {
                 Remove(known);
             }

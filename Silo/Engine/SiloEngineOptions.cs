@@ -56,6 +56,11 @@ public sealed class SiloEngineOptions
             errors.Add($"gateway-port: {GatewayPort} is no port");
         }
 
+        if (Trust.AuthorityFile is not null && Trust.CertificateFile is null)
+        {
+            errors.Add("gateway-ca: a silo that checks certificates needs gateway-cert and gateway-key too");
+        }
+
         if (string.IsNullOrWhiteSpace(ClusterId) || string.IsNullOrWhiteSpace(ServiceId))
         {
             errors.Add("cluster-id and service-id must not be blank");

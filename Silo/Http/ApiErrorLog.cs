@@ -24,14 +24,14 @@ internal static partial class ApiErrorLog
         }
     }
 
-    [LoggerMessage(2001, LogLevel.Information, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
+    [LoggerMessage(6001, LogLevel.Information, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogRefused(ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message);
 
-    [LoggerMessage(2002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message} {Cause}")]
+    [LoggerMessage(6002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message} {Cause}")]
     private static partial void LogUnavailable(
         ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, string? cause);
 
-    [LoggerMessage(2003, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
+    [LoggerMessage(6003, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogFailed(
         ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, Exception? exception);
 }

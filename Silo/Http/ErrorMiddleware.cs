@@ -65,6 +65,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, DatabaseProb
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => TooLarge,
             BadHttpRequestException bad => ApiError.Invalid("the request could not be read") with { Status = bad.StatusCode },
             StoreUnavailableException => new ApiError(ErrorKind.DatabaseError, "the database is away, try again") { Cause = e },
+            OperationCanceledException => new ApiError(ErrorKind.Other, "the controller stops, ask again") { Status = 503, Cause = e },
             _ when CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
             _ => new ApiError(ErrorKind.Other, "something went wrong that nobody foresaw; the log has more under this id") { Cause = e },
         };
@@ -80,9 +81,9 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, DatabaseProb
             ? new ApiError(ErrorKind.Other, "the outcome is unknown, ask again: repeating a request is safe") { Status = 503, Cause = e }
             : new ApiError(ErrorKind.DatabaseError, "the database is away, try again") { Cause = e };
 
-    [LoggerMessage(2011, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
+    [LoggerMessage(6011, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
     private static partial void LogCallerLeft(ILogger logger, string method, string path);
 
-    [LoggerMessage(2012, LogLevel.Error, "{Method} {Path}: failed within its answer, connection cut")]
+    [LoggerMessage(6012, LogLevel.Error, "{Method} {Path}: failed within its answer, connection cut")]
     private static partial void LogBroken(ILogger logger, string method, string path, Exception exception);
 }

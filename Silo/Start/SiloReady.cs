@@ -52,10 +52,10 @@ internal sealed partial class SiloReady(
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(2103, LogLevel.Warning,
+    [LoggerMessage(6103, LogLevel.Warning,
         "/ctrl is open to whoever reaches {Host}: set --ctrl-token-file or --forward-auth, or let only trusted hosts reach it")]
     private static partial void LogOpen(ILogger logger, string host);
 
-    [LoggerMessage(2104, LogLevel.Information, "controller {Name} serves at {Url}")]
+    [LoggerMessage(6104, LogLevel.Information, "controller {Name} serves at {Url}")]
     private static partial void LogReady(ILogger logger, ControllerName name, string url);
 }

@@ -69,9 +69,9 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(2101, LogLevel.Warning, "the database cannot be reached, trying again every second: {Reason}")]
+    [LoggerMessage(6101, LogLevel.Warning, "the database cannot be reached, trying again every second: {Reason}")]
     private static partial void LogWaiting(ILogger logger, string reason);
 
-    [LoggerMessage(2102, LogLevel.Information, "the database answers")]
+    [LoggerMessage(6102, LogLevel.Information, "the database answers")]
     private static partial void LogReached(ILogger logger);
 }

@@ -15,7 +15,7 @@ public sealed class DemoTests(ITestOutputHelper output)
         using var directory = new TempDirectory();
         await using var demo = await RunningProgram.StartDotnetAsync(
             Checkout.Cli,
-            ["demo", "--data", directory.File("data"), "--port", "0", "--proxy-port", "0", "--runtime", runtime],
+            ["demo", "--data", directory["data"], "--port", "0", "--proxy-port", "0", "--runtime", runtime],
             output,
             new Dictionary<string, string?> { ["PLANE_HOME"] = Checkout.Root },
             name: "demo");
@@ -27,10 +27,14 @@ public sealed class DemoTests(ITestOutputHelper output)
         await using (var grace = await BoardPage.OpenAsync(url, "Grace"))
         {
             await ada.PeopleAsync("Ada", "Grace");
-            await ada.DrawAsync((.2, .3), (.5, .3), (.8, .3));
-            await grace.InkAsync(.5, .3);
-            await grace.DrawAsync((.2, .7), (.5, .7), (.8, .7));
-            await ada.InkAsync(.5, .7);
+            await ada.PenAsync("Blue");
+            await ada.DrawAsync(Arc(.5, .5, .3, 0, 2 * Math.PI));
+            await ada.DrawAsync(Arc(.5, .5, .18, .15 * Math.PI, .85 * Math.PI));
+            await grace.InkAsync(.5, .8);
+            await grace.PenAsync("Orange");
+            await grace.DrawAsync(Arc(.42, .42, .04, 0, 2 * Math.PI));
+            await grace.DrawAsync(Arc(.58, .42, .04, 0, 2 * Math.PI));
+            await ada.InkAsync(.42, .46);
             Assert.Equal((backend, "demo-board", token), await ada.SessionAsync());
             await ada.LookAsync($"demo-{runtime}");
         }
@@ -44,6 +48,10 @@ public sealed class DemoTests(ITestOutputHelper output)
 
         Assert.DoesNotContain(Processes(), p => p.Contains($"SESSION_BACKEND_ID={backend}", StringComparison.Ordinal));
     }
+
+    /// <summary>A part of a circle, in parts of the board's height and, drawn round, of its width.</summary>
+    private static (double X, double Y)[] Arc(double x, double y, double radius, double from, double to) =>
+        [.. Enumerable.Range(0, 41).Select(i => from + ((to - from) * i / 40)).Select(a => (x + (radius * Math.Cos(a) * 2 / 3), y + (radius * Math.Sin(a))))];
 
     /// <summary>The environments of all processes of this machine that may be read.</summary>
     private static IEnumerable<string> Processes()

@@ -10,14 +10,13 @@ namespace Plane.Tests.EndToEnd;
 /// An installation as an operator has it: a controller on PostgreSQL, two drones in two pools (containers and processes) and a proxy, each a process of its
 /// own, joined over the gateway. Leases are a tenth as long as by default. Tests talk to it by HTTP and by the command line only.
 /// </summary>
-public sealed class Installation : IAsyncLifetime
+public sealed class Installation : IAsyncLifetime, IDisposable
 {
     public const string Containers = "containers";
     public const string Processes = "processes";
 
     private readonly TempDirectory _directory = new();
     private readonly List<RunningProgram> _programs = [];
-    private readonly CookieContainer _cookies = new();
     private TestDatabase? _database;
     private HttpClient? _http;
 
@@ -49,7 +48,7 @@ public sealed class Installation : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, CookieContainer = _cookies });
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false });
         _database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
         var proxyPort = FreePort.Next();
         Cluster = $"localhost:{proxyPort}";
@@ -76,7 +75,7 @@ public sealed class Installation : IAsyncLifetime
             name,
             [
                 "drone", "--gateway", Gateway, "--cluster", Cluster, "--name", name, "--pool", pool, "--runtime", runtime,
-                "--state", _directory.File($"{name}.db"), "--run-dir", _directory.File(name), "--mount-base", _directory.File($"{name}-mounts"),
+                "--state", _directory[$"{name}.db"], "--run-dir", _directory[name], "--mount-base", _directory[$"{name}-mounts"],
                 "--port-range", $"{first}-{first + 49}", "--end-backends-on-stop", "--port-rest", "1s",
             ]);
     }
@@ -146,6 +145,12 @@ public sealed class Installation : IAsyncLifetime
 
     public string Transcripts() => string.Join('\n', _programs.Select(p => $"--- {p.Name}\n{string.Join('\n', p.Lines.TakeLast(40))}"));
 
+    public void Dispose()
+    {
+        _http?.Dispose();
+        _directory.Dispose();
+    }
+
     public async Task DisposeAsync()
     {
         // In the order of their need of each other: a drone ends its backends by asking nobody, but reports it to the controller.
@@ -159,13 +164,12 @@ public sealed class Installation : IAsyncLifetime
             await program.DisposeAsync();
         }
 
-        _http?.Dispose();
         if (_database is not null)
         {
             await _database.DisposeAsync();
         }
 
-        _directory.Dispose();
+        Dispose();
     }
 }
 

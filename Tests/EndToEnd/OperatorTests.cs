@@ -67,8 +67,8 @@ public sealed class OperatorTests(Installation plane)
     [InlineData(2, "--env", "connect", "--image", "x", "--env", "nonsense")]
     [InlineData(2, "--auth", "connect", "--key", "k", "--auth", "{")]
     [InlineData(2, "--user", "revoke", "abc")]
-    [InlineData(1, "abc", "backend", "abc")]
-    [InlineData(1, "abc", "terminate", "abc")]
+    [InlineData(1, "no such backend", "backend", "abc")]
+    [InlineData(1, "no such backend", "terminate", "abc")]
     [InlineData(1, "nothing holds", "connect", "--key", "nobody-holds-this")]
     [InlineData(1, "auth", "connect", "--key", "k", "--auth", "[1]")]
     public async Task A_wrong_command_says_what_is_wrong_and_exits_with_its_code(int expected, string mentions, params string[] arguments)

@@ -22,7 +22,7 @@ public sealed class StartTests(Installation plane)
         string[] drone =
         [
             "drone", "--gateway", plane.Gateway, "--cluster", plane.Cluster, "--runtime", "process", "--pool", "twins",
-            "--state", directory.File("drone.db"), "--run-dir", directory.File("run"),
+            "--state", directory["drone.db"], "--run-dir", directory["run"],
         ];
         var first = await plane.StartAsync("first", drone);
         await first.WaitForLineAsync("^ready drone ");

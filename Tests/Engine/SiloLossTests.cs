@@ -24,6 +24,17 @@ public sealed class SiloLossTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_waiting_call_when_the_silo_stops_ends_with_an_unknown_outcome()
+    {
+        var grain = _cluster.NewProbe();
+        using var source = new CancellationTokenSource();
+        var call = grain.WaitForCancellation("never", source.Token);
+        await _cluster.Signals.HeardAsync($"waiting {grain.GetPrimaryKeyString()}");
+        await _cluster.Cluster.StopSiloAsync(_cluster.Cluster.Primary!);
+        await FailsUnknownAsync(call);
+    }
+
+    [Fact]
     public async Task A_killed_silo_deactivates_nothing()
     {
         var grain = _cluster.NewProbe();

@@ -113,6 +113,14 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         Assert.Equal(ErrorKind.InvalidRequest, result.Refusal);
     }
 
+    [Theory, InlineData("nonsense"), InlineData("3:a"), InlineData("0:")]
+    public async Task A_grain_key_that_is_no_keys_fails_its_call_alone(string grainKey)
+    {
+        var plane = await clusters.OfAsync(On.Sqlite);
+        await Assert.ThrowsAnyAsync<Exception>(() => plane.Client.GetGrain<IKeyGrain>(grainKey).ReadHolder());
+        Assert.Null(await plane.Key(Commands.NewKey()).ReadHolder());
+    }
+
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
     public async Task Many_connects_to_one_new_key_at_once_make_one_backend_and_as_many_tokens(On on)
     {
@@ -152,6 +160,31 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
 
         Assert.Single(results, r => r.Spawned);
         Assert.Equal(1, plane.Faults.Calls(nameof(IPlaneStore.AcquireAsync)));
+    }
+
+    [Fact]
+    public async Task A_hot_key_is_not_served_one_statement_at_a_time()
+    {
+        await using var plane = await GrainCluster.StartAsync(On.Sqlite);
+        var cluster = plane.NewCluster();
+        await TestDrone.RegisterAsync(plane, cluster);
+        var key = Commands.NewKey();
+        var holder = await plane.ConnectedAsync(Commands.Connect(key, cluster, Commands.Spawn()));
+        var release = new TaskCompletionSource();
+        plane.Faults.Hold(nameof(IPlaneStore.IssueTokensAsync), release.Task);
+        var statements = plane.Faults.Calls(nameof(IPlaneStore.IssueTokensAsync));
+
+        var first = plane.ConnectAsync(Commands.Connect(key, cluster));
+        await Support.Eventually.TrueAsync(() => plane.Faults.Calls(nameof(IPlaneStore.IssueTokensAsync)) > statements, "the first statement");
+        var others = Enumerable.Range(0, 200).Select(_ => plane.ConnectAsync(Commands.Connect(key, cluster))).ToArray();
+
+        // A call of the same grain that is answered came after them on the one connection: they have arrived.
+        await plane.Key(key).ReadHolder();
+        release.SetResult();
+        var results = await Task.WhenAll([first, .. others]);
+
+        Assert.All(results, r => Assert.Equal(holder.Identity, r.Holder?.Identity));
+        Assert.InRange(plane.Faults.Calls(nameof(IPlaneStore.IssueTokensAsync)) - statements, 2, 20);
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using Plane.Grains.Feed;
 using Plane.Grains.Storage;
 using Plane.Tests.Support;
@@ -22,6 +23,32 @@ public sealed class FeedOutageTests
         await drone.ReachAsync(identity, BackendStatus.Ready);
         plane.Faults.Back();
 
+        Assert.Equal(BackendStatus.Ready, Assert.Single((await Eventually.EndsAsync(waiting, "the status")).Entries).Status);
+    }
+
+    [Fact]
+    public async Task A_change_that_an_older_transaction_hides_is_told_when_that_has_ended()
+    {
+        await using var plane = await GrainCluster.StartAsync(On.Postgres);
+        var cluster = plane.NewCluster();
+        var drone = await TestDrone.RegisterAsync(plane, cluster);
+        var identity = await plane.SpawnedAsync(cluster);
+        await using var connection = new NpgsqlConnection(plane.PostgresConnectionString);
+        await connection.OpenAsync();
+        await using var older = await connection.BeginTransactionAsync();
+        await using (var begin = new NpgsqlCommand("select pg_current_xact_id()", connection, older))
+        {
+            await begin.ExecuteScalarAsync();
+        }
+
+        var proxy = plane.Proxy(ProxyName.NewRandom());
+        var position = (await proxy.ReadChanges(cluster, null, TimeSpan.Zero)).Next;
+        var waiting = plane.Backend(identity).ReadStatus(BackendStatus.Scheduled, TimeSpan.FromSeconds(5));
+        await drone.ReachAsync(identity, BackendStatus.Ready);
+        var hidden = await proxy.ReadChanges(cluster, position, TimeSpan.FromMilliseconds(100));
+        await older.RollbackAsync();
+
+        Assert.DoesNotContain(hidden.Changes, c => c.Status == BackendStatus.Ready);
         Assert.Equal(BackendStatus.Ready, Assert.Single((await Eventually.EndsAsync(waiting, "the status")).Entries).Status);
     }
 

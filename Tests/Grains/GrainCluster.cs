@@ -46,12 +46,18 @@ public sealed class GrainCluster : IAsyncDisposable
     /// <summary>Leases of seconds; heartbeats stay fresh for a minute, so that a busy machine makes no drone silent.</summary>
     public static LeaseNumbers ShortLeases { get; } = LeaseNumbers.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
 
-    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null)
+    /// <param name="on">The store.</param>
+    /// <param name="numbers">The lease numbers, where not the defaults.</param>
+    /// <param name="before">Gives the store a past before the silo starts.</param>
+    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null)
     {
         var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
-        await cluster.StartCoreAsync(on);
+        await cluster.StartCoreAsync(on, before);
         return cluster;
     }
+
+    /// <summary>The PostgreSQL database, for what a test does behind the store's back.</summary>
+    public string PostgresConnectionString => _database!.ConnectionString;
 
     public ClusterName NewCluster() => ClusterName.Parse($"c{Interlocked.Increment(ref _clusters)}-{_id}.test");
 
@@ -89,10 +95,15 @@ public sealed class GrainCluster : IAsyncDisposable
         Clusters.TryRemove(_id, out _);
     }
 
-    private async Task StartCoreAsync(On on)
+    private async Task StartCoreAsync(On on, Func<IPlaneStore, Task>? before)
     {
         (Store, Faults) = FaultyStore.Over(StoreFactory.Create(await UrlAsync(on), Numbers));
         await Store.InitializeAsync(CancellationToken.None);
+        if (before is not null)
+        {
+            await before(Store);
+        }
+
         Clusters[_id] = this;
         var builder = new TestClusterBuilder(1);
         builder.Properties[Id] = _id;

@@ -1,3 +1,4 @@
+using Plane.Grains.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
@@ -65,17 +66,20 @@ public sealed class ProxyTests(GrainClusters clusters) : IClassFixture<GrainClus
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
-    public async Task A_proxy_behind_the_ring_is_served_from_the_log(On on)
+    public async Task A_proxy_that_is_behind_what_the_silo_remembers_is_served_from_the_log(On on)
     {
-        // Started on a store with a past: what comes before the feed's beginning is in the log alone.
-        var plane = await clusters.OfAsync(on);
-        var cluster = plane.NewCluster();
-        await TestDrone.RegisterAsync(plane, cluster);
-        var identity = await plane.SpawnedAsync(cluster);
+        var cluster = ClusterName.Parse("past.test");
+        var registration = TestDrone.Describe(cluster);
+        var command = Commands.Connect(Commands.NewKey(), cluster, Commands.Spawn());
+        await using var plane = await GrainCluster.StartAsync(on, before: async store =>
+        {
+            await store.RegisterDroneAsync(registration, ControllerName.NewRandom(), default);
+            await store.AcquireAsync(new AcquireRequest { Command = command, Cluster = cluster, Drone = registration.Name }, default);
+        });
 
         var page = await plane.Proxy(ProxyName.NewRandom()).ReadChanges(cluster, LogPosition.Start, TimeSpan.Zero);
 
-        Assert.Equal(identity, Assert.Single(page.Changes).Backend);
+        Assert.Equal(command.BackendId, Assert.Single(page.Changes).Backend!.Value.Backend);
         Assert.True(page.Next > LogPosition.Start);
     }
 

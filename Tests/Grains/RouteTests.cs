@@ -43,13 +43,14 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
         Assert.Equal(RouteOutcome.Gone, (await Eventually.EndsAsync(waiting, "an answer")).Outcome);
     }
 
-    [Fact]
-    public async Task A_resolve_of_a_backend_that_goes_on_starting_ends_after_its_time()
+    [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
+    public async Task A_resolve_of_a_backend_that_goes_on_starting_ends_after_its_time(On on)
     {
-        var plane = await clusters.OfAsync(On.Sqlite);
-        var (_, command, _) = await ConnectAsync(plane);
+        var plane = await clusters.OfAsync(on);
+        var (_, command, holder) = await ConnectAsync(plane);
         var reply = await plane.Route(command.Token).Resolve(command.Token, TimeSpan.FromMilliseconds(50));
         Assert.Equal(RouteOutcome.Starting, reply.Outcome);
+        Assert.Equal(holder.Identity, reply.Backend);
         Assert.Null(reply.Route);
     }
 

@@ -52,8 +52,11 @@ public abstract class Bench
     /// <summary>Ends all that was started. Called by the test class, whose own disposal xunit awaits.</summary>
     public async Task EndAsync()
     {
+        Reset();
         await using (var last = Create(InstanceId))
         {
+            // Checked, so that it takes the instance's own cgroup with it when it goes last.
+            await last.CheckAsync(default);
             foreach (var found in await last.ListAsync(default))
             {
                 await last.EnsureGoneAsync(found.Backend, default);
@@ -73,6 +76,9 @@ public abstract class Bench
 
     protected abstract IContainerRuntime Create(string instanceId);
 
+    /// <summary>Back to the settings that work: what a test switched off or led astray must not be in the way of cleaning up.</summary>
+    protected abstract void Reset();
+
     protected virtual Task CleanUpAsync() => Task.CompletedTask;
 }
 
@@ -85,6 +91,8 @@ public sealed class DockerBench : Bench
     public static string NameOf(BackendIdentity backend) => $"plane-{backend.Backend}";
 
     public override async Task<bool> IsRunningAsync(BackendIdentity backend) => await (await DockerEngine.SharedAsync()).IsRunningAsync(NameOf(backend));
+
+    protected override void Reset() => Configure = _ => { };
 
     protected override async Task<Executable> ExecutableOf(string script) =>
         new() { Image = await DockerImages.BusyboxAsync(), Command = ["/bin/sh", "-c", script], PullPolicy = PullPolicy.Never };
@@ -116,6 +124,8 @@ public sealed class ProcessBench : Bench
             .Select(d => int.TryParse(Path.GetFileName(d), out var pid) ? pid : 0)
             .Where(pid => pid > 1 && Signals.IsAlive(pid) && EnvironmentOf(pid).Contains($"SESSION_BACKEND_ID={backend.Backend}\0", StringComparison.Ordinal)),
     ];
+
+    protected override void Reset() => Configure = _ => { };
 
     protected override Task<Executable> ExecutableOf(string script) => Task.FromResult(new Executable { Command = ["/bin/sh", "-c", script] });
 

@@ -12,11 +12,7 @@ public sealed class DockerAwayTests : IAsyncLifetime
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public async Task DisposeAsync()
-    {
-        _bench.Configure = _ => { };
-        await _bench.EndAsync();
-    }
+    public async Task DisposeAsync() => await _bench.EndAsync();
 
     [Fact]
     public async Task A_socket_that_is_not_there_is_named()

@@ -26,7 +26,8 @@ public sealed class DockerPullTests : IAsyncLifetime
         await runtime.PrepareAsync(start, default);
         await runtime.PrepareAsync(start, default);
 
-        Assert.Equal($"pulling {_registry.Image}", Assert.Single(told));
+        Assert.Equal($"pulling {_registry.Image}", told[0]);
+        Assert.Single(told, t => t == told[0]);
         using var image = await (await DockerEngine.SharedAsync()).Http.GetAsync($"images/{_registry.Image}/json");
         Assert.True(image.IsSuccessStatusCode);
     }
@@ -138,7 +139,6 @@ public sealed class DockerPullTests : IAsyncLifetime
         var failure = await Assert.ThrowsAsync<RuntimeFailureException>(
             () => _bench.NewRuntime().PrepareAsync(start with { Executable = start.Executable with { Image = image } }, default));
 
-        _bench.Configure = _ => { };
         Assert.Contains("not an image reference", failure.Message, StringComparison.Ordinal);
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
@@ -244,10 +245,10 @@ public sealed class DockerSettingsTests : IAsyncLifetime
         var image = await DockerImages.BusyboxAsync();
         var id = await engine.RunAsync(image, command: ["/bin/true"]);
         var tag = $"{DockerImages.Repository}:usr1-{_bench.InstanceId}";
-        using (var commit = await engine.Http.PostAsync(
-            $"commit?container={id}&repo={DockerImages.Repository}&tag=usr1-{_bench.InstanceId}&changes=STOPSIGNAL%20SIGUSR1", null))
+        using (var commit = await engine.Http.PostAsJsonAsync(
+            $"commit?container={id}&repo={DockerImages.Repository}&tag=usr1-{_bench.InstanceId}", new JsonObject { ["StopSignal"] = "SIGUSR1" }))
         {
-            commit.EnsureSuccessStatusCode();
+            Assert.True(commit.IsSuccessStatusCode, await commit.Content.ReadAsStringAsync());
         }
 
         await engine.RemoveAsync(id);

@@ -11,11 +11,7 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public async Task DisposeAsync()
-    {
-        _bench.Configure = _ => { };
-        await _bench.EndAsync();
-    }
+    public async Task DisposeAsync() => await _bench.EndAsync();
 
     [Fact]
     public async Task The_launcher_looks_by_itself_and_does_not_start_past_the_soft_deadline()
@@ -52,7 +48,7 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
     [InlineData(false)]
     public async Task Processes_that_leave_the_parent_or_the_session_are_ended_too(bool leaveSession)
     {
-        var leave = leaveSession ? "setsid sleep 1001 & " : "(sleep 1001 &) ";
+        var leave = leaveSession ? "setsid sleep 1001 & " : "(sleep 1001 &); ";
         var start = await _bench.StartOf($"{leave} sleep 0.2; exit 4");
         var runtime = _bench.NewRuntime();
         await using var exits = new Exits(runtime);
@@ -69,7 +65,7 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
     public async Task Without_a_cgroup_what_stays_in_the_session_is_ended()
     {
         _bench.Configure = o => o.UseCgroups = false;
-        var start = await _bench.StartOf("(sleep 1001 &) exec sleep 1000");
+        var start = await _bench.StartOf("(sleep 1001 &); exec sleep 1000");
         var runtime = _bench.NewRuntime();
         await runtime.StartAsync(start, default);
 
@@ -210,6 +206,7 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
         Assert.Null(exit.ExitCode);
         Assert.True(Signals.IsAlive(started!.Pid), "a pid of another boot is nobody's");
         new ProcessIdentity(started.Pid, started.StartTime).KillSession();
+        await Eventually.TrueAsync(() => ProcessBench.PidsOf(start.Identity).Count == 0, "it is ended for the sake of the other tests");
     }
 
     [Fact]

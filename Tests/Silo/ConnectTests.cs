@@ -161,7 +161,7 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
         var key = Requests.Unique("wait");
         var first = await _controller.ConnectAsync(key);
         await fixture.Drone.ReportAsync(Identity(first), BackendStatus.Terminating, TerminationReason.External, TerminationKind.Soft);
-        var waiting = _controller.ConnectAsync(key, r => r["wait_seconds"] = 30);
+        var waiting = _controller.ConnectAsync(key, r => r["wait_seconds"] = 20);
         await fixture.Drone.ReportAsync(Identity(first), BackendStatus.Terminated, TerminationReason.External, TerminationKind.Soft);
 
         var second = await waiting;

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Hosting;
 using Plane.Hosting.Logging;
 using Plane.Silo;
@@ -120,6 +122,29 @@ public sealed class HostingTests
         Assert.Equal("a\\nb\\u001b[2Jc\\u0085\\u2028", LogText.Escape("a\nb\e[2Jc\u0085\u2028"));
         Assert.Equal("plain é text", LogText.Escape("plain é text"));
         Assert.Equal("abc…", LogText.Brief("abcdef", 3));
+    }
+
+    [Fact]
+    public void A_log_entry_is_one_line_whatever_its_values_hold()
+    {
+        var output = new StringWriter();
+        var formatter = new LineFormatter(new HostingOptions { LogColor = false }, TimeProvider.System);
+        formatter.Write(
+            new LogEntry<string>(LogLevel.Warning, "Plane.Silo.Start", new EventId(7), "a\nforged entry", null, (text, _) => text), null, output);
+        var line = Assert.Single(output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warn  Silo\.Start\[7\] a\\nforged entry$", line);
+    }
+
+    [Fact]
+    public void Frameworks_are_logged_from_warning_on()
+    {
+        var builder = PlaneHost.CreateBuilder("test");
+        builder.AddPlaneLogging(new HostingOptions { LogLevel = LogLevel.Debug, LogFormat = LogFormat.Json });
+        using var host = builder.Build();
+        var loggers = host.Services.GetRequiredService<ILoggerFactory>();
+        Assert.True(loggers.CreateLogger("Plane.Silo").IsEnabled(LogLevel.Debug));
+        Assert.False(loggers.CreateLogger("Microsoft.Hosting.Lifetime").IsEnabled(LogLevel.Information));
+        Assert.True(loggers.CreateLogger("Microsoft.Hosting.Lifetime").IsEnabled(LogLevel.Warning));
     }
 
     [Theory]

@@ -37,7 +37,7 @@ public sealed class PublicRoutesTests(ControllerFixture fixture) : IClassFixture
         (await controller.GetAsync("/pub/live")).Expect(HttpStatusCode.OK);
         (await controller.GetAsync("/pub/health")).ExpectError(HttpStatusCode.InternalServerError, "DatabaseError");
         (await controller.GetAsync("/ctrl/status")).ExpectError(HttpStatusCode.InternalServerError, "DatabaseError");
-        foreach (var (method, path) in (ReadOnlySpan<(string, string)>)
+        foreach (var (method, path) in ((string, string)[])
             [
                 ("GET", $"/pub/b/{id}/status"), ("GET", $"/pub/b/{id}/status-stream"), ("GET", "/ctrl/backends"), ("GET", $"/ctrl/b/{id}"),
                 ("POST", $"/ctrl/b/{id}/soft-terminate"), ("POST", $"/ctrl/b/{id}/prevent-renew"), ("GET", $"/ctrl/c/{Controller.Cluster}/state"),

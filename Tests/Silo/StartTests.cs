@@ -1,6 +1,4 @@
 using System.Net;
-using Orleans.Hosting;
-using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Silo;
 using Plane.Tests.Support;

@@ -27,6 +27,9 @@ public static class Checkout
     /// <summary>The demo's <c>board.dll</c>.</summary>
     public static string Board => Program("demo/Board", "board.dll");
 
+    /// <summary>The two samples of <c>demo/Samples</c>.</summary>
+    public static string Samples => Program("demo/Samples", "samples.dll");
+
     /// <summary>The test backend's <c>testbackend.dll</c> (<c>Tests/Backend</c>).</summary>
     public static string Backend => Program("Tests/Backend", "testbackend.dll");
 

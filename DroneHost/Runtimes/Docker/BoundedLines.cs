@@ -32,9 +32,9 @@ internal sealed class BoundedLines(Stream stream)
             var read = await stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
             if (read == 0)
             {
-                var rest = _buffer.AsMemory(_start, _end - _start);
+                ReadOnlyMemory<byte> rest = _buffer.AsMemory(_start, _end - _start);
                 _start = _end;
-                return rest.Span.IndexOfAnyExcept((byte)' ', (byte)'\r') >= 0 ? rest : null;
+                return rest.Span.IndexOfAnyExcept((byte)' ', (byte)'\r') >= 0 ? rest : default(ReadOnlyMemory<byte>?);
             }
 
             _end += read;

@@ -45,20 +45,24 @@ public sealed partial class ProcessRuntime
         }
 
         var started = false;
+        ProcessIdentity? launched = null;
         try
         {
+            cancellationToken.ThrowIfCancellationRequested();
             var process = _launcher.Start(start, files, MarkOf(start.Identity), cgroup, directory, environment);
-            var pid = process.Id;
+
+            // Nobody has waited for it yet: the number is still its own.
+            launched = ProcessIdentity.TryRead(process.Id);
             SignalOnExit(process);
-            started = await IsStartedAsync(files, pid, cancellationToken);
+            started = await IsStartedAsync(files, launched, cancellationToken);
         }
         finally
         {
             if (!started)
             {
-                // Refused, failed, or the caller has given up: nothing may begin any more. What had begun meanwhile is killed; making sure is the caller's next step.
+                // Refused, failed, or the caller has given up: no launcher may begin any more. Ours may not have written its number yet, so it is ended by what we know.
                 files.MarkEnded();
-                KillOnce(files, new BackendSpec(address, _bootId, cgroup));
+                await EndLaunchedAsync(launched);
             }
         }
 
@@ -76,14 +80,14 @@ public sealed partial class ProcessRuntime
     }
 
     /// <summary>Waits for the launcher's word: true where the command is executed, false where its last look said no.</summary>
-    private async Task<bool> IsStartedAsync(BackendFiles files, int pid, CancellationToken cancellationToken)
+    private async Task<bool> IsStartedAsync(BackendFiles files, ProcessIdentity? launched, CancellationToken cancellationToken)
     {
         var begun = _time.GetTimestamp();
         var wait = FirstWait;
         while (true)
         {
             // Read before the files: what it left before it ended is then there.
-            var isAlive = ProcStat.TryRead(pid) is { IsAlive: true };
+            var isAlive = launched is { IsRunning: true };
             if (files.IsStarted)
             {
                 return true;
@@ -98,11 +102,20 @@ public sealed partial class ProcessRuntime
             if ((!isAlive && files.Launcher is not { IsRunning: true } && !files.IsStarted && !files.IsRefused) || _time.GetElapsedTime(begun) > _options.StartTimeout)
             {
                 throw new RuntimeFailureException(
-                    $"The launcher of backend {files.Backend.Backend} {(isAlive ? "did not report in time" : $"(process {Number(pid)}) ended without a word; its output is in {files.Output}")}.");
+                    $"The launcher of backend {files.Backend.Backend} {(isAlive ? "did not report in time" : $"ended without a word; its output is in {files.Output}")}.");
             }
 
             await Task.Delay(wait, _time, cancellationToken);
             wait = wait * 2 < LastWait ? wait * 2 : LastWait;
+        }
+    }
+
+    private async Task EndLaunchedAsync(ProcessIdentity? launched)
+    {
+        var begun = _time.GetTimestamp();
+        while (launched?.KillSession() > 0 && _time.GetElapsedTime(begun) < _options.KillTimeout)
+        {
+            await Task.Delay(FirstWait, _time, CancellationToken.None);
         }
     }
 

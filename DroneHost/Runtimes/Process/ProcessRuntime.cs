@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 
@@ -416,6 +415,4 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
     private string? MarkOf(BackendIdentity backend) =>
         _options.EndedDirectory is { } directory ? Path.Combine(directory, BackendFiles.NameOf(backend)) : null;
-
-    private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -41,6 +41,7 @@ internal abstract class CallInvocation(MethodModel method, string key, object?[]
 {
     private CancellationTokenSource? _cancellation;
     private bool _cancelled;
+    private volatile bool _silosWish;
 
     public MethodModel Method { get; } = method;
 
@@ -62,7 +63,18 @@ internal abstract class CallInvocation(MethodModel method, string key, object?[]
         running?.CancelAsync();
     }
 
-    public override void CancelRunning() => Cancel();
+    public override void CancelRunning()
+    {
+        _silosWish = true;
+        Cancel();
+    }
+
+    /// <summary>Why a task failed. A method whose token was signalled because the silo stops did not end by its caller's wish: its outcome is unknown.</summary>
+    protected Exception FailureOf(Task task)
+    {
+        var e = task.Exception?.InnerException ?? new OperationCanceledException();
+        return e is OperationCanceledException && _silosWish ? new SiloUnavailableException("the silo stops", e) : e;
+    }
 
     public override Task Run(Grain grain)
     {
@@ -106,7 +118,7 @@ internal sealed class LocalInvocation<T>(PendingCall<T> call, object?[] argument
         }
         else
         {
-            Reject(task.Exception?.InnerException ?? new OperationCanceledException());
+            Reject(FailureOf(task));
         }
     }
 

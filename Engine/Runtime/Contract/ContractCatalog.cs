@@ -14,6 +14,7 @@ internal sealed class ContractCatalog
 
     private readonly Lock _gate = new();
     private readonly HashSet<Assembly> _seen = [];
+    private readonly List<string> _breaches = [];
     private readonly ConcurrentDictionary<string, InterfaceModel> _interfaces = new();
     private readonly ConcurrentDictionary<Type, GrainClass> _implementations = new();
     private readonly ConcurrentDictionary<Type, string> _ambiguous = new();
@@ -42,14 +43,13 @@ internal sealed class ContractCatalog
     {
         lock (_gate)
         {
-            var breaches = new List<string>();
             foreach (var assembly in Reachable().Where(_seen.Add))
             {
                 foreach (var type in TypesOf(assembly))
                 {
                     if (type is { IsInterface: true, IsGenericTypeDefinition: false } && type != typeof(IGrainWithStringKey) && typeof(IGrainWithStringKey).IsAssignableFrom(type))
                     {
-                        breaches.AddRange(ContractRules.BreachesOf(type));
+                        _breaches.AddRange(ContractRules.BreachesOf(type));
                         AddInterface(type);
                     }
                     else if (type is { IsClass: true, IsAbstract: false, IsGenericTypeDefinition: false } && typeof(Grain).IsAssignableFrom(type))
@@ -59,9 +59,9 @@ internal sealed class ContractCatalog
                 }
             }
 
-            if (breaches.Count > 0)
+            if (_breaches.Count > 0)
             {
-                throw new OrleansConfigurationException("the contract breaks the rules of Engine/README.md:\n" + string.Join('\n', breaches.Distinct()));
+                throw new OrleansConfigurationException("the contract breaks the rules of Engine/README.md:\n" + string.Join('\n', _breaches.Distinct()));
             }
         }
     }

@@ -88,6 +88,11 @@ internal sealed class ClientSession(WireConnection wire)
 {
     private readonly ConcurrentDictionary<long, ClientCall> _calls = new();
 
+    private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when the client has turned to its next connection.</summary>
+    public Task Gone => _gone.Task;
+
     public Task<WireException> RunAsync() => wire.RunAsync(OnFrame);
 
     public void End(string reason) => wire.End(new WireException(reason, WebSocketCloseStatus.NormalClosure, "closed"));
@@ -130,8 +135,10 @@ internal sealed class ClientSession(WireConnection wire)
         }
     }
 
+    /// <summary>Ends every call under way. The client has turned to its next connection by now.</summary>
     public void FailAll(string reason)
     {
+        _gone.TrySetResult();
         foreach (var (id, call) in _calls)
         {
             if (_calls.TryRemove(id, out _))

@@ -26,6 +26,7 @@ internal sealed partial class GatewayClient(
     TlsOptions? tls = null) : ICallTransport, ICallOwner, IHostedService, IAsyncDisposable
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan GoodConnection = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _gate = new();
@@ -149,6 +150,9 @@ internal sealed partial class GatewayClient(
 
                     return;
                 }
+
+                // It has ended, but may take a moment to close.
+                await Task.WhenAny(session.Gone, call.Ended);
             }
         }
 #pragma warning disable CA1031 // Whatever goes wrong on the way out is the call's failure.
@@ -237,11 +241,10 @@ internal sealed partial class GatewayClient(
                 throw new SiloUnavailableException("the connection retry filter said no: " + _why, failure);
             }
 
-            // Jitter, so that the clients of a silo that restarts don't come all at once. A connection that lasted was a good one.
-            delay = lasted > engine.Value.MaxReconnectDelay ? FirstDelay : delay;
+            // Jitter, so that the clients of a silo that restarts don't come all at once. Only a connection that lasted starts the pauses anew.
+            delay = lasted > GoodConnection ? FirstDelay : delay;
             await Task.Delay(delay * (0.5 + (Random.Shared.NextDouble() / 2)), time, _stopping.Token);
             delay = TimeSpan.FromTicks(Math.Min((delay * 2).Ticks, engine.Value.MaxReconnectDelay.Ticks));
-            delay = failure is null ? FirstDelay : delay;
         }
     }
 

@@ -33,7 +33,7 @@ internal sealed partial class GatewayServer(
 {
     private const int MinSecret = 16;
 
-    private readonly ConcurrentDictionary<GatewaySession, byte> _sessions = new();
+    private readonly ConcurrentDictionary<GatewaySession, TaskCompletionSource> _sessions = new();
     private readonly CancellationTokenSource _aborted = new();
     private WebApplication? _app;
     private int _connections;
@@ -101,16 +101,14 @@ internal sealed partial class GatewayServer(
     /// <summary>Tells every client why, and lets it go elsewhere.</summary>
     public async Task CloseConnectionsAsync(string reason)
     {
-        foreach (var session in _sessions.Keys)
+        var sessions = _sessions.ToArray();
+        foreach (var (session, _) in sessions)
         {
             session.End(new WireException(reason, WebSocketCloseStatus.EndpointUnavailable, "stopping"));
         }
 
         // Bounded by the sessions' own grace; new ones are refused by now.
-        while (!_sessions.IsEmpty)
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(5), time);
-        }
+        await Task.WhenAll(sessions.Select(s => s.Value.Task));
     }
 
     public void Abort() => _aborted.Cancel();
@@ -230,7 +228,8 @@ internal sealed partial class GatewayServer(
     {
         await using var wire = new WireConnection(socket, engine.Value, time);
         var session = new GatewaySession(silo, wire, engine.Value, metrics);
-        _sessions.TryAdd(session, 0);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _sessions.TryAdd(session, ended);
         metrics.Connected(1);
         try
         {
@@ -255,6 +254,7 @@ internal sealed partial class GatewayServer(
         {
             _sessions.TryRemove(session, out _);
             metrics.Connected(-1);
+            ended.TrySetResult();
         }
     }
 

@@ -37,22 +37,13 @@ internal sealed class GatewaySession(SiloRuntime silo, WireConnection wire, Embe
         Send(frame);
     }
 
-    public void AnswerError(long id, Exception e)
+    public void AnswerError(long id, Exception e) => Answer(id, Wire.Frame("e", (id, error: ExceptionWire.Encode(e)), static (writer, s) =>
     {
-        // A call whose token was signalled because the silo stops did not fail by its caller's wish.
-        if (e is OperationCanceledException && silo.Closed is { } closed)
-        {
-            e = new SiloUnavailableException(closed);
-        }
-
-        Answer(id, Wire.Frame("e", (id, error: ExceptionWire.Encode(e)), static (writer, s) =>
-        {
-            writer.WriteNumberValue(s.id);
-            writer.WriteStringValue(s.error.Kind);
-            writer.WriteStringValue(s.error.Message);
-            writer.WriteStringValue(s.error.Type);
-        }));
-    }
+        writer.WriteNumberValue(s.id);
+        writer.WriteStringValue(s.error.Kind);
+        writer.WriteStringValue(s.error.Message);
+        writer.WriteStringValue(s.error.Type);
+    }));
 
     public void Forget(long id) => _calls.TryRemove(id, out _);
 
@@ -224,7 +215,7 @@ internal sealed class RemoteInvocation(GatewaySession session, long id, MethodMo
 
         if (!task.IsCompletedSuccessfully)
         {
-            Reject(task.Exception?.InnerException ?? new OperationCanceledException());
+            Reject(FailureOf(task));
             return;
         }
 

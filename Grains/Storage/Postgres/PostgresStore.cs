@@ -22,6 +22,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
     private string? _installationId;
+    private bool _disposed;
 
     public PostgresStore(string connectionString, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time)
     {
@@ -45,6 +46,11 @@ internal sealed partial class PostgresStore : IPlaneStore
         catch (Exception e) when (PostgresErrors.IsUnavailable(e))
         {
             throw PostgresErrors.Unavailable(e);
+        }
+        catch (PostgresException e)
+        {
+            // A right that is missing, a schema that is another's: nothing that goes away by asking again.
+            throw new StoreRefusedException($"the database refused its schema ({e.SqlState}): {e.MessageText}", e);
         }
 
         _feed.Start();
@@ -76,12 +82,17 @@ internal sealed partial class PostgresStore : IPlaneStore
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
         await _feed.DisposeAsync();
         await _source.DisposeAsync();
     }
 
     /// <summary>What an operator did not decide: prepared statements, and time-outs short enough for callers that ask again.</summary>
-    private static string Complete(string connectionString)
+    internal static string Complete(string connectionString)
     {
         var builder = new NpgsqlConnectionStringBuilder(connectionString);
         var given = new HashSet<string>(builder.Keys.Cast<string>(), StringComparer.OrdinalIgnoreCase);
@@ -101,9 +112,21 @@ internal sealed partial class PostgresStore : IPlaneStore
             builder.CommandTimeout = 10;
         }
 
+        if (!given.Contains("Maximum Pool Size"))
+        {
+            // More would only queue in the server: PostgreSQL's own default is 100 connections for everybody.
+            builder.MaxPoolSize = 40;
+        }
+
         if (!given.Contains("Application Name"))
         {
             builder.ApplicationName = "plane";
+        }
+
+        if (builder.Host!.Contains(',', StringComparison.Ordinal) && !given.Contains("Target Session Attributes"))
+        {
+            // Of several servers the one that takes writes.
+            builder.TargetSessionAttributes = "primary";
         }
 
         // PostgreSQL's text is UTF-8 here whatever the environment says.

@@ -21,8 +21,10 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Channel<Work> _queue = Channel.CreateBounded<Work>(new BoundedChannelOptions(10_000) { SingleReader = true });
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Not disposed: its token is out with whoever took the lock, and it has no timer.
     private readonly CancellationTokenSource _lost = new();
-    private bool _started;
+    private Task? _opened;
 
     public SqliteEngine(string file, TimeProvider time, ILeaseClock leaseClock, LogSignal signal, ILogger logger)
     {
@@ -41,18 +43,17 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
 
     private string HolderFile => _file + ".holder";
 
-    /// <summary>Opens and locks the file, brings its schema up to date.</summary>
+    /// <summary>Opens and locks the file, brings its schema up to date; once, so that a failure stays one.</summary>
     public Task OpenAsync()
     {
-        if (_started)
+        if (_opened is null)
         {
-            return Task.CompletedTask;
+            var opened = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _opened = opened.Task;
+            new Thread(() => Run(opened)) { IsBackground = true, Name = "plane-sqlite" }.Start();
         }
 
-        _started = true;
-        var opened = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        new Thread(() => Run(opened)) { IsBackground = true, Name = "plane-sqlite" }.Start();
-        return opened.Task;
+        return _opened;
     }
 
     /// <summary>Says in a file beside the store who holds it; the lock itself is SQLite's.</summary>
@@ -75,12 +76,10 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _queue.Writer.TryComplete();
-        if (_started)
+        if (_opened is not null)
         {
             await _ended.Task;
         }
-
-        _lost.Dispose();
     }
 
     private static bool IsUnavailable(SqliteException e) => e.SqliteErrorCode is
@@ -241,19 +240,7 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     private SqliteSession Open()
     {
         SQLitePCL.Batteries_V2.Init();
-        var exists = File.Exists(_file);
-        Directory.CreateDirectory(Path.GetDirectoryName(_file)!);
-        if (!exists && !OperatingSystem.IsWindows())
-        {
-            // It holds secrets; SQLite gives its log the same mode.
-            using var created = new FileStream(_file, new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.Write,
-                Share = FileShare.ReadWrite,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
-        }
+        CreateFile();
 
         // The time-out is how long the driver asks for a lock that another holds: a second program shall be told soon.
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _file, Pooling = false, DefaultTimeout = 1 }.ConnectionString);
@@ -285,6 +272,29 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         {
             session.Dispose();
             throw Translate(e);
+        }
+    }
+
+    private void CreateFile()
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_file)!);
+            if (!File.Exists(_file) && !OperatingSystem.IsWindows())
+            {
+                // It holds secrets; SQLite gives its log the same mode.
+                using var created = new FileStream(_file, new FileStreamOptions
+                {
+                    Mode = FileMode.OpenOrCreate,
+                    Access = FileAccess.Write,
+                    Share = FileShare.ReadWrite,
+                    UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+                });
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreRefusedException($"{_file} cannot be made: {e.Message}", e);
         }
     }
 

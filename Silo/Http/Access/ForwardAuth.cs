@@ -96,6 +96,6 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         return question;
     }
 
-    [LoggerMessage(2021, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
+    [LoggerMessage(6021, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
     private static partial void LogUnreachable(ILogger logger, string reason);
 }

@@ -48,8 +48,7 @@ internal static class ConnectEndpoint
             cluster = parsed;
         }
 
-        var key = request.Key ?? KeyConfig.NewRandom();
-        var command = Command(request, key, cluster);
+        var command = ConnectCommand.For(request, cluster);
         var result = await CallAsync(grains, command, cancellationToken);
         if (result.Holder is { Status: >= BackendStatus.Terminating } ending && request is { WaitSeconds: > 0, SpawnConfig: not null })
         {
@@ -57,7 +56,7 @@ internal static class ConnectEndpoint
             if (await WaitForEndAsync(grains, ending, wait, time, cancellationToken))
             {
                 // The token of the first command belongs to the backend that has ended.
-                command = Command(request, key, cluster);
+                command = ConnectCommand.For(request with { Key = command.Key }, cluster);
                 result = await CallAsync(grains, command, cancellationToken);
             }
         }
@@ -67,20 +66,6 @@ internal static class ConnectEndpoint
             ? TypedResults.Json(Response(http.Request, options, command, result, holder), PlaneJson.Http)
             : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused");
     }
-
-    private static ConnectCommand Command(ConnectRequest request, KeyConfig key, ClusterName? cluster) => new()
-    {
-        Key = key,
-        BackendId = request.SpawnConfig?.Id ?? BackendName.NewRandom(),
-        BackendIdIsChosen = request.SpawnConfig?.Id is not null,
-        Spawn = request.SpawnConfig,
-        Cluster = cluster,
-        User = request.User,
-        Auth = request.Auth is { Text: not "null" } auth ? auth : null,
-        Token = BearerToken.NewRandom(),
-        StaticToken = request.SpawnConfig is { UseStaticToken: true } ? BearerToken.NewStatic() : null,
-        SecretToken = RandomText.Secret(),
-    };
 
     private static async Task<ConnectResult> CallAsync(IGrainFactory grains, ConnectCommand command, CancellationToken cancellationToken)
     {
@@ -120,15 +105,13 @@ internal static class ConnectEndpoint
     private static ConnectResponse Response(HttpRequest request, SiloOptions options, ConnectCommand command, ConnectResult result, HolderInfo holder)
     {
         var token = holder.StaticToken ?? command.Token;
-        var cluster = holder.Cluster;
-        var subdomain = holder.Subdomain is { } s ? s + "." : "";
         return new ConnectResponse
         {
             BackendId = holder.Identity.Backend,
             Spawned = result.Spawned,
             Status = holder.Status,
             Token = token,
-            Url = $"{cluster.Scheme}://{subdomain}{cluster}/{token.Value}/",
+            Url = command.UrlOf(holder),
             Subdomain = holder.Subdomain,
             SecretToken = holder.StaticToken is null ? command.SecretToken : null,
             StatusUrl = $"{ControllerUrl(request, options)}/pub/b/{holder.Identity.Backend}/status",

@@ -33,7 +33,7 @@ internal static class ApiDescription
         services.AddOpenApi(o =>
         {
             o.AddDocumentTransformer(DescribeDocument);
-            o.AddOperationTransformer(DescribeErrors);
+            o.AddOperationTransformer(DescribeOperation);
             o.AddSchemaTransformer(DescribeSchema);
         });
     }
@@ -68,17 +68,35 @@ internal static class ApiDescription
         return Task.CompletedTask;
     }
 
-    private static async Task DescribeErrors(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    private static async Task DescribeOperation(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
     {
         var kinds = context.Description.ActionDescriptor.EndpointMetadata.OfType<ErrorKinds>().SelectMany(k => k.Kinds).Distinct();
-        var schema = await context.GetOrCreateSchemaAsync(typeof(PlaneError), null, cancellationToken);
+        if (context.Document is { } document && document.Components?.Schemas?.ContainsKey(nameof(PlaneError)) != true)
+        {
+            document.AddComponent(nameof(PlaneError), await context.GetOrCreateSchemaAsync(typeof(PlaneError), null, cancellationToken));
+        }
+
         operation.Responses ??= [];
         foreach (var status in kinds.GroupBy(ErrorStatus.Of).OrderBy(g => g.Key))
         {
             operation.Responses[status.Key.ToString(CultureInfo.InvariantCulture)] = new OpenApiResponse
             {
                 Description = string.Join(", ", status),
-                Content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = new() { Schema = schema } },
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/json"] = new() { Schema = new OpenApiSchemaReference(nameof(PlaneError), context.Document) },
+                },
+            };
+        }
+
+        // Read as texts, so that a wrong one gets our error; described as what they are.
+        foreach (var parameter in operation.Parameters?.OfType<OpenApiParameter>() ?? [])
+        {
+            parameter.Schema = parameter.Name switch
+            {
+                "limit" => new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "1", Maximum = $"{BackendQuery.MaxLimit}" },
+                "terminate" => new OpenApiSchema { Type = JsonSchemaType.Boolean },
+                _ => parameter.Schema,
             };
         }
     }

@@ -95,6 +95,8 @@ begin
         from plane.keys k left join plane.backends b on b.id = k.backend_id
         where k.namespace = p_namespace and k.name = p_name;
         if found and not v_expired then
+            -- Stored between the two readings, by a twin of this request or one with the same chosen id: look again which.
+            continue when v_holder = p_id;
             return query select 1::smallint, * from plane.holder(v_holder);
             return;
         end if;

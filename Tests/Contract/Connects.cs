@@ -1,0 +1,164 @@
+using System.Text.Json;
+using FsCheck;
+using FsCheck.Fluent;
+using FsCheck.Xunit;
+
+namespace Plane.Tests.Contract;
+
+/// <summary>Connect requests from outside: each rule names its field, and whatever comes, the rules answer.</summary>
+public sealed class Connects
+{
+    /// <summary>Requests made of hostile parts, well-typed but otherwise anything.</summary>
+    public static Arbitrary<ConnectRequest> Hostile()
+    {
+        var text = Gen.OneOf(
+            Gen.Elements("", "a", "\0", "\ud800", "../../etc", "/abs", "a/../b", "host", "container:x", " ", ".plane/x", "x=y", new string('x', 40_000), "\u202e", "ä"),
+            ArbMap.Default.GeneratorFor<string>());
+        var number = Gen.Elements<int?>(null, int.MinValue, -2, -1, 0, 1, 64, 65, 600, 601, int.MaxValue);
+        var limits =
+            from a in number
+            from b in number
+            select new ResourceLimits { CpuPeriod = a, CpuPeriodPercent = b, CpuTimeLimit = b, MemoryLimitBytes = a, DiskLimitBytes = b };
+        var executable =
+            from image in text
+            from command in Gen.ArrayOf(text)
+            from name in text
+            from value in text
+            from grace in number
+            from gpus in number
+            from resource in limits
+            from which in Gen.Choose(0, 255)
+            select new Executable
+            {
+                Image = (which & 1) == 0 ? image : null,
+                Command = (which & 2) == 0 ? command : null,
+                Env = (which & 4) == 0 && name is not null ? new Dictionary<string, string> { [name] = value! } : null,
+                WorkingDirectory = (which & 8) == 0 ? value : null,
+                Mount = (which & 16) == 0 ? new MountRequest(name) : null,
+                NetworkName = (which & 32) == 0 ? value : null,
+                StopGraceSeconds = grace,
+                Gpus = (which & 64) == 0 ? gpus : null,
+                ResourceLimits = (which & 128) == 0 ? resource : null,
+                Credentials = (which & 3) == 0 ? new RegistryCredentials { Username = name!, Password = value! } : null,
+            };
+        var spawn =
+            from e in executable
+            from pool in text
+            from lifetime in number
+            from idle in number
+            from subdomain in text
+            from shared in Gen.Elements(true, false)
+            select new SpawnConfig
+            {
+                Executable = e, Pool = pool!, LifetimeLimitSeconds = lifetime, MaxIdleSeconds = idle, Subdomain = subdomain, UseStaticToken = shared,
+            };
+        var key = from name in text from space in text from tag in text select new KeyConfig { Name = name!, Namespace = space!, Tag = tag! };
+        return (
+            from k in Gen.OneOf(key.Select(k => (KeyConfig?)k), Gen.Constant<KeyConfig?>(null))
+            from s in Gen.OneOf(spawn.Select(s => (SpawnConfig?)s), Gen.Constant<SpawnConfig?>(null))
+            from user in text
+            select new ConnectRequest { Key = k, SpawnConfig = s, User = user }).ToArbitrary();
+    }
+
+    [Property(Arbitrary = [typeof(Connects)], MaxTest = 2_000)]
+    public void Whatever_comes_is_accepted_or_refused_with_a_field(ConnectRequest request)
+    {
+        if (ConnectRules.Validate(request) is { } error)
+        {
+            Assert.NotEmpty(error.Path);
+            Assert.NotEmpty(error.Problem);
+            Assert.True(error.Message.Length < 400, error.Message);
+            return;
+        }
+
+        // What passed holds nothing that the parts behind cannot carry: it survives UTF-8 and JSON as it is.
+        var json = JsonSerializer.Serialize(request);
+        Assert.Equal(json, JsonSerializer.Serialize(JsonSerializer.Deserialize<ConnectRequest>(json)));
+        Assert.DoesNotContain("\\u0000", json, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_key_or_a_spawn_config_must_be_given() => Assert.Equal("key", ConnectRules.Validate(new ConnectRequest())?.Path);
+
+    [Fact]
+    public void The_smallest_requests_are_valid()
+    {
+        Assert.Null(ConnectRules.Validate(new ConnectRequest { Key = new KeyConfig { Name = "a" } }));
+        Assert.Null(ConnectRules.Validate(With(e => e)));
+    }
+
+    public static TheoryData<string, Func<Executable, Executable>> BadExecutables() => new()
+    {
+        { "image", e => e with { Image = "" } },
+        { "image", e => e with { Image = "a b" } },
+        { "image", e => e with { Image = "bild\u00e4" } },
+        { "command", e => e with { Command = [] } },
+        { "command", e => e with { Command = [""] } },
+        { "command", e => e with { Command = [null!] } },
+        { "command", e => e with { Command = ["a", "b\0"] } },
+        { "env", e => e with { Env = new() { ["A=B"] = "" } } },
+        { "env", e => e with { Env = new() { [""] = "" } } },
+        { "env", e => e with { Env = new() { ["A"] = "\0" } } },
+        { "env", e => e with { Env = new() { ["A"] = null! } } },
+        { "env", e => e with { Env = Enumerable.Range(0, 513).ToDictionary(i => $"A{i}", _ => "") } },
+        { "stop_grace_seconds", e => e with { StopGraceSeconds = -1 } },
+        { "stop_grace_seconds", e => e with { StopGraceSeconds = 601 } },
+        { "gpus", e => e with { Gpus = 0 } },
+        { "network_name", e => e with { NetworkName = "host" } },
+        { "network_name", e => e with { NetworkName = "container:other" } },
+        { "mount", e => e with { Mount = new MountRequest("../../etc") } },
+        { "mount", e => e with { Mount = new MountRequest("/etc") } },
+        { "mount", e => e with { Mount = new MountRequest("a//b") } },
+        { "mount", e => e with { Mount = new MountRequest(".plane") } },
+        { "resource_limits.memory_limit_bytes", e => e with { ResourceLimits = new ResourceLimits { MemoryLimitBytes = 0 } } },
+        { "resource_limits.cpu_period", e => e with { ResourceLimits = new ResourceLimits { CpuPeriod = 999 } } },
+        { "resource_limits.cpu_period_percent", e => e with { ResourceLimits = new ResourceLimits { CpuPeriodPercent = -1 } } },
+        { "working_directory", e => e with { WorkingDirectory = "/x" } },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadExecutables))]
+    public void A_bad_field_of_an_executable_is_named(string field, Func<Executable, Executable> change) =>
+        Assert.Equal($"spawn_config.executable.{field}", ConnectRules.Validate(With(change))?.Path);
+
+    [Fact]
+    public void A_process_has_none_of_what_needs_an_image()
+    {
+        static string? Path(Func<Executable, Executable> change) =>
+            ConnectRules.Validate(new ConnectRequest { SpawnConfig = new SpawnConfig { Executable = change(new Executable { Command = ["x"] }) } })?.Path;
+
+        Assert.Null(Path(e => e with { WorkingDirectory = "/x" }));
+        Assert.EndsWith("resource_limits", Path(e => e with { ResourceLimits = new ResourceLimits() }), StringComparison.Ordinal);
+        Assert.EndsWith("network_name", Path(e => e with { NetworkName = "n" }), StringComparison.Ordinal);
+        Assert.EndsWith("gpus", Path(e => e with { Gpus = 1 }), StringComparison.Ordinal);
+        Assert.EndsWith("mount", Path(e => e with { Mount = new MountRequest("a") }), StringComparison.Ordinal);
+        Assert.EndsWith("pull_policy", Path(e => e with { PullPolicy = PullPolicy.Always }), StringComparison.Ordinal);
+        Assert.EndsWith("executable", Path(e => new Executable()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Other_fields_are_named_too()
+    {
+        static string? Path(ConnectRequest request) => ConnectRules.Validate(request)?.Path;
+        static ConnectRequest Spawn(Func<SpawnConfig, SpawnConfig> change)
+        {
+            var request = With(e => e);
+            return request with { SpawnConfig = change(request.SpawnConfig!) };
+        }
+
+        Assert.Equal("user", Path(With(e => e) with { User = "a\n" }));
+        Assert.Equal("auth", Path(With(e => e) with { Auth = Json("[1]") }));
+        Assert.Equal("auth", Path(With(e => e) with { Auth = Json($"{{\"a\":\"{new string('x', 8 * 1024)}\"}}") }));
+        Assert.Null(Path(With(e => e) with { Auth = Json("{\"a\":\"ä\"}") }));
+        Assert.Equal("spawn_config.subdomain", Path(Spawn(s => s with { Subdomain = "a.b" })));
+        Assert.Equal("spawn_config.pool", Path(Spawn(s => s with { Pool = "\u0000" })));
+        Assert.Equal("spawn_config.lifetime_limit_seconds", Path(Spawn(s => s with { LifetimeLimitSeconds = 0 })));
+        Assert.Equal("spawn_config.max_idle_seconds", Path(Spawn(s => s with { MaxIdleSeconds = -5 })));
+        Assert.Equal("spawn_config.use_static_token", Path(Spawn(s => s with { UseStaticToken = true }) with { User = "ann" }));
+    }
+
+    private static ConnectRequest With(Func<Executable, Executable> change) =>
+        new() { SpawnConfig = new SpawnConfig { Executable = change(new Executable { Image = "board:1" }) } };
+
+    private static JsonText Json(string text) => JsonText.TryParse(text, out var json) ? json : throw new ArgumentException(text);
+}

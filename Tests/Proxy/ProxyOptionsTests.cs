@@ -1,0 +1,30 @@
+using Plane.Proxy;
+
+namespace Plane.Tests.Proxy;
+
+/// <summary>A bad option names itself.</summary>
+public sealed class ProxyOptionsTests
+{
+    [Fact]
+    public void The_defaults_lack_the_cluster_alone() => Assert.StartsWith("--cluster", Assert.Single(new ProxyOptions().Problems()), StringComparison.Ordinal);
+
+    [Fact]
+    public void Each_bad_value_is_named()
+    {
+        var options = new ProxyOptions
+        {
+            Cluster = "not a host",
+            Name = "dr-x",
+            Host = "a host name",
+            Port = 70000,
+            RootRedirectUrl = "/relative",
+            RouteCacheSize = 0,
+            Drain = TimeSpan.Zero,
+            RouteTrust = TimeSpan.FromMinutes(9),
+        };
+        Assert.Equal(
+            ["--cluster", "--name", "--host", "--port", "--root-redirect-url", "--route-cache-size", "--drain", "--route-trust"],
+            options.Problems().Select(p => p[..p.IndexOf(':', StringComparison.Ordinal)]));
+        Assert.Throws<Plane.Hosting.UsageException>(() => ProxyRole.Build(options, _ => { }));
+    }
+}

@@ -1,0 +1,448 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using Plane.Grains.Storage;
+using Plane.Grains.Storage.Postgres;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Storage;
+
+/// <summary>What only a server can do to its clients: locks of other sessions, late commits, notifications, restarts, settings.</summary>
+public sealed class PostgresOnlyTests : IAsyncLifetime
+{
+    private static readonly ClusterName s_cluster = ClusterName.Parse("example.com");
+    private static readonly ControllerName s_controller = ControllerName.Parse("co-test");
+    private static readonly DroneName s_drone = DroneName.Parse("dr-one");
+    private PostgresHarness _harness = null!;
+
+    private IPlaneStore Store => _harness.Stores[0];
+
+    private IPlaneStore Other => _harness.Stores[1];
+
+    public async Task InitializeAsync()
+    {
+        _harness = await PostgresHarness.OpenAsync(new LeaseNumbers());
+        await RegisterAsync(Store);
+    }
+
+    public async Task DisposeAsync() => await _harness.DisposeAsync();
+
+    [Fact]
+    public async Task A_commit_wakes_the_reader_of_another_controller()
+    {
+        // Listening begins in the background, and each wait may be ended by an earlier notification: commit until one wait ends with a change in the log.
+        var at = await Other.ReadLogEndAsync(default);
+        using var stop = new CancellationTokenSource();
+        var writing = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                await Store.SetTxtAsync(s_cluster, new TxtValues { Owner = "operator" }, TimeSpan.FromMinutes(1), default);
+                await Task.WhenAny(Task.Delay(50, stop.Token));
+            }
+        });
+        for (var woken = 0; woken < 3;)
+        {
+            await Eventually.EndsAsync(Other.WaitForLogAsync(TimeSpan.FromMinutes(5), default), "a notification arrives");
+            var page = await Other.ReadLogAsync(at, 100, default);
+            woken += page.Changes.Length > 0 ? 1 : 0;
+            at = page.Next;
+        }
+
+        await stop.CancelAsync();
+        await writing;
+    }
+
+    [Fact]
+    public async Task A_row_is_not_read_before_an_older_transaction_has_ended_and_nothing_is_passed_over()
+    {
+        var start = await Store.ReadLogEndAsync(default);
+        await using var late = await OpenAsync();
+        await using var transaction = await late.BeginTransactionAsync();
+        await ExecuteAsync(late, "insert into plane.changes (kind, cluster) values (4, 'late.example.com')");
+        await Store.SetTxtAsync(s_cluster, new TxtValues { Owner = "operator" }, TimeSpan.FromMinutes(1), default);
+        var page = await Store.ReadLogAsync(start, 10, default);
+        Assert.Empty(page.Changes);
+
+        // The late one tells nobody; the store finds it by itself, long before the wait is over.
+        var waiting = ReadUntilAsync(page.Next, 2);
+        await transaction.CommitAsync();
+        var changes = await waiting;
+        Assert.Equal(["late.example.com", "example.com"], changes.Select(c => c.Cluster.Value));
+    }
+
+    [Fact]
+    public async Task Of_two_controllers_one_gets_the_lock_and_the_other_is_told_the_holder()
+    {
+        var first = await Store.TryLockAsync("silo one, pid 7", default);
+        Assert.NotNull(first.Lock);
+        var second = await Other.TryLockAsync("silo two", default);
+        Assert.Null(second.Lock);
+        Assert.Equal("silo one, pid 7", second.HeldBy);
+        await first.Lock.DisposeAsync();
+        await using var third = await Eventually.SeenAsync(
+            async token => (await Other.TryLockAsync("silo two", token)).Lock, l => l is not null, "the lock is free");
+        Assert.False(third!.Lost.IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task A_lock_whose_connection_is_ended_says_that_it_is_lost()
+    {
+        var held = (await Store.TryLockAsync("silo one", default)).Lock!;
+        var lost = new TaskCompletionSource();
+        await using var registration = held.Lost.Register(lost.SetResult);
+        await using var connection = await OpenAsync();
+        await ExecuteAsync(
+            connection,
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 3 and database = (select oid from pg_database where datname = current_database())");
+        await Eventually.EndsAsync(lost.Task, "the loss is noticed");
+        await held.DisposeAsync();
+        var again = (await Other.TryLockAsync("silo two", default)).Lock;
+        Assert.NotNull(again);
+        await again.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task An_acquisition_waits_for_a_drain_that_has_not_committed_yet_and_honours_it()
+    {
+        await using var operatorConnection = await OpenAsync();
+        await using var transaction = await operatorConnection.BeginTransactionAsync();
+        await ExecuteAsync(operatorConnection, "update plane.drones set draining = true");
+        var acquiring = Store.AcquireAsync(Request("room"), default);
+        await BlockedAsync(operatorConnection, 1);
+        await transaction.CommitAsync();
+        Assert.Equal(AcquireOutcome.DroneUnfit, (await acquiring).Outcome);
+    }
+
+    [Fact]
+    public async Task A_renewal_that_was_blocked_does_not_move_an_expiry_back()
+    {
+        var holder = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
+        await using var blocker = await OpenAsync();
+        await using var transaction = await blocker.BeginTransactionAsync();
+        await ExecuteAsync(blocker, "update plane.keys set expires_at = now() + interval '1 hour'");
+        var renewing = Store.RenewAsync([holder], default);
+        await BlockedAsync(blocker, 1);
+        await transaction.CommitAsync();
+        Assert.Equal([RenewalOutcome.Renewed], await renewing);
+        var expires = (await Store.ReadBackendAsync(holder.Backend, default))!.LeaseExpiresAt!.Value;
+        Assert.True(expires > DateTimeOffset.UtcNow.AddMinutes(50), expires.ToString("O"));
+    }
+
+    [Fact]
+    public async Task A_deadlock_is_resolved_and_the_call_succeeds()
+    {
+        var holder = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
+
+        // Whoever looks for a deadlock first gives way: the store, since the other one never looks.
+        await using var store = new PostgresStore(
+            _harness.Database.ConnectionString + ";Options=-c deadlock_timeout=3s", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+        await using var blocker = await OpenAsync();
+        await using var transaction = await blocker.BeginTransactionAsync();
+        await ExecuteAsync(blocker, "set local deadlock_timeout = '1h'");
+
+        // The wrong way round: key first, then backend.
+        await ExecuteAsync(blocker, "select 1 from plane.keys for update");
+        var applying = store.ApplyStatesAsync(
+            null, [new StateEvent { Sequence = 1, Identity = holder, Status = BackendStatus.Terminated }], default);
+        await BlockedAsync(blocker, 1);
+        await ExecuteAsync(blocker, "select 1 from plane.backends for update");
+        await transaction.CommitAsync();
+        Assert.True((await applying).Acks.Single().Applied);
+        Assert.Null(await Store.ReadHolderAsync(new KeyConfig { Name = "room" }, default));
+    }
+
+    [Fact]
+    public async Task Fencing_tokens_grow_also_when_the_clock_was_ahead_before()
+    {
+        await using var connection = await OpenAsync();
+        var ahead = DateTimeOffset.UtcNow.AddYears(10).ToUnixTimeMilliseconds();
+        await ExecuteAsync(connection, $"select setval('plane.fencing_tokens', {ahead})");
+        var first = (await Store.AcquireAsync(Request("one"), default)).Holder!.Identity.Token;
+        var second = (await Other.AcquireAsync(Request("two"), default)).Holder!.Identity.Token;
+        Assert.Equal([ahead + 1, ahead + 2], [first.Value, second.Value]);
+    }
+
+    [Fact]
+    public async Task An_acquisition_that_fails_leaves_no_session_lock_behind()
+    {
+        await using var connection = await OpenAsync();
+        await ExecuteAsync(connection, "alter sequence plane.fencing_tokens maxvalue 5 restart with 5 start with 1");
+        await Assert.ThrowsAsync<PostgresException>(() => Store.AcquireAsync(Request("room"), default));
+        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from pg_locks where locktype = 'advisory' and objid = 1 and database = (select oid from pg_database where datname = current_database())"));
+        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.keys"));
+    }
+
+    [Fact]
+    public async Task Many_programs_that_meet_an_empty_database_at_once_make_one_installation()
+    {
+        var server = await PostgresServer.SharedAsync();
+        await using var database = await server.CreateDatabaseAsync();
+        var stores = Enumerable.Range(0, 5).Select(_ => PostgresHarness.New(database)).ToArray();
+        await Task.WhenAll(stores.Select(s => s.InitializeAsync(default)));
+        Assert.Single(stores.Select(s => s.InstallationId).Distinct());
+        await Task.WhenAll(stores.Select(s => s.DisposeAsync().AsTask()));
+    }
+
+    [Fact]
+    public async Task A_newer_schema_is_refused_only_if_it_says_so()
+    {
+        await using var connection = await OpenAsync();
+        await ExecuteAsync(connection, "insert into plane.migrations (version, oldest) values (98, 1)");
+        await using var store = PostgresHarness.New(_harness.Database);
+        await store.InitializeAsync(default);
+        await ExecuteAsync(connection, "insert into plane.migrations (version, oldest) values (99, 99)");
+        var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
+        Assert.Contains("99", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Rows_of_a_log_from_another_cluster_of_servers_are_dropped_at_start()
+    {
+        await using var connection = await OpenAsync();
+        await ExecuteAsync(connection, "insert into plane.changes (transaction_id, kind, cluster) values (4611686018427387904, 4, 'old.example.com')");
+        await using var store = PostgresHarness.New(_harness.Database);
+        await store.InitializeAsync(default);
+        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.changes where cluster = 'old.example.com'"));
+    }
+
+    [Fact]
+    public async Task A_user_who_may_not_make_the_schema_is_refused_with_the_reason()
+    {
+        var server = await PostgresServer.SharedAsync();
+        await using var database = await server.CreateDatabaseAsync();
+        var user = $"u{Guid.NewGuid():N}";
+        await using var connection = new NpgsqlConnection(database.ConnectionString);
+        await connection.OpenAsync();
+        await ExecuteAsync(connection, $"create role {user} login");
+        try
+        {
+            var builder = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = user };
+            await using var store = new PostgresStore(builder.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+            var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
+            Assert.Contains("permission denied", refused.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await ExecuteAsync(connection, $"drop role {user}");
+        }
+    }
+
+    [Fact]
+    public async Task A_server_without_fsync_is_refused()
+    {
+        await using var server = await PostgresServer.StartAsync(settings: ["fsync=off"]);
+        await using var store = new PostgresStore(server.AdminConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+        var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
+        Assert.Contains("fsync", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_does_not_wait_for_its_disk_is_warned_of()
+    {
+        var logger = new CollectingLogger();
+        await using var store = new PostgresStore(
+            _harness.Database.ConnectionString + ";Options=-c synchronous_commit=off", new LeaseNumbers(), logger, TimeProvider.System);
+        await store.InitializeAsync(default);
+        Assert.Contains(logger.Lines, l => l.StartsWith("Warning 3010", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_server_that_goes_away_is_reported_as_unavailable_and_used_again_when_it_is_back()
+    {
+        await using var server = await PostgresServer.StartAsync();
+        await using var store = new PostgresStore(
+            server.AdminConnectionString.Replace("Pooling=False", "", StringComparison.OrdinalIgnoreCase) + ";Password=pass-word",
+            new LeaseNumbers(),
+            NullLoggerFactory.Instance,
+            TimeProvider.System);
+        await store.InitializeAsync(default);
+        var session = await RegisterAsync(store);
+        var request = Request("room");
+        var holder = (await store.AcquireAsync(request, default)).Holder!;
+        await server.StopAsync(Signal.Kill);
+        var away = await Assert.ThrowsAsync<StoreUnavailableException>(() => store.RenewAsync([holder.Identity], default));
+        Assert.DoesNotContain("pass-word", away.ToString(), StringComparison.Ordinal);
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.PingAsync(default));
+
+        await server.RestartAsync();
+        await Eventually.SeenAsync(
+            async token => await store.RenewAsync([holder.Identity], token), r => r[0] == RenewalOutcome.Renewed, "what was acknowledged is there after the crash");
+        Assert.Equal(AcquireOutcome.Acquired, (await store.AcquireAsync(request, default)).Outcome);
+        Assert.Equal(SessionState.Current, await store.ReadSessionAsync(session, default));
+    }
+
+    [Fact]
+    public async Task A_short_lease_expires_by_the_servers_clock()
+    {
+        await using var store = PostgresHarness.New(_harness.Database, LeaseNumbers.Scaled(0.01));
+        await store.InitializeAsync(default);
+        await RegisterAsync(store);
+        var acquired = await store.AcquireAsync(Request("room"), default);
+        Assert.Equal(AcquireOutcome.Acquired, acquired.Outcome);
+        await Eventually.SeenAsync(store.SweepLostAsync, lost => lost == 1, "the sweep finds the expired lease");
+    }
+
+    // Every hot path is walked with sequential scans forbidden as far as an index serves, functions included; then the server's own counters are asked.
+    [Fact]
+    public async Task Every_hot_query_is_served_by_an_index()
+    {
+        var server = await PostgresServer.SharedAsync();
+        await using var database = await server.CreateDatabaseAsync();
+        var counted = new List<(string Step, string Table)>();
+
+        // A session of its own, over when the counting begins: making an index reads its table through.
+        await PostgresHarness.PrepareAsync(database.ConnectionString);
+        await using (var store = new PostgresStore(
+            database.ConnectionString + ";Options=-c enable_seqscan=off", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System))
+        {
+            await store.InitializeAsync(default);
+            var session = await RegisterAsync(store);
+            await using var connection = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
+            await connection.OpenAsync();
+            var before = await CountAsync(connection);
+            var holder = (await store.AcquireAsync(Request("room"), default)).Holder!;
+            var id = holder.Identity;
+            var key = new KeyConfig { Name = "room" };
+            var steps = new (string Name, Func<Task> Run)[]
+            {
+                ("connect", () => store.IssueTokensAsync([new TokenRequest(key, BearerToken.NewRandom().Hash(), "s", "u", null)], default)),
+                ("acquire", () => store.AcquireAsync(Request("other"), default)),
+                ("holder", () => store.ReadHolderAsync(key, default)),
+                ("renew", () => store.RenewAsync([id], default)),
+                ("prevent", () => store.PreventRenewalAsync(id.Backend, default)),
+                ("heartbeat", () => store.HeartbeatDroneAsync(
+                    new DroneHeartbeat { Session = session, InstanceId = "i", BootId = "b", Reading = 9, Ready = true }, s_controller, default)),
+                ("session", () => store.ReadSessionAsync(session, default)),
+                ("actions", () => store.ReadActionsAsync(session, 0, 10, default)),
+                ("acknowledge", () => store.AcknowledgeActionsAsync(session, 1, default)),
+                ("candidates", () => store.ListCandidatesAsync(s_cluster, default)),
+                ("state", () => store.ReadClusterAsync(s_cluster, default)),
+                ("states", () => store.ApplyStatesAsync(session, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Ready, Address = "a:1" }], default)),
+                ("terminate", () => store.TerminateAsync(id.Backend, null, TerminationKind.Soft, TerminationReason.External, default)),
+                ("details", () => store.ReadBackendAsync(id.Backend, default)),
+                ("history", () => store.ReadHistoryAsync(id.Backend, null, default)),
+                ("list", () => store.ListBackendsAsync(new BackendQuery(), default)),
+                ("list by key", () => store.ListBackendsAsync(new BackendQuery { KeyName = "room" }, default)),
+                ("list by drone", () => store.ListBackendsAsync(new BackendQuery { Drone = s_drone }, default)),
+                ("resolve", () => store.ResolveAsync(BearerToken.NewRandom().Hash(), default)),
+                ("report", () => store.ReportProxyAsync(
+                    new ProxyReport { Cluster = s_cluster, Proxy = ProxyName.Parse("px-a"), Version = "1", InUse = [id] }, s_controller, default)),
+                ("log", () => store.ReadLogAsync(LogPosition.Start, 10, default)),
+                ("idle sweep", () => store.SweepIdleAsync(default)),
+                ("lifetime sweep", () => store.SweepLifetimeAsync(default)),
+                ("revoke", () => store.RevokeAsync(id.Backend, new RevokeScope { User = "u" }, default)),
+                ("end", () => store.ApplyStatesAsync(session, [new StateEvent { Sequence = 2, Identity = id, Status = BackendStatus.Terminated }], default)),
+                ("clean-up", () => store.CleanUpAsync(TimeSpan.Zero, TimeSpan.FromDays(1), default)),
+                ("txt", () => store.ReadTxtAsync(s_cluster, default)),
+            };
+            foreach (var (_, run) in steps)
+            {
+                await run();
+            }
+
+            await store.DisposeAsync();
+            await connection.CloseAsync();
+            await connection.OpenAsync();
+            foreach (var (table, scans) in await CountAsync(connection))
+            {
+                if (scans > before.GetValueOrDefault(table))
+                {
+                    counted.Add(($"{scans - before.GetValueOrDefault(table)} scans", table));
+                }
+            }
+        }
+
+        // One row each, or a sweep that reads all there is; in keys no index on the expiry, on purpose (0001_tables.sql).
+        Assert.DoesNotContain(
+            counted, c => c.Table is not ("installation" or "changes_cleaned" or "controllers" or "proxies" or "txt_values" or "migrations"));
+    }
+
+    private static async Task<Dictionary<string, long>> CountAsync(NpgsqlConnection connection)
+    {
+        await using var command = new NpgsqlCommand("select relname::text, seq_scan from pg_stat_user_tables where schemaname = 'plane'", connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        var counts = new Dictionary<string, long>();
+        while (await reader.ReadAsync())
+        {
+            counts.Add(reader.GetString(0), reader.GetInt64(1));
+        }
+
+        return counts;
+    }
+
+    private static async Task<DroneSession> RegisterAsync(IPlaneStore store)
+    {
+        var reply = await store.RegisterDroneAsync(
+            new DroneRegistration
+            {
+                Cluster = s_cluster,
+                Name = s_drone,
+                InstanceId = "i",
+                BootId = "b",
+                Reading = 1,
+                Kinds = [ExecutorKind.Process],
+                MaxBackends = 1_000,
+                Version = "1",
+            },
+            s_controller,
+            default);
+        Assert.Equal(RegistrationOutcome.Accepted, reply.Outcome);
+        return reply.Session!;
+    }
+
+    private static AcquireRequest Request(string key) => new()
+    {
+        Cluster = s_cluster,
+        Drone = s_drone,
+        Command = new ConnectCommand
+        {
+            Key = new KeyConfig { Name = key },
+            BackendId = BackendName.NewRandom(),
+            Spawn = new SpawnConfig { Executable = new Executable { Command = ["x"] } },
+            Token = BearerToken.NewRandom(),
+            SecretToken = "secret",
+        },
+    };
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync();
+    }
+
+    private async Task<NpgsqlConnection> OpenAsync()
+    {
+        var connection = new NpgsqlConnection(_harness.Database.ConnectionString);
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    private async Task BlockedAsync(NpgsqlConnection blocker, int count)
+    {
+        await using var watcher = await OpenAsync();
+        await Eventually.SeenAsync(
+            async _ => (long)(await ScalarAsync(watcher, $"select count(*) from pg_stat_activity where {blocker.ProcessID} = any (pg_blocking_pids(pid))"))!,
+            blocked => blocked >= count,
+            $"{count} sessions wait for ours");
+    }
+
+    private async Task<IReadOnlyList<Change>> ReadUntilAsync(LogPosition at, int count)
+    {
+        var seen = new List<Change>();
+        while (seen.Count < count)
+        {
+            await Eventually.EndsAsync(Store.WaitForLogAsync(TimeSpan.FromMinutes(5), default), "the log is looked at again");
+            var page = await Store.ReadLogAsync(at, 10, default);
+            seen.AddRange(page.Changes);
+            at = page.Next;
+        }
+
+        return seen;
+    }
+}

@@ -1,0 +1,33 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Orleans;
+using Plane.Hosting;
+
+namespace Plane.Samples;
+
+/// <summary>An application that calls Plane's grains as a cluster client: typed, over one connection, with the same calls that the HTTP API makes.</summary>
+internal static class ConnectAsClusterClient
+{
+    public static async Task<string> RunAsync(string gateway, string cluster, string key, string[] command)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [gateway] });
+        using var host = builder.Build();
+        await host.StartAsync();
+
+        var grains = host.Services.GetRequiredService<IGrainFactory>();
+        var connect = ConnectCommand.For(
+            new ConnectRequest
+            {
+                Key = new KeyConfig { Name = key },
+                User = "ada",
+                SpawnConfig = new SpawnConfig { Executable = new Executable { Command = command }, MaxIdleSeconds = 60 },
+            },
+            ClusterName.Parse(cluster));
+        var result = await grains.GetGrain<IKeyGrain>(connect.Key.GrainKey).Connect(connect);
+        await host.StopAsync();
+        return result.Holder is null
+            ? throw new InvalidOperationException($"{result.Refusal}: {result.Message}")
+            : connect.UrlOf(result.Holder);
+    }
+}
