@@ -73,7 +73,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
         var drone = new DroneUnderTest();
         arrange?.Invoke(drone);
         await drone.StartAsync();
-        await Eventually.EndsAsync(drone.Status.WhenReady, $"the drone is ready; log:\n{drone.Log}");
+        await Eventually.EndsAsync(drone.Status.WhenReady, "the drone is ready");
         return drone;
     }
 
@@ -116,10 +116,20 @@ internal sealed class DroneUnderTest : IAsyncDisposable
     }
 
     /// <summary>Waits until the controller has heard of a state.</summary>
-    public Task<StateEvent> SeenAsync(BackendIdentity backend, BackendStatus status) => Eventually.SeenAsync(
-        () => Controller.States.FirstOrDefault(s => s.Identity == backend && s.Status == status)!,
-        s => s is not null,
-        $"{backend.Backend} is reported {status}; log:\n{Log}");
+    public async Task<StateEvent> SeenAsync(BackendIdentity backend, BackendStatus status)
+    {
+        try
+        {
+            return await Eventually.SeenAsync(
+                () => Controller.States.FirstOrDefault(s => s.Identity == backend && s.Status == status)!,
+                s => s is not null,
+                $"{backend.Backend} is reported {status}");
+        }
+        catch (Xunit.Sdk.FailException e)
+        {
+            throw new Xunit.Sdk.XunitException($"{e.Message}\nReported: {string.Join(", ", Controller.States)}\nLog:\n{Log}");
+        }
+    }
 
     public Task<StateEvent> EndedAsync(BackendIdentity backend) => SeenAsync(backend, BackendStatus.Terminated);
 
