@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Net;
+using Plane.Drone.Runtimes.Docker;
 
 namespace Plane.Drone;
 
@@ -37,8 +38,8 @@ public sealed class DroneOptions
     [Description("docker, process, docker,process or auto")]
     public string Runtime { get; set; } = "docker";
 
-    /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>.</summary>
-    [Description("the Docker engine's address")]
+    /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>. The command line reads the variable <c>DOCKER_HOST</c> too.</summary>
+    [Description("the Docker engine's address; DOCKER_HOST is read too")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
     /// <summary>The OCI runtime for containers, as <c>runsc</c>. Default: the engine's own.</summary>
@@ -135,6 +136,12 @@ public sealed class DroneOptions
         if (ParseRuntime() is null)
         {
             yield return $"runtime '{Runtime}': must be docker, process, docker,process or auto";
+        }
+
+        // Where only processes run, DOCKER_HOST may be anything.
+        if (Runtime != "process" && DockerEndpoint.TryParse(DockerHost, out var dockerHost) is null)
+        {
+            yield return $"docker-host '{DockerHost}': {dockerHost}";
         }
 
         if (MaxBackends is < 1 or > 100_000)
