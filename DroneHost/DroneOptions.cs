@@ -74,6 +74,13 @@ public sealed class DroneOptions
     [Description("how often to prune")]
     public TimeSpan PruneEvery { get; set; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>
+    /// Whether to remove dangling images too, those that no name and no container uses and that are older than <see cref="PruneAge"/>: of the whole engine, whoever
+    /// brought them. Default false.
+    /// </summary>
+    [Description("also remove dangling images of the Docker engine")]
+    public bool PruneImages { get; set; }
+
     /// <summary>How often the usage of backends is read. Default 10 s.</summary>
     [Description("how often usage is read")]
     public TimeSpan UsageEvery { get; set; } = TimeSpan.FromSeconds(10);
