@@ -140,6 +140,16 @@ public sealed class DroneOptions
             yield return "state: must name a file";
         }
 
+        if (RunDir is not null && string.IsNullOrWhiteSpace(RunDir))
+        {
+            yield return "run-dir: must name a directory";
+        }
+
+        if (OciRuntime is not null && (OciRuntime.Length == 0 || OciRuntime.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or '/'))))
+        {
+            yield return $"oci-runtime '{OciRuntime}': must be the name of a runtime that the engine knows, as runsc";
+        }
+
         if (ParseRuntime() is null)
         {
             yield return $"runtime '{Runtime}': must be docker, process, docker,process or auto";

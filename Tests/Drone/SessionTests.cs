@@ -217,6 +217,26 @@ public sealed class SessionTests
         Assert.Contains(option, Assert.Single(options.Problems()), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Every_problem_begins_with_a_flag_of_the_command_line()
+    {
+        var zero = TimeSpan.Zero;
+        var options = new DroneOptions
+        {
+            Cluster = "", Name = "x", Pool = "\n", Ip = "::", StateFile = "", Runtime = "x", DockerHost = "x", MountBase = "x", MaxBackends = 0, PortFrom = 1, RunDir = " ",
+            PortRest = zero, PruneAge = zero, PruneEvery = zero, UsageEvery = zero, CheckEvery = zero, StartupLimit = zero, RuntimeAwayLimit = zero, NameInUseLimit = zero,
+            StopGrace = zero, OciRuntime = "a b",
+        };
+        var command = Plane.Cli.Roles.DroneCommand.Create();
+        var flags = command.Options.Select(o => o.Name).ToHashSet();
+
+        var named = options.Problems().Select(p => "--" + p.Split(' ', ':')[0]).ToList();
+
+        Assert.Equal(21, named.Distinct().Count());
+        Assert.All(named, flag => Assert.Contains(flag, flags));
+        Assert.All(command.Options, o => Assert.False(string.IsNullOrWhiteSpace(o.Description), o.Name));
+    }
+
     private static Task<RegistrationReply?> Reply(RegistrationOutcome outcome) =>
         Task.FromResult<RegistrationReply?>(new RegistrationReply { Outcome = outcome, Message = "for the test" });
 
