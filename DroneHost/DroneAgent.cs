@@ -192,7 +192,7 @@ internal sealed partial class DroneAgent(
         async Task RegisterAsync(CancellationToken stopping)
         {
             // So that the first registration can say that the drone is ready. An engine that is away doesn't keep it from renewing what runs.
-            await Task.WhenAny(adopted.Task, Task.Delay(FirstAdoption, time, stopping));
+            await Task.WhenAny(readiness.WhenFirstReady, Task.Delay(FirstAdoption, time, stopping));
             await sessions.RunAsync(stopping);
         }
     }

@@ -3,14 +3,31 @@ using Plane.Drone.Runtimes;
 
 namespace Plane.Drone;
 
-/// <summary>What the drone counts and measures (meter <c>plane.drone</c>).</summary>
+/// <summary>
+/// What the drone counts and measures (meter <c>plane.drone</c>). No instrument has a label that names a backend: their number grows for ever, and an exporter keeps
+/// each label's series for as long as the drone runs, or drops all beyond some 2,000. What backends use is told as a sum of those that run now, and as a
+/// distribution over them.
+/// </summary>
 internal sealed class DroneMetrics
 {
-    private volatile IReadOnlyList<BackendUsage> _usage = [];
+    private static readonly InstrumentAdvice<double> Cores = new() { HistogramBucketBoundaries = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32] };
+    private static readonly InstrumentAdvice<long> Bytes = new()
+    {
+        HistogramBucketBoundaries = [1L << 20, 1L << 22, 1L << 24, 1L << 26, 1L << 28, 1L << 29, 1L << 30, 1L << 31, 1L << 32, 1L << 34, 1L << 36],
+    };
+
+    private readonly TimeProvider _time;
+    private readonly Histogram<double> _cpu;
+    private readonly Histogram<long> _memory;
+    private Dictionary<BackendIdentity, long> _before = [];
+    private long _beforeAt;
+    private double _cores;
+    private long _bytes;
     private Func<int> _running = static () => 0;
 
-    public DroneMetrics(IMeterFactory meters)
+    public DroneMetrics(IMeterFactory meters, TimeProvider time)
     {
+        _time = time;
         var meter = meters.Create("plane.drone");
         Renewals = meter.CreateCounter<long>("plane.drone.renewals", description: "Leases renewed");
         RenewalsRefused = meter.CreateCounter<long>("plane.drone.renewals_refused", description: "Renewals refused by the controller");
@@ -25,8 +42,10 @@ internal sealed class DroneMetrics
         DirectKills = meter.CreateCounter<long>("plane.drone.direct_kills", description: "Processes killed without their runtime");
         Pruned = meter.CreateCounter<long>("plane.drone.pruned", description: "Left-overs of ended backends removed");
         meter.CreateObservableUpDownCounter("plane.drone.backends", () => _running(), description: "Backends that have not ended");
-        meter.CreateObservableCounter("plane.backend.cpu", ReadCpu, "s", "CPU time of a backend since its start");
-        meter.CreateObservableGauge("plane.backend.memory", ReadMemory, "By", "Memory of a backend, without page cache");
+        meter.CreateObservableGauge("plane.drone.backends.cpu", () => Volatile.Read(ref _cores), "{cpu}", "CPUs that all backends together used between the last two readings");
+        meter.CreateObservableUpDownCounter("plane.drone.backends.memory", () => Volatile.Read(ref _bytes), "By", "Memory of all backends together, without page cache");
+        _cpu = meter.CreateHistogram("plane.backend.cpu", "{cpu}", "CPUs that each backend used between two readings", advice: Cores);
+        _memory = meter.CreateHistogram("plane.backend.memory", "By", "Memory of each backend at each reading, without page cache", advice: Bytes);
     }
 
     public Counter<long> Renewals { get; }
@@ -55,11 +74,31 @@ internal sealed class DroneMetrics
 
     public void ObserveBackends(Func<int> running) => _running = running;
 
-    public void SetUsage(IReadOnlyList<BackendUsage> usage) => _usage = usage;
+    /// <summary>Takes a reading of all that run now. Called by one loop alone.</summary>
+    public void SetUsage(IReadOnlyList<BackendUsage> usage)
+    {
+        var now = _time.GetTimestamp();
+        var nanoseconds = _time.GetElapsedTime(_beforeAt, now).TotalNanoseconds;
+        var cores = 0.0;
+        var bytes = 0L;
+        var current = new Dictionary<BackendIdentity, long>(usage.Count);
+        foreach (var backend in usage)
+        {
+            // A backend's first reading says nothing of an interval.
+            if (_before.TryGetValue(backend.Backend, out var before) && nanoseconds > 0)
+            {
+                var used = Math.Max(0, backend.CpuNanoseconds - before) / nanoseconds;
+                cores += used;
+                _cpu.Record(used);
+            }
 
-    private IEnumerable<Measurement<double>> ReadCpu() => _usage.Select(u => new Measurement<double>(u.CpuNanoseconds / 1e9, Tag(u)));
+            bytes += backend.MemoryBytes;
+            _memory.Record(backend.MemoryBytes);
+            current[backend.Backend] = backend.CpuNanoseconds;
+        }
 
-    private IEnumerable<Measurement<long>> ReadMemory() => _usage.Select(u => new Measurement<long>(u.MemoryBytes, Tag(u)));
-
-    private static KeyValuePair<string, object?> Tag(BackendUsage usage) => new("backend", usage.Backend.Backend.Value);
+        (_before, _beforeAt) = (current, now);
+        Volatile.Write(ref _cores, cores);
+        Volatile.Write(ref _bytes, bytes);
+    }
 }

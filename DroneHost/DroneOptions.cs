@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Net;
+using Plane.Drone.Runtimes.Docker;
 
 namespace Plane.Drone;
 
@@ -37,8 +38,8 @@ public sealed class DroneOptions
     [Description("docker, process, docker,process or auto")]
     public string Runtime { get; set; } = "docker";
 
-    /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>.</summary>
-    [Description("the Docker engine's address")]
+    /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>. The command line reads the variable <c>DOCKER_HOST</c> too.</summary>
+    [Description("the Docker engine's address; DOCKER_HOST is read too")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
     /// <summary>The OCI runtime for containers, as <c>runsc</c>. Default: the engine's own.</summary>
@@ -72,6 +73,13 @@ public sealed class DroneOptions
     /// <summary>How often to prune. Default 5 min.</summary>
     [Description("how often to prune")]
     public TimeSpan PruneEvery { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Whether to remove dangling images too, those that no name and no container uses and that are older than <see cref="PruneAge"/>: of the whole engine, whoever
+    /// brought them. Default false.
+    /// </summary>
+    [Description("also remove dangling images of the Docker engine")]
+    public bool PruneImages { get; set; }
 
     /// <summary>How often the usage of backends is read. Default 10 s.</summary>
     [Description("how often usage is read")]
@@ -132,9 +140,25 @@ public sealed class DroneOptions
             yield return "state: must name a file";
         }
 
+        if (RunDir is not null && string.IsNullOrWhiteSpace(RunDir))
+        {
+            yield return "run-dir: must name a directory";
+        }
+
+        if (OciRuntime is not null && (OciRuntime.Length == 0 || OciRuntime.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or '/'))))
+        {
+            yield return $"oci-runtime '{OciRuntime}': must be the name of a runtime that the engine knows, as runsc";
+        }
+
         if (ParseRuntime() is null)
         {
             yield return $"runtime '{Runtime}': must be docker, process, docker,process or auto";
+        }
+
+        // Where only processes run, DOCKER_HOST may be anything.
+        if (Runtime != "process" && DockerEndpoint.TryParse(DockerHost, out var dockerHost) is null)
+        {
+            yield return $"docker-host '{DockerHost}': {dockerHost}";
         }
 
         if (MaxBackends is < 1 or > 100_000)

@@ -5,6 +5,7 @@ namespace Plane.Drone;
 /// <summary>Whether the drone takes actions: its state can be written, what ran before is adopted, and a runtime answers.</summary>
 internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 {
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _adopted;
     private volatile bool _runtimesAnswer;
 
@@ -13,6 +14,9 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 
     /// <summary>What it can run.</summary>
     public ExecutorKind[] Kinds { get; private set; } = [];
+
+    /// <summary>Completes when it is ready for the first time.</summary>
+    public Task WhenFirstReady => _first.Task;
 
     public bool IsReady => _adopted && _runtimesAnswer && state.Writer.IsWritable;
 
@@ -36,6 +40,11 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
     public void Notify()
     {
         status.TakesActions = IsReady;
+        if (IsReady)
+        {
+            _first.TrySetResult();
+        }
+
         Changed?.Invoke();
     }
 }

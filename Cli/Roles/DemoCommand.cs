@@ -12,7 +12,7 @@ internal static class DemoCommand
         "Run everything with a shared drawing board, and print its URL. Ctrl-C ends all of it.",
         new OptionsBinder<DemoOptions>(),
         (demo, context) => EveryRole.Build(
-            new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime },
+            new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime, DockerHost = demo.DockerHost },
             context),
         (demo, _, hosts, stop) => new BoardSession(demo, (WebApplication)hosts[0]).RunAsync(stop));
 }

@@ -21,6 +21,10 @@ public sealed class DemoOptions
     [Description("what runs the board: docker, process or auto")]
     public string Runtime { get; set; } = "auto";
 
+    /// <summary>The Docker engine's address; the variable <c>DOCKER_HOST</c> is read too.</summary>
+    [Description("the Docker engine's address; DOCKER_HOST is read too")]
+    public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
+
     /// <summary>The board's key.</summary>
     [Description("the board's key")]
     public string Key { get; set; } = "demo-board";

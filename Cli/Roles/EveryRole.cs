@@ -55,6 +55,7 @@ internal static class EveryRole
                     RunDir = Path.Combine(data, "run"),
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
+                    DockerHost = options.DockerHost,
                     EndBackendsOnStop = !options.KeepBackends,
                 },
                 Join,

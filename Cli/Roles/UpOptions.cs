@@ -33,6 +33,10 @@ public sealed class UpOptions
     [Description("what runs backends: docker, process, docker,process or auto")]
     public string Runtime { get; set; } = "auto";
 
+    /// <summary>The Docker engine's address; the variable <c>DOCKER_HOST</c> is read too.</summary>
+    [Description("the Docker engine's address; DOCKER_HOST is read too")]
+    public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
+
     /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
     [Description("the directory of backends' mounts; DATA/mounts where not set")]
     public string? MountBase { get; set; }

@@ -49,7 +49,10 @@ internal sealed class BackendLease
         set => Volatile.Write(ref _askAt, value);
     }
 
-    /// <summary>Takes deadlines over where they are later; those of another instance or boot mean nothing here.</summary>
+    /// <summary>
+    /// Takes deadlines over where they are later; those of another instance or boot mean nothing here. Past the soft deadline, whether anybody has looked since or
+    /// not, only the hard one moves: on the disk too, so that the next agent doesn't revive it either.
+    /// </summary>
     public bool TryProlong(LeaseDeadlines deadlines)
     {
         if (!Belongs(deadlines))
@@ -57,7 +60,19 @@ internal sealed class BackendLease
             return false;
         }
 
-        _deadlines = Belongs(_deadlines) ? _deadlines.Later(deadlines) : _deadlines;
+        if (!Belongs(_deadlines))
+        {
+            return true;
+        }
+
+        var later = _deadlines.Later(deadlines);
+        if (!IsRenewable(_clock.Milliseconds))
+        {
+            GiveUp();
+            later = _deadlines with { HardAt = later.HardAt };
+        }
+
+        _deadlines = later;
         return true;
     }
 

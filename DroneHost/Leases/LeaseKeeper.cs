@@ -218,12 +218,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    [LoggerMessage(3101, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
+    [LoggerMessage(3251, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
     private partial void LogRefused(BackendName backend, RenewalOutcome outcome);
 
-    [LoggerMessage(3102, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
+    [LoggerMessage(3252, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
     private partial void LogNoAnswer(string reason, int count);
 
-    [LoggerMessage(3103, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
+    [LoggerMessage(3253, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
     private partial void LogDrift(double seconds);
 }

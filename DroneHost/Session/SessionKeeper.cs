@@ -9,7 +9,8 @@ namespace Plane.Drone.Session;
 /// Registers the drone and holds its session. Every loop speaks under the session it was given here and hands in what it is told about it.
 /// <para>
 /// A session that is unknown to the controller is registered again. One that was replaced means that another agent speaks under the name now: this one must stop,
-/// unless a registration of its own, whose answer it never got, may have replaced it.
+/// unless a registration of its own, whose answer it never got, may have replaced it. Such a one arrives within its call's limit or not at all, so a session that has
+/// stood for longer was replaced by somebody else.
 /// </para>
 /// </summary>
 internal sealed partial class SessionKeeper(
@@ -28,6 +29,7 @@ internal sealed partial class SessionKeeper(
     private TaskCompletionSource<DroneSession> _current = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Signal _lost = new();
     private bool _registrationUnanswered;
+    private long _acceptedAt;
     private bool _replaced;
 
     /// <summary>Raised after each registration.</summary>
@@ -77,7 +79,8 @@ internal sealed partial class SessionKeeper(
             }
 
             _current = new TaskCompletionSource<DroneSession>(TaskCreationOptions.RunContinuationsAsynchronously);
-            _replaced = answer == SessionState.Replaced && !_registrationUnanswered;
+            var mayBeOwn = _registrationUnanswered && time.GetElapsedTime(_acceptedAt) < RegistrationCall;
+            _replaced = answer == SessionState.Replaced && !mayBeOwn;
             _registrationUnanswered = false;
         }
 
@@ -140,7 +143,11 @@ internal sealed partial class SessionKeeper(
             }
             catch (Exception e) when (e is not SessionRefusedException and not StateUnavailableException && ControllerCall.IsFailure(e, cancellationToken))
             {
-                _registrationUnanswered = true;
+                lock (_gate)
+                {
+                    _registrationUnanswered |= CallFailed.IsUnknownOutcome(e);
+                }
+
                 inUseSince = null;
                 LogNoController(e.Message);
             }
@@ -174,6 +181,7 @@ internal sealed partial class SessionKeeper(
         await state.StoreRegistrationAsync(installation, numbers);
         lock (_gate)
         {
+            _acceptedAt = time.GetTimestamp();
             _current.TrySetResult(session);
         }
 

@@ -166,9 +166,9 @@ internal sealed partial class BackendSupervisor
     /// <summary>Whether it is still to be brought up.</summary>
     private async Task<bool> AdoptAsync(Task<FoundBackend?> adoption, CancellationToken stopping)
     {
-        if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address })
+        if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address } && _row.Deadlines.BootId == _parts.Clock.BootId)
         {
-            // Until the runtime answers this is what a kill at the hard deadline can go by.
+            // Until the runtime answers this is what a kill at the hard deadline can go by. Numbers of another boot name somebody else's processes.
             Volatile.Write(ref _started, new StartedBackend(address, pid, start));
         }
 
@@ -306,7 +306,7 @@ internal sealed partial class BackendSupervisor
         while (!_signals.HasEnded)
         {
             var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-            var task = step(cancel.Token);
+            var task = BeginAsync(step, cancel.Token);
             await Task.WhenAny(task, _signals.Any);
             if (!task.IsCompleted)
             {
@@ -346,6 +346,9 @@ internal sealed partial class BackendSupervisor
     }
 
     private StateChange Step(BackendStatus status) => new() { Identity = Identity, Status = status, Address = _started?.Address };
+
+    /// <summary>A runtime of somebody's own may throw before its first await: that is a failure of the step like any other.</summary>
+    private static async Task<T> BeginAsync<T>(Func<CancellationToken, Task<T>> step, CancellationToken cancellationToken) => await step(cancellationToken);
 
     private static async Task<bool> Nothing(Task task)
     {

@@ -17,6 +17,7 @@ internal sealed class DockerRuntimeFactory(DroneOptions options, TimeProvider ti
             InstanceId = owner.InstanceId,
             MountBase = options.MountBase,
             Runtime = options.OciRuntime,
+            PruneImages = options.PruneImages,
         },
         time,
         logger);

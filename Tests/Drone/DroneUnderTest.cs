@@ -40,6 +40,8 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public ManualLeaseClock Clock { get; } = new();
 
+    public ShiftedTime Time { get; } = new();
+
     public Log Log { get; } = new();
 
     public LeaseNumbers Numbers => Controller.Numbers;
@@ -71,7 +73,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
         var drone = new DroneUnderTest();
         arrange?.Invoke(drone);
         await drone.StartAsync();
-        await Eventually.EndsAsync(drone.Status.WhenReady, $"the drone is ready; log:\n{drone.Log}");
+        await Eventually.EndsAsync(drone.Status.WhenReady, "the drone is ready");
         return drone;
     }
 
@@ -84,6 +86,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
             {
                 builder.Services.AddSingleton<IRuntimeFactory>(Runtime);
                 builder.Services.AddSingleton<ILeaseClock>(Clock);
+                builder.Services.AddSingleton<TimeProvider>(Time);
                 builder.Services.AddSingleton<IReadyLine>(new ReadyLine(TextWriter.Null));
                 builder.Services.AddSingleton<ILoggerProvider>(Log);
                 builder.Services.AddLogging(l => l.SetMinimumLevel(LogLevel.Debug));
@@ -113,10 +116,20 @@ internal sealed class DroneUnderTest : IAsyncDisposable
     }
 
     /// <summary>Waits until the controller has heard of a state.</summary>
-    public Task<StateEvent> SeenAsync(BackendIdentity backend, BackendStatus status) => Eventually.SeenAsync(
-        () => Controller.States.FirstOrDefault(s => s.Identity == backend && s.Status == status)!,
-        s => s is not null,
-        $"{backend.Backend} is reported {status}; log:\n{Log}");
+    public async Task<StateEvent> SeenAsync(BackendIdentity backend, BackendStatus status)
+    {
+        try
+        {
+            return await Eventually.SeenAsync(
+                () => Controller.States.FirstOrDefault(s => s.Identity == backend && s.Status == status)!,
+                s => s is not null,
+                $"{backend.Backend} is reported {status}");
+        }
+        catch (Xunit.Sdk.FailException e)
+        {
+            throw new Xunit.Sdk.XunitException($"{e.Message}\nReported: {string.Join(", ", Controller.States)}\nLog:\n{Log}");
+        }
+    }
 
     public Task<StateEvent> EndedAsync(BackendIdentity backend) => SeenAsync(backend, BackendStatus.Terminated);
 
@@ -134,6 +147,16 @@ internal sealed class DroneUnderTest : IAsyncDisposable
         Runtime.Clear();
         _directory.Dispose();
     }
+}
+
+/// <summary>Real timers, but a test may say that more time has passed than has.</summary>
+internal sealed class ShiftedTime : TimeProvider
+{
+    private long _shift;
+
+    public override long GetTimestamp() => base.GetTimestamp() + Volatile.Read(ref _shift);
+
+    public void Advance(TimeSpan by) => Interlocked.Add(ref _shift, (long)(by.TotalSeconds * TimestampFrequency));
 }
 
 /// <summary>What the drone logged, for the message of a failed wait.</summary>

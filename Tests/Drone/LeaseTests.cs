@@ -241,6 +241,44 @@ public sealed class LeaseTests
         Assert.Equal(2_050_000, lease.HardAt);
     }
 
+    [Fact]
+    public void An_answer_after_the_soft_deadline_moves_the_hard_one_alone_even_before_anybody_has_looked()
+    {
+        var clock = new ManualLeaseClock();
+        var numbers = new LeaseNumbers();
+        var first = numbers.DeadlinesFrom(clock.Milliseconds, "i", clock.BootId);
+        var lease = new BackendLease(FakeController.NewIdentity(), first, false, "i", clock);
+        clock.Advance(numbers.Soft);
+
+        Assert.True(lease.TryProlong(numbers.DeadlinesFrom(clock.Milliseconds - 1, "i", clock.BootId)));
+
+        Assert.False(lease.IsRenewable(clock.Milliseconds));
+        Assert.False(lease.AllowsStart);
+        Assert.Equal((first.SoftAt, clock.Milliseconds - 1 + (long)numbers.Hard.TotalMilliseconds), (lease.SoftAt, lease.HardAt));
+    }
+
+    [Fact]
+    public async Task A_late_answer_does_not_revive_it_for_the_next_agent_either()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.ObeysStop = false);
+        var backend = await drone.ReadyBackendAsync(WithGrace(600));
+        drone.Controller.Terminate(backend);
+        await drone.SeenAsync(backend, BackendStatus.Terminating);
+        var silent = new TaskCompletionSource();
+        drone.Controller.BeforeRenewal = _ => silent.Task;
+        drone.Clock.Advance(drone.Numbers.RenewAfter);
+        await Eventually.TrueAsync(() => drone.Controller.Renewals.Count == 1, "the call");
+        drone.Clock.Advance(drone.Numbers.Soft - drone.Numbers.RenewAfter);
+        var hard = Lease(drone, backend).HardAt;
+        silent.SetResult();
+        await Eventually.SeenAsync(async _ => (await drone.RowAsync(backend))!.Deadlines.HardAt, stored => stored > hard, "the later hard deadline is stored");
+
+        await drone.RestartAsync();
+        await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready");
+
+        Assert.False(Lease(drone, backend).IsRenewable(drone.Clock.Milliseconds));
+    }
+
     private static BackendLease Lease(DroneUnderTest drone, BackendIdentity backend) => drone.Agent.Backends!.Find(backend)!.Lease;
 
     private static Func<SpawnOrder, SpawnOrder> WithGrace(int seconds) => o => o with { Executable = o.Executable with { StopGraceSeconds = seconds } };

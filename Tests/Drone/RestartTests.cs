@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Plane.Drone.Runtimes;
 using Plane.Tests.Support;
 
@@ -160,6 +161,42 @@ public sealed class RestartTests
 
         Assert.Equal(TerminationReason.KeyExpired, (await drone.EndedAsync(backend)).TerminationReason);
         Assert.Equal(0, drone.Runtime.Running);
+    }
+
+    [Theory]
+    [InlineData("boot-1", true)]
+    [InlineData("boot-2", false)]
+    public async Task While_the_runtime_is_silent_what_was_stored_is_killed_by_its_number_in_the_same_boot_alone(string boot, bool isKilled)
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sleep", "600"))!;
+        try
+        {
+            var startTime = ProcessIdentity.TryRead(process.Id)!.Value.StartTime;
+            await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Process = () => (process.Id, startTime));
+            var backend = await drone.ReadyBackendAsync();
+            await Eventually.SeenAsync(async _ => (await drone.RowAsync(backend))!.Pid, pid => pid == process.Id, "its number is stored");
+            await drone.StopAsync();
+            var asked = 0;
+            drone.Runtime.OnCheck = _ => throw new RuntimeUnavailableException("silent for the test");
+            drone.Runtime.OnKill = (_, _) => throw new RuntimeUnavailableException("silent for the test");
+            drone.Runtime.OnGone = (_, _) => Interlocked.Increment(ref asked) < 3 ? throw new RuntimeUnavailableException("silent for the test") : Task.CompletedTask;
+            drone.Clock.BootId = boot;
+            drone.Clock.Advance(drone.Numbers.Hard);
+
+            await drone.StartAsync();
+
+            await Eventually.TrueAsync(() => Volatile.Read(ref asked) >= 3, "the runtime was silent while it was made sure of");
+            if (isKilled)
+            {
+                await Eventually.EndsAsync(process.WaitForExitAsync(), "the process is killed");
+            }
+
+            Assert.Equal(isKilled, process.HasExited);
+        }
+        finally
+        {
+            process.Kill();
+        }
     }
 
     [Fact]

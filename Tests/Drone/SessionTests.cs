@@ -149,6 +149,38 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task A_session_that_has_stood_for_a_call_was_replaced_by_another_agent()
+    {
+        await using var drone = new DroneUnderTest();
+        var calls = 0;
+        drone.Controller.OnRegister = _ => Interlocked.Increment(ref calls) == 1 ? throw new TimeoutException("lost for the test") : Accept();
+        await drone.StartAsync();
+        await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready");
+
+        drone.Time.Advance(TimeSpan.FromSeconds(10));
+        drone.Controller.OnHeartbeat = _ => SessionState.Replaced;
+
+        await Eventually.EndsAsync(drone.Stopping, "the host stops");
+        Assert.Contains("replaced", drone.Exit.Reason, StringComparison.Ordinal);
+        Assert.Equal(2, Volatile.Read(ref calls));
+    }
+
+    [Fact]
+    public async Task A_registration_that_failed_for_sure_excuses_no_replacement()
+    {
+        await using var drone = new DroneUnderTest();
+        var calls = 0;
+        drone.Controller.OnRegister = _ => Interlocked.Increment(ref calls) == 1 ? throw new InvalidOperationException("refused for the test") : Accept();
+        await drone.StartAsync();
+        await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready");
+
+        drone.Controller.OnHeartbeat = _ => SessionState.Replaced;
+
+        await Eventually.EndsAsync(drone.Stopping, "the host stops");
+        Assert.Equal(2, Volatile.Read(ref calls));
+    }
+
+    [Fact]
     public async Task Lease_numbers_that_break_their_rules_are_refused()
     {
         await using var drone = new DroneUnderTest();
@@ -183,6 +215,26 @@ public sealed class SessionTests
         }
 
         Assert.Contains(option, Assert.Single(options.Problems()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_problem_begins_with_a_flag_of_the_command_line()
+    {
+        var zero = TimeSpan.Zero;
+        var options = new DroneOptions
+        {
+            Cluster = "", Name = "x", Pool = "\n", Ip = "::", StateFile = "", Runtime = "x", DockerHost = "x", MountBase = "x", MaxBackends = 0, PortFrom = 1, RunDir = " ",
+            PortRest = zero, PruneAge = zero, PruneEvery = zero, UsageEvery = zero, CheckEvery = zero, StartupLimit = zero, RuntimeAwayLimit = zero, NameInUseLimit = zero,
+            StopGrace = zero, OciRuntime = "a b",
+        };
+        var command = Plane.Cli.Roles.DroneCommand.Create();
+        var flags = command.Options.Select(o => o.Name).ToHashSet();
+
+        var named = options.Problems().Select(p => "--" + p.Split(' ', ':')[0]).ToList();
+
+        Assert.Equal(21, named.Distinct().Count());
+        Assert.All(named, flag => Assert.Contains(flag, flags));
+        Assert.All(command.Options, o => Assert.False(string.IsNullOrWhiteSpace(o.Description), o.Name));
     }
 
     private static Task<RegistrationReply?> Reply(RegistrationOutcome outcome) =>

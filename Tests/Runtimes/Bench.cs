@@ -113,6 +113,9 @@ public sealed class ProcessBench : Bench
 
     public override string Serve => "mkdir -p www; [ -e www/index.html ] || echo busybox >www/index.html; exec busybox httpd -f -p 127.0.0.1:$PORT -h www";
 
+    /// <summary>What starts each backend: written by an agent's first call, read at each start.</summary>
+    public string LauncherScript => Path.Combine(Directory["processes"], InstanceId, "launcher.sh");
+
     public string FileOf(BackendIdentity backend, string name) => Path.Combine(Directory["processes"], InstanceId, $"{backend.Backend}.{backend.Token}", name);
 
     public override Task<bool> IsRunningAsync(BackendIdentity backend) => Task.FromResult(PidsOf(backend).Count > 0);

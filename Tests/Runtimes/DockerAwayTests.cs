@@ -210,20 +210,6 @@ public sealed class DockerAwayTests : IAsyncLifetime
     public void A_host_that_is_no_address_is_a_problem_of_the_options(string host) =>
         Assert.Contains("docker host", Assert.Single(new DockerRuntimeOptions { Host = host, InstanceId = "i" }.Problems()), StringComparison.Ordinal);
 
-    [Fact]
-    public async Task Auto_is_Docker_if_an_engine_answers_else_processes()
-    {
-        var options = new RuntimeOptions { Choice = RuntimeChoice.Auto, AutoTimeout = TimeSpan.FromSeconds(20) };
-        (options.Docker.InstanceId, options.Process.InstanceId, options.Process.Directory) = (_bench.InstanceId, _bench.InstanceId, _bench.Directory["p"]);
-
-        await using var docker = await RuntimeFactory.CreateAsync(options, TimeProvider.System, NullLoggerFactory.Instance, default);
-        options.Docker.Host = "unix:///nowhere";
-        await using var process = await RuntimeFactory.CreateAsync(options, TimeProvider.System, NullLoggerFactory.Instance, default);
-
-        Assert.Equal(ExecutorKind.Docker, docker.Kind);
-        Assert.Equal(ExecutorKind.Process, process.Kind);
-    }
-
     private DockerRuntime At(string host) =>
         new(new DockerRuntimeOptions { Host = host, InstanceId = _bench.InstanceId, CallTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
 }

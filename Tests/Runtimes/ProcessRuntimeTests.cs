@@ -43,6 +43,69 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
         Assert.Null(await _bench.NewRuntime().StartAsync(start, default));
     }
 
+    [Fact]
+    public async Task A_launcher_that_is_waited_for_when_the_agent_stops_leaves_a_backend_that_can_be_started()
+    {
+        var runtime = _bench.NewRuntime();
+        await runtime.CheckAsync(default);
+        await File.WriteAllTextAsync(_bench.LauncherScript, "#!/bin/sh\nexec sleep 1000\n");
+        var start = await _bench.StartOf("exec sleep 1000");
+        using var stop = new CancellationTokenSource();
+        var starting = runtime.StartAsync(start, stop.Token);
+        await Eventually.TrueAsync(() => ProcessBench.PidsOf(start.Identity).Count > 0, "the launcher runs");
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => starting);
+        Assert.Empty(ProcessBench.PidsOf(start.Identity));
+        var next = _bench.NewRuntime();
+        Assert.Equal(FoundState.Created, Assert.Single(await next.ListAsync(default)).State);
+        await next.EnsureGoneAsync(start.Identity, default);
+        Assert.NotNull(await next.StartAsync(start, default));
+        Assert.Equal(FoundState.Running, Assert.Single(await next.ListAsync(default)).State);
+    }
+
+    [Fact]
+    public async Task A_launcher_that_has_looked_when_the_agent_stops_is_let_start()
+    {
+        var runtime = _bench.NewRuntime();
+        await runtime.CheckAsync(default);
+        const string Word = ": >\"$_plane_dir/started\"";
+        var script = await File.ReadAllTextAsync(_bench.LauncherScript);
+        Assert.Contains(Word, script, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(
+            _bench.LauncherScript, script.Replace(Word, $"while [ ! -e \"$_plane_dir/ended\" ]; do sleep 0.01; done; {Word}", StringComparison.Ordinal));
+        var start = await _bench.StartOf("exec sleep 1000");
+        using var stop = new CancellationTokenSource();
+        var starting = runtime.StartAsync(start, stop.Token);
+        await Eventually.TrueAsync(() => File.Exists(_bench.FileOf(start.Identity, "child")), "the launcher looks");
+
+        await stop.CancelAsync();
+
+        var started = await starting;
+        Assert.NotNull(started);
+        Assert.Equal(new FoundBackend(start.Identity, FoundState.Running, started, null), Assert.Single(await _bench.NewRuntime().ListAsync(default)));
+    }
+
+    [Fact]
+    public async Task What_never_ran_and_is_gone_is_not_listed_and_pruned()
+    {
+        using var stop = new CancellationTokenSource();
+        var runtime = _bench.NewRuntime();
+        var start = await _bench.StartOf("exec sleep 1000", mayStart: () =>
+        {
+            stop.Cancel();
+            return true;
+        });
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => runtime.StartAsync(start, stop.Token));
+
+        await runtime.EnsureGoneAsync(start.Identity, default);
+
+        Assert.Empty(await runtime.ListAsync(default));
+        Assert.Equal(1, await runtime.PruneAsync(TimeSpan.Zero, default));
+        Assert.False(Directory.Exists(_bench.FileOf(start.Identity, "")));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -187,6 +187,51 @@ public abstract class RuntimeConformance(Bench bench) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_start_that_a_stopping_agent_gave_up_is_made_by_the_next()
+    {
+        using var stop = new CancellationTokenSource();
+        var start = await bench.StartOf(Sleep, mayStart: () =>
+        {
+            stop.Cancel();
+            return true;
+        });
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Runtime.StartAsync(start, stop.Token));
+        await Runtime.DisposeAsync();
+
+        var next = bench.NewRuntime();
+
+        Assert.DoesNotContain(await next.ListAsync(default), f => f.State != FoundState.Created);
+        await next.EnsureGoneAsync(start.Identity, default);
+        Assert.NotNull(await next.StartAsync(start with { MayStart = () => true }, default));
+        Assert.True(await bench.IsRunningAsync(start.Identity));
+    }
+
+    [Fact]
+    public async Task A_start_that_an_agent_died_over_is_made_by_the_next()
+    {
+        var looked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var over = new ManualResetEventSlim();
+        var start = await bench.StartOf(Sleep, mayStart: () =>
+        {
+            // An agent that is dead does nothing after its look, until the test is over.
+            looked.TrySetResult();
+            over.Wait(TimeSpan.FromSeconds(30));
+            throw new OperationCanceledException("dead for the test");
+        });
+        var dying = Task.Run(() => Runtime.StartAsync(start, default));
+        await Eventually.EndsAsync(looked.Task, "the start comes to its last look");
+        var next = bench.NewRuntime();
+
+        Assert.Equal(FoundState.Created, Assert.Single(await next.ListAsync(default)).State);
+        await next.EnsureGoneAsync(start.Identity, default);
+        Assert.NotNull(await next.StartAsync(start with { MayStart = () => true }, default));
+
+        over.Set();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => dying);
+        Assert.True(await bench.IsRunningAsync(start.Identity));
+    }
+
+    [Fact]
     public async Task A_repeated_start_returns_what_runs()
     {
         var start = await bench.StartOf(Sleep);

@@ -115,6 +115,16 @@ internal sealed class DockerCalls(DockerClient client, DockerRuntimeOptions opti
     public Task<ListedContainer[]> ListAsync(Dictionary<string, string[]> filters, CancellationToken cancellationToken) =>
         client.ReadAsync(HttpMethod.Get, $"/containers/json?all=true&filters={Filters(filters)}", DockerJson.Default.ListedContainerArray, cancellationToken);
 
+    /// <summary>Removes images that have no name, that no container uses and that were made before the moment; the bytes that this freed.</summary>
+    public async Task<long> PruneImagesAsync(DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var until = before.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+        var filters = Filters(new() { ["dangling"] = ["true"], ["until"] = [until] });
+        var pruned = await client.ReadAsync(
+            HttpMethod.Post, $"/images/prune?filters={filters}", DockerJson.Default.PrunedImages, cancellationToken, timeout: options.StartTimeout);
+        return pruned.SpaceReclaimed;
+    }
+
     /// <summary>The event stream: from now, or from the moment (Unix time in nanoseconds) on.</summary>
     public Task<HttpResponseMessage> EventsAsync(Dictionary<string, string[]> filters, long? sinceNano, CancellationToken cancellationToken)
     {

@@ -113,6 +113,8 @@ internal sealed record ContainerConfig(Dictionary<string, string>? Labels, strin
 
 internal sealed record InspectedHostConfig(Dictionary<string, PortBinding[]?>? PortBindings);
 
+internal sealed record PrunedImages(long SpaceReclaimed);
+
 internal sealed record ListedContainer
 {
     public string Id { get; init; } = "";
@@ -188,6 +190,7 @@ internal sealed record MemoryStats([property: JsonPropertyName("usage")] ulong U
 [JsonSerializable(typeof(CreatedContainer))]
 [JsonSerializable(typeof(ContainerDetails))]
 [JsonSerializable(typeof(ListedContainer[]))]
+[JsonSerializable(typeof(PrunedImages))]
 [JsonSerializable(typeof(WaitAnswer))]
 [JsonSerializable(typeof(EngineEvent))]
 [JsonSerializable(typeof(PullMessage))]

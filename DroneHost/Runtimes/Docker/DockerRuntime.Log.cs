@@ -24,4 +24,10 @@ public sealed partial class DockerRuntime
 
     [LoggerMessage(4106, LogLevel.Warning, "The usage of backend {Backend} could not be read: {Reason}")]
     private partial void LogUsageFailed(string backend, string reason);
+
+    [LoggerMessage(4107, LogLevel.Information, "Dangling images were removed, which freed {Bytes} bytes")]
+    private partial void LogImagesPruned(long bytes);
+
+    [LoggerMessage(4108, LogLevel.Warning, "Dangling images could not be removed: {Reason}")]
+    private partial void LogImagesNotPruned(string reason);
 }

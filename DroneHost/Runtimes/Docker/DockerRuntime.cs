@@ -211,6 +211,11 @@ public sealed partial class DockerRuntime : IContainerRuntime
                 }
             },
             cancellationToken);
+        if (_options.PruneImages)
+        {
+            await PruneImagesAsync(before, cancellationToken);
+        }
+
         return removed;
     }
 
@@ -220,6 +225,23 @@ public sealed partial class DockerRuntime : IContainerRuntime
         // Containers outlive the agent: nothing is stopped here.
         _docker.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private async Task PruneImagesAsync(DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var freed = await Answered(_docker.PruneImagesAsync(before, cancellationToken));
+            if (freed > 0)
+            {
+                LogImagesPruned(freed);
+            }
+        }
+        catch (DockerErrorException e)
+        {
+            // A second prune at the same time is refused by the engine; the next round asks again.
+            LogImagesNotPruned(e.Message);
+        }
     }
 
     private static string NameOf(BackendIdentity backend) => $"plane-{backend.Backend.Value}";

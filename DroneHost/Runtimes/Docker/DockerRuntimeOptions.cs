@@ -15,6 +15,9 @@ public sealed class DockerRuntimeOptions
     /// <summary>The OCI runtime, such as <c>runsc</c>; the engine's default where null.</summary>
     public string? Runtime { get; set; }
 
+    /// <summary>Whether pruning removes the engine's dangling images too. They carry no mark of a drone, so other users' go with them.</summary>
+    public bool PruneImages { get; set; }
+
     /// <summary>The log driver.</summary>
     public string LogDriver { get; set; } = "json-file";
 

@@ -8,13 +8,16 @@ namespace Plane.Drone.Runtimes.Process;
 /// The directory of one backend: what the agent and the launcher (<c>launcher.sh</c>, which lists its files) tell each other. The agent writes
 /// <c>spec</c> before the launcher is started, <c>ended</c> (nothing may start any more) and <c>gone</c> (it was made sure that nothing runs).
 /// </summary>
-internal sealed class BackendFiles(string root, BackendIdentity backend)
+internal sealed class BackendFiles(string root, BackendIdentity backend, string suffix = "")
 {
     /// <summary>The backend.</summary>
     public BackendIdentity Backend { get; } = backend;
 
     /// <summary>Its directory.</summary>
-    public string Directory { get; } = Path.Combine(root, NameOf(backend));
+    public string Directory { get; } = Path.Combine(root, NameOf(backend) + suffix);
+
+    /// <summary>Where <see cref="MoveAside"/> moves it. No directory of a backend has such a name, so no listing shows it.</summary>
+    public BackendFiles Aside => new(root, Backend, ".old");
 
     /// <summary>Where it starts and what its HOME is, if it says nothing else.</summary>
     public string Work => Path.Combine(Directory, "work");
@@ -124,6 +127,12 @@ internal sealed class BackendFiles(string root, BackendIdentity backend)
 
         File.WriteAllText(At("gone"), "");
     }
+
+    /// <summary>
+    /// Takes the directory out of every launcher's reach at one moment: one that has written its number is in <see cref="Aside"/> and can be ended, any other finds
+    /// nothing, or in a new directory at most one of them goes on.
+    /// </summary>
+    public void MoveAside() => System.IO.Directory.Move(Directory, Aside.Directory);
 
     public void Delete()
     {

@@ -11,9 +11,9 @@ public sealed partial class ProcessRuntime
         var address = AddressOf(start);
         var environment = EnvironmentOf(start, files);
         var directory = CheckProgram(start.Executable, environment, files);
-        var isNew = !files.Exists;
-        if (!isNew)
+        if (files.Exists)
         {
+            await WaitForWordAsync(files, files.Launcher, cancellationToken);
             var (state, process, known) = LookAt(files);
             switch (state)
             {
@@ -22,12 +22,12 @@ public sealed partial class ProcessRuntime
                     return new StartedBackend(known!.Address, process.Pid, process.StartTime);
                 case FoundState.Exited:
                     throw new RuntimeFailureException($"Backend {start.Identity.Backend} has run already.");
-                case FoundState.Created:
-                    // A former agent's launcher may still be about to begin. That is no harm: of two launchers of a directory only one goes on.
-                    break;
             }
         }
 
+        // What a start left that came to nothing, its own mark that nothing may begin among it. A former agent's launcher may still be about to begin. That is no harm: of
+        // two launchers of a directory only one goes on.
+        await ClearAsync(files, cancellationToken);
         var cgroup = CgroupOf(start.Identity);
         try
         {
@@ -40,7 +40,7 @@ public sealed partial class ProcessRuntime
 
         if (!start.MayStart())
         {
-            Discard(files, isNew, cgroup);
+            await DiscardAsync(files, cgroup, cancellationToken);
             return null;
         }
 
@@ -56,6 +56,17 @@ public sealed partial class ProcessRuntime
             SignalOnExit(process);
             started = await IsStartedAsync(files, launched, cancellationToken);
         }
+        catch (OperationCanceledException) when (launched is not null)
+        {
+            // Given up, by an agent that stops perhaps: its successor must find either a backend that runs or one that never did. A launcher whose look came before the
+            // mark is about to begin, and is let do so instead of being killed over it; any other refuses now.
+            files.MarkEnded();
+            started = await WaitForWordAsync(files, launched, CancellationToken.None);
+            if (!started)
+            {
+                throw;
+            }
+        }
         finally
         {
             if (!started)
@@ -68,8 +79,7 @@ public sealed partial class ProcessRuntime
 
         if (!started)
         {
-            await EndAsync(files, cancellationToken);
-            Discard(files, isNew, cgroup);
+            await DiscardAsync(files, cgroup, cancellationToken);
             return null;
         }
 
@@ -110,6 +120,19 @@ public sealed partial class ProcessRuntime
         }
     }
 
+    /// <summary>Waits a moment for a launcher that is between its beginning and its word.</summary>
+    /// <returns>Whether the command is executed.</returns>
+    private async Task<bool> WaitForWordAsync(BackendFiles files, ProcessIdentity? launcher, CancellationToken cancellationToken)
+    {
+        var begun = _time.GetTimestamp();
+        while (launcher is { IsRunning: true } && !files.IsStarted && !files.IsRefused && _time.GetElapsedTime(begun) < WordWait)
+        {
+            await Task.Delay(FirstWait, _time, cancellationToken);
+        }
+
+        return files.IsStarted;
+    }
+
     private async Task EndLaunchedAsync(ProcessIdentity? launched)
     {
         var begun = _time.GetTimestamp();
@@ -131,23 +154,50 @@ public sealed partial class ProcessRuntime
         process.EnableRaisingEvents = true;
     }
 
-    private void Discard(BackendFiles files, bool isNew, string? cgroup)
+    private async Task DiscardAsync(BackendFiles files, string? cgroup, CancellationToken cancellationToken)
     {
-        if (isNew)
-        {
-            files.Delete();
-        }
-        else
-        {
-            files.MarkEnded();
-        }
-
+        await ClearAsync(files, cancellationToken);
         if (cgroup is not null)
         {
             Cgroups.Remove(cgroup);
         }
+    }
+
+    /// <summary>
+    /// Ends and removes what a start left that came to nothing, so that it can be made again. A launcher that comes late is found by the number that it has written
+    /// to the directory, which is moved aside first, or finds none.
+    /// </summary>
+    private async Task ClearAsync(BackendFiles files, CancellationToken cancellationToken)
+    {
+        await ClearAsideAsync(files, cancellationToken);
+        if (files.Exists)
+        {
+            if (!files.IsGone)
+            {
+                await EndAsync(files, cancellationToken);
+            }
+
+            files.MoveAside();
+            await ClearAsideAsync(files, cancellationToken);
+        }
 
         _tracked.TryRemove(files.Backend, out _);
+    }
+
+    private async Task ClearAsideAsync(BackendFiles files, CancellationToken cancellationToken)
+    {
+        var aside = files.Aside;
+        if (!aside.Exists)
+        {
+            return;
+        }
+
+        if (aside.ReadSpec() is { } spec && spec.BootId == _bootId)
+        {
+            await KillAllAsync(aside, spec, cancellationToken);
+        }
+
+        aside.Delete();
     }
 
     private string? CgroupOf(BackendIdentity backend)

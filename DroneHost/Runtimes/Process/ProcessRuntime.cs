@@ -21,6 +21,9 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     // A launcher whose command has ended needs a moment to write down how.
     private static readonly TimeSpan ExitWait = TimeSpan.FromMilliseconds(500);
 
+    // From its first line to its word a launcher takes milliseconds.
+    private static readonly TimeSpan WordWait = TimeSpan.FromMilliseconds(500);
+
     private readonly ProcessRuntimeOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<ProcessRuntime> _logger;
@@ -117,17 +120,25 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             await EndAsync(files, cancellationToken);
         }
 
+        await ClearAsideAsync(files, cancellationToken);
         _tracked.TryRemove(backend, out _);
         return ExitOf(files);
     }
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
     {
         var found = new List<FoundBackend>();
         foreach (var files in BackendFiles.All(_root))
         {
+            await WaitForWordAsync(files, files.Launcher, cancellationToken);
             var (state, process, spec) = LookAt(files);
+            if (state == FoundState.Created && files.IsGone)
+            {
+                // It never ran and never will: there is nothing to lead or to end, only its output to look into until it is pruned.
+                continue;
+            }
+
             if (state == FoundState.Running)
             {
                 Track(files);
@@ -140,14 +151,14 @@ public sealed partial class ProcessRuntime : IContainerRuntime
                 state == FoundState.Exited ? ExitOf(files).ExitCode : null));
         }
 
-        return Task.FromResult<IReadOnlyList<FoundBackend>>(found);
+        return found;
     }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var reported = new HashSet<BackendIdentity>();
-        foreach (var files in BackendFiles.All(_root).Where(f => !f.IsGone))
+        foreach (var files in BackendFiles.All(_root).Where(f => !f.IsGone && LookAt(f).State != FoundState.Created))
         {
             Track(files);
         }
@@ -158,7 +169,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             var exited = Volatile.Read(ref _exited).Task;
             foreach (var (backend, files) in _tracked)
             {
-                if (!reported.Contains(backend) && LookAt(files).State == FoundState.Exited && reported.Add(backend))
+                if (!reported.Contains(backend) && LookAt(files).State != FoundState.Running && reported.Add(backend))
                 {
                     yield return ExitOf(files);
                 }
@@ -281,23 +292,19 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     private (FoundState State, ProcessIdentity Process, BackendSpec? Spec) LookAt(BackendFiles files)
     {
         var spec = files.ReadSpec();
-        if (spec is null)
-        {
-            return (files.IsEnded ? FoundState.Exited : FoundState.Created, default, null);
-        }
-
-        if (spec.BootId != _bootId || files.IsGone || files.ExitCode is not null)
-        {
-            return (FoundState.Exited, default, spec);
-        }
-
-        if (files.Launcher is not { } launcher)
-        {
-            return (files.IsEnded ? FoundState.Exited : FoundState.Created, default, spec);
-        }
 
         // The command may outlive a launcher that somebody killed: the session is still the launcher's.
-        return launcher.IsRunning || files.Child is { IsRunning: true } ? (FoundState.Running, launcher, spec) : (FoundState.Exited, default, spec);
+        if (spec?.BootId == _bootId
+            && !files.IsGone
+            && files.ExitCode is null
+            && files.Launcher is { } launcher
+            && (launcher.IsRunning || files.Child is { IsRunning: true }))
+        {
+            return (FoundState.Running, launcher, spec);
+        }
+
+        // Only the launcher's word says that it ran. Marks of ours say no more than that a start was given up, or that an agent has looked: what never ran may be started.
+        return (files.IsStarted ? FoundState.Exited : FoundState.Created, default, spec);
     }
 
     private static BackendExit ExitOf(BackendFiles files) =>
@@ -336,6 +343,17 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
         await WaitForExitCodeAsync(files, cancellationToken);
         int? killed = files.ExitCode is null && files.Child is { IsRunning: true } ? 128 + ProcessIdentity.Kill : null;
+        await KillAllAsync(files, spec, cancellationToken);
+        files.MarkGone(killed);
+        if (spec.Cgroup is { } cgroup)
+        {
+            Cgroups.Remove(cgroup);
+        }
+    }
+
+    /// <summary>Kills all of it, again until nothing is found alive.</summary>
+    private async Task KillAllAsync(BackendFiles files, BackendSpec spec, CancellationToken cancellationToken)
+    {
         var begun = _time.GetTimestamp();
         var wait = FirstWait;
         for (var first = true; KillOnce(files, spec) > 0; first = false)
@@ -352,12 +370,6 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
             await Task.Delay(wait, _time, cancellationToken);
             wait = wait * 2 < LastWait ? wait * 2 : LastWait;
-        }
-
-        files.MarkGone(killed);
-        if (spec.Cgroup is { } cgroup)
-        {
-            Cgroups.Remove(cgroup);
         }
     }
 
