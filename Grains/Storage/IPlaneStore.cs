@@ -61,7 +61,10 @@ public interface IPlaneStore : IAsyncDisposable
 
     // ---- drones ----
 
-    /// <summary>Registers a drone: refuses another instance of a name with a fresh heartbeat and a foreign installation, else gives a new session number.</summary>
+    /// <summary>
+    /// Registers a drone: refuses another instance of a name with a fresh heartbeat and a foreign installation, else gives a new session number. Actions are
+    /// counted on from the drone's last one where that is ahead of the store's.
+    /// </summary>
     Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken);
 
     /// <summary>Records a sign of life with its (instance id, boot id, reading).</summary>
@@ -70,7 +73,7 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Whether a session still stands.</summary>
     Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken);
 
-    /// <summary>Unacknowledged actions after a number, in order.</summary>
+    /// <summary>Unacknowledged actions after a number, in order; at most so many, and fewer where their orders are large, but never none while there is one.</summary>
     Task<ActionPage> ReadActionsAsync(DroneSession session, long after, int limit, CancellationToken cancellationToken);
 
     /// <summary>Acknowledges all actions up to a number. They are deleted with it: an order may hold a registry's password.</summary>

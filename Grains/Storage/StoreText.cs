@@ -16,6 +16,12 @@ internal static class StoreText
     /// <summary>The longest address of a backend.</summary>
     public const int MaxAddress = 300;
 
+    /// <summary>
+    /// A page of actions ends once its orders have so many characters: it must fit a message, whose limit is 16 MiB, together with the order that ends it
+    /// (<see cref="ConnectRules.MaxExecutableBytes"/>, up to six times that in JSON).
+    /// </summary>
+    public const int MaxPageText = 4 * 1024 * 1024;
+
     private static readonly JsonSerializerOptions s_json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>
@@ -53,6 +59,7 @@ internal static class StoreText
         : registration.Kinds is not { Length: > 0 } || !registration.Kinds.All(Enum.IsDefined) ? "kinds must name what the drone can run"
         : registration.MaxBackends is < 1 or > 100_000 ? "max backends must be from 1 to 100000"
         : registration.Reading < 0 ? "reading must not be negative"
+        : registration.LastAction is < 0 or > DroneRegistration.MaxAction ? "last action is out of range"
         : null;
 
     public static string WriteSpawn(ConnectCommand command) =>

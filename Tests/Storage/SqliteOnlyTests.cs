@@ -111,6 +111,43 @@ public sealed class SqliteOnlyTests : IDisposable
     }
 
     [Fact]
+    public async Task A_drone_gets_no_backends_after_a_restart_of_the_controller_until_it_is_heard_of_again()
+    {
+        DroneSession session;
+        await using (var store = await OpenAsync())
+        {
+            session = (await RegisterAsync(store)).Session!;
+            Assert.Single(await store.ListCandidatesAsync(s_cluster, default));
+        }
+
+        // The lease clock stood still meanwhile: the heartbeat looks as fresh as it did.
+        await using var again = await OpenAsync();
+        Assert.Empty(await again.ListCandidatesAsync(s_cluster, default));
+        Assert.Equal(AcquireOutcome.DroneUnfit, (await again.AcquireAsync(Request("room"), default)).Outcome);
+
+        var heartbeat = new DroneHeartbeat { Session = session, InstanceId = "i", BootId = "b", Reading = 2, Ready = true };
+        Assert.Equal(SessionState.Current, await again.HeartbeatDroneAsync(heartbeat, s_controller, default));
+        Assert.Equal(AcquireOutcome.Acquired, (await again.AcquireAsync(Request("room"), default)).Outcome);
+    }
+
+    [Fact]
+    public async Task The_lost_sweep_goes_from_the_actions_to_their_backends()
+    {
+        var plan = await PlanAsync(SqliteStore.DropActionsSql);
+        Assert.Contains(plan, step => step.StartsWith("SEARCH b USING PRIMARY KEY", StringComparison.Ordinal));
+        Assert.DoesNotContain(plan, step => step.Contains("backends_ended", StringComparison.Ordinal) || step.StartsWith("SCAN b", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(BackendStatus.Ready, "backends_newest_live")]
+    [InlineData(BackendStatus.Terminated, "backends_newest")]
+    public async Task A_list_of_a_live_state_reads_the_live_ones_alone(BackendStatus status, string index)
+    {
+        var (sql, values) = SqliteStore.ListSql(new BackendQuery { Status = status }, 10);
+        Assert.Equal([$"SCAN backends USING INDEX {index}"], await PlanAsync(sql, values));
+    }
+
+    [Fact]
     public async Task A_clock_that_steps_back_does_not_take_time_with_it()
     {
         var clock = new ManualLeaseClock();
@@ -254,6 +291,15 @@ public sealed class SqliteOnlyTests : IDisposable
         var store = new SqliteStore(file ?? File, s_numbers, NullLoggerFactory.Instance, wall ?? TimeProvider.System, clock ?? new ManualLeaseClock());
         await store.InitializeAsync(default);
         return store;
+    }
+
+    private async Task<List<string>> PlanAsync(string sql, params object?[] values)
+    {
+        await (await OpenAsync()).DisposeAsync();
+        await using var engine = new SqliteEngine(
+            File, TimeProvider.System, new ManualLeaseClock(), new LogSignal(TimeProvider.System), NullLogger.Instance);
+        await engine.OpenAsync();
+        return await engine.ReadAsync(s => s.Query("explain query plan " + sql, static r => r.GetString(3), values), default);
     }
 
     private async Task ExecuteAsync(string sql)

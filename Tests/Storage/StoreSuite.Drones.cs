@@ -69,12 +69,63 @@ public abstract partial class StoreSuite
             (Registration() with { InstanceId = "a\0b" }, "instance id"),
             (Registration() with { Pool = "\ud800" }, "pool"),
             (Registration() with { Reading = -1 }, "reading"),
+            (Registration() with { LastAction = -1 }, "last action"),
+            (Registration() with { LastAction = long.MaxValue }, "last action"),
         })
         {
             var reply = await Store.RegisterDroneAsync(bad, Controller, default);
             Assert.Equal(RegistrationOutcome.Invalid, reply.Outcome);
             Assert.Contains(word, reply.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task A_store_that_went_back_counts_its_actions_on_from_the_drones_last_one()
+    {
+        await RegisterAsync();
+        var (one, two) = (await AcquireAsync("one"), await AcquireAsync("two"));
+        var reply = await Store.RegisterDroneAsync(Registration() with { LastAction = 500 }, Controller, default);
+        var three = await AcquireAsync("three");
+
+        // What the drone has applied is acknowledged, and nothing of what it has not seen goes with it.
+        Assert.Equal(SessionState.Current, await Store.AcknowledgeActionsAsync(reply.Session!, 500, default));
+        var actions = await ActionsAsync(reply.Session!, after: 500);
+        Assert.Equal([(501L, one.Identity), (502L, two.Identity), (503L, three.Identity)], actions.Select(a => (a.Number, a.Identity)));
+
+        // A drone that is behind has not seen all yet: nothing moves back.
+        var session = (await Store.RegisterDroneAsync(Registration() with { LastAction = 3 }, Controller, default)).Session!;
+        var four = await AcquireAsync("four");
+        Assert.Equal((504L, four.Identity), (await ActionsAsync(session, after: 503)).Select(a => (a.Number, a.Identity)).Single());
+    }
+
+    [Fact]
+    public async Task A_drone_that_a_fresh_store_does_not_know_is_counted_on_from_its_last_action()
+    {
+        var session = (await Store.RegisterDroneAsync(Registration() with { LastAction = 70 }, Controller, default)).Session!;
+        await AcquireAsync("one");
+        Assert.Equal(71, Assert.Single(await ActionsAsync(session, after: 70)).Number);
+    }
+
+    [Fact]
+    public async Task A_page_of_actions_ends_early_where_its_orders_are_large_and_nothing_is_left_out()
+    {
+        var session = await RegisterAsync();
+        var env = Enumerable.Range(0, 30).ToDictionary(i => $"V{i}", _ => new string('x', 30_000));
+        var expected = new List<BackendIdentity>();
+        for (var i = 0; i < 11; i++)
+        {
+            expected.Add((await AcquireAsync(Command(Key($"large-{i}"), s => s with { Executable = s.Executable with { Env = env } }))).Identity);
+        }
+
+        var pages = new List<DroneAction[]>();
+        for (var after = 0L; await ActionsAsync(session, after) is { Length: > 0 } page; after = page[^1].Number)
+        {
+            pages.Add(page);
+        }
+
+        Assert.Equal([5, 5, 1], pages.Select(p => p.Length));
+        Assert.Equal(expected, pages.SelectMany(p => p).Select(a => a.Identity));
+        Assert.Equal(3, (await ActionsAsync(session, limit: 3)).Length);
     }
 
     [Fact]

@@ -25,7 +25,7 @@ internal sealed partial class PostgresStore
         }
 
         var session = await ScalarAsync<long>(
-            "select plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "select plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             cancellationToken,
             Sql.Text(registration.Cluster.Value),
             Sql.Text(registration.Name.Value),
@@ -39,7 +39,8 @@ internal sealed partial class PostgresStore
             Sql.Text(registration.Hash),
             Sql.Bool(registration.Ready),
             Sql.Text(controller.Value),
-            Sql.Span(_numbers.HeartbeatFresh));
+            Sql.Span(_numbers.HeartbeatFresh),
+            Sql.Big(registration.LastAction));
         if (session == 0)
         {
             return new RegistrationReply
@@ -92,7 +93,13 @@ internal sealed partial class PostgresStore
                 a.end_kind, a.end_reason
             from (select {SessionSql} as state) s
             left join lateral (
-                select * from plane.actions where cluster = $1 and drone = $2 and number > $4 and s.state = 0 order by number limit $5
+                select * from (
+                    select *, sum(spawn_size) over (order by number rows between unbounded preceding and 1 preceding) as size_before
+                    from (
+                        select * from plane.actions where cluster = $1 and drone = $2 and number > $4 and s.state = 0 order by number limit $5
+                    ) p
+                ) w
+                where coalesce(size_before, 0) < {StoreText.MaxPageText}
             ) a on true
             order by a.number
             """,

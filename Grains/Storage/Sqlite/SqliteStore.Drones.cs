@@ -66,13 +66,13 @@ internal sealed partial class SqliteStore
                     .. s.Query(
                         """
                         select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
-                        from actions where cluster = $1 and drone = $2 and number > $3 order by number limit $4
+                        from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
                         """,
                         ReadAction,
                         session.Cluster.Value,
                         session.Drone.Value,
                         after,
-                        Math.Max(limit, 1)),
+                        EndOfPage(s, session, after, Math.Max(limit, 1))),
                 ],
             };
         },
@@ -166,6 +166,49 @@ internal sealed partial class SqliteStore
         },
         cancellationToken);
 
+    // By the sizes alone, so that the orders of the next pages aren't read for this one.
+    private static long EndOfPage(SqliteSession s, DroneSession session, long after, int limit)
+    {
+        var size = 0L;
+        var end = after;
+        foreach (var (number, more) in s.Query(
+            "select number, spawn_size from actions where cluster = $1 and drone = $2 and number > $3 order by number limit $4",
+            static r => (r.GetInt64(0), r.GetInt64(1)),
+            session.Cluster.Value,
+            session.Drone.Value,
+            after,
+            limit))
+        {
+            end = number;
+            size += more;
+            if (size >= StoreText.MaxPageText)
+            {
+                break;
+            }
+        }
+
+        return end;
+    }
+
+    // A file that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on behind
+    // the drone's number; what of it was applied before is known there by its identity.
+    private static void CountOnFrom(SqliteSession s, string cluster, string drone, long applied)
+    {
+        if (s.Scalar("select last_action from drones where cluster = $1 and name = $2", cluster, drone) >= applied)
+        {
+            return;
+        }
+
+        var last = applied;
+        foreach (var number in s.Query(
+            "select number from actions where cluster = $1 and drone = $2 order by number", static r => r.GetInt64(0), cluster, drone))
+        {
+            s.Execute("update actions set number = $4 where cluster = $1 and drone = $2 and number = $3", cluster, drone, number, ++last);
+        }
+
+        s.Execute("update drones set last_action = $3 where cluster = $1 and name = $2", cluster, drone, last);
+    }
+
     private RegistrationReply Register(SqliteSession s, DroneRegistration registration, ControllerName controller)
     {
         var (cluster, name) = (registration.Cluster.Value, registration.Name.Value);
@@ -207,6 +250,7 @@ internal sealed partial class SqliteStore
             registration.Ready,
             controller.Value,
             s.Lease);
+        CountOnFrom(s, cluster, name, registration.LastAction);
         var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
         if (session > 1)
         {

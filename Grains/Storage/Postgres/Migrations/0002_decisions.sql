@@ -8,15 +8,16 @@ create function plane.next_fencing_token() returns bigint language plpgsql volat
 declare
     drawn bigint;
 begin
-    perform pg_advisory_lock(1886151022, 1);
+    -- Taken and released inside the block: a cancellation at any point between must not leave it with a pooled session. Released once too often, it only warns.
     begin
+        perform pg_advisory_lock(1886151022, 1);
         drawn := greatest(nextval('plane.fencing_tokens'), (extract(epoch from clock_timestamp()) * 1000)::bigint);
         perform setval('plane.fencing_tokens', drawn);
+        perform pg_advisory_unlock(1886151022, 1);
     exception when query_canceled or others then
         perform pg_advisory_unlock(1886151022, 1);
         raise;
     end;
-    perform pg_advisory_unlock(1886151022, 1);
     return drawn;
 end $$;
 
@@ -250,11 +251,13 @@ end $$;
 -- The session number, or 0 where another instance holds the name.
 create function plane.register_drone(
     p_cluster text, p_name text, p_pool text, p_instance_id text, p_boot_id text, p_reading bigint, p_kinds smallint[], p_max_backends integer,
-    p_version text, p_hash text, p_ready boolean, p_controller text, p_fresh interval)
+    p_version text, p_hash text, p_ready boolean, p_controller text, p_fresh interval, p_last_action bigint)
 returns bigint language plpgsql volatile as $$
 declare
     v_old plane.drones;
     v_session bigint;
+    v_last bigint;
+    v_moved bigint;
 begin
     insert into plane.drones (
         cluster, name, pool, instance_id, boot_id, reading, kinds, max_backends, version, hash, ready, session, controller, heartbeat_at)
@@ -263,7 +266,7 @@ begin
         clock_timestamp())
     on conflict (cluster, name) do nothing;
     if found then
-        insert into plane.drone_counters (cluster, drone) values (p_cluster, p_name);
+        insert into plane.drone_counters (cluster, drone, last_number) values (p_cluster, p_name, p_last_action);
         return 1;
     end if;
 
@@ -278,6 +281,20 @@ begin
         version = p_version, hash = p_hash, ready = p_ready, session = d.session + 1, controller = p_controller, heartbeat_at = clock_timestamp()
     where d.cluster = p_cluster and d.name = p_name
     returning d.session into v_session;
+
+    -- A database that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on
+    -- behind the drone's number; what of it was applied before is known there by its identity.
+    select c.last_number into v_last from plane.drone_counters c where c.cluster = p_cluster and c.drone = p_name for update;
+    if v_last < p_last_action then
+        update plane.actions a set number = p_last_action + o.place
+        from (
+            select x.number, row_number() over (order by x.number) as place from plane.actions x where x.cluster = p_cluster and x.drone = p_name
+        ) o
+        where a.cluster = p_cluster and a.drone = p_name and a.number = o.number;
+        get diagnostics v_moved = row_count;
+        update plane.drone_counters c set last_number = p_last_action + v_moved where c.cluster = p_cluster and c.drone = p_name;
+    end if;
+
     insert into plane.changes (kind, cluster, drone) values (3, p_cluster, p_name);
     return v_session;
 end $$;
@@ -382,9 +399,10 @@ begin
     if not pg_try_advisory_xact_lock(1886151022, 10) then
         return null;
     end if;
+    -- A subquery of each action, which leaves the planner no other way than from the few unacknowledged actions to their backends.
     delete from plane.actions a
     using (
-        select x.cluster, x.drone, x.number from plane.actions x join plane.backends b on b.id = x.backend_id and b.status = 70
+        select x.cluster, x.drone, x.number from plane.actions x where (select b.status from plane.backends b where b.id = x.backend_id) = 70
         order by x.cluster, x.drone, x.number for update of x
     ) l
     where a.cluster = l.cluster and a.drone = l.drone and a.number = l.number;
@@ -447,6 +465,11 @@ begin
     v_ids := array(
         select id from plane.backends where status = 70 and tokens_purged and status_at < now() - p_ended order by status_at limit p_limit);
     delete from plane.history where backend_id = any (v_ids);
+
+    -- Again: a connect that saw the holder alive may have stored its token after the purge.
+    delete from plane.tokens where backend_id = any (v_ids);
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
     delete from plane.backends where id = any (v_ids);
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
