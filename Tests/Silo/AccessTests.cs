@@ -85,6 +85,20 @@ public sealed class AccessTests
     }
 
     [Theory]
+    [InlineData("x_original_path")]
+    [InlineData("X.Original.Path")]
+    [InlineData("x-original_path")]
+    public async Task The_original_path_cannot_be_spelt_otherwise(string name)
+    {
+        await using var auth = await AuthService.StartAsync();
+        await using var controller = await Controller.StartAsync(o => o.ForwardAuth = auth.Url);
+        (await controller.GetAsync("/ctrl/status", (name, "/forged"))).Expect(HttpStatusCode.OK);
+        var question = Assert.Single(auth.Asked);
+        Assert.Equal("/status", question.Headers["x-original-path"]);
+        Assert.DoesNotContain("/forged", question.Headers.Values);
+    }
+
+    [Theory]
     [InlineData("host", "evil.example", false)]
     [InlineData("host", "evil.example:8080", false)]
     [InlineData("host", "localhost.evil.example", false)]
