@@ -212,6 +212,15 @@ public sealed class HostingTests
     }
 
     [Fact]
+    public void Of_roles_that_share_a_process_one_sends_the_metrics()
+    {
+        var shared = new HostingOptions { OtlpEndpoint = new Uri("http://127.0.0.1:4317") };
+        Assert.True(shared.TryBecomeExporter());
+        Assert.False(shared.TryBecomeExporter());
+        Assert.False(new HostingOptions().TryBecomeExporter());
+    }
+
+    [Fact]
     public async Task The_health_probe_tells_healthy_refused_and_unreachable_apart()
     {
         await using var controller = await Controller.StartAsync();
