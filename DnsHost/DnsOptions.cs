@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Plane.Hosting;
 
 namespace Plane.Dns;
 
@@ -37,6 +38,14 @@ public sealed class DnsOptions
     [Description("the most TCP connections at a time")]
     public int MaxConnections { get; set; } = 256;
 
+    /// <summary>The port that serves <c>/metrics</c> as Prometheus text; 0 takes a free one. Default none.</summary>
+    [Description("a port of its own for /metrics, without authentication")]
+    public int? MetricsPort { get; set; }
+
+    /// <summary>The address of that port. Default <c>127.0.0.1</c>.</summary>
+    [Description("the address of --metrics-port")]
+    public string MetricsHost { get; set; } = "127.0.0.1";
+
     /// <summary>What is wrong with the options, one sentence each, naming its option.</summary>
     public IEnumerable<string> Problems()
     {
@@ -73,6 +82,16 @@ public sealed class DnsOptions
         if (ControllerTimeout <= TimeSpan.Zero || ControllerTimeout > TimeSpan.FromSeconds(10))
         {
             yield return "--controller-timeout must be more than 0 and at most 10 s";
+        }
+
+        if (MetricsPort is < 0 or > 65535)
+        {
+            yield return "--metrics-port must be from 0 to 65535";
+        }
+
+        if (WebListener.HostProblem(MetricsHost) is { } metrics)
+        {
+            yield return $"--metrics-host {metrics}";
         }
 
         if (MaxConnections is < 1 or > 65536)

@@ -24,6 +24,12 @@ public static class DnsRole
         addCluster(builder);
         builder.Services.AddPlaneDns(options);
         configure?.Invoke(builder);
+        builder.AddPlaneMetrics("dns");
+        if (options.MetricsPort is { } port)
+        {
+            builder.Services.AddPlaneMetricsServer(options.MetricsHost, port);
+        }
+
         return builder.Build();
     }
 

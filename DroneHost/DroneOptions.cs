@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Net;
 using Plane.Drone.Runtimes.Docker;
+using Plane.Hosting;
 
 namespace Plane.Drone;
 
@@ -112,6 +113,14 @@ public sealed class DroneOptions
     [Description("the grace of backends that end with the program")]
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>The port that serves <c>/metrics</c> as Prometheus text; 0 takes a free one. Default none.</summary>
+    [Description("a port of its own for /metrics, without authentication")]
+    public int? MetricsPort { get; set; }
+
+    /// <summary>The address of that port. Default <c>127.0.0.1</c>.</summary>
+    [Description("the address of --metrics-port")]
+    public string MetricsHost { get; set; } = "127.0.0.1";
+
     /// <summary>What is wrong with the values; empty where nothing is.</summary>
     public IEnumerable<string> Problems()
     {
@@ -174,6 +183,16 @@ public sealed class DroneOptions
         if (MountBase is not null && !Path.IsPathFullyQualified(MountBase))
         {
             yield return $"mount-base '{MountBase}': must be an absolute path";
+        }
+
+        if (MetricsPort is < 0 or > 65_535)
+        {
+            yield return $"metrics-port {MetricsPort}: must be 0 to 65,535";
+        }
+
+        if (WebListener.HostProblem(MetricsHost) is { } metrics)
+        {
+            yield return $"metrics-host '{MetricsHost}': {metrics}";
         }
 
         foreach (var (name, value) in Times())

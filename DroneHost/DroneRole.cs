@@ -27,6 +27,12 @@ public static class DroneRole
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);
         addCluster(builder);
         configure?.Invoke(builder);
+        builder.AddPlaneMetrics("drone");
+        if (options.MetricsPort is { } port)
+        {
+            builder.Services.AddPlaneMetricsServer(options.MetricsHost, port);
+        }
+
         return builder.Build();
     }
 }

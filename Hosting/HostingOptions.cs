@@ -32,6 +32,13 @@ public sealed class HostingOptions
     [Description("send metrics by OTLP to this URL")]
     public Uri? OtlpEndpoint { get; set; }
 
+    private int _exported;
+
+    /// <summary>
+    /// Whether the caller is the one who sends the metrics. Roles that share the options share a process, and each of them sees the metrics of all.
+    /// </summary>
+    internal bool TryBecomeExporter() => OtlpEndpoint is not null && Interlocked.Exchange(ref _exported, 1) == 0;
+
     /// <summary>What is wrong with the values; each problem names its option.</summary>
     public IEnumerable<string> Problems()
     {

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Plane.Hosting;
 
 namespace Plane.Proxy;
@@ -6,71 +7,91 @@ namespace Plane.Proxy;
 public sealed class ProxyOptions
 {
     /// <summary>The cluster that it serves: the host name (with a port other than 443 for plain HTTP) that requests must carry. Required.</summary>
+    [Description("the cluster that it serves, as example.com; with a port other than 443 for plain HTTP")]
     public string Cluster { get; set; } = "";
 
     /// <summary>Its name, <c>px-…</c>. Default: a random one for each start.</summary>
+    [Description("this proxy's name, px-…; where not set, a random one at each start")]
     public string Name { get; set; } = ProxyName.NewRandom().Value;
 
     /// <summary>The address to listen on: an IP address, <c>localhost</c> or <c>*</c>. Default <c>0.0.0.0</c>: a proxy is what faces the world.</summary>
+    [Description("the address to listen on: an IP address, localhost, or * for all")]
     public string Host { get; set; } = "0.0.0.0";
 
     /// <summary>The port to listen on; 0 takes a free one. Default 9090.</summary>
+    [Description("the port to listen on")]
     public int Port { get; set; } = 9090;
 
     /// <summary>The port that serves <c>/metrics</c> as Prometheus text; 0 takes a free one. Default none.</summary>
+    [Description("a port of its own for /metrics, without authentication")]
     public int? MetricsPort { get; set; }
 
     /// <summary>The address of that port: never the one that faces the world. Default <c>127.0.0.1</c>.</summary>
+    [Description("the address of --metrics-port")]
     public string MetricsHost { get; set; } = "127.0.0.1";
 
     /// <summary>Serves HTTP/2 with prior knowledge instead of HTTP/1.1 on the port: without TLS one port can't negotiate. Default off.</summary>
+    [Description("serve HTTP/2 with prior knowledge instead of HTTP/1.1")]
     public bool PriorKnowledgeHttp2 { get; set; }
 
     /// <summary>Where <c>/</c> is redirected to (301), an absolute http or https URL. Default none: 400.</summary>
+    [Description("where / is redirected to")]
     public string? RootRedirectUrl { get; set; }
 
     /// <summary>How long a connection to a backend may take to open. Longer helps far drones, and makes users wait longer for dead ones. Default 5 s.</summary>
+    [Description("how long a connection to a backend may take to open")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// How long a backend may take until its response begins, counted from the last byte of the request that the client sent. Nothing limits the response
     /// itself. Default 15 min.
     /// </summary>
+    [Description("how long a backend may take until its response begins")]
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(15);
 
     /// <summary>How long open requests may go on after the stop signal. Default 10 s.</summary>
+    [Description("how long open requests may go on after the stop signal")]
     public TimeSpan Drain { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long one call to the controller waits for a route or a change, at most 5 s. Default 5 s.</summary>
+    [Description("how long one call to the controller waits for a route or a change")]
     public TimeSpan ControllerWait { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a request for an unknown route waits for a controller that is away before it gets 503. Default 10 s.</summary>
+    [Description("how long a request for an unknown route waits for a controller that is away")]
     public TimeSpan UnknownRouteWait { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The most routes kept; least recently used ones go first. About 1 kB each. Default 100,000.</summary>
+    [Description("the most routes kept")]
     public int RouteCacheSize { get; set; } = 100_000;
 
     /// <summary>How long an unknown token stays known as unknown: spares the controller a client that retries in a loop. Default 1 s.</summary>
+    [Description("how long an unknown token stays known as unknown")]
     public TimeSpan NegativeAnswer { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>After so long without reading changes, routes are checked again as they are used, serving meanwhile. Default 15 s.</summary>
+    [Description("check routes again after so long without reading changes")]
     public TimeSpan ChangeGap { get; set; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
     /// After so long without reading changes or checking the route itself, a route is no longer served: drones give a host port to another backend 10 minutes
     /// after its last one ended, so this must stay well below. Default 5 min.
     /// </summary>
+    [Description("serve no route after so long without reading changes or checking it")]
     public TimeSpan RouteTrust { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How often the first report is repeated until the controller says how often it wants them. Default 7 s.</summary>
+    [Description("how often use is reported until the controller says how often")]
     public TimeSpan ReportEvery { get; set; } = TimeSpan.FromSeconds(7);
 
     /// <summary><c>/ready</c> says no when the controller last answered longer ago. Default 15 s: three polls.</summary>
+    [Description("how long the controller may be silent before /ready says no")]
     public TimeSpan ReadySilence { get; set; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
     /// How long an idle connection to a backend is kept. Default 4 s: common servers close theirs after 5 s, and a request sent at that very moment is lost.
     /// </summary>
+    [Description("how long an idle connection to a backend is kept")]
     public TimeSpan BackendIdle { get; set; } = TimeSpan.FromSeconds(4);
 
     /// <summary>What is wrong with the options; each names its option as the command line does.</summary>

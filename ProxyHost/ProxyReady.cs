@@ -43,6 +43,6 @@ internal sealed partial class ProxyReady(
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(5060, LogLevel.Information, "Proxy {Name} serves {Cluster} at {Url}")]
+    [LoggerMessage(6560, LogLevel.Information, "Proxy {Name} serves {Cluster} at {Url}")]
     private partial void LogReady(ProxyName name, ClusterName cluster, string url);
 }

@@ -27,11 +27,11 @@ public static class ProxyRole
         UsageException.ThrowIfAny(options.Problems());
         var builder = PlaneHost.CreateWebBuilder("proxy");
         configure?.Invoke(builder);
+        builder.AddPlaneMetrics("proxy");
         addCluster(builder);
         builder.Services.AddPlaneProxy(options);
         if (options.MetricsPort is { } port)
         {
-            builder.AddPlaneMetrics("proxy");
             builder.Services.AddPlaneMetricsServer(options.MetricsHost, port);
         }
 

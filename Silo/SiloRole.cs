@@ -72,6 +72,7 @@ public static class SiloRole
         services.AddSingleton<DatabaseProbe>();
         services.AddSingleton<StatusStreams>();
         services.AddSingleton<ForwardAuth>();
+        services.AddSingleton<LocalCallers>();
         services.AddSingleton(_ => new ControlToken(options.TryReadToken(out var token, out var problem)
             ? token
             : throw new UsageException($"--ctrl-token-file {problem}")));

@@ -81,7 +81,7 @@ public interface IStoreLock : IAsyncDisposable
 }
 
 /// <summary>The database is away, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
-public sealed class StoreUnavailableException : Exception
+public sealed class StoreUnavailableException : Exception, IOutsideFailure
 {
     /// <summary>Makes one.</summary>
     public StoreUnavailableException()

@@ -11,7 +11,8 @@ namespace Plane.Hosting;
 public static class PlaneMetrics
 {
     /// <summary>
-    /// Collects the metrics; where they are sent stands in the <see cref="HostingOptions"/> given before (<see cref="PlaneLogging.AddPlaneLogging"/>). Meters are known by name across the process, so that in <c>plane up</c> each role's text shows the whole process.
+    /// Collects the metrics; where they are sent stands in the <see cref="HostingOptions"/> given before (<see cref="PlaneLogging.AddPlaneLogging"/>). Meters are known by name across the process, so that in <c>plane up</c> each role's text shows the whole process,
+    /// and the first role sends it.
     /// </summary>
     /// <param name="builder">The role's builder.</param>
     /// <param name="role">The role, which becomes the service's name.</param>
@@ -19,15 +20,16 @@ public static class PlaneMetrics
     {
         ArgumentNullException.ThrowIfNull(builder);
         var options = builder.Services.LastOrDefault(s => s.ServiceType == typeof(HostingOptions))?.ImplementationInstance as HostingOptions;
+        var exports = options?.TryBecomeExporter() == true;
         builder.Services.AddOpenTelemetry().WithMetrics(metrics =>
         {
             metrics
                 .SetResourceBuilder(ResourceBuilder.CreateEmpty().AddService("plane-" + role, serviceVersion: PlaneVersion.Current.Version))
                 .AddMeter("plane.*", "System.Runtime")
                 .AddPrometheusExporter();
-            if (options?.OtlpEndpoint is { } endpoint)
+            if (exports)
             {
-                metrics.AddOtlpExporter(o => o.Endpoint = endpoint);
+                metrics.AddOtlpExporter(o => o.Endpoint = options!.OtlpEndpoint!);
             }
         });
         return builder;

@@ -17,6 +17,8 @@ public sealed partial class HostRunner : IDisposable
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly TextWriter _error;
     private int _signalCount;
+    private bool _ownsProcess;
+    private ILogger? _log;
     private string? _unobserved;
 
     /// <summary>Makes one that writes to standard error.</summary>
@@ -32,9 +34,13 @@ public sealed partial class HostRunner : IDisposable
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Stopping => _stop.Token;
 
-    /// <summary>Takes the process's signals. Before anything slow, so that a signal during the start is heard.</summary>
+    /// <summary>
+    /// Takes what belongs to the process: its signals, and the failures of tasks that nobody looked at. Before anything slow, so that a signal during the start is
+    /// heard.
+    /// </summary>
     public HostRunner ListenToSignals()
     {
+        _ownsProcess = true;
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal));
@@ -52,7 +58,12 @@ public sealed partial class HostRunner : IDisposable
     public async Task<int> RunAsync(IReadOnlyList<IHost> hosts, Func<CancellationToken, Task>? whileRunning)
     {
         ArgumentNullException.ThrowIfNull(hosts);
-        TaskScheduler.UnobservedTaskException += OnUnobserved;
+        if (_ownsProcess)
+        {
+            _log = hosts.Count == 0 ? null : hosts[0].Services.GetService<ILoggerFactory>()?.CreateLogger<HostRunner>();
+            TaskScheduler.UnobservedTaskException += OnUnobserved;
+        }
+
         var started = new List<IHost>();
         var code = ExitCodes.Done;
         try
@@ -162,12 +173,14 @@ public sealed partial class HostRunner : IDisposable
         }
     }
 
+    // Never throws: the hosts after this one have to be stopped too.
     private async Task<int> StopAsync(IHost host)
     {
-        var logger = host.Services.GetService<ILoggerFactory>()?.CreateLogger<HostRunner>();
         var code = ExitCodes.Done;
+        ILogger? logger = null;
         try
         {
+            logger = host.Services.GetService<ILoggerFactory>()?.CreateLogger<HostRunner>();
             await host.StopAsync().ConfigureAwait(false);
         }
         catch (Exception e)
@@ -180,6 +193,40 @@ public sealed partial class HostRunner : IDisposable
             code = ExitCodes.Refused;
         }
 
+        try
+        {
+            code = Worse(code, WhyEnded(host));
+        }
+        catch (Exception e)
+        {
+            _error.WriteLine($"failed while stopping: {e.Message}");
+            code = Worse(code, ExitCodes.Refused);
+        }
+
+        try
+        {
+            if (host is IAsyncDisposable disposable)
+            {
+                await disposable.DisposeAsync().ConfigureAwait(false);
+            }
+            else
+            {
+                host.Dispose();
+            }
+        }
+        catch (Exception e)
+        {
+            // Its logging may be gone already.
+            _error.WriteLine($"failed while stopping: {e.Message}");
+            code = Worse(code, ExitCodes.Refused);
+        }
+
+        return code;
+    }
+
+    private int WhyEnded(IHost host)
+    {
+        var code = ExitCodes.Done;
         foreach (var service in host.Services.GetServices<IHostedService>().OfType<BackgroundService>())
         {
             if (service.ExecuteTask is { IsFaulted: true, Exception: { } fault })
@@ -201,15 +248,6 @@ public sealed partial class HostRunner : IDisposable
         {
             _error.WriteLine(reason);
             code = Worse(code, exit.Code);
-        }
-
-        if (host is IAsyncDisposable disposable)
-        {
-            await disposable.DisposeAsync().ConfigureAwait(false);
-        }
-        else
-        {
-            host.Dispose();
         }
 
         return code;
@@ -250,26 +288,39 @@ public sealed partial class HostRunner : IDisposable
         _stop.Cancel();
     }
 
-    /// <summary>
-    /// A task of ours that died unseen ends the program, as a dead service does. Libraries leave some behind by design (a connection attempt that lost its race),
-    /// recognised by having no frame of ours: those are not failures.
-    /// </summary>
     private void OnUnobserved(object? sender, UnobservedTaskExceptionEventArgs e)
     {
         e.SetObserved();
-        var ours = e.Exception.Flatten().InnerExceptions.FirstOrDefault(x => x.StackTrace?.Contains("   at Plane.", StringComparison.Ordinal) == true);
-        if (ours is not null && ours is not OperationCanceledException)
+        if (FaultOf(e.Exception) is { } fault)
         {
-            Interlocked.CompareExchange(ref _unobserved, $"a task failed unobserved: {ours}", null);
+            Interlocked.CompareExchange(ref _unobserved, $"a task failed unobserved: {fault}", null);
             _stop.Cancel();
         }
+        else if (_log is { } log && OfOurs(e.Exception).FirstOrDefault() is { } left)
+        {
+            LogLeft(log, left);
+        }
     }
+
+    /// <summary>
+    /// What among the failures of a task that nobody looked at is a fault of ours, which ends the program as a dead service does. Libraries leave some behind by
+    /// design (a connection attempt that lost its race), recognised by having no frame of ours. And a call that got no answer, or a database that is away, says
+    /// nothing about this program, however it was lost: ending every connection for it would make a small thing big.
+    /// </summary>
+    internal static Exception? FaultOf(AggregateException e) =>
+        OfOurs(e).FirstOrDefault(x => x is not (OperationCanceledException or IOutsideFailure) && !CallFailed.IsUnknownOutcome(x));
+
+    private static IEnumerable<Exception> OfOurs(AggregateException e) =>
+        e.Flatten().InnerExceptions.Where(x => x.StackTrace?.Contains("   at Plane.", StringComparison.Ordinal) == true);
 
     [LoggerMessage(1001, LogLevel.Critical, "failed")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(1002, LogLevel.Error, "failed while stopping")]
     private static partial void LogStopFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(1003, LogLevel.Warning, "a call failed that nobody waited for any more")]
+    private static partial void LogLeft(ILogger logger, Exception exception);
 }
 
 file static class Completion

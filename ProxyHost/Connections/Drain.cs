@@ -48,9 +48,9 @@ internal sealed partial class Drain(
         }
     }
 
-    [LoggerMessage(5030, LogLevel.Information, "Stopping: {Open} requests are open and have {Seconds} s")]
+    [LoggerMessage(6530, LogLevel.Information, "Stopping: {Open} requests are open and have {Seconds} s")]
     private partial void LogDraining(int open, double seconds);
 
-    [LoggerMessage(5031, LogLevel.Information, "Cut {Count} requests that were still open when the time to drain was over")]
+    [LoggerMessage(6531, LogLevel.Information, "Cut {Count} requests that were still open when the time to drain was over")]
     private partial void LogDrainOver(int count);
 }

@@ -67,7 +67,7 @@ internal sealed partial class UseReporter(
             while (true)
             {
                 var batch = used.AsSpan(told, Math.Min(ProxyReport.MaxBackends, used.Length - told)).ToArray();
-                var reply = await controller.ReportAsync(batch, cancellationToken).WaitAsync(cancellationToken);
+                var reply = await controller.ReportAsync(batch, cancellationToken).OrLeaveAsync(cancellationToken);
                 contact.Answered();
                 told += batch.Length;
                 if (told == used.Length)
@@ -88,9 +88,9 @@ internal sealed partial class UseReporter(
         }
     }
 
-    [LoggerMessage(5020, LogLevel.Warning, "The controller can't be told which backends are in use; trying on")]
+    [LoggerMessage(6520, LogLevel.Warning, "The controller can't be told which backends are in use; trying on")]
     private partial void LogReportFailed();
 
-    [LoggerMessage(5021, LogLevel.Debug, "A report failed: {Error}")]
+    [LoggerMessage(6521, LogLevel.Debug, "A report failed: {Error}")]
     private partial void LogReportError(Exception exception, string error);
 }

@@ -5,7 +5,9 @@ internal sealed class HostRule(ClusterName cluster)
 {
     private readonly string _host = cluster.Host;
     private readonly string _port = ":" + cluster.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);
-    private readonly bool _portOptional = cluster.Port == 443;
+
+    // Clients leave a scheme's own port out.
+    private readonly bool _portOptional = cluster.Port is 443 or 80;
 
     /// <summary>Whether the host is the cluster or a subdomain of it.</summary>
     /// <param name="value">The header.</param>

@@ -289,9 +289,9 @@ internal sealed partial class ProxyPipeline(
         return exception?.InnerException?.Message ?? exception?.Message ?? "";
     }
 
-    [LoggerMessage(5050, LogLevel.Error, "A request failed unexpectedly")]
+    [LoggerMessage(6550, LogLevel.Error, "A request failed unexpectedly")]
     private partial void LogUnexpected(Exception exception);
 
-    [LoggerMessage(5051, LogLevel.Information, "Forwarding to backend {Backend} failed: {Error}, {Reason}")]
+    [LoggerMessage(6551, LogLevel.Information, "Forwarding to backend {Backend} failed: {Error}, {Reason}")]
     private partial void LogForwardFailed(ForwarderError error, string backend, string reason);
 }

@@ -104,15 +104,15 @@ internal sealed partial class ChangeReader(
         progress.Advance();
     }
 
-    [LoggerMessage(5010, LogLevel.Warning, "The change log can't be read: {Error}")]
+    [LoggerMessage(6510, LogLevel.Warning, "The change log can't be read: {Error}")]
     private partial void LogReadFailed(Exception exception, string error);
 
-    [LoggerMessage(5011, LogLevel.Information, "The change log is read again")]
+    [LoggerMessage(6511, LogLevel.Information, "The change log is read again")]
     private partial void LogReadingAgain();
 
-    [LoggerMessage(5012, LogLevel.Information, "Reading the change log after {Seconds} s without; routes are checked as they are used")]
+    [LoggerMessage(6512, LogLevel.Information, "Reading the change log after {Seconds} s without; routes are checked as they are used")]
     private partial void LogGap(double seconds);
 
-    [LoggerMessage(5013, LogLevel.Information, "Cut {Count} open connections of backend {Backend}: {Change}")]
+    [LoggerMessage(6513, LogLevel.Information, "Cut {Count} open connections of backend {Backend}: {Change}")]
     private partial void LogCut(int count, string backend, ChangeKind change);
 }

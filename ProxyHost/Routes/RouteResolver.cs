@@ -62,6 +62,9 @@ internal sealed partial class RouteResolver(
                 if (--lookUp.Waiters == 0)
                 {
                     Close(token, lookUp);
+
+                    // It may fail at this very moment, with nobody left to hear of it.
+                    lookUp.Task.Leave();
                     lookUp.Cancel.Cancel();
                 }
             }
@@ -77,8 +80,10 @@ internal sealed partial class RouteResolver(
             var reply = await controller.ResolveAsync(entry.Token, entry.TokenHash, TimeSpan.Zero, cancellationToken);
             return Admit(entry.Token, entry.TokenHash, reply);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e)
         {
+            // A call that failed as the proxy stops was cut off, like any other.
+            cancellationToken.ThrowIfCancellationRequested();
             LogCheckFailed(e.GetType().Name, entry.Backend);
             return null;
         }
@@ -91,8 +96,9 @@ internal sealed partial class RouteResolver(
         {
             return await AskAsync(token, lookUp.Cancel.Token);
         }
-        catch (OperationCanceledException) when (lookUp.Cancel.IsCancellationRequested)
+        catch (Exception) when (lookUp.Cancel.IsCancellationRequested)
         {
+            // Nobody waits any more, so that nobody cares which failure came first: the cancellation or the call's own.
             return Resolution.Unavailable;
         }
         finally
@@ -158,10 +164,11 @@ internal sealed partial class RouteResolver(
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return await controller.ResolveAsync(token, hash, wait, both.Token).WaitAsync(both.Token);
+            return await controller.ResolveAsync(token, hash, wait, both.Token).OrLeaveAsync(both.Token);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             LogResolveFailed(e.GetType().Name);
             return null;
         }
@@ -199,16 +206,16 @@ internal sealed partial class RouteResolver(
         }
     }
 
-    [LoggerMessage(5001, LogLevel.Information, "The controller gave no route: {Error}")]
+    [LoggerMessage(6501, LogLevel.Information, "The controller gave no route: {Error}")]
     private partial void LogResolveFailed(string error);
 
-    [LoggerMessage(5002, LogLevel.Information, "The route of backend {Backend} could not be checked: {Error}")]
+    [LoggerMessage(6502, LogLevel.Information, "The route of backend {Backend} could not be checked: {Error}")]
     private partial void LogCheckFailed(string error, string backend);
 
-    [LoggerMessage(5003, LogLevel.Warning, "The controller's answers for backend {Backend} are older than changes that were already seen")]
+    [LoggerMessage(6503, LogLevel.Warning, "The controller's answers for backend {Backend} are older than changes that were already seen")]
     private partial void LogStaleAnswers(string backend);
 
-    [LoggerMessage(5004, LogLevel.Error, "Backend {Backend} has the address {Address}, which is no IP:port")]
+    [LoggerMessage(6504, LogLevel.Error, "Backend {Backend} has the address {Address}, which is no IP:port")]
     private partial void LogBadAddress(string backend, string address);
 
     /// <summary>One running look-up; its count is guarded by the dictionary's lock.</summary>

@@ -112,7 +112,7 @@ public sealed class ConnectionTests
         await proxy.Http.GetStringAsync($"/{token.Value}/");
         proxy.Controller.IsAway = true;
         await proxy.Http.GetStringAsync($"/{token.Value}/");
-        await Eventually.TrueAsync(() => proxy.Log.Lines.Any(l => l.Contains(" 5021 ", StringComparison.Ordinal)), "a report fails");
+        await Eventually.TrueAsync(() => proxy.Log.Lines.Any(l => l.Contains(" 6521 ", StringComparison.Ordinal)), "a report fails");
         proxy.Controller.Reports.Clear();
         proxy.Controller.IsAway = false;
         await Eventually.TrueAsync(() => proxy.Controller.Reports.Any(r => r.Contains(used)), "the use is reported");

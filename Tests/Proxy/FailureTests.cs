@@ -235,7 +235,7 @@ public sealed class FailureTests
     {
         await using var proxy = await TestProxy.StartAsync();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await proxy.Http.GetAsync($"/{proxy.Route("not an address").Value}/")).StatusCode);
-        Assert.Contains(proxy.Log.Lines, l => l.StartsWith("Error", StringComparison.Ordinal) && l.Contains("5004", StringComparison.Ordinal));
+        Assert.Contains(proxy.Log.Lines, l => l.StartsWith("Error", StringComparison.Ordinal) && l.Contains("6504", StringComparison.Ordinal));
     }
 
     // A port that nobody listens on: it was free a moment ago, and stays bound here without listening.

@@ -107,7 +107,7 @@ public sealed class FreshnessTests
     private static async Task BlindAsync(TestProxy proxy, TimeSpan time)
     {
         proxy.Controller.ChangesFail = true;
-        await Eventually.TrueAsync(() => proxy.Log.Lines.Any(l => l.Contains(" 5010 ", StringComparison.Ordinal)), "changes can't be read");
+        await Eventually.TrueAsync(() => proxy.Log.Lines.Any(l => l.Contains(" 6510 ", StringComparison.Ordinal)), "changes can't be read");
         proxy.Clock.Advance(time);
     }
 }

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.Reflection;
 using Plane.Proxy;
 
 namespace Plane.Tests.Proxy;
@@ -7,6 +9,10 @@ public sealed class ProxyOptionsTests
 {
     [Fact]
     public void The_defaults_lack_the_cluster_alone() => Assert.StartsWith("--cluster", Assert.Single(new ProxyOptions().Problems()), StringComparison.Ordinal);
+
+    [Fact]
+    public void Each_flag_says_what_it_does() =>
+        Assert.All(typeof(ProxyOptions).GetProperties(), p => Assert.NotEmpty(p.GetCustomAttribute<DescriptionAttribute>()?.Description ?? ""));
 
     [Fact]
     public void Each_bad_value_is_named()

@@ -37,20 +37,20 @@ public sealed class SmugglingTests
     [Fact]
     public async Task Of_length_and_chunks_the_chunks_count_and_the_length_is_not_passed_on()
     {
-        var (_, requests) = await SendAsync(
+        var (answer, requests) = await SendAsync(
             $"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{Smuggled}");
-        Assert.All(requests, r =>
-        {
-            Assert.StartsWith("POST / ", r, StringComparison.Ordinal);
-            Assert.DoesNotContain("\r\nContent-Length: 6", r, StringComparison.OrdinalIgnoreCase);
-        });
+        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+        var request = Assert.Single(requests);
+        Assert.StartsWith("POST / ", request, StringComparison.Ordinal);
+        Assert.DoesNotContain("\r\nContent-Length: 6", request, StringComparison.OrdinalIgnoreCase);
     }
 
     [Fact]
     public async Task A_length_with_a_sign_is_passed_on_without_it()
     {
-        var (_, requests) = await SendAsync($"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: +4\r\n\r\nabcd");
-        Assert.All(requests, r => Assert.Contains("\r\nContent-Length: 4\r\n", r, StringComparison.OrdinalIgnoreCase));
+        var (answer, requests) = await SendAsync($"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: +4\r\n\r\nabcd");
+        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+        Assert.Contains("\r\nContent-Length: 4\r\n", Assert.Single(requests), StringComparison.OrdinalIgnoreCase);
     }
 
     [Theory]

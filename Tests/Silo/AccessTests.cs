@@ -84,6 +84,73 @@ public sealed class AccessTests
         Assert.DoesNotContain("transfer-encoding", question.Headers.Keys);
     }
 
+    [Theory]
+    [InlineData("x_original_path")]
+    [InlineData("X.Original.Path")]
+    [InlineData("x-original_path")]
+    public async Task The_original_path_cannot_be_spelt_otherwise(string name)
+    {
+        await using var auth = await AuthService.StartAsync();
+        await using var controller = await Controller.StartAsync(o => o.ForwardAuth = auth.Url);
+        (await controller.GetAsync("/ctrl/status", (name, "/forged"))).Expect(HttpStatusCode.OK);
+        var question = Assert.Single(auth.Asked);
+        Assert.Equal("/status", question.Headers["x-original-path"]);
+        Assert.DoesNotContain("/forged", question.Headers.Values);
+    }
+
+    [Theory]
+    [InlineData("host", "evil.example", false)]
+    [InlineData("host", "evil.example:8080", false)]
+    [InlineData("host", "localhost.evil.example", false)]
+    [InlineData("host", "192.0.2.1", false)]
+    [InlineData("host", "localhost", true)]
+    [InlineData("host", "LOCALHOST:8080", true)]
+    [InlineData("host", "127.0.0.9:1", true)]
+    [InlineData("host", "[::1]:8080", true)]
+    [InlineData("host", "plane.example:1234", true)]
+    [InlineData("sec-fetch-site", "cross-site", false)]
+    [InlineData("sec-fetch-site", "same-origin", true)]
+    [InlineData("sec-fetch-site", "none", true)]
+    [InlineData("origin", "http://evil.example", false)]
+    [InlineData("origin", "http://localhost:1", false)]
+    [InlineData("origin", "null", false)]
+    [InlineData("origin", "https://plane.example", true)]
+    public async Task Without_access_control_other_sites_pages_are_refused(string name, string value, bool passes)
+    {
+        await using var controller = await Controller.StartAsync(o => o.ControllerUrl = new Uri("https://plane.example/"));
+        foreach (var path in (string[])["/ctrl/status", "/metrics"])
+        {
+            var answer = await controller.GetAsync(path, (name, value));
+            if (passes)
+            {
+                answer.Expect(HttpStatusCode.OK);
+            }
+            else
+            {
+                answer.ExpectError(HttpStatusCode.Unauthorized, "Unauthorized");
+                Assert.Contains("--ctrl-token-file", answer.Message, StringComparison.Ordinal);
+            }
+        }
+
+        (await controller.GetAsync("/pub/health", (name, value))).Expect(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task The_controllers_own_pages_are_answered()
+    {
+        await using var controller = await Controller.StartAsync();
+        var own = controller.Http.BaseAddress!.GetLeftPart(UriPartial.Authority);
+        (await controller.GetAsync("/ctrl/status", ("origin", own), ("sec-fetch-site", "same-origin"))).Expect(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task With_a_token_any_name_will_do()
+    {
+        await using var controller = await WithTokenAsync();
+        (await controller.GetAsync("/ctrl/status", ("authorization", $"Bearer {Token}"), ("host", "plane.example"), ("origin", "http://other.example")))
+            .Expect(HttpStatusCode.OK);
+    }
+
     [Fact]
     public async Task Forward_auth_is_not_asked_for_public_routes()
     {

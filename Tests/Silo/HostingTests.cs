@@ -184,6 +184,43 @@ public sealed class HostingTests
     }
 
     [Fact]
+    public async Task A_host_that_cannot_be_disposed_of_does_not_keep_the_others_running()
+    {
+        var other = PlaneHost.CreateBuilder("other").Build();
+        var stopped = new TaskCompletionSource();
+        other.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(stopped.SetResult);
+        var leaving = PlaneHost.CreateBuilder("leaving");
+        leaving.Services.AddHostedService<Leaving>();
+        leaving.Services.AddHostedService<Clinging>();
+        var error = new StringWriter();
+        using var runner = new HostRunner(error);
+        Assert.Equal(ExitCodes.Usage, await Eventually.EndsAsync(runner.RunAsync(other, leaving.Build()), "the program ends"));
+        await Eventually.EndsAsync(stopped.Task, "the other host was stopped");
+        Assert.Contains("does not let go", error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Only_a_fault_of_ours_that_nobody_saw_ends_the_program()
+    {
+        Assert.IsType<InvalidOperationException>(HostRunner.FaultOf(Lost(new InvalidOperationException())));
+        Assert.Null(HostRunner.FaultOf(new AggregateException(new InvalidOperationException("never thrown here"))));
+        Assert.Null(HostRunner.FaultOf(Lost(new OperationCanceledException())));
+        Assert.Null(HostRunner.FaultOf(Lost(new TimeoutException())));
+        Assert.Null(HostRunner.FaultOf(Lost(new Orleans.Runtime.SiloUnavailableException())));
+        Assert.Null(HostRunner.FaultOf(Lost(new Plane.Grains.Storage.StoreUnavailableException())));
+        Assert.NotNull(HostRunner.FaultOf(new AggregateException(Lost(new TimeoutException()), Lost(new InvalidOperationException()))));
+    }
+
+    [Fact]
+    public void Of_roles_that_share_a_process_one_sends_the_metrics()
+    {
+        var shared = new HostingOptions { OtlpEndpoint = new Uri("http://127.0.0.1:4317") };
+        Assert.True(shared.TryBecomeExporter());
+        Assert.False(shared.TryBecomeExporter());
+        Assert.False(new HostingOptions().TryBecomeExporter());
+    }
+
+    [Fact]
     public async Task The_health_probe_tells_healthy_refused_and_unreachable_apart()
     {
         await using var controller = await Controller.StartAsync();
@@ -222,6 +259,27 @@ public sealed class HostingTests
             await Task.Yield();
             throw e;
         }
+    }
+
+    private static AggregateException Lost(Exception e)
+    {
+        try
+        {
+            throw e;
+        }
+        catch (Exception thrown)
+        {
+            return new AggregateException(thrown);
+        }
+    }
+
+    private sealed class Clinging : IHostedService, IDisposable
+    {
+        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public void Dispose() => throw new InvalidOperationException("does not let go");
     }
 
     private sealed class Leaving(HostExit exit) : IHostedService

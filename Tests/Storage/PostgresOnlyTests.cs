@@ -320,7 +320,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         await using var store = new PostgresStore(
             _harness.Database.ConnectionString + ";Options=-c synchronous_commit=off", new LeaseNumbers(), logger, TimeProvider.System);
         await store.InitializeAsync(default);
-        Assert.Contains(logger.Lines, l => l.StartsWith("Warning 3010", StringComparison.Ordinal));
+        Assert.Contains(logger.Lines, l => l.StartsWith("Warning 2210", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -24,7 +24,9 @@ internal sealed partial class SiloRuntime(
 
     private readonly ConcurrentDictionary<(GrainClass Class, string Key), Activation> _activations = new();
     private readonly ConcurrentDictionary<Task, byte> _owned = new();
+    private readonly Lock _opening = new();
     private volatile string? _closed = "the silo has not started";
+    private bool _closedForGood;
 
     public IServiceProvider Services => services;
 
@@ -139,12 +141,24 @@ internal sealed partial class SiloRuntime(
             TaskScheduler.Default);
     }
 
-    public void Open() => _closed = null;
+    /// <summary>Serves calls; not once the silo stops, whoever comes late.</summary>
+    public bool TryOpen()
+    {
+        lock (_opening)
+        {
+            if (!_closedForGood)
+            {
+                _closed = null;
+            }
+
+            return !_closedForGood;
+        }
+    }
 
     /// <summary>Refuses calls from now on, and ends every activation. Cut short by the token, when what still runs is left behind.</summary>
     public async Task CloseAsync(string reason, DeactivationReasonCode code, CancellationToken hurry)
     {
-        _closed = reason;
+        Refuse(reason, forGood: code == DeactivationReasonCode.ShuttingDown);
         var ending = new DeactivationReason(code, reason);
         var activations = _activations.Values.ToArray();
         foreach (var activation in activations)
@@ -175,7 +189,7 @@ internal sealed partial class SiloRuntime(
     /// <summary>Stops as a crash would: no grain hears of it.</summary>
     public void Kill()
     {
-        _closed = "the silo was killed";
+        Refuse("the silo was killed", forGood: true);
         foreach (var activation in _activations.Values)
         {
             Remove(activation);
@@ -201,6 +215,15 @@ internal sealed partial class SiloRuntime(
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             LogCollectionEnded(log);
+        }
+    }
+
+    private void Refuse(string reason, bool forGood)
+    {
+        lock (_opening)
+        {
+            _closedForGood |= forGood;
+            _closed = reason;
         }
     }
 

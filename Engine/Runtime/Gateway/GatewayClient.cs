@@ -189,7 +189,7 @@ internal sealed partial class GatewayClient(
                 throw new OrleansConfigurationException("the client has no gateways: use UseStaticClustering, UseLocalhostClustering or an IGatewayListProvider");
             }
 
-            await provider.InitializeGatewayListProvider();
+            await InitializeAsync(provider);
             await ConnectForEverAsync(provider);
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
@@ -226,8 +226,9 @@ internal sealed partial class GatewayClient(
                     lasted = time.GetElapsedTime(started);
                     break;
                 }
-                catch (Exception e) when (e is WireException or WebSocketException or HttpRequestException or IOException or InvalidOperationException
-                    || (e is OperationCanceledException && !_stopping.IsCancellationRequested))
+#pragma warning disable CA1031 // Whatever it is: a client that gave up would leave its host alive and of no use to anybody.
+                catch (Exception e) when (e is not OperationCanceledException || !_stopping.IsCancellationRequested)
+#pragma warning restore CA1031
                 {
                     failure = e is OperationCanceledException ? new TimeoutException($"no answer within {engine.Value.ConnectTimeout}") : e;
                     _why = $"{gateway.Host}:{gateway.Port}: {failure.Message}";
@@ -244,6 +245,29 @@ internal sealed partial class GatewayClient(
             // Jitter, so that the clients of a silo that restarts don't come all at once. Only a connection that lasted starts the pauses anew.
             delay = lasted > GoodConnection ? FirstDelay : delay;
             await Task.Delay(delay * (0.5 + (Random.Shared.NextDouble() / 2)), time, _stopping.Token);
+            delay = TimeSpan.FromTicks(Math.Min((delay * 2).Ticks, engine.Value.MaxReconnectDelay.Ticks));
+        }
+    }
+
+    private async Task InitializeAsync(IGatewayListProvider provider)
+    {
+        var delay = FirstDelay;
+        while (true)
+        {
+            try
+            {
+                await provider.InitializeGatewayListProvider();
+                return;
+            }
+#pragma warning disable CA1031 // As with its gateways: what a provider asks may be away for now.
+            catch (Exception e) when (!_stopping.IsCancellationRequested)
+#pragma warning restore CA1031
+            {
+                _why = "the gateways are unknown: " + e.Message;
+                LogNoGateways(log, e.Message);
+            }
+
+            await Task.Delay(delay, time, _stopping.Token);
             delay = TimeSpan.FromTicks(Math.Min((delay * 2).Ticks, engine.Value.MaxReconnectDelay.Ticks));
         }
     }
@@ -303,18 +327,26 @@ internal sealed partial class GatewayClient(
             session.End("the client stops");
         }
 
-        var reason = await session.RunAsync();
-        _why = reason.Message;
-        lock (_gate)
+        var reason = "the connection failed";
+        try
         {
-            _session = null;
-            _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            reason = (await session.RunAsync()).Message;
+        }
+        finally
+        {
+            _why = reason;
+            lock (_gate)
+            {
+                _session = null;
+                _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+
+            session.FailAll(reason);
         }
 
-        session.FailAll(reason.Message);
         if (!_stopping.IsCancellationRequested)
         {
-            LogDisconnected(log, gateway, reason.Message);
+            LogDisconnected(log, gateway, reason);
         }
     }
 

@@ -8,15 +8,15 @@ using Orleans.Contract;
 namespace Orleans.Gateway;
 
 /// <summary>
-/// How two ends get to know each other, one frame each way and again:
+/// How two ends get to know each other:
 /// <list type="number">
 /// <item>client: <c>["hello", version, nonce, cluster, service]</c></item>
 /// <item>silo: <c>["challenge", nonce, proof]</c></item>
-/// <item>client: <c>["proof", proof, {interface: [signature, …]}]</c></item>
+/// <item>client: <c>["proof", proof]</c> and <c>["contract", {interface: [signature, …]}]</c></item>
 /// <item>silo: <c>["welcome", name]</c></item>
 /// </list>
 /// A proof is an HMAC by the shared secret over who proves, both nonces and both names: each end shows that it knows the secret before it is trusted, the secret
-/// stays where it is, and no proof can be used again or turned around. Without a secret the proofs are empty. The silo compares the methods that both ends know: one
+/// stays where it is, and no proof can be used again or turned around. Until then nothing large is read of the other: the contract has a frame of its own. Without a secret the proofs are empty. The silo compares the methods that both ends know: one
 /// that it lacks, or knows otherwise, is a contract that doesn't fit, and is refused here instead of in some later call.
 /// </summary>
 internal static class Handshake
@@ -27,7 +27,7 @@ internal static class Handshake
     {
         var nonce = NewNonce();
         await SendAsync(socket, cancellation, "hello", Wire.Version, nonce, cluster.ClusterId, cluster.ServiceId);
-        var challenge = await ReceiveAsync(socket, "challenge", 3, cancellation);
+        var challenge = await ReceiveAsync(socket, "challenge", 3, Wire.MaxStrangersFrame, cancellation);
         var (siloNonce, siloProof) = (Text(challenge[1]), Text(challenge[2]));
         if (!IsProof(siloProof, options.SharedSecret, "silo", nonce, siloNonce, cluster))
         {
@@ -35,13 +35,14 @@ internal static class Handshake
         }
 
         var contract = ContractCatalog.Shared.Interfaces.ToDictionary(i => i.Alias, i => i.Methods.Select(m => m.Signature).ToArray());
-        await SendAsync(socket, cancellation, "proof", Prove(options.SharedSecret, "client", nonce, siloNonce, cluster), contract);
-        await ReceiveAsync(socket, "welcome", 2, cancellation);
+        await SendAsync(socket, cancellation, "proof", Prove(options.SharedSecret, "client", nonce, siloNonce, cluster));
+        await SendAsync(socket, cancellation, "contract", contract);
+        await ReceiveAsync(socket, "welcome", 2, Wire.MaxStrangersFrame, cancellation);
     }
 
     public static async Task AsSiloAsync(WebSocket socket, EmbeddedEngineOptions options, ClusterOptions cluster, CancellationToken cancellation)
     {
-        var hello = await ReceiveAsync(socket, "hello", 5, cancellation);
+        var hello = await ReceiveAsync(socket, "hello", 5, Wire.MaxStrangersFrame, cancellation);
         if (hello[1].ValueKind != JsonValueKind.Number || !hello[1].TryGetInt32(out var version) || version != Wire.Version)
         {
             throw new WireException($"this gateway speaks version {Wire.Version}", WebSocketCloseStatus.PolicyViolation, "version");
@@ -55,7 +56,7 @@ internal static class Handshake
 
         var siloNonce = NewNonce();
         await SendAsync(socket, cancellation, "challenge", siloNonce, Prove(options.SharedSecret, "silo", nonce, siloNonce, cluster));
-        var proof = await ReceiveAsync(socket, "proof", 3, cancellation);
+        var proof = await ReceiveAsync(socket, "proof", 2, Wire.MaxStrangersFrame, cancellation);
         if (!IsProof(Text(proof[1]), options.SharedSecret, "client", nonce, siloNonce, cluster))
         {
             throw new WireException("the shared secret does not fit", WebSocketCloseStatus.PolicyViolation, "secret");
@@ -67,7 +68,8 @@ internal static class Handshake
             throw new WireException($"this is cluster {cluster.ClusterId} of service {cluster.ServiceId}", WebSocketCloseStatus.PolicyViolation, "cluster");
         }
 
-        CheckContract(proof[2]);
+        var contract = await ReceiveAsync(socket, "contract", 2, Wire.MaxContractFrame, cancellation);
+        CheckContract(contract[1]);
         await SendAsync(socket, cancellation, "welcome", Environment.MachineName);
     }
 
@@ -121,16 +123,16 @@ internal static class Handshake
     private static async Task SendAsync(WebSocket socket, CancellationToken cancellation, params object[] frame) =>
         await socket.SendAsync(JsonSerializer.SerializeToUtf8Bytes(frame), WebSocketMessageType.Text, endOfMessage: true, cancellation);
 
-    private static async Task<JsonElement[]> ReceiveAsync(WebSocket socket, string kind, int length, CancellationToken cancellation)
+    private static async Task<JsonElement[]> ReceiveAsync(WebSocket socket, string kind, int length, int limit, CancellationToken cancellation)
     {
-        var buffer = new byte[4096];
+        var buffer = new byte[Wire.MaxStrangersFrame];
         var filled = 0;
         ValueWebSocketReceiveResult result;
         do
         {
             if (filled == buffer.Length)
             {
-                if (filled >= Wire.MaxHandshakeFrame)
+                if (filled >= limit)
                 {
                     throw new WireException("the handshake is too large", WebSocketCloseStatus.MessageTooBig, "oversized");
                 }

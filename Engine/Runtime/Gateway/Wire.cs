@@ -13,8 +13,11 @@ internal static class Wire
     /// <summary>The largest frame and message: 16 MiB.</summary>
     public const int MaxFrame = 16 << 20;
 
-    /// <summary>The largest frame before both ends know each other. A contract of hundreds of methods stays below.</summary>
-    public const int MaxHandshakeFrame = 1 << 20;
+    /// <summary>The largest frame of a peer that has proven nothing yet: two names, a nonce and a proof.</summary>
+    public const int MaxStrangersFrame = 4 << 10;
+
+    /// <summary>The largest contract. One of hundreds of methods stays below.</summary>
+    public const int MaxContractFrame = 1 << 20;
 
     /// <summary>Frames are put together into one message up to here.</summary>
     public const int Batch = 64 << 10;

@@ -50,7 +50,7 @@ internal sealed partial class SiloService(
 
         try
         {
-            runtime.Open();
+            runtime.TryOpen();
             await gateway.StartAsync(cancellationToken);
         }
         catch
@@ -110,8 +110,10 @@ internal sealed partial class SiloService(
                 await runtime.CloseAsync("the silo lost its lock", DeactivationReasonCode.RuntimeRequested, _stopping.Token);
                 await gateway.CloseConnectionsAsync("the silo lost its lock");
                 lost = await RetakeAsync(siloLock);
-                runtime.Open();
-                LogLockRetaken(log);
+                if (runtime.TryOpen())
+                {
+                    LogLockRetaken(log);
+                }
             }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)

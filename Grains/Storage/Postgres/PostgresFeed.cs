@@ -162,12 +162,12 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private Task PauseAsync(TimeSpan time) =>
         Task.Delay(time, _time, _stopping.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
-    [LoggerMessage(EventId = 3030, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again")]
+    [LoggerMessage(EventId = 2230, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again")]
     private partial void LogListenerBroke(Exception error);
 
-    [LoggerMessage(EventId = 3031, Level = LogLevel.Information, Message = "listening for changes again")]
+    [LoggerMessage(EventId = 2231, Level = LogLevel.Information, Message = "listening for changes again")]
     private partial void LogListening();
 
-    [LoggerMessage(EventId = 3032, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls")]
+    [LoggerMessage(EventId = 2232, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls")]
     private partial void LogNotifyFailed(Exception error);
 }

@@ -99,9 +99,9 @@ internal sealed partial class PostgresLock : IStoreLock
         }
     }
 
-    [LoggerMessage(EventId = 3020, Level = LogLevel.Error, Message = "the connection that holds the lock on the database broke")]
+    [LoggerMessage(EventId = 2220, Level = LogLevel.Error, Message = "the connection that holds the lock on the database broke")]
     private partial void LogLost(Exception error);
 
-    [LoggerMessage(EventId = 3021, Level = LogLevel.Debug, Message = "the lock on the database was released")]
+    [LoggerMessage(EventId = 2221, Level = LogLevel.Debug, Message = "the lock on the database was released")]
     private partial void LogReleased();
 }

@@ -202,6 +202,6 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
     }
 
-    [LoggerMessage(EventId = 3001, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
+    [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
     private partial void LogRetry(string sqlState, int attempt);
 }

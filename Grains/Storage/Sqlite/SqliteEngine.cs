@@ -351,16 +351,16 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 3101, Level = LogLevel.Information, Message = "the database file's schema is now at version {Version}")]
+    [LoggerMessage(EventId = 2301, Level = LogLevel.Information, Message = "the database file's schema is now at version {Version}")]
     private partial void LogMigrated(int version);
 
-    [LoggerMessage(EventId = 3102, Level = LogLevel.Error, Message = "a transaction of {Count} requests failed; each is told that its outcome is unknown")]
+    [LoggerMessage(EventId = 2302, Level = LogLevel.Error, Message = "a transaction of {Count} requests failed; each is told that its outcome is unknown")]
     private partial void LogGroupFailed(Exception error, int count);
 
-    [LoggerMessage(EventId = 3103, Level = LogLevel.Critical, Message = "the thread of the database file died")]
+    [LoggerMessage(EventId = 2303, Level = LogLevel.Critical, Message = "the thread of the database file died")]
     private partial void LogDied(Exception error);
 
-    [LoggerMessage(EventId = 3104, Level = LogLevel.Debug, Message = "the transaction was rolled back by SQLite already (error {Code})")]
+    [LoggerMessage(EventId = 2304, Level = LogLevel.Debug, Message = "the transaction was rolled back by SQLite already (error {Code})")]
     private partial void LogRolledBack(int code);
 
     private abstract class Work(bool writes)

@@ -3,10 +3,10 @@ using Microsoft.AspNetCore.Http;
 namespace Plane.Silo.Http.Access;
 
 /// <summary>
-/// Lets a request to a protected route pass that carries the control token or that the forward-auth service allows; with neither configured, every request. Runs
-/// after routing, so that it decides about the very route that will be called.
+/// Lets a request to a protected route pass that carries the control token or that the forward-auth service allows; with neither configured, every request but
+/// those that another site's page makes (<see cref="LocalCallers"/>). Runs after routing, so that it decides about the very route that will be called.
 /// </summary>
-internal sealed class AccessMiddleware(RequestDelegate next, ControlToken token, ForwardAuth forward)
+internal sealed class AccessMiddleware(RequestDelegate next, ControlToken token, ForwardAuth forward, LocalCallers local)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -20,10 +20,14 @@ internal sealed class AccessMiddleware(RequestDelegate next, ControlToken token,
         if (context.GetEndpoint() is not { } endpoint
             || endpoint.Metadata.GetMetadata<PublicRoute>() is not null
             || context.Request.Path.StartsWithSegments("/pub", StringComparison.OrdinalIgnoreCase)
-            || (!token.IsConfigured && !forward.IsConfigured)
             || token.Allows(context.Request))
         {
             return null;
+        }
+
+        if (!token.IsConfigured && !forward.IsConfigured)
+        {
+            return local.RefusalOf(context.Request) is { } why ? new ApiError(ErrorKind.Unauthorized, why) : null;
         }
 
         var verdict = forward.IsConfigured ? await forward.AskAsync(context.Request, context.RequestAborted) : ForwardAuthVerdict.Refused;

@@ -24,7 +24,7 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
     private static readonly HashSet<string> s_notForwarded = new(StringComparer.OrdinalIgnoreCase)
     {
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
-        "content-length", "expect", "host", OriginalPath,
+        "content-length", "expect", "host",
     };
 
     private readonly HttpClient _client = new(new SocketsHttpHandler
@@ -77,7 +77,7 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         var named = request.Headers.Connection.SelectMany(v => v?.Split(',') ?? []).Select(v => v.Trim()).ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, values) in request.Headers)
         {
-            if (s_notForwarded.Contains(name) || named.Contains(name))
+            if (s_notForwarded.Contains(name) || named.Contains(name) || MeansOriginalPath(name))
             {
                 continue;
             }
@@ -95,6 +95,17 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         question.Headers.TryAddWithoutValidation(OriginalPath, path.HasValue ? path.ToUriComponent() : "/");
         return question;
     }
+
+    // In any spelling: services behind gateways of the CGI kind see x_original_path or x.original.path as x-original-path.
+    private static bool MeansOriginalPath(string name) =>
+        name.Length == OriginalPath.Length
+        && string.Create(name.Length, name, static (to, from) =>
+        {
+            for (var i = 0; i < to.Length; i++)
+            {
+                to[i] = char.IsAsciiLetterOrDigit(from[i]) ? from[i] : '-';
+            }
+        }).Equals(OriginalPath, StringComparison.OrdinalIgnoreCase);
 
     [LoggerMessage(6021, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
     private static partial void LogUnreachable(ILogger logger, string reason);

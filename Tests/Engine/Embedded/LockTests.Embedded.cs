@@ -1,7 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Orleans;
+using Orleans.Activations;
 using Orleans.Hosting;
 using Orleans.Runtime;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Engine.Embedded;
 
@@ -49,6 +51,22 @@ public sealed class LockTests
     }
 
     [Fact]
+    public async Task A_lock_that_comes_back_as_the_silo_stops_opens_nothing()
+    {
+        var held = new FakeLock();
+        var silo = await GatewayHost.StartAsync(s => s.Services.AddSingleton<ISiloLock>(held));
+        var runtime = silo.Services.GetRequiredService<SiloRuntime>();
+        held.Late = new TaskCompletionSource();
+        held.Lose();
+        await held.AskedLate.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        var stopping = silo.DisposeAsync();
+        await Eventually.TrueAsync(() => runtime.Closed == "the silo stops", "the silo is closed");
+        held.Late.SetResult();
+        await stopping;
+        Assert.Equal("the silo stops", runtime.Closed);
+    }
+
+    [Fact]
     public async Task A_silo_that_stops_gives_its_lock_back()
     {
         var held = new FakeLock();
@@ -65,14 +83,25 @@ public sealed class LockTests
 
         public bool WasReleased { get; private set; }
 
+        /// <summary>Where set, what the next attempt waits for, whatever becomes of its token.</summary>
+        public TaskCompletionSource? Late { get; set; }
+
+        public TaskCompletionSource AskedLate { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public void Lose() => _lost.Cancel();
 
         public void Dispose() => _lost.Dispose();
 
-        public Task<SiloLockAttempt> TryTakeAsync(CancellationToken cancellationToken)
+        public async Task<SiloLockAttempt> TryTakeAsync(CancellationToken cancellationToken)
         {
             _lost = new CancellationTokenSource();
-            return Task.FromResult(new SiloLockAttempt(Holder, _lost.Token));
+            if (Late is { } late)
+            {
+                AskedLate.TrySetResult();
+                await late.Task;
+            }
+
+            return new SiloLockAttempt(Holder, _lost.Token);
         }
 
         public Task ReleaseAsync(CancellationToken cancellationToken)

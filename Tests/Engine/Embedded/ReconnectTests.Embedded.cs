@@ -72,6 +72,16 @@ public sealed class ReconnectTests
     }
 
     [Fact]
+    public async Task No_failure_makes_a_client_give_up()
+    {
+        await using var silo = await GatewayHost.StartAsync();
+        using var client = await GatewayHost.ClientAsync(
+            0, c => c.Services.AddSingleton<IGatewayListProvider>(new FaultyGateways(new Uri($"gwy.tcp://127.0.0.1:{silo.EndPoint.Port}/0"))));
+        Assert.Equal("k", await client.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbe>("k").WhoAreYou());
+        await client.StopAsync();
+    }
+
+    [Fact]
     public async Task A_retry_filter_that_says_no_ends_the_client_with_the_reason()
     {
         using var client = await GatewayHost.ClientAsync(FreePort(), c => c.UseConnectionRetryFilter((_, _) => Task.FromResult(false)));
@@ -111,6 +121,21 @@ public sealed class ReconnectTests
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>Cannot be asked at first, then knows a gateway that is none, then the real one.</summary>
+    private sealed class FaultyGateways(Uri gateway) : IGatewayListProvider
+    {
+        private int _initialized;
+        private int _asked;
+
+        public TimeSpan MaxStaleness => TimeSpan.Zero;
+
+        public bool IsUpdatable => true;
+
+        public Task InitializeGatewayListProvider() => ++_initialized == 1 ? throw new NotSupportedException("not yet") : Task.CompletedTask;
+
+        public Task<IList<Uri>> GetGateways() => Task.FromResult<IList<Uri>>([++_asked == 1 ? new Uri("file:///no-host") : gateway]);
     }
 
     private sealed class MovingGateways(int port) : IGatewayListProvider

@@ -65,8 +65,26 @@ public sealed class TrustTests : IDisposable
         using var socket = await silo.ConnectAsync();
         await GatewayHost.SendAsync(socket, "[\"hello\",1,\"0123456789abcdef\",\"default\",\"default\"]");
         var challenge = await GatewayHost.ReceiveAsync(socket);
-        await GatewayHost.SendAsync(socket, $"[\"proof\",\"{challenge![2].GetString()}\",{{}}]");
+        await GatewayHost.SendAsync(socket, $"[\"proof\",\"{challenge![2].GetString()}\"]");
         Assert.Contains("secret does not fit", await GatewayHost.ClosedAsync(socket), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_stranger_is_read_up_to_4_KiB(bool greeting)
+    {
+        await using var silo = await GatewayHost.StartAsync(s => s.Configure<EmbeddedEngineOptions>(o => o.SharedSecret = Secret));
+        using var socket = await silo.ConnectAsync();
+        var large = new string('x', 5_000);
+        await GatewayHost.SendAsync(socket, $"[\"hello\",1,\"0123456789abcdef\",\"default\",\"{(greeting ? large : "default")}\"]");
+        if (!greeting)
+        {
+            Assert.NotNull(await GatewayHost.ReceiveAsync(socket));
+            await GatewayHost.SendAsync(socket, $"[\"proof\",\"{large}\"]");
+        }
+
+        Assert.Contains("too large", await GatewayHost.ClosedAsync(socket), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -86,7 +104,8 @@ public sealed class TrustTests : IDisposable
         using var socket = await silo.ConnectAsync();
         await GatewayHost.SendAsync(socket, "[\"hello\",1,\"0123456789abcdef\",\"default\",\"default\"]");
         Assert.NotNull(await GatewayHost.ReceiveAsync(socket));
-        await GatewayHost.SendAsync(socket, "[\"proof\",\"\",{\"tests.IUnknown\":[\"Any()\"],\"tests.IProbe\":[\"Fly(System.Int32):void\"]}]");
+        await GatewayHost.SendAsync(socket, "[\"proof\",\"\"]");
+        await GatewayHost.SendAsync(socket, "[\"contract\",{\"tests.IUnknown\":[\"Any()\"],\"tests.IProbe\":[\"Fly(System.Int32):void\"]}]");
         Assert.Contains("has no tests.IProbe.Fly", await GatewayHost.ClosedAsync(socket), StringComparison.Ordinal);
     }
 

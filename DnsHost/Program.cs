@@ -1,6 +1,0 @@
-namespace Plane.Dns;
-
-internal static class Program
-{
-    private static int Main() => 0;
-}

@@ -1,6 +1,0 @@
-namespace Plane.Silo;
-
-internal static class Program
-{
-    private static int Main() => 0;
-}
