@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Plane;
 
@@ -7,6 +9,9 @@ public static class GrainKeys
 {
     /// <summary>The number of grains that a drone spreads its renewals over.</summary>
     public const int LeaseShards = 8;
+
+    /// <summary>The number of grains that answer for the clusters' TXT values.</summary>
+    public const int CertificateShards = 64;
 
     /// <summary>The key of an <see cref="IDroneGrain"/>.</summary>
     public static string Drone(ClusterName cluster, DroneName drone) => $"{cluster}/{drone}";
@@ -17,4 +22,11 @@ public static class GrainKeys
 
     /// <summary>The key of an <see cref="IRouteGrain"/>: a shard of the token's hash (<see cref="BearerToken.Hash"/>).</summary>
     public static string Route(string tokenHash) => "r" + tokenHash[..1];
+
+    /// <summary>
+    /// The key of an <see cref="ICertificateGrain"/>: a shard of the cluster's hash. Anyone may ask a DNS server for invented clusters, so a cluster has no
+    /// grain of its own.
+    /// </summary>
+    public static string Certificate(ClusterName cluster) => string.Create(
+        CultureInfo.InvariantCulture, $"c{SHA256.HashData(Encoding.UTF8.GetBytes(cluster.Value))[0] % CertificateShards:x2}");
 }

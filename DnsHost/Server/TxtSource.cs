@@ -6,15 +6,22 @@ namespace Plane.Dns.Server;
 
 /// <summary>
 /// The clusters' TXT values, kept for a second. One call at a time asks for a cluster; everybody who asks meanwhile waits for it. The names kept are bounded:
-/// questions come from anywhere.
+/// questions come from anywhere; so are the questions to the controller under way.
 /// </summary>
 internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions options, TimeProvider time, ILogger<TxtSource> logger)
 {
+    /// <summary>
+    /// The most questions to the controller at a time. Enough for every cluster that orders certificates; beyond it the questions are a flood of invented
+    /// names, which must not become a flood of statements.
+    /// </summary>
+    internal const int MaxAsking = 256;
+
     private const int MaxEntries = 10_000;
 
     private readonly ConcurrentDictionary<ClusterName, Entry> _entries = new();
+    private int _asking;
 
-    /// <summary>The values, or null where the controller did not answer in time.</summary>
+    /// <summary>The values, or null where the controller did not answer in time or too many questions to it are under way.</summary>
     public async ValueTask<string[]?> ReadAsync(ClusterName name, CancellationToken cancellationToken)
     {
         var now = time.GetTimestamp();
@@ -23,14 +30,32 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
             return await entry.Values.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
+        // Not kept: the next question for the name is to be answered as soon as there is room.
+        if (Interlocked.Increment(ref _asking) > MaxAsking)
+        {
+            Interlocked.Decrement(ref _asking);
+            return null;
+        }
+
         if (_entries.Count >= MaxEntries)
         {
             _entries.Clear();
         }
 
-        var asked = AskAsync(name);
+        var asked = Observed(AskAsync(name));
         _entries[name] = new Entry(now, asked);
         return await asked.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    // Whoever waits for it may have gone when it fails; then nobody is left to see it, and an unseen failure would end the host.
+    private static Task<T> Observed<T>(Task<T> task)
+    {
+        _ = task.ContinueWith(
+            static t => _ = t.Exception,
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
+        return task;
     }
 
     private async Task<string[]?> AskAsync(ClusterName name)
@@ -38,12 +63,17 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
         using var timeout = new CancellationTokenSource(options.ControllerTimeout, time);
         try
         {
-            return await cluster.GetGrain<ICertificateGrain>(name.Value).ReadTxt(timeout.Token).WaitAsync(timeout.Token).ConfigureAwait(false);
+            var answer = cluster.GetGrain<ICertificateGrain>(GrainKeys.Certificate(name)).ReadTxt(name, timeout.Token);
+            return await Observed(answer).WaitAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is OperationCanceledException || CallFailed.IsUnknownOutcome(e))
         {
             LogAway(logger, name, e.GetType().Name);
             return null;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _asking);
         }
     }
 

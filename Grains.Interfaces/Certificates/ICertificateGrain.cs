@@ -3,20 +3,26 @@ using Orleans.Concurrency;
 
 namespace Plane;
 
-/// <summary>A cluster's ACME challenge values, keyed by its <see cref="ClusterName"/>.</summary>
+/// <summary>
+/// The clusters' ACME challenge values, keyed by a shard of the cluster's hash (<see cref="GrainKeys.Certificate"/>): questions come from anywhere, and
+/// invented clusters must not make grains.
+/// </summary>
 [Alias("plane.ICertificateGrain")]
 public interface ICertificateGrain : IGrainWithStringKey
 {
-    /// <summary>Every value that stands and has not expired: the union over all owners, sorted, none twice.</summary>
+    /// <summary>Every value that stands and has not expired: the union over all owners, sorted, none twice; at most a second old.</summary>
+    /// <param name="cluster">Whose values.</param>
+    /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     [Alias("ReadTxt"), AlwaysInterleave]
-    Task<string[]> ReadTxt(CancellationToken cancellationToken = default);
+    Task<string[]> ReadTxt(ClusterName cluster, CancellationToken cancellationToken = default);
 
     /// <summary>Sets one owner's values in place of its earlier ones. They expire after 10 minutes.</summary>
+    /// <param name="cluster">The cluster.</param>
     /// <param name="values">The owner and its values.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     /// <returns>What is wrong with the values, or null.</returns>
     [Alias("SetTxt"), AlwaysInterleave]
-    Task<FieldError?> SetTxt(TxtValues values, CancellationToken cancellationToken = default);
+    Task<FieldError?> SetTxt(ClusterName cluster, TxtValues values, CancellationToken cancellationToken = default);
 }
 
 /// <summary>One owner's TXT values; none clears them.</summary>

@@ -1,61 +1,64 @@
 using Orleans;
-using Plane.Grains.Feed;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Certificates;
 
 /// <summary>
-/// One cluster's TXT values. Reads are answered from memory for at most a second, since a DNS server may be asked by anyone as often as they
-/// like; a change that the feed tells of ends that second.
+/// One shard of the clusters' TXT values. Reads are answered from memory for at most a second, and concurrent ones of a cluster share a statement, since a
+/// DNS server may be asked by anyone as often as they like, also for clusters that do not exist. So nothing is held for a cluster that grows with the
+/// questions: no grain, no subscription of the feed, and of the readings a bounded number.
 /// </summary>
-internal sealed class CertificateGrain(IPlaneStore store, ChangeFeed feed, TimeProvider time) : Grain, ICertificateGrain
+internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : Grain, ICertificateGrain
 {
+    /// <summary>The most clusters whose values a shard keeps.</summary>
+    internal const int MaxReadings = 512;
+
     private static readonly TimeSpan s_fresh = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_lifetime = TimeSpan.FromMinutes(10);
 
-    private ClusterName _cluster;
-    private FeedSubscription? _changes;
-    private Reading? _reading;
+    private readonly Dictionary<ClusterName, Reading> _readings = [];
 
-    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    public async Task<string[]> ReadTxt(ClusterName cluster, CancellationToken cancellationToken)
     {
-        _cluster = ClusterName.Parse(this.GetPrimaryKeyString());
-        _changes = feed.Subscribe(Topic.Txt(_cluster));
-        return Task.CompletedTask;
-    }
-
-    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
-    {
-        _changes?.Dispose();
-        return Task.CompletedTask;
-    }
-
-    public async Task<string[]> ReadTxt(CancellationToken cancellationToken)
-    {
-        // Taking the signal before the read begins: a change during it is signalled anew and has the next caller read again.
-        if (_changes!.TakeSignal() || _reading is not { } reading || reading.Values.IsFaulted || time.GetElapsedTime(reading.BegunAt) >= s_fresh)
+        CheckShard(cluster);
+        if (!_readings.TryGetValue(cluster, out var reading) || reading.Values.IsFaulted || time.GetElapsedTime(reading.BegunAt) >= s_fresh)
         {
+            if (_readings.Count >= MaxReadings)
+            {
+                // They are a second's worth: throwing all away costs at most a statement for each that is asked for again.
+                _readings.Clear();
+            }
+
             // Not cancelled by the caller that happened to begin it: others wait for it too. The store bounds its statements.
-            reading = new Reading(time.GetTimestamp(), store.ReadTxtAsync(_cluster, CancellationToken.None));
-            _reading = reading;
+            reading = new Reading(time.GetTimestamp(), store.ReadTxtAsync(cluster, CancellationToken.None).Observed());
+            _readings[cluster] = reading;
         }
 
         return await reading.Values.WaitAsync(cancellationToken).OrAskAgain();
     }
 
-    public async Task<FieldError?> SetTxt(TxtValues values, CancellationToken cancellationToken)
+    public async Task<FieldError?> SetTxt(ClusterName cluster, TxtValues values, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(values);
+        CheckShard(cluster);
         if (values.Validate() is { } error)
         {
             return error;
         }
 
-        await store.SetTxtAsync(_cluster, values, s_lifetime, cancellationToken).OrAskAgain();
+        await store.SetTxtAsync(cluster, values, s_lifetime, cancellationToken).OrAskAgain();
 
-        // Who set them reads them back at once, also while the feed is behind.
-        _reading = null;
+        // Who set them reads them back at once.
+        _readings.Remove(cluster);
         return null;
+    }
+
+    private void CheckShard(ClusterName cluster)
+    {
+        if (cluster == default || GrainKeys.Certificate(cluster) != this.GetPrimaryKeyString())
+        {
+            throw new ArgumentException("the cluster is not one of this shard", nameof(cluster));
+        }
     }
 
     private sealed record Reading(long BegunAt, Task<string[]> Values);

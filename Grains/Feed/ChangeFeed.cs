@@ -67,6 +67,9 @@ internal sealed partial class ChangeFeed : BackgroundService
     /// <summary>How far the log was read; null where that isn't known or is out of date.</summary>
     public LogPosition? End => IsCurrent ? _ring.End : null;
 
+    /// <summary>How many subscriptions there are now.</summary>
+    public int Subscribers => _table.Count;
+
     private TimeSpan Age => _time.GetElapsedTime(Volatile.Read(ref _readAt));
 
     private bool IsCurrent => Age < s_current;

@@ -15,9 +15,6 @@ internal enum TopicKind
     /// <summary>Anything that changes a route of one cluster.</summary>
     Routes,
 
-    /// <summary>The TXT values of one cluster.</summary>
-    Txt,
-
     /// <summary>Any change.</summary>
     Any,
 }
@@ -37,8 +34,6 @@ internal readonly record struct Topic(TopicKind Kind, string Name, string Within
     public static Topic Drone(ClusterName cluster, DroneName drone) => new(TopicKind.Drone, cluster.Value, drone.Value);
 
     public static Topic Routes(ClusterName cluster) => new(TopicKind.Routes, cluster.Value);
-
-    public static Topic Txt(ClusterName cluster) => new(TopicKind.Txt, cluster.Value);
 
     /// <summary>The topics that a change belongs to. The only place that says so.</summary>
     public static IEnumerable<Topic> Of(Change change)
@@ -63,10 +58,6 @@ internal readonly record struct Topic(TopicKind Kind, string Name, string Within
 
             case ChangeKind.DroneAction when change.Drone is { } drone:
                 yield return Drone(change.Cluster, drone);
-                break;
-
-            case ChangeKind.TxtValues:
-                yield return Txt(change.Cluster);
                 break;
         }
     }

@@ -139,8 +139,9 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
     private static string Cluster() => $"c{Guid.NewGuid():N}.example.com";
 
     private async Task SetAsync(string cluster, string owner, params string[] values) =>
-        Assert.Null(await _client.Services.GetRequiredService<IGrainFactory>().GetGrain<ICertificateGrain>(cluster)
-            .SetTxt(new TxtValues { Owner = owner, Values = values }));
+        Assert.Null(await _client.Services.GetRequiredService<IGrainFactory>()
+            .GetGrain<ICertificateGrain>(GrainKeys.Certificate(ClusterName.Parse(cluster)))
+            .SetTxt(ClusterName.Parse(cluster), new TxtValues { Owner = owner, Values = values }));
 
     private async Task<string> AskAsync(string name, string type, params string[] options)
     {

@@ -71,6 +71,8 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Hash()));
 
+    public ICertificateGrain Certificates(ClusterName cluster) => Client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(cluster));
+
     public IProxyGrain Proxy(ProxyName proxy) => Client.GetGrain<IProxyGrain>(proxy.Value);
 
     public async ValueTask DisposeAsync()
