@@ -52,7 +52,7 @@ internal sealed class ClusterGrain(IPlaneStore store, TimeProvider time) : Grain
     {
         if (_reading is not { } reading || reading.BegunAt < notBefore)
         {
-            reading = new Reading(time.GetTimestamp(), ReadPictureAsync());
+            reading = new Reading(time.GetTimestamp(), ReadPictureAsync().Observed());
             _reading = reading;
         }
 

@@ -1,0 +1,114 @@
+using System.Collections.Concurrent;
+using Orleans.Runtime;
+using Plane.Grains.Storage;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Grains;
+
+/// <summary>Reads that several callers share, when they fail after all of those have gone: an unseen failure would end the whole controller.</summary>
+public sealed class SharedReadTests
+{
+    [Fact]
+    public async Task A_read_of_txt_values_that_fails_after_its_caller_has_gone_counts_as_seen()
+    {
+        await using var plane = await GrainCluster.StartAsync(On.Sqlite);
+        var cluster = plane.NewCluster();
+        var grain = plane.Certificates(cluster);
+        await FailAfterItsCallerAsync(
+            plane,
+            nameof(IPlaneStore.ReadTxtAsync),
+            t => grain.ReadTxt(cluster, t),
+            () => grain.SetTxt(cluster, new TxtValues { Owner = "" }));
+    }
+
+    [Fact]
+    public async Task A_picture_of_the_drones_that_fails_after_its_caller_has_gone_counts_as_seen()
+    {
+        await using var plane = await GrainCluster.StartAsync(On.Sqlite);
+        var cluster = plane.NewCluster();
+        var grain = plane.Cluster(cluster);
+        await FailAfterItsCallerAsync(
+            plane,
+            nameof(IPlaneStore.ListCandidatesAsync),
+            t => grain.PickDrone(new PlacementQuery { Pool = "", Kind = ExecutorKind.Process }, t),
+            () => grain.ReadState());
+    }
+
+    private static async Task FailAfterItsCallerAsync(GrainCluster plane, string method, Func<CancellationToken, Task> read, Func<Task> another)
+    {
+        var mark = Guid.NewGuid().ToString("N");
+        var unseen = new ConcurrentQueue<Exception>();
+        void OnUnobserved(object? sender, UnobservedTaskExceptionEventArgs e)
+        {
+            if (e.Exception.ToString().Contains(mark, StringComparison.Ordinal))
+            {
+                unseen.Enqueue(e.Exception);
+            }
+        }
+
+        TaskScheduler.UnobservedTaskException += OnUnobserved;
+        try
+        {
+            var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var failing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            plane.Faults.Hold(method, gate.Task);
+            plane.Faults.Fail(m =>
+            {
+                if (m != method)
+                {
+                    return null;
+                }
+
+                failing.TrySetResult();
+                return new StoreUnavailableException(mark);
+            });
+
+            var before = plane.Faults.Calls(method);
+            using (var patience = new CancellationTokenSource())
+            {
+                var reading = read(patience.Token);
+                await Eventually.TrueAsync(() => plane.Faults.Calls(method) > before, "the read has begun");
+                await patience.CancelAsync();
+                await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
+            }
+
+            // The grain has heard of it once it answers what was asked later.
+            for (var i = 0; i < 5; i++)
+            {
+                await another();
+            }
+
+            gate.SetResult();
+            await Eventually.EndsAsync(failing.Task, "the read fails");
+            plane.Faults.Back();
+
+            // A reading that succeeds takes the place of the failed one, which nothing holds any more.
+            await Eventually.SeenAsync(
+                async t =>
+                {
+                    try
+                    {
+                        await read(t);
+                        return "read";
+                    }
+                    catch (OrleansException e)
+                    {
+                        return e.Message;
+                    }
+                },
+                outcome => outcome == "read",
+                "a read succeeds");
+            for (var i = 0; i < 5; i++)
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+
+            Assert.Empty(unseen);
+        }
+        finally
+        {
+            TaskScheduler.UnobservedTaskException -= OnUnobserved;
+        }
+    }
+}
