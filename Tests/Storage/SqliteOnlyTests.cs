@@ -111,6 +111,26 @@ public sealed class SqliteOnlyTests : IDisposable
     }
 
     [Fact]
+    public async Task A_drone_gets_no_backends_after_a_restart_of_the_controller_until_it_is_heard_of_again()
+    {
+        DroneSession session;
+        await using (var store = await OpenAsync())
+        {
+            session = (await RegisterAsync(store)).Session!;
+            Assert.Single(await store.ListCandidatesAsync(s_cluster, default));
+        }
+
+        // The lease clock stood still meanwhile: the heartbeat looks as fresh as it did.
+        await using var again = await OpenAsync();
+        Assert.Empty(await again.ListCandidatesAsync(s_cluster, default));
+        Assert.Equal(AcquireOutcome.DroneUnfit, (await again.AcquireAsync(Request("room"), default)).Outcome);
+
+        var heartbeat = new DroneHeartbeat { Session = session, InstanceId = "i", BootId = "b", Reading = 2, Ready = true };
+        Assert.Equal(SessionState.Current, await again.HeartbeatDroneAsync(heartbeat, s_controller, default));
+        Assert.Equal(AcquireOutcome.Acquired, (await again.AcquireAsync(Request("room"), default)).Outcome);
+    }
+
+    [Fact]
     public async Task A_clock_that_steps_back_does_not_take_time_with_it()
     {
         var clock = new ManualLeaseClock();

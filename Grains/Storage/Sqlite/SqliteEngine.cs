@@ -329,6 +329,9 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
             "insert into clock (single, lease_base, record_offset) values (1, $1, $2) on conflict (single) do update set record_offset = excluded.record_offset",
             Clock.Lease,
             Clock.RecordOffset);
+
+        // The lease clock stood still while the file was closed, so every heartbeat looks as fresh as it was then. Who lives says so again within seconds.
+        session.Execute("update drones set ready = 0");
     }
 
     private string ReadHolder()
