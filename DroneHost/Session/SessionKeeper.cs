@@ -198,6 +198,7 @@ internal sealed partial class SessionKeeper(
             Hash = PlaneVersion.Current.Hash,
             InstallationId = state.InstallationId,
             Ready = readiness.IsReady,
+            LastAction = state.LastAction,
         };
     }
 

@@ -76,6 +76,16 @@ public sealed record DroneRegistration
     /// <summary>False while it cannot take actions.</summary>
     [Id(11)]
     public bool Ready { get; init; } = true;
+
+    /// <summary>
+    /// The number of the last action that it applied, 0 where none; at most <see cref="MaxAction"/>. A controller whose database went back (a restored backup)
+    /// goes on counting from it.
+    /// </summary>
+    [Id(12)]
+    public long LastAction { get; init; }
+
+    /// <summary>The greatest number of an action: what a number in JSON holds exactly.</summary>
+    public const long MaxAction = 1L << 53;
 }
 
 /// <summary>What became of a registration.</summary>

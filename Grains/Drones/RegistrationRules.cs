@@ -17,6 +17,7 @@ internal static class RegistrationRules
         ?? FieldError.From("max_backends", r.MaxBackends is < 1 or > MaxBackends ? $"must be from 1 to {MaxBackends}" : null)
         ?? FieldError.From("version", NameRules.TextProblem(r.Version, 1))
         ?? FieldError.From("hash", NameRules.TextProblem(r.Hash, 0))
+        ?? FieldError.From("last_action", r.LastAction is < 0 or > DroneRegistration.MaxAction ? $"must be from 0 to {DroneRegistration.MaxAction}" : null)
         ?? FieldError.From("installation_id", r.InstallationId is null ? null : IdProblem(r.InstallationId));
 
     /// <summary>What is wrong with a heartbeat, or null.</summary>

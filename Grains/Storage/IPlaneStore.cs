@@ -61,7 +61,10 @@ public interface IPlaneStore : IAsyncDisposable
 
     // ---- drones ----
 
-    /// <summary>Registers a drone: refuses another instance of a name with a fresh heartbeat and a foreign installation, else gives a new session number.</summary>
+    /// <summary>
+    /// Registers a drone: refuses another instance of a name with a fresh heartbeat and a foreign installation, else gives a new session number. Actions are
+    /// counted on from the drone's last one where that is ahead of the store's.
+    /// </summary>
     Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken);
 
     /// <summary>Records a sign of life with its (instance id, boot id, reading).</summary>

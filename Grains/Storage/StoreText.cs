@@ -53,6 +53,7 @@ internal static class StoreText
         : registration.Kinds is not { Length: > 0 } || !registration.Kinds.All(Enum.IsDefined) ? "kinds must name what the drone can run"
         : registration.MaxBackends is < 1 or > 100_000 ? "max backends must be from 1 to 100000"
         : registration.Reading < 0 ? "reading must not be negative"
+        : registration.LastAction is < 0 or > DroneRegistration.MaxAction ? "last action is out of range"
         : null;
 
     public static string WriteSpawn(ConnectCommand command) =>

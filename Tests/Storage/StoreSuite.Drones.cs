@@ -69,12 +69,41 @@ public abstract partial class StoreSuite
             (Registration() with { InstanceId = "a\0b" }, "instance id"),
             (Registration() with { Pool = "\ud800" }, "pool"),
             (Registration() with { Reading = -1 }, "reading"),
+            (Registration() with { LastAction = -1 }, "last action"),
+            (Registration() with { LastAction = long.MaxValue }, "last action"),
         })
         {
             var reply = await Store.RegisterDroneAsync(bad, Controller, default);
             Assert.Equal(RegistrationOutcome.Invalid, reply.Outcome);
             Assert.Contains(word, reply.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task A_store_that_went_back_counts_its_actions_on_from_the_drones_last_one()
+    {
+        await RegisterAsync();
+        var (one, two) = (await AcquireAsync("one"), await AcquireAsync("two"));
+        var reply = await Store.RegisterDroneAsync(Registration() with { LastAction = 500 }, Controller, default);
+        var three = await AcquireAsync("three");
+
+        // What the drone has applied is acknowledged, and nothing of what it has not seen goes with it.
+        Assert.Equal(SessionState.Current, await Store.AcknowledgeActionsAsync(reply.Session!, 500, default));
+        var actions = await ActionsAsync(reply.Session!, after: 500);
+        Assert.Equal([(501L, one.Identity), (502L, two.Identity), (503L, three.Identity)], actions.Select(a => (a.Number, a.Identity)));
+
+        // A drone that is behind has not seen all yet: nothing moves back.
+        var session = (await Store.RegisterDroneAsync(Registration() with { LastAction = 3 }, Controller, default)).Session!;
+        var four = await AcquireAsync("four");
+        Assert.Equal((504L, four.Identity), (await ActionsAsync(session, after: 503)).Select(a => (a.Number, a.Identity)).Single());
+    }
+
+    [Fact]
+    public async Task A_drone_that_a_fresh_store_does_not_know_is_counted_on_from_its_last_action()
+    {
+        var session = (await Store.RegisterDroneAsync(Registration() with { LastAction = 70 }, Controller, default)).Session!;
+        await AcquireAsync("one");
+        Assert.Equal(71, Assert.Single(await ActionsAsync(session, after: 70)).Number);
     }
 
     [Fact]

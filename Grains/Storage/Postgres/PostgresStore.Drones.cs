@@ -25,7 +25,7 @@ internal sealed partial class PostgresStore
         }
 
         var session = await ScalarAsync<long>(
-            "select plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "select plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             cancellationToken,
             Sql.Text(registration.Cluster.Value),
             Sql.Text(registration.Name.Value),
@@ -39,7 +39,8 @@ internal sealed partial class PostgresStore
             Sql.Text(registration.Hash),
             Sql.Bool(registration.Ready),
             Sql.Text(controller.Value),
-            Sql.Span(_numbers.HeartbeatFresh));
+            Sql.Span(_numbers.HeartbeatFresh),
+            Sql.Big(registration.LastAction));
         if (session == 0)
         {
             return new RegistrationReply

@@ -166,6 +166,25 @@ internal sealed partial class SqliteStore
         },
         cancellationToken);
 
+    // A file that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on behind
+    // the drone's number; what of it was applied before is known there by its identity.
+    private static void CountOnFrom(SqliteSession s, string cluster, string drone, long applied)
+    {
+        if (s.Scalar("select last_action from drones where cluster = $1 and name = $2", cluster, drone) >= applied)
+        {
+            return;
+        }
+
+        var last = applied;
+        foreach (var number in s.Query(
+            "select number from actions where cluster = $1 and drone = $2 order by number", static r => r.GetInt64(0), cluster, drone))
+        {
+            s.Execute("update actions set number = $4 where cluster = $1 and drone = $2 and number = $3", cluster, drone, number, ++last);
+        }
+
+        s.Execute("update drones set last_action = $3 where cluster = $1 and name = $2", cluster, drone, last);
+    }
+
     private RegistrationReply Register(SqliteSession s, DroneRegistration registration, ControllerName controller)
     {
         var (cluster, name) = (registration.Cluster.Value, registration.Name.Value);
@@ -207,6 +226,7 @@ internal sealed partial class SqliteStore
             registration.Ready,
             controller.Value,
             s.Lease);
+        CountOnFrom(s, cluster, name, registration.LastAction);
         var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
         if (session > 1)
         {

@@ -250,11 +250,13 @@ end $$;
 -- The session number, or 0 where another instance holds the name.
 create function plane.register_drone(
     p_cluster text, p_name text, p_pool text, p_instance_id text, p_boot_id text, p_reading bigint, p_kinds smallint[], p_max_backends integer,
-    p_version text, p_hash text, p_ready boolean, p_controller text, p_fresh interval)
+    p_version text, p_hash text, p_ready boolean, p_controller text, p_fresh interval, p_last_action bigint)
 returns bigint language plpgsql volatile as $$
 declare
     v_old plane.drones;
     v_session bigint;
+    v_last bigint;
+    v_moved bigint;
 begin
     insert into plane.drones (
         cluster, name, pool, instance_id, boot_id, reading, kinds, max_backends, version, hash, ready, session, controller, heartbeat_at)
@@ -263,7 +265,7 @@ begin
         clock_timestamp())
     on conflict (cluster, name) do nothing;
     if found then
-        insert into plane.drone_counters (cluster, drone) values (p_cluster, p_name);
+        insert into plane.drone_counters (cluster, drone, last_number) values (p_cluster, p_name, p_last_action);
         return 1;
     end if;
 
@@ -278,6 +280,20 @@ begin
         version = p_version, hash = p_hash, ready = p_ready, session = d.session + 1, controller = p_controller, heartbeat_at = clock_timestamp()
     where d.cluster = p_cluster and d.name = p_name
     returning d.session into v_session;
+
+    -- A database that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on
+    -- behind the drone's number; what of it was applied before is known there by its identity.
+    select c.last_number into v_last from plane.drone_counters c where c.cluster = p_cluster and c.drone = p_name for update;
+    if v_last < p_last_action then
+        update plane.actions a set number = p_last_action + o.place
+        from (
+            select x.number, row_number() over (order by x.number) as place from plane.actions x where x.cluster = p_cluster and x.drone = p_name
+        ) o
+        where a.cluster = p_cluster and a.drone = p_name and a.number = o.number;
+        get diagnostics v_moved = row_count;
+        update plane.drone_counters c set last_number = p_last_action + v_moved where c.cluster = p_cluster and c.drone = p_name;
+    end if;
+
     insert into plane.changes (kind, cluster, drone) values (3, p_cluster, p_name);
     return v_session;
 end $$;
