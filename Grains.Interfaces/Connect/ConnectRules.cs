@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace Plane;
 
@@ -10,6 +11,9 @@ public static class ConnectRules
 
     /// <summary>The longest <c>wait_seconds</c>: what callers and the proxies between commonly wait for a response.</summary>
     public const int MaxWaitSeconds = 20;
+
+    /// <summary>The most that the texts of an executable have in all, in UTF-8: it travels to its drone in one message, among others.</summary>
+    public const int MaxExecutableBytes = 1024 * 1024;
 
     private const int MaxCommand = 256;
     private const int MaxEnv = 512;
@@ -79,7 +83,21 @@ public static class ConnectRules
             ?? (executable.ResourceLimits is { } limits ? Validate(limits, $"{at}.resource_limits") : null)
             ?? (executable.Kind == ExecutorKind.Process ? ProcessOnly(executable, at) : executable.WorkingDirectory is null
                 ? null
-                : new FieldError($"{at}.working_directory", "is for process executables only"));
+                : new FieldError($"{at}.working_directory", "is for process executables only"))
+            ?? FieldError.From(at, SizeProblem(executable));
+    }
+
+    private static string? SizeProblem(Executable executable)
+    {
+        var size = Size(executable.Image) + Size(executable.WorkingDirectory) + Size(executable.NetworkName) + Size(executable.Mount?.Path)
+            + Size(executable.Credentials?.Username) + Size(executable.Credentials?.Password)
+            + (executable.Command?.Sum(Size) ?? 0)
+            + (executable.Env?.Sum(e => Size(e.Key) + Size(e.Value)) ?? 0);
+        return size > MaxExecutableBytes
+            ? string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxExecutableBytes} bytes in all")
+            : null;
+
+        static int Size(string? text) => text is null ? 0 : Encoding.UTF8.GetByteCount(text);
     }
 
     private static FieldError? ProcessOnly(Executable executable, string at) =>

@@ -73,7 +73,7 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Whether a session still stands.</summary>
     Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken);
 
-    /// <summary>Unacknowledged actions after a number, in order.</summary>
+    /// <summary>Unacknowledged actions after a number, in order; at most so many, and fewer where their orders are large, but never none while there is one.</summary>
     Task<ActionPage> ReadActionsAsync(DroneSession session, long after, int limit, CancellationToken cancellationToken);
 
     /// <summary>Acknowledges all actions up to a number. They are deleted with it: an order may hold a registry's password.</summary>

@@ -16,6 +16,12 @@ internal static class StoreText
     /// <summary>The longest address of a backend.</summary>
     public const int MaxAddress = 300;
 
+    /// <summary>
+    /// A page of actions ends once its orders have so many characters: it must fit a message, whose limit is 16 MiB, together with the order that ends it
+    /// (<see cref="ConnectRules.MaxExecutableBytes"/>, up to six times that in JSON).
+    /// </summary>
+    public const int MaxPageText = 4 * 1024 * 1024;
+
     private static readonly JsonSerializerOptions s_json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>

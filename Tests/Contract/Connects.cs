@@ -122,6 +122,17 @@ public sealed class Connects
         Assert.Equal($"spawn_config.executable.{field}", ConnectRules.Validate(With(change))?.Path);
 
     [Fact]
+    public void An_executable_is_bounded_in_all_as_it_is_in_each_part()
+    {
+        // 31 values of 32 KiB fit; whatever comes on top is counted in UTF-8, wherever it stands.
+        var env = Enumerable.Range(0, 31).ToDictionary(i => $"V{i:00}", _ => new string('x', 32 * 1024));
+        Assert.Null(ConnectRules.Validate(With(e => e with { Env = env })));
+        Assert.Equal("spawn_config.executable", ConnectRules.Validate(With(e => e with { Env = env, Command = [new string('\u20ac', 12 * 1024)] }))?.Path);
+        Assert.Equal(
+            "spawn_config.executable", ConnectRules.Validate(With(e => e with { Command = [.. Enumerable.Repeat(new string('x', 32 * 1024), 33)] }))?.Path);
+    }
+
+    [Fact]
     public void A_process_has_none_of_what_needs_an_image()
     {
         static string? Path(Func<Executable, Executable> change) =>

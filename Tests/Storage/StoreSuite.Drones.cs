@@ -107,6 +107,28 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task A_page_of_actions_ends_early_where_its_orders_are_large_and_nothing_is_left_out()
+    {
+        var session = await RegisterAsync();
+        var env = Enumerable.Range(0, 30).ToDictionary(i => $"V{i}", _ => new string('x', 30_000));
+        var expected = new List<BackendIdentity>();
+        for (var i = 0; i < 11; i++)
+        {
+            expected.Add((await AcquireAsync(Command(Key($"large-{i}"), s => s with { Executable = s.Executable with { Env = env } }))).Identity);
+        }
+
+        var pages = new List<DroneAction[]>();
+        for (var after = 0L; await ActionsAsync(session, after) is { Length: > 0 } page; after = page[^1].Number)
+        {
+            pages.Add(page);
+        }
+
+        Assert.Equal([5, 5, 1], pages.Select(p => p.Length));
+        Assert.Equal(expected, pages.SelectMany(p => p).Select(a => a.Identity));
+        Assert.Equal(3, (await ActionsAsync(session, limit: 3)).Length);
+    }
+
+    [Fact]
     public async Task Draining_survives_a_new_registration()
     {
         await RegisterAsync();

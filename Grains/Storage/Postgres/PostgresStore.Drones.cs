@@ -93,7 +93,13 @@ internal sealed partial class PostgresStore
                 a.end_kind, a.end_reason
             from (select {SessionSql} as state) s
             left join lateral (
-                select * from plane.actions where cluster = $1 and drone = $2 and number > $4 and s.state = 0 order by number limit $5
+                select * from (
+                    select *, sum(spawn_size) over (order by number rows between unbounded preceding and 1 preceding) as size_before
+                    from (
+                        select * from plane.actions where cluster = $1 and drone = $2 and number > $4 and s.state = 0 order by number limit $5
+                    ) p
+                ) w
+                where coalesce(size_before, 0) < {StoreText.MaxPageText}
             ) a on true
             order by a.number
             """,

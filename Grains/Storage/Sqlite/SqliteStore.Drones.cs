@@ -66,13 +66,13 @@ internal sealed partial class SqliteStore
                     .. s.Query(
                         """
                         select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
-                        from actions where cluster = $1 and drone = $2 and number > $3 order by number limit $4
+                        from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
                         """,
                         ReadAction,
                         session.Cluster.Value,
                         session.Drone.Value,
                         after,
-                        Math.Max(limit, 1)),
+                        EndOfPage(s, session, after, Math.Max(limit, 1))),
                 ],
             };
         },
@@ -165,6 +165,30 @@ internal sealed partial class SqliteStore
             ],
         },
         cancellationToken);
+
+    // By the sizes alone, so that the orders of the next pages aren't read for this one.
+    private static long EndOfPage(SqliteSession s, DroneSession session, long after, int limit)
+    {
+        var size = 0L;
+        var end = after;
+        foreach (var (number, more) in s.Query(
+            "select number, spawn_size from actions where cluster = $1 and drone = $2 and number > $3 order by number limit $4",
+            static r => (r.GetInt64(0), r.GetInt64(1)),
+            session.Cluster.Value,
+            session.Drone.Value,
+            after,
+            limit))
+        {
+            end = number;
+            size += more;
+            if (size >= StoreText.MaxPageText)
+            {
+                break;
+            }
+        }
+
+        return end;
+    }
 
     // A file that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on behind
     // the drone's number; what of it was applied before is known there by its identity.

@@ -131,6 +131,7 @@ create table plane.actions (
     backend_id text collate "C" not null,
     fencing_token bigint not null,
     kind smallint not null,
+    spawn_size integer not null generated always as (coalesce(octet_length(spawn), 0)) stored,
     spawn text,
     instance_id text,
     boot_id text,

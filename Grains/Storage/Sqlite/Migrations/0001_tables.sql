@@ -124,6 +124,8 @@ create table actions (
     backend_id text not null,
     fencing_token integer not null,
     kind integer not null,
+    -- Before the text, so that it is read without it.
+    spawn_size integer not null generated always as (coalesce(length(spawn), 0)) stored,
     spawn text,
     instance_id text,
     boot_id text,
