@@ -131,6 +131,14 @@ public sealed class SqliteOnlyTests : IDisposable
     }
 
     [Fact]
+    public async Task The_lost_sweep_goes_from_the_actions_to_their_backends()
+    {
+        var plan = await PlanAsync(SqliteStore.DropActionsSql);
+        Assert.Contains(plan, step => step.StartsWith("SEARCH b USING PRIMARY KEY", StringComparison.Ordinal));
+        Assert.DoesNotContain(plan, step => step.Contains("backends_ended", StringComparison.Ordinal) || step.StartsWith("SCAN b", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_clock_that_steps_back_does_not_take_time_with_it()
     {
         var clock = new ManualLeaseClock();
@@ -274,6 +282,15 @@ public sealed class SqliteOnlyTests : IDisposable
         var store = new SqliteStore(file ?? File, s_numbers, NullLoggerFactory.Instance, wall ?? TimeProvider.System, clock ?? new ManualLeaseClock());
         await store.InitializeAsync(default);
         return store;
+    }
+
+    private async Task<List<string>> PlanAsync(string sql, params object?[] values)
+    {
+        await (await OpenAsync()).DisposeAsync();
+        await using var engine = new SqliteEngine(
+            File, TimeProvider.System, new ManualLeaseClock(), new LogSignal(TimeProvider.System), NullLogger.Instance);
+        await engine.OpenAsync();
+        return await engine.ReadAsync(s => s.Query("explain query plan " + sql, static r => r.GetString(3), values), default);
     }
 
     private async Task ExecuteAsync(string sql)
