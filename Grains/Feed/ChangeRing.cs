@@ -73,7 +73,8 @@ internal sealed class ChangeRing(int capacity)
     {
         lock (_gate)
         {
-            if (_floor is not { } floor || after < floor)
+            // A reader that is ahead has read at another silo, whose feed was faster, or before the log went back: only the log itself can tell.
+            if (_floor is not { } floor || after < floor || after > _end)
             {
                 return new RingPage(false, [], after);
             }
@@ -95,8 +96,7 @@ internal sealed class ChangeRing(int capacity)
                 found.Add(change);
             }
 
-            // A reader may be ahead of this silo's feed: it has read at another one. Its position never moves back.
-            return new RingPage(true, [.. found], after > _end ? after : _end);
+            return new RingPage(true, [.. found], _end);
         }
     }
 
