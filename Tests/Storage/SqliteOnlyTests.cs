@@ -138,6 +138,15 @@ public sealed class SqliteOnlyTests : IDisposable
         Assert.DoesNotContain(plan, step => step.Contains("backends_ended", StringComparison.Ordinal) || step.StartsWith("SCAN b", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(BackendStatus.Ready, "backends_newest_live")]
+    [InlineData(BackendStatus.Terminated, "backends_newest")]
+    public async Task A_list_of_a_live_state_reads_the_live_ones_alone(BackendStatus status, string index)
+    {
+        var (sql, values) = SqliteStore.ListSql(new BackendQuery { Status = status }, 10);
+        Assert.Equal([$"SCAN backends USING INDEX {index}"], await PlanAsync(sql, values));
+    }
+
     [Fact]
     public async Task A_clock_that_steps_back_does_not_take_time_with_it()
     {

@@ -127,6 +127,11 @@ internal sealed partial class PostgresStore
         if (query.Status is { } status)
         {
             Where("status =", Sql.Small((short)status));
+            if (status < BackendStatus.Terminated)
+            {
+                // Said of a live state so that the index of the live ones serves, and not all of the past is read.
+                sql.Append(" and status < 70");
+            }
         }
 
         if (query.Drone is { } drone)

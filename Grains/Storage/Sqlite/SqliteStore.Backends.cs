@@ -47,6 +47,32 @@ internal sealed partial class SqliteStore
     public async Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken)
     {
         var limit = Math.Clamp(query.Limit, 1, BackendQuery.MaxLimit);
+        var (sql, values) = ListSql(query, limit);
+        var rows = await _engine.ReadAsync(
+            s => s.Query(
+                sql,
+                static r => (Created: r.GetInt64(8), Row: new BackendSummary
+                {
+                    BackendId = BackendName.Parse(r.GetString(0)),
+                    Cluster = ClusterName.Parse(r.GetString(2)),
+                    Drone = DroneName.Parse(r.GetString(3)),
+                    Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
+                    Status = (BackendStatus)r.GetInt32(7),
+                    CreatedAt = Time(r.GetInt64(8)),
+                    TerminationReason = (TerminationReason?)NumberOrNull(r, 9),
+                }),
+                values),
+            cancellationToken);
+        return new BackendPage
+        {
+            Backends = [.. rows.Take(limit).Select(r => r.Row)],
+            NextCursor = rows.Count > limit ? StoreText.WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row.BackendId) : null,
+        };
+    }
+
+    /// <summary>The statement of a page, with one row more than it has: the sign that another follows.</summary>
+    internal static (string Sql, object?[] Values) ListSql(BackendQuery query, int limit)
+    {
         var cursor = StoreText.ReadCursor(query.Cursor);
         var sql = new StringBuilder(
             """
@@ -67,6 +93,11 @@ internal sealed partial class SqliteStore
         if (query.Status is { } status)
         {
             Where("status =", (int)status);
+            if (status < BackendStatus.Terminated)
+            {
+                // Said of a live state so that the index of the live ones serves, and not all of the past is read.
+                sql.Append(" and status < 70");
+            }
         }
 
         if (query.Drone is { } drone)
@@ -88,26 +119,7 @@ internal sealed partial class SqliteStore
 
         values.Add(limit + 1);
         sql.Append(CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${values.Count}");
-        var rows = await _engine.ReadAsync(
-            s => s.Query(
-                sql.ToString(),
-                static r => (Created: r.GetInt64(8), Row: new BackendSummary
-                {
-                    BackendId = BackendName.Parse(r.GetString(0)),
-                    Cluster = ClusterName.Parse(r.GetString(2)),
-                    Drone = DroneName.Parse(r.GetString(3)),
-                    Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
-                    Status = (BackendStatus)r.GetInt32(7),
-                    CreatedAt = Time(r.GetInt64(8)),
-                    TerminationReason = (TerminationReason?)NumberOrNull(r, 9),
-                }),
-                [.. values]),
-            cancellationToken);
-        return new BackendPage
-        {
-            Backends = [.. rows.Take(limit).Select(r => r.Row)],
-            NextCursor = rows.Count > limit ? StoreText.WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row.BackendId) : null,
-        };
+        return (sql.ToString(), [.. values]);
     }
 
     private static StateAck Apply(SqliteSession s, DroneSession? session, StateEvent e)

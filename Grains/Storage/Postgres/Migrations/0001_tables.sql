@@ -94,6 +94,7 @@ comment on column plane.backends.acquired_by is 'hash of the connection token of
 comment on column plane.backends.end_kind is 'the hardest end queued for its drone: 0 none, 1 soft, 2 hard';
 create index backends_live on plane.backends (cluster, drone) where status < 70;
 create index backends_newest on plane.backends (created_at desc, id desc);
+create index backends_newest_live on plane.backends (created_at desc, id desc) where status < 70;
 create index backends_by_key on plane.backends (key_name, created_at desc, id desc);
 create index backends_by_drone on plane.backends (drone, created_at desc, id desc);
 create index backends_ended on plane.backends (status_at) where status = 70;

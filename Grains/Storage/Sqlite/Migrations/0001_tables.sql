@@ -88,6 +88,7 @@ create table backends (
 ) without rowid;
 create index backends_live on backends (cluster, drone) where status < 70;
 create index backends_newest on backends (created_at desc, id desc);
+create index backends_newest_live on backends (created_at desc, id desc) where status < 70;
 create index backends_by_key on backends (key_name, created_at desc, id desc);
 create index backends_by_drone on backends (drone, created_at desc, id desc);
 create index backends_ended on backends (status_at) where status = 70;
