@@ -8,15 +8,16 @@ create function plane.next_fencing_token() returns bigint language plpgsql volat
 declare
     drawn bigint;
 begin
-    perform pg_advisory_lock(1886151022, 1);
+    -- Taken and released inside the block: a cancellation at any point between must not leave it with a pooled session. Released once too often, it only warns.
     begin
+        perform pg_advisory_lock(1886151022, 1);
         drawn := greatest(nextval('plane.fencing_tokens'), (extract(epoch from clock_timestamp()) * 1000)::bigint);
         perform setval('plane.fencing_tokens', drawn);
+        perform pg_advisory_unlock(1886151022, 1);
     exception when query_canceled or others then
         perform pg_advisory_unlock(1886151022, 1);
         raise;
     end;
-    perform pg_advisory_unlock(1886151022, 1);
     return drawn;
 end $$;
 
