@@ -205,6 +205,20 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_token_that_was_stored_after_its_backends_purge_goes_with_the_backend()
+    {
+        var id = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
+        await Store.ApplyStatesAsync(null, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Terminated }], default);
+        await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default);
+        await using var connection = await OpenAsync();
+        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) values ('late', '{id.Backend}')");
+        await _harness.AdvanceAsync(TimeSpan.FromDays(2));
+        await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(10), default);
+        Assert.Null(await Store.ReadBackendAsync(id.Backend, default));
+        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.tokens"));
+    }
+
+    [Fact]
     public async Task Many_programs_that_meet_an_empty_database_at_once_make_one_installation()
     {
         var server = await PostgresServer.SharedAsync();

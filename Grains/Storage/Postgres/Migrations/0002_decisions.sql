@@ -465,6 +465,11 @@ begin
     v_ids := array(
         select id from plane.backends where status = 70 and tokens_purged and status_at < now() - p_ended order by status_at limit p_limit);
     delete from plane.history where backend_id = any (v_ids);
+
+    -- Again: a connect that saw the holder alive may have stored its token after the purge.
+    delete from plane.tokens where backend_id = any (v_ids);
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
     delete from plane.backends where id = any (v_ids);
     get diagnostics v_count = row_count;
     v_total := v_total + v_count;
