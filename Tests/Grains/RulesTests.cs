@@ -78,7 +78,8 @@ public sealed class RulesTests
     [Fact]
     public void Every_kind_of_change_wakes_somebody_in_particular()
     {
-        foreach (var kind in Enum.GetValues<ChangeKind>())
+        // TXT values are the exception: whoever asks for them is answered from the store, at most a second late.
+        foreach (var kind in Enum.GetValues<ChangeKind>().Where(k => k != ChangeKind.TxtValues))
         {
             var change = new Change
             {
