@@ -29,7 +29,11 @@ public enum ErrorKind
     /// <summary>The key is held under another tag. 409.</summary>
     KeyHeld,
 
-    /// <summary>An expired key could not be removed. 409.</summary>
+    /// <summary>
+    /// An expired key could not be removed. 409. Part of the API's vocabulary, which callers handle; this controller does not answer it: an expired holder is
+    /// removed by the very transaction that acquires the key, so where its removal fails the acquisition does, as <see cref="FailedToAcquireKey"/> where
+    /// another was faster and as <see cref="DatabaseError"/> where the row stays locked.
+    /// </summary>
     FailedToRemoveKey,
 
     /// <summary>The backend id that the request chose was used before. 409.</summary>
@@ -38,7 +42,11 @@ public enum ErrorKind
     /// <summary>The body is larger than 1 MiB. 413.</summary>
     PayloadTooLarge,
 
-    /// <summary>The key's holder is in no state to be connected to. 500.</summary>
+    /// <summary>
+    /// The key's holder is in no state to be connected to. 500. Part of the API's vocabulary, which callers handle; this controller does not answer it: a
+    /// backend's end and the release of its key are one transaction, so whatever holds a key has not ended, and a holder that is ending is connected to and
+    /// its status tells.
+    /// </summary>
     KeyHeldUnhealthy,
 
     /// <summary>Anything else; the id finds it in the log. 500.</summary>
