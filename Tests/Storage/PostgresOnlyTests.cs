@@ -236,7 +236,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
             from generate_series(1, 20000) n
             """);
         await ExecuteAsync(connection, "analyze plane.backends");
-        await using (var store = new PostgresStore(database.ConnectionString + ";Pooling=false", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System))
+        await using (var store = new PostgresStore(database.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System))
         {
             await store.InitializeAsync(default);
             var page = await store.ListBackendsAsync(new BackendQuery { Status = BackendStatus.Ready, Limit = 10 }, default);
