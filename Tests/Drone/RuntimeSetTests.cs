@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Drone;
-using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
 using Plane.Drone.Runtimes.Process;
 using Plane.Drone.Supervision;

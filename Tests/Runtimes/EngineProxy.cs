@@ -11,7 +11,7 @@ namespace Plane.Tests.Runtimes;
 /// </summary>
 public sealed class EngineProxy : IAsyncDisposable
 {
-    private readonly TempDirectory _directory = new("pt-");
+    private readonly TempDirectory _directory = new();
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource _cancel = new();
     private readonly ConcurrentDictionary<Socket, byte> _clients = new();

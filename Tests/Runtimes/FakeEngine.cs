@@ -7,7 +7,7 @@ namespace Plane.Tests.Runtimes;
 /// <summary>Something on a unix socket that is no Docker engine: answers each connection with the bytes it was given, or with nothing at all.</summary>
 public sealed class FakeEngine : IAsyncDisposable
 {
-    private readonly TempDirectory _directory = new("pt-");
+    private readonly TempDirectory _directory = new();
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource _cancel = new();
     private readonly List<Socket> _open = [];
