@@ -219,37 +219,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_list_of_a_live_state_reads_the_live_ones_alone()
-    {
-        var server = await PostgresServer.SharedAsync();
-        await using var database = await server.CreateDatabaseAsync();
-        await PostgresHarness.PrepareAsync(database.ConnectionString);
-        await using var connection = new NpgsqlConnection(database.ConnectionString + ";Pooling=false");
-        await connection.OpenAsync();
-        await ExecuteAsync(
-            connection,
-            """
-            insert into plane.backends (
-                id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at, uses_static_token, executor)
-            select 'bk-' || n, 'example.com', 'dr-one', '', '', 'k' || n, '', n, '', case when n % 50 = 0 then 50 else 70 end, now(),
-                now() - make_interval(secs => n), false, 1
-            from generate_series(1, 20000) n
-            """);
-        await ExecuteAsync(connection, "analyze plane.backends");
-        await using (var store = new PostgresStore(database.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System))
-        {
-            await store.InitializeAsync(default);
-            var page = await store.ListBackendsAsync(new BackendQuery { Status = BackendStatus.Ready, Limit = 10 }, default);
-            Assert.Equal(10, page.Backends.Length);
-        }
-
-        await Eventually.SeenAsync(
-            async _ => (long)(await ScalarAsync(connection, "select idx_scan from pg_stat_user_indexes where indexrelname = 'backends_newest_live'"))!,
-            scans => scans > 0,
-            "the live ones' index was read");
-    }
-
-    [Fact]
     public async Task Many_programs_that_meet_an_empty_database_at_once_make_one_installation()
     {
         var server = await PostgresServer.SharedAsync();
