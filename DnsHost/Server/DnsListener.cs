@@ -218,15 +218,15 @@ internal sealed partial class DnsListener(DnsResponder responder, DnsOptions opt
         }
     }
 
-    [LoggerMessage(EventId = 7010, Level = LogLevel.Information, Message = "Answering for zone {Zone} on {Address}, UDP and TCP")]
+    [LoggerMessage(EventId = 8010, Level = LogLevel.Information, Message = "Answering for zone {Zone} on {Address}, UDP and TCP")]
     private static partial void LogListening(ILogger logger, string zone, IPEndPoint address);
 
-    [LoggerMessage(EventId = 7011, Level = LogLevel.Debug, Message = "A datagram or connection was not received")]
+    [LoggerMessage(EventId = 8011, Level = LogLevel.Debug, Message = "A datagram or connection was not received")]
     private static partial void LogNotReceived(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 7012, Level = LogLevel.Debug, Message = "An answer was not sent")]
+    [LoggerMessage(EventId = 8012, Level = LogLevel.Debug, Message = "An answer was not sent")]
     private static partial void LogUnsent(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 7013, Level = LogLevel.Error, Message = "A question could not be answered")]
+    [LoggerMessage(EventId = 8013, Level = LogLevel.Error, Message = "A question could not be answered")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 }

@@ -79,6 +79,6 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
 
     private sealed record Entry(long Since, Task<string[]?> Values);
 
-    [LoggerMessage(EventId = 7001, Level = LogLevel.Warning, Message = "No answer about {Cluster} from the controller ({Cause}); answering SERVFAIL")]
+    [LoggerMessage(EventId = 8001, Level = LogLevel.Warning, Message = "No answer about {Cluster} from the controller ({Cause}); answering SERVFAIL")]
     private static partial void LogAway(ILogger logger, ClusterName cluster, string cause);
 }
