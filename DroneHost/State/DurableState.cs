@@ -173,17 +173,6 @@ internal sealed class DurableState : IAsyncDisposable
         OutboxGrew?.Invoke();
     }
 
-    /// <summary>Stores where a backend runs, without a step.</summary>
-    public Task StoreProcessAsync(BackendIdentity identity, string address, int pid, long startTime) => _writer.DoAsync((c, t) => Sql.Execute(
-        c,
-        t,
-        "update backends set address = $address, pid = $pid, start_time = $start where backend = $backend and token = $token",
-        ("$address", address),
-        ("$pid", pid),
-        ("$start", startTime),
-        ("$backend", identity.Backend.Value),
-        ("$token", identity.Token.Value)));
-
     /// <summary>Stores what renewals answered: later deadlines, refusals. One commit for a whole batch.</summary>
     public Task StoreLeasesAsync(IReadOnlyList<(BackendIdentity Identity, LeaseDeadlines? Deadlines, bool Refused)> leases) => _writer.DoAsync((c, t) =>
     {

@@ -84,6 +84,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
             {
                 builder.Services.AddSingleton<IRuntimeFactory>(Runtime);
                 builder.Services.AddSingleton<ILeaseClock>(Clock);
+                builder.Services.AddSingleton(Clock.WallClock);
                 builder.Services.AddSingleton<IReadyLine>(new ReadyLine(TextWriter.Null));
                 builder.Services.AddSingleton<ILoggerProvider>(Log);
                 builder.Services.AddLogging(l => l.SetMinimumLevel(LogLevel.Debug));
