@@ -42,6 +42,9 @@ internal sealed class BackendLease
     /// <summary>Whether renewing still makes sense: a refused or overdue lease is not revived.</summary>
     public bool IsRenewable(long now) => !_isRefused && !_isGivenUp && now < SoftAt;
 
+    /// <summary>When renewing ends for good unless prolonged; never where it has.</summary>
+    public long GivesUpAt => _isRefused || _isGivenUp ? long.MaxValue : SoftAt;
+
     /// <summary>When to ask next, in the lease clock's milliseconds. Moved by the renewal loop: to the end of a call's time when it asks, earlier when it fails.</summary>
     public long AskAt
     {

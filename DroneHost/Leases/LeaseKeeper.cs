@@ -25,6 +25,8 @@ internal sealed partial class LeaseKeeper(
 {
     private const int MaxCallsUnderWay = 16;
 
+    /// <summary>How long an answer is still listened for; the engine gives a call up before.</summary>
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongestTick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan ClockDrift = TimeSpan.FromSeconds(5);
 
@@ -140,16 +142,15 @@ internal sealed partial class LeaseKeeper(
 
         try
         {
-            var reply = await sessions.Lease(_attempt++).Renew(
-                new RenewalBatch
-                {
-                    Session = session,
-                    InstanceId = state.InstanceId,
-                    BootId = clock.BootId,
-                    Reading = reading,
-                    Items = Array.ConvertAll(leases, l => l.Identity),
-                },
-                cancellationToken);
+            var batch = new RenewalBatch
+            {
+                Session = session,
+                InstanceId = state.InstanceId,
+                BootId = clock.BootId,
+                Reading = reading,
+                Items = Array.ConvertAll(leases, l => l.Identity),
+            };
+            var reply = await TimeLimit.WithinAsync(c => sessions.Lease(_attempt++).Renew(batch, c), AnswerLimit, time, cancellationToken);
             sessions.Observe(session, reply.Session);
             if (reply.Session == SessionState.Current)
             {

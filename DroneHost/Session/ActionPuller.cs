@@ -19,6 +19,7 @@ internal sealed partial class ActionPuller(
     SessionKeeper sessions, DurableState state, DroneReadiness readiness, BackendSet backends, TimeProvider time, DroneMetrics metrics, ILogger<ActionPuller> logger)
 {
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(15);
 
     private readonly Signal _readyChanged = new();
@@ -46,6 +47,7 @@ internal sealed partial class ActionPuller(
                     await AcknowledgeAsync(session, cancellationToken);
                 }
 
+                var asked = time.GetTimestamp();
                 var page = await ReadAsync(session, Wait, cancellationToken);
                 if (page.Session != SessionState.Current)
                 {
@@ -64,12 +66,21 @@ internal sealed partial class ActionPuller(
                     await ApplyAsync(page.Actions);
                 }
 
-                backoff.Reset();
+                if (page.Actions.Length == 0 && time.GetElapsedTime(asked) < ShortestWait)
+                {
+                    // A wait that waits for nothing: asked at once again and again, it would be all that the controller does.
+                    await backoff.WaitAsync(cancellationToken);
+                }
+                else
+                {
+                    backoff.Reset();
+                }
             }
             catch (StateUnavailableException)
             {
                 // Not applied and not acknowledged: it comes again when the drone is ready again.
                 readiness.Notify();
+                await backoff.WaitAsync(cancellationToken);
             }
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
@@ -80,7 +91,7 @@ internal sealed partial class ActionPuller(
     }
 
     private Task<ActionPage> ReadAsync(DroneSession session, TimeSpan wait, CancellationToken cancellationToken) =>
-        ControllerCall.WithinAsync(c => sessions.Drone.ReadActions(session, state.LastAction, wait, c), CallLimit, time, cancellationToken);
+        TimeLimit.WithinAsync(c => sessions.Drone.ReadActions(session, state.LastAction, wait, c), CallLimit, time, cancellationToken);
 
     /// <summary>Whether a number between the last applied and the greatest is missing.</summary>
     private bool HasHole(DroneAction[] page)
@@ -127,7 +138,7 @@ internal sealed partial class ActionPuller(
     private async Task AcknowledgeAsync(DroneSession session, CancellationToken cancellationToken)
     {
         var upTo = state.LastAction;
-        var answer = await ControllerCall.WithinAsync(c => sessions.Drone.AcknowledgeActions(session, upTo, c), CallLimit, time, cancellationToken);
+        var answer = await TimeLimit.WithinAsync(c => sessions.Drone.AcknowledgeActions(session, upTo, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, answer);
         if (answer == SessionState.Current)
         {

@@ -30,7 +30,7 @@ internal sealed partial class HeartbeatLoop(
                     Reading = clock.Milliseconds,
                     Ready = readiness.IsReady,
                 };
-                var answer = await ControllerCall.WithinAsync(c => sessions.Drone.Heartbeat(heartbeat, c), numbers.RenewalCall, time, cancellationToken);
+                var answer = await TimeLimit.WithinAsync(c => sessions.Drone.Heartbeat(heartbeat, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);
                 if (answer == SessionState.Current && heartbeat.Ready)
                 {

@@ -54,9 +54,11 @@ internal sealed partial class SessionKeeper(
 
     public ILeaseGrain Lease(int attempt) => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, attempt & int.MaxValue));
 
-    /// <summary>The session, once there is one.</summary>
+    /// <summary>The session, once there is one. Every loop passes here each time round, so a stopped one ends here even where each of its calls is answered at once.</summary>
+    /// <exception cref="OperationCanceledException">The loop is to end.</exception>
     public Task<DroneSession> WaitAsync(CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         lock (_gate)
         {
             return _current.Task.WaitAsync(cancellationToken);
@@ -116,7 +118,7 @@ internal sealed partial class SessionKeeper(
         {
             try
             {
-                var reply = await ControllerCall.WithinAsync(c => Drone.Register(Describe(), c), RegistrationCall, time, cancellationToken);
+                var reply = await TimeLimit.WithinAsync(c => Drone.Register(Describe(), c), RegistrationCall, time, cancellationToken);
                 switch (reply.Outcome)
                 {
                     case RegistrationOutcome.Accepted:

@@ -57,7 +57,7 @@ internal sealed partial class StateReporter(
             return false;
         }
 
-        var reply = await ControllerCall.WithinAsync(
+        var reply = await TimeLimit.WithinAsync(
             c => sessions.Drone.ReportStates(new StateBatch { Session = session, Events = [.. events] }, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, reply.Session);
         if (reply.Session != SessionState.Current)

@@ -18,7 +18,7 @@ internal static class OutboxRows
         TerminationReason = change.Reason,
         TerminationKind = change.Kind,
         ExitCode = change.ExitCode,
-        Message = change.Message is { Length: > MaxMessage } long_ ? string.Concat(long_.AsSpan(0, MaxMessage - 1), "…") : change.Message,
+        Message = Shorten(change.Message),
     };
 
     public static void Add(SqliteConnection c, SqliteTransaction t, StateEvent stateEvent) => Sql.Execute(
@@ -28,6 +28,18 @@ internal static class OutboxRows
         ("$backend", stateEvent.Identity.Backend.Value),
         ("$token", stateEvent.Identity.Token.Value),
         ("$event", JsonSerializer.Serialize(stateEvent, PlaneJson.Http)));
+
+    private static string? Shorten(string? message)
+    {
+        if (message is not { Length: > MaxMessage })
+        {
+            return message;
+        }
+
+        // Not through the middle of a surrogate pair.
+        var end = char.IsHighSurrogate(message[MaxMessage - 2]) ? MaxMessage - 2 : MaxMessage - 1;
+        return string.Concat(message.AsSpan(0, end), "…");
+    }
 
     public static List<StateEvent> Read(SqliteConnection c, SqliteTransaction t, int limit)
     {

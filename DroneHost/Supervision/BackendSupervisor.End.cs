@@ -119,15 +119,7 @@ internal sealed partial class BackendSupervisor
         var confirm = Task.Delay(_parts.KillConfirm, _parts.Time, stopping);
         try
         {
-            await ControllerCall.WithinAsync(
-                async c =>
-                {
-                    await Runtime.KillAsync(Identity, c);
-                    return true;
-                },
-                _parts.KillConfirm,
-                _parts.Time,
-                stopping);
+            await TimeLimit.WithinAsync(c => Runtime.KillAsync(Identity, c), _parts.KillConfirm, _parts.Time, stopping);
         }
         catch (Exception e) when (!stopping.IsCancellationRequested)
         {
@@ -153,7 +145,7 @@ internal sealed partial class BackendSupervisor
             {
                 // Looked at before the question: what came back since may have started something after the answer.
                 var quiet = _underWay is null or { IsCompleted: true };
-                var exit = await ControllerCall.WithinAsync(c => Runtime.EnsureGoneAsync(Identity, c), limit, _parts.Time, stopping);
+                var exit = await TimeLimit.WithinAsync(c => Runtime.EnsureGoneAsync(Identity, c), limit, _parts.Time, stopping);
                 if (quiet)
                 {
                     return exit;

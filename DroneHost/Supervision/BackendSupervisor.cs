@@ -97,6 +97,7 @@ internal sealed partial class BackendSupervisor
         {
             if (now >= Lease.HardAt)
             {
+                Lease.GiveUp();
                 _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
             }
             else if (!Lease.IsRenewable(now))
@@ -112,7 +113,7 @@ internal sealed partial class BackendSupervisor
 
             // Deadlines only move later, so a moment computed here is never too late.
             var next = _signals.Kill.IsCompleted ? long.MaxValue : Math.Min(Lease.HardAt, _stopAt ?? long.MaxValue);
-            Volatile.Write(ref _wakeAt, _signals.HasEnded ? next : Math.Min(next, Lease.SoftAt));
+            Volatile.Write(ref _wakeAt, Math.Min(next, Lease.GivesUpAt));
         }
     }
 
@@ -314,7 +315,11 @@ internal sealed partial class BackendSupervisor
                 await Task.WhenAny(task, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
                 if (!task.IsCompleted)
                 {
-                    _underWay = task;
+                    _underWay = task.ContinueWith(
+                        t => LogStepCut(Identity.Backend, t.Exception?.GetBaseException().Message ?? "late"),
+                        CancellationToken.None,
+                        TaskContinuationOptions.None,
+                        TaskScheduler.Default);
                     return default;
                 }
             }

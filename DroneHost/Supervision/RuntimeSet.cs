@@ -87,7 +87,7 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
     {
         try
         {
-            await runtime.CheckAsync(cancellationToken).WaitAsync(CheckLimit, time, cancellationToken);
+            await TimeLimit.WithinAsync(runtime.CheckAsync, CheckLimit, time, cancellationToken);
             return true;
         }
         catch (Exception e) when (e is RuntimeUnavailableException or TimeoutException)

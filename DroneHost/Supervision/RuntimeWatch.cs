@@ -54,7 +54,7 @@ internal sealed partial class RuntimeWatch(
         {
             try
             {
-                await runtime.CheckAsync(cancellationToken).WaitAsync(CheckLimit, time, cancellationToken);
+                await TimeLimit.WithinAsync(runtime.CheckAsync, CheckLimit, time, cancellationToken);
                 if (compareNow || !answered || round % ChecksPerListing == 0)
                 {
                     await CompareAsync(cancellationToken);

@@ -40,7 +40,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public ManualLeaseClock Clock { get; } = new();
 
-    public ShiftedTime Time { get; } = new();
+    public ShiftedTime Time => field ??= new ShiftedTime(Clock.WallClock);
 
     public Log Log { get; } = new();
 
@@ -150,9 +150,11 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 }
 
 /// <summary>Real timers, but a test may say that more time has passed than has.</summary>
-internal sealed class ShiftedTime : TimeProvider
+internal sealed class ShiftedTime(TimeProvider wall) : TimeProvider
 {
     private long _shift;
+
+    public override DateTimeOffset GetUtcNow() => wall.GetUtcNow();
 
     public override long GetTimestamp() => base.GetTimestamp() + Volatile.Read(ref _shift);
 

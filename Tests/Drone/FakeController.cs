@@ -32,6 +32,9 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
         set => Volatile.Write(ref _isAway, value);
     }
 
+    /// <summary>Breaks the rule that a call for actions waits.</summary>
+    public bool AnswersWaitsAtOnce { get; set; }
+
     public Func<DroneRegistration, Task<RegistrationReply?>> OnRegister { get; set; } = _ => Task.FromResult<RegistrationReply?>(null);
 
     public Func<DroneHeartbeat, SessionState?> OnHeartbeat { get; set; } = _ => null;
@@ -134,9 +137,10 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
             actions = [.. _actions.Where(a => a.Number > after)];
         }
 
-        if (actions.Length == 0 && wait > TimeSpan.Zero)
+        if (actions.Length == 0 && wait > TimeSpan.Zero && !AnswersWaitsAtOnce)
         {
             await Task.WhenAny(changed, Task.Delay(wait, TimeProvider.System, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
             Fail();
             lock (_gate)
             {

@@ -157,6 +157,24 @@ public sealed class LeaseTests
     }
 
     [Fact]
+    public async Task An_ending_backend_past_its_soft_deadline_is_not_renewed_any_more_and_the_hard_one_cuts_its_grace()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.ObeysStop = false);
+        var backend = await drone.ReadyBackendAsync(WithGrace(600));
+        drone.Controller.Terminate(backend);
+        await drone.SeenAsync(backend, BackendStatus.Terminating);
+        drone.Controller.IsAway = true;
+        drone.Clock.Advance(drone.Numbers.Soft);
+        await Eventually.TrueAsync(() => !Lease(drone, backend).IsRenewable(0), "its lease is given up");
+
+        drone.Controller.IsAway = false;
+        drone.Clock.Advance(drone.Numbers.Hard - drone.Numbers.Soft);
+
+        Assert.Equal(TerminationReason.External, (await drone.EndedAsync(backend)).TerminationReason);
+        Assert.Contains($"kill {backend.Backend}", drone.Runtime.Calls);
+    }
+
+    [Fact]
     public async Task At_the_end_of_the_grace_it_is_killed()
     {
         await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.ObeysStop = false);
@@ -181,6 +199,17 @@ public sealed class LeaseTests
 
         var batch = await Eventually.SeenAsync(() => drone.Controller.Renewals.FirstOrDefault()!, b => b is not null, "a renewal");
         Assert.Equal([backend], batch.Items);
+    }
+
+    [Fact]
+    public async Task When_wall_and_lease_clock_move_apart_everything_is_renewed_at_once()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var backend = await drone.ReadyBackendAsync();
+
+        drone.Clock.Drift = TimeSpan.FromSeconds(6);
+
+        await Eventually.TrueAsync(() => drone.Controller.Renewals.Any(b => b.Items.Contains(backend)), "a renewal");
     }
 
     [Fact]

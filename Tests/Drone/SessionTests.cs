@@ -192,6 +192,18 @@ public sealed class SessionTests
         Assert.Contains("lease numbers", drone.Exit.Reason, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task It_stops_though_a_controller_answers_every_wait_at_once()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Controller.AnswersWaitsAtOnce = true;
+        var reads = drone.Controller.Reads.Count;
+        drone.Controller.Spawn();
+        await Eventually.TrueAsync(() => drone.Controller.Reads.Count > reads + 3, "it asks again and again");
+
+        await Eventually.EndsAsync(drone.StopAsync(), "it stops");
+    }
+
     [Theory]
     [InlineData("cluster", "not a cluster")]
     [InlineData("name", "no-prefix")]

@@ -237,7 +237,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
                 LogImagesPruned(freed);
             }
         }
-        catch (DockerErrorException e)
+        catch (Exception e) when (e is DockerErrorException or RuntimeUnavailableException { InnerException: DockerErrorException })
         {
             // A second prune at the same time is refused by the engine; the next round asks again.
             LogImagesNotPruned(e.Message);
