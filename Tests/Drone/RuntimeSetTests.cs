@@ -65,7 +65,7 @@ public sealed class RuntimeSetTests : IDisposable
     private Task<RuntimeSet> CreateAsync(string runtime, string? dockerHost = null, params ExecutorKind[] running)
     {
         var options = new DroneOptions { Runtime = runtime, StateFile = _directory["drone.db"] };
-        options.DockerHost = dockerHost ?? options.DockerHost;
+        options.DockerHost = dockerHost ?? DockerEngine.Host;
         return RuntimeSet.CreateAsync(
             options,
             [

@@ -28,6 +28,9 @@ public sealed class DockerEngine
     /// <summary>Its HTTP API; addresses are relative (<c>containers/json</c>).</summary>
     public HttpClient Http { get; }
 
+    /// <summary>Where the engine is, as a drone is told it.</summary>
+    public static string Host => Environment.GetEnvironmentVariable("DOCKER_HOST") is { Length: > 0 } given ? given : "unix:///var/run/docker.sock";
+
     /// <summary>The engine of <c>DOCKER_HOST</c>, or of <c>/var/run/docker.sock</c>.</summary>
     public static Task<DockerEngine> SharedAsync() => SharedEngine.Value;
 
@@ -144,7 +147,7 @@ public sealed class DockerEngine
 
     private static async Task<DockerEngine> ConnectAsync()
     {
-        var host = Environment.GetEnvironmentVariable("DOCKER_HOST") is { Length: > 0 } given ? given : "unix:///var/run/docker.sock";
+        var host = Host;
         if (!host.StartsWith("unix://", StringComparison.Ordinal))
         {
             throw new InvalidOperationException($"The tests drive a container engine on this machine; DOCKER_HOST is '{host}', not unix://….");
