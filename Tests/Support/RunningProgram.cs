@@ -40,7 +40,7 @@ public sealed class RunningProgram : IAsyncDisposable
     public int ExitCode => _process.ExitCode;
 
     /// <summary>Whether it has exited.</summary>
-    public bool HasExited => _process.HasExited;
+    public bool HasExited => _disposed || _process.HasExited;
 
     /// <summary>What it wrote so far, both streams in the order of arrival.</summary>
     public IReadOnlyList<string> Lines
