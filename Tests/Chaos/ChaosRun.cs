@@ -20,12 +20,14 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
     public async Task<bool> RunAsync(CancellationToken stop)
     {
         await using var rig = new Rig(folder, _numbers);
-        await rig.StartAsync(cgroup, seed);
-        if (rig.FakeTime is null)
+        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Guard, options.Faults);
+        if (rig.FakeTime is null && plan.Any(f => f.Kind == FaultKinds.StepClock))
         {
+            plan = [.. plan.Where(f => f.Kind != FaultKinds.StepClock)];
             reporter.Say("libfaketime is not here (Debian: faketime): no wall clock is stepped");
         }
 
+        await rig.StartAsync(cgroup, seed, plan.Where(f => f.Kind == FaultKinds.StepClock).Select(f => f.Target).ToHashSet());
         reporter.Say(string.Create(CultureInfo.InvariantCulture, $"everything is ready; a lease expires after {_numbers.Expiry.TotalSeconds:F1} s"));
         using (var log = new RequestLog(folder.Requests))
         {
@@ -35,9 +37,6 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             var crowd = new Crowd(clients, drones, keys, _numbers, seed);
             using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = crowd.RunAsync(load.Token);
-            var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Guard, options.Faults)
-                .Where(f => f.Kind != FaultKinds.StepClock || rig.FakeTime is not null)
-                .ToList();
             await new FaultHand(rig, _numbers, reporter.Say).RunAsync(plan, stop);
             reporter.Say($"faults are over: there were {plan.Count}");
             crowd.CalmDown();

@@ -15,7 +15,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
     public async Task RunAsync(CancellationToken stop)
     {
         await using var rig = new Rig(folder, _numbers);
-        await rig.StartAsync(cgroup, seed);
+        await rig.StartAsync(cgroup, seed, new HashSet<string>());
         reporter.Say(string.Create(CultureInfo.InvariantCulture, $"everything is ready; a lease expires after {_numbers.Expiry.TotalSeconds:F1} s"));
         using (var log = new RequestLog(folder.Requests))
         {

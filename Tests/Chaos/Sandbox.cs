@@ -14,6 +14,8 @@ internal static class Sandbox
 {
     public const string Variable = "PLANE_CHAOS_CGROUP";
 
+    private const string Prefix = "plane-chaos-";
+
     // The first process of a process namespace must reap whoever is orphaned in it, which a shell does.
     private const string Init = """
         for procs in $PLANE_CHAOS_CGROUPS; do echo $$ >"$procs/cgroup.procs" || exit 1; done
@@ -34,7 +36,8 @@ internal static class Sandbox
 
     public static async Task<int> RunAsync(string[] arguments)
     {
-        var name = $"plane-chaos-{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}";
+        var name = $"{Prefix}{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}";
+        RemoveDeadRunsGroups();
         var groups = OwnGroups().Select(g => Path.Combine(g, name)).ToList();
         foreach (var group in groups)
         {
@@ -43,13 +46,14 @@ internal static class Sandbox
 
         try
         {
-            var info = new ProcessStartInfo("unshare")
+            // Dies with us, however we die: with the thread that starts it, to be exact, and that is the main one, since nothing was awaited yet.
+            var info = new ProcessStartInfo("setpriv")
             {
                 UseShellExecute = false,
             };
             string[] all =
             [
-                "--mount", "--net", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child", "/bin/bash", "-c", Init, "plane-chaos", Checkout.Dotnet, Checkout.Chaos, .. arguments,
+                "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child", "/bin/bash", "-c", Init, "plane-chaos", Checkout.Dotnet, Checkout.Chaos, .. arguments,
             ];
             foreach (var argument in all)
             {
@@ -144,6 +148,28 @@ internal static class Sandbox
                 return;
             }
         }
+    }
+
+    /// <summary>A run that was killed could not remove its own.</summary>
+    private static void RemoveDeadRunsGroups()
+    {
+        foreach (var group in Groups(Prefix).Where(g => !IsOfLivingRun(g)))
+        {
+            try
+            {
+                Directory.Delete(group);
+            }
+            catch (IOException e)
+            {
+                Console.Error.WriteLine($"plane-chaos: {group} of an earlier run stays: {e.Message}");
+            }
+        }
+    }
+
+    private static bool IsOfLivingRun(string group)
+    {
+        var digits = new string([.. group[(group.IndexOf(Prefix, StringComparison.Ordinal) + Prefix.Length)..].TakeWhile(char.IsAsciiDigit)]);
+        return digits.Length > 0 && Directory.Exists($"/proc/{digits}");
     }
 
     /// <summary>All groups of the run in all hierarchies, innermost first.</summary>

@@ -46,6 +46,22 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
             case FaultKinds.KillAgent:
                 await KillAsync(Drone(fault).Agent, WaitAsync);
                 break;
+            case FaultKinds.KillGuard:
+                if (Drone(fault).GuardPid() is { } killedGuard)
+                {
+                    Signals.Send(killedGuard, Signal.Kill);
+                }
+
+                break;
+            case FaultKinds.FreezeGuard:
+                if (Drone(fault).GuardPid() is { } frozenGuard)
+                {
+                    Signals.Send(frozenGuard, Signal.Stop);
+                    await WaitAsync();
+                    Signals.Send(frozenGuard, Signal.Continue);
+                }
+
+                break;
             case FaultKinds.KillProxy:
                 await KillAsync(rig.Proxies[Proxy(fault)], WaitAsync);
                 break;

@@ -9,6 +9,8 @@ internal static class FaultKinds
     public const string KillDatabase = "kill-database";
     public const string KillAgent = "kill-agent";
     public const string FreezeAgent = "freeze-agent";
+    public const string KillGuard = "kill-guard";
+    public const string FreezeGuard = "freeze-guard";
     public const string KillProxy = "kill-proxy";
     public const string FreezeProxy = "freeze-proxy";
     public const string KillBackend = "kill-backend";
@@ -45,8 +47,11 @@ internal static class FaultKinds
         (RestartDatabase, ["database"], 2, 0, 0.5),
         (KillDatabase, ["database"], 1, 0, 0.5),
         // Who ends the backends of an agent that is away for longer than a lease is the guard.
-        (KillAgent, AllDrones, 4, 0, guard ? 1.6 : 0),
+        // Without one an agent may not even restart: on a busy machine that takes as long.
+        (KillAgent, AllDrones, guard ? 4 : 0, 0, 1.6),
         (FreezeAgent, AllDrones, guard ? 4 : 1, 0.02, guard ? 1.6 : 0.1),
+        (KillGuard, AllDrones, guard ? 2 : 0, 0, 0),
+        (FreezeGuard, AllDrones, guard ? 2 : 0, 0.1, 1.6),
         (KillProxy, AllProxies, 2, 0, 0.4),
         (FreezeProxy, AllProxies, 1, 0.1, 1.2),
         (KillBackend, ["backend"], 3, 0, 0),

@@ -71,7 +71,7 @@ internal sealed class Drone : IAsyncDisposable
             [
                 "nsenter", $"--net=/run/netns/{Name}", Checkout.Dotnet, Checkout.Plane, "drone", "--gateway", $"{Near}:{gatewayPort.ToString(CultureInfo.InvariantCulture)}",
                 "--gateway-secret-file", secretFile, "--cluster", cluster, "--name", Name, "--runtime", Runtime, "--ip", Far, "--state", Path.Combine(_disk, "drone.db"),
-                "--run-dir", Path.Combine(_folder.Run, Name, "run"), "--mount-base", Records, "--port-range", "20000-20999", "--startup-limit", "30s", "--runtime-away-limit", "10s",
+                "--run-dir", RunDir, "--mount-base", Records, "--port-range", "20000-20999", "--startup-limit", "30s", "--runtime-away-limit", "10s",
                 "--check-every", "1s", .. Engine is null ? (string[])[] : ["--docker-host", Engine.Host],
             ],
             environment,
@@ -96,7 +96,12 @@ internal sealed class Drone : IAsyncDisposable
         }
     }
 
+    /// <summary>The guard's process, which the agent started.</summary>
+    public int? GuardPid() => Processes.All().Where(p => p.Command.Contains("guard") && p.Command.Any(a => a.StartsWith(RunDir, StringComparison.Ordinal))).Select(p => (int?)p.Pid).FirstOrDefault();
+
     public ValueTask DisposeAsync() => _relay?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private string RunDir => Path.Combine(_folder.Run, Name, "run");
 
     private string Cable => $"cable{_number}";
 
