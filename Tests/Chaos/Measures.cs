@@ -1,7 +1,6 @@
 using System.Globalization;
 using Plane.Chaos.Load;
 using Plane.Chaos.Parts;
-using Plane.Chaos.Verdict;
 
 namespace Plane.Chaos;
 
