@@ -25,6 +25,7 @@ internal sealed partial class BackendSupervisor
 
         var gone = await MakeSureGoneAsync(stopping);
         IsGone = true;
+        AskWhereGuardEnded();
         var exit = _signals.Exit.IsCompletedSuccessfully ? await _signals.Exit : null;
         var cause = _signals.Cause;
         LogGone(Identity.Backend, cause?.Reason, exit?.ExitCode ?? gone.ExitCode);
@@ -37,6 +38,7 @@ internal sealed partial class BackendSupervisor
             EndedAt = _parts.Clock.Milliseconds,
             Boot = _parts.Clock.BootId,
         }).WaitAsync(stopping);
+        _parts.Leases.Release(Identity);
         if (_port is { } port)
         {
             _parts.Ports.Release(port);
