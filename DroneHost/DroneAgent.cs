@@ -166,6 +166,7 @@ internal sealed partial class DroneAgent(
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
         var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
         sessions.Registered += leases.RenewEverything;
+        backends.Started += leases.BackendStarted;
         state.OutboxGrew += reporter.OutboxGrew;
         state.Writer.WritableChanged += readiness.Notify;
         files.WritableChanged += () => readiness.SetLeasesWritten(files.IsWritable);
