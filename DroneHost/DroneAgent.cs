@@ -208,25 +208,23 @@ internal sealed partial class DroneAgent(
 
         async Task RetryLeasesAsync(CancellationToken stopping)
         {
-            var stored = false;
-            while (true)
+            for (var isStored = false; ; await Task.Delay(RetryLeases, time, stopping))
             {
                 files.RetryFailed();
                 try
                 {
-                    if (!stored)
+                    // Not before everything that runs has its lease in it: until then the next agent is told the former one.
+                    if (!isStored && adopted.Task.IsCompleted)
                     {
                         await state.StoreRunDirectoryAsync(files.Directory.Root);
-                        stored = true;
+                        isStored = true;
                     }
                 }
                 catch (StateUnavailableException)
                 {
-                    // The writer has logged it; the next agent is told the former directory until this is stored.
-                    metrics.LeaseWritesFailed.Add(1);
+                    // The writer has logged it.
+                    isStored = false;
                 }
-
-                await Task.Delay(RetryLeases, time, stopping);
             }
         }
 

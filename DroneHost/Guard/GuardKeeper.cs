@@ -110,7 +110,7 @@ internal sealed partial class GuardKeeper(DroneOptions options, RunDirectory dir
 
     private void StartIfDue()
     {
-        if (options.Guard == DroneOptions.ExternalGuard || options.GuardProgram is not [var program, .. var arguments])
+        if (options.Guard == DroneOptions.ExternalGuard || options.GuardProgram is not { Count: > 0 } program)
         {
             return;
         }
@@ -128,10 +128,10 @@ internal sealed partial class GuardKeeper(DroneOptions options, RunDirectory dir
             last.Dispose();
         }
 
-        var info = new ProcessStartInfo(program) { UseShellExecute = false, WorkingDirectory = "/" };
+        var info = new ProcessStartInfo(program[0]) { UseShellExecute = false, WorkingDirectory = "/" };
         string[] all =
         [
-            .. arguments, "--with-agent", "--run-dir", directory.Root,
+            .. program.Skip(1), "--with-agent", "--run-dir", directory.Root,
 
             // Whatever the agent takes now, containers may run from before.
             .. DockerEndpoint.TryParse(options.DockerHost, out _) is null ? (string[])["--runtime", "process"] : ["--docker-host", options.DockerHost],

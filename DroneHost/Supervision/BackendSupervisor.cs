@@ -197,8 +197,8 @@ internal sealed partial class BackendSupervisor
         AskWhereGuardEnded();
         ProtectAdopted();
 
-        // A graceful end needs the runtime's answer; a kill waits for it only as long as for any answer of a runtime.
-        await Task.WhenAny(adoption, _signals.Kill).WaitAsync(stopping);
+        // An end waits for the runtime only as long as for any answer of it. A graceful one of what isn't known by a process waits on: there is nobody else to ask.
+        await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
         if (!adoption.IsCompleted)
         {
             await Task.WhenAny(adoption, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
