@@ -15,13 +15,27 @@ internal static class GuardCommand
             ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "plane.dll"), Name]
             : [Environment.ProcessPath ?? Path.Combine(AppContext.BaseDirectory, "plane"), Name];
 
-    public static Command Create() => RoleCommand.Create(
-        Name,
-        "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stands still.",
-        new OptionsBinder<GuardOptions>(),
-        (options, context) =>
+    public static Command Create()
+    {
+        var binder = new OptionsBinder<GuardOptions>();
+        return RoleCommand.Create(
+            Name,
+            "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stands still.",
+            binder,
+            (options, context) => [GuardRole.Build(options, context.Configure)],
+            first: parsed => Detach(binder, parsed));
+    }
+
+    private static void Detach(OptionsBinder<GuardOptions> binder, System.CommandLine.ParseResult parsed)
+    {
+        try
         {
-            GuardRole.Detach(options);
-            return [GuardRole.Build(options, context.Configure)];
-        });
+            GuardRole.Detach(binder.Bind(parsed, ProcessEnvironment.Read()));
+        }
+        catch (UsageException)
+        {
+            // Said, with the others, where the options are bound for good.
+            return;
+        }
+    }
 }

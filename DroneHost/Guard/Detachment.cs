@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
-using Plane.Hosting;
 
 namespace Plane.Drone.Guard;
 
@@ -33,7 +32,8 @@ internal static partial class Detachment
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StartRefusedException($"the guard's log {log} cannot be written: {e.Message}", ExitCodes.Usage);
+            // A guard that can't be heard is better than none: the directory may be full.
+            log = "/dev/null";
         }
 
         Redirect("/dev/null", ReadOnly, 0);
