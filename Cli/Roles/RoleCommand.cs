@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
@@ -14,6 +15,7 @@ internal static class RoleCommand
     /// <param name="binder">The role's flags.</param>
     /// <param name="build">Builds the hosts in the order of their start.</param>
     /// <param name="companion">Runs beside them once they have started.</param>
+    /// <param name="logLevel">The least level that is logged where the flag doesn't say.</param>
     /// <param name="first">Runs before anything is written or a signal heard.</param>
     public static Command Create<T>(
         string name,
@@ -21,6 +23,7 @@ internal static class RoleCommand
         OptionsBinder<T> binder,
         Func<T, RoleContext, IHost[]> build,
         Func<T, RoleContext, IHost[], CancellationToken, Task>? companion = null,
+        LogLevel logLevel = LogLevel.Information,
         Action<ParseResult>? first = null)
         where T : class, new()
     {
@@ -40,6 +43,7 @@ internal static class RoleCommand
                 var options = binder.Bind(parsed, environment);
                 var shared = hosting.Bind(parsed, environment);
                 UsageException.ThrowIfAny(shared.Problems());
+                shared.LogLevel ??= logLevel;
                 var context = new RoleContext(parsed, environment, shared);
                 var hosts = build(options, context);
                 return await runner.RunAsync(hosts, companion is null ? null : stop => companion(options, context, hosts, stop)).ConfigureAwait(false);

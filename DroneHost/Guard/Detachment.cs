@@ -21,14 +21,7 @@ internal static partial class Detachment
                 File.Move(log, log + ".1", overwrite: true);
             }
 
-            using (new FileStream(log, new FileStreamOptions
-            {
-                Mode = FileMode.Append,
-                Access = FileAccess.Write,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            }))
-            {
-            }
+            PrivateFile.Touch(log);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -41,6 +41,12 @@ internal sealed class GuardBench : IAsyncDisposable
         var directory = new TempDirectory();
         var leases = await LeaseDirectory.OpenAsync(
             directory["run"], null, bench.InstanceId, BootTimeClock.Instance, TimeProvider.System, NullLogger.Instance, default);
+        if (bench is ProcessBench processes)
+        {
+            // Where the launcher looks.
+            processes.Configure = o => o.EndedDirectory = leases.Directory.Ended;
+        }
+
         var made = new GuardBench(bench, directory, leases, bench.NewRuntime());
         if (withGuard)
         {
