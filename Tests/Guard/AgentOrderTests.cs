@@ -1,5 +1,4 @@
 using Plane.Drone.Guard;
-using Plane.Drone.Runtimes;
 using Plane.Tests.Drone;
 using Plane.Tests.Support;
 
@@ -64,7 +63,7 @@ public sealed class AgentOrderTests
     public async Task A_mark_that_comes_between_creation_and_start_keeps_it_from_starting()
     {
         await using var drone = await DroneUnderTest.StartedAsync();
-        drone.Runtime.OnStart = (start, _) => File.WriteAllTextAsync(Of(drone).MarkOf(start.Identity), "");
+        drone.Runtime.OnStart = (start, cancel) => File.WriteAllTextAsync(Of(drone).MarkOf(start.Identity), "", cancel);
 
         var backend = drone.Controller.Spawn();
 

@@ -1,5 +1,4 @@
 using Plane.Drone.Guard;
-using Plane.Drone.Runtimes;
 using Plane.Hosting;
 using Plane.Tests.Runtimes;
 using Plane.Tests.Support;

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Plane.Drone.Guard;
 using Plane.Drone.Runtimes;
 using Plane.Tests.EndToEnd;
