@@ -38,7 +38,7 @@ internal sealed record RunOptions
     public string? Judge { get; init; }
 
     /// <summary>Whether drones have a guard.</summary>
-    public const bool GuardByDefault = false;
+    public const bool GuardByDefault = true;
 
     /// <summary>The options, or what is wrong with them.</summary>
     public static (RunOptions? Options, string? Problem) Parse(string[] arguments)
