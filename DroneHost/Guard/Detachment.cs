@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Plane.Drone.Guard;
@@ -29,10 +30,18 @@ internal static partial class Detachment
             log = "/dev/null";
         }
 
+        // The console duplicates its descriptors as soon as anybody looks at it: those are the agent's pipe as well, and would keep its reader waiting.
+        var output = new[] { TargetOf("1"), TargetOf("2") };
+        var all = Directory.GetFiles("/proc/self/fd").Select(f => Path.GetFileName(f)).Where(d => d is "1" or "2" || (TargetOf(d) is { } target && output.Contains(target)));
+        foreach (var descriptor in all.ToArray())
+        {
+            Redirect(log, WriteOnlyAppend, int.Parse(descriptor, CultureInfo.InvariantCulture));
+        }
+
         Redirect("/dev/null", ReadOnly, 0);
-        Redirect(log, WriteOnlyAppend, 1);
-        Redirect(log, WriteOnlyAppend, 2);
     }
+
+    private static string? TargetOf(string descriptor) => new FileInfo($"/proc/self/fd/{descriptor}").LinkTarget;
 
     private static void Redirect(string path, int flags, int descriptor)
     {

@@ -26,7 +26,7 @@ public sealed class AgentLossTests(Installation plane)
         using var inProcess = await EchoAsync(process);
         var hard = Math.Max(drone.Lease(containerId)!.HardAt, drone.Lease(processId)!.HardAt);
 
-        await drone.Agent.KillAsync();
+        await drone.KillAgentAsync();
         await RoundAsync(inContainer, 1, 200);
         await drone.StartAgentAsync();
 
@@ -60,7 +60,7 @@ public sealed class AgentLossTests(Installation plane)
         var lone = drone.Guard;
         Assert.True(lone.TrySignal(ProcessIdentity.Kill));
         await Eventually.TrueAsync(() => drone.Guard is { Pid: > 1 } again && again != lone, "a guard that is gone is started again");
-        await drone.Agent.KillAsync();
+        await drone.KillAgentAsync();
         var leases = new[] { containerId, processId }.ToDictionary(b => b, b => drone.Lease(b)!);
 
         foreach (var (backend, lease) in leases)

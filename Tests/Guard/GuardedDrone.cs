@@ -48,6 +48,13 @@ internal sealed class GuardedDrone : IAsyncDisposable
         await Agent.WaitForLineAsync("^ready drone ");
     }
 
+    /// <summary>SIGKILL. Its exit is waited for and not the end of its output, which the guard may have inherited.</summary>
+    public async Task KillAgentAsync()
+    {
+        Agent.Send(Signal.Kill);
+        await Eventually.TrueAsync(() => Agent.HasExited, "the agent is gone");
+    }
+
     /// <summary>A backend of this drone that answers.</summary>
     public async Task<(Connected Connected, BackendIdentity Backend)> ReadyAsync(string kind)
     {
