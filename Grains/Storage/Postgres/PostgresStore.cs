@@ -34,7 +34,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         _pool = new PostgresSource(complete, MeetAsync);
         _dedicated = new PostgresSource(
             new NpgsqlConnectionStringBuilder(complete) { Pooling = false, KeepAlive = 5, MaxAutoPrepare = 0 }.ConnectionString);
-        _gate = new PostgresGate(time, _logger);
+        _gate = new PostgresGate(AskAsync, time, _logger);
         _feed = new PostgresFeed(_pool.Source, _dedicated.Source.CreateConnection, time, _logger);
     }
 
@@ -94,6 +94,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         await _feed.DisposeAsync();
         await _pool.DisposeAsync();
         await _dedicated.DisposeAsync();
+        _gate.Dispose();
     }
 
     /// <summary>
@@ -126,6 +127,13 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
     }
 
+    private async Task AskAsync()
+    {
+        await using var connection = await _dedicated.Source.OpenConnectionAsync();
+        await using var command = new NpgsqlCommand("select 1", connection);
+        await command.ExecuteScalarAsync();
+    }
+
     private Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
         RunAsync(sql, static command => command.ExecuteNonQueryAsync(), parameters, cancellationToken);
 
@@ -156,17 +164,23 @@ internal sealed partial class PostgresStore : IPlaneStore
         for (var attempt = 1; ; attempt++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var running = RunOnceAsync(sql, run, parameters, cancellationToken);
+            var pass = _gate.Enter();
+            var running = RunOnceAsync(pass, sql, run, parameters, cancellationToken);
             try
             {
                 // Who gives up leaves at once, and the statement goes on to its end or its time-out: the driver cancels a statement by a connection of its own,
                 // opened by the very thread that cancels, which a server that hangs would hold up.
-                return await running.WaitAsync(cancellationToken);
+                if (!running.IsCompleted && await Task.WhenAny(running, pass.Stalled).WaitAsync(cancellationToken) != running)
+                {
+                    Abandon(running);
+                    throw new StoreUnavailableException("the database does not answer");
+                }
+
+                return await running;
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                // Whatever becomes of it is told to the gate, and to nobody else.
-                _ = running.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+                Abandon(running);
                 throw;
             }
             catch (PostgresException e) when (PostgresErrors.IsRetriable(e) && attempt < MaxAttempts)
@@ -181,9 +195,13 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
     }
 
-    private async Task<T> RunOnceAsync<T>(string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+    // Whatever becomes of it is told to the gate, and to nobody else.
+    private static void Abandon(Task running) =>
+        _ = running.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+
+    private async Task<T> RunOnceAsync<T>(
+        PostgresGate.Pass pass, string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
     {
-        var pass = _gate.Enter();
         try
         {
             await using var connection = await _pool.Source.OpenConnectionAsync(cancellationToken);
