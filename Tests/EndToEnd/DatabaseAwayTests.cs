@@ -31,6 +31,8 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         await proxy.WaitForLineAsync("^ready proxy ");
         await drone.WaitForLineAsync("^ready drone ");
 
+        // A drone that is killed leaves its backends running, on purpose: it is stopped, whatever becomes of the test.
+        await using var end = new Stopped(drone);
         var known = await ConnectedAsync("known");
         Assert.Contains(known.Backend, await http.GetStringAsync(known.Url), StringComparison.Ordinal);
         using var stream = new ClientWebSocket();
@@ -109,5 +111,10 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         // Sessions outlive 12.5 s without a controller.
         Task<RunningProgram> PlaneAsync(params string[] arguments) => RunningProgram.StartDotnetAsync(
             Checkout.Cli, arguments, output, Installation.ShortLeases(0.5), directory.Path, arguments[0]);
+    }
+
+    private sealed class Stopped(RunningProgram program) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync() => await program.StopAsync();
     }
 }

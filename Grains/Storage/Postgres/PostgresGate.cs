@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace Plane.Grains.Storage.Postgres;
 
@@ -118,11 +119,12 @@ internal sealed partial class PostgresGate : IDisposable
         try
         {
             await asked.WaitAsync(s_signOfLife, _time);
-            lock (_lock)
-            {
-                // It lives: what takes long waits for something else.
-                _succeeded = _time.GetTimestamp();
-            }
+            Lives();
+        }
+        catch (PostgresException e) when (!e.SqlState.StartsWith("57", StringComparison.Ordinal))
+        {
+            // It has no connection to spare, say; but it said so.
+            Lives();
         }
         catch (Exception e) when (e is TimeoutException || PostgresErrors.IsUnavailable(e))
         {
@@ -138,6 +140,15 @@ internal sealed partial class PostgresGate : IDisposable
 
             // Not asked again before this question has ended, however it does.
             await asked.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    // What takes long waits for something else.
+    private void Lives()
+    {
+        lock (_lock)
+        {
+            _succeeded = _time.GetTimestamp();
         }
     }
 
