@@ -123,7 +123,9 @@ public sealed class DatabaseClockTests : IDisposable
         await ReadAsync();
         Assert.Equal(["forward", "back"], _steps);
         Assert.Equal(["Error 2111", "Warning 2110"], _log.Lines.Select(l => string.Join(' ', l.Split(' ').Take(2))));
-        Assert.Contains("45", _log.Lines.Last(), StringComparison.Ordinal);
+
+        // What the two readings leave open is not counted as part of it.
+        Assert.Matches(@"stepped 4[45](\.\d+)? s back", _log.Lines.Last());
     }
 
     private static void Permit(string directory, string file)
