@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Npgsql;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;

@@ -175,7 +175,8 @@ internal sealed partial class PostgresGate : IDisposable
                 {
                     _away = false;
                     _pause = s_firstPause;
-                    LogBack(_time.GetElapsedTime(_awaySince, now).TotalSeconds);
+                    var away = _time.GetElapsedTime(_awaySince, now);
+                    LogBack(away.TotalSeconds);
                 }
             }
             else if (failure is not null && (!tookTooLong || _succeeded < pass.Begun))
