@@ -30,6 +30,9 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A superuser's connection to the database <c>postgres</c>.</summary>
     public string AdminConnectionString { get; }
 
+    /// <summary>Its postmaster, where it was started here.</summary>
+    public int Pid => _program?.Pid ?? throw new InvalidOperationException("This server was not started here.");
+
     /// <summary>Its port on 127.0.0.1.</summary>
     public int Port { get; }
 
@@ -39,13 +42,17 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A server for one test, which may stop, restart or crash it.</summary>
     /// <param name="output">Where its log goes.</param>
     /// <param name="settings">More settings, as <c>name=value</c>.</param>
+    /// <param name="parent">Where its data lie; a memory file system where not given.</param>
     /// <param name="environment">More variables of its environment.</param>
     public static Task<PostgresServer> StartAsync(
-        ITestOutputHelper? output = null, IEnumerable<string>? settings = null, IReadOnlyDictionary<string, string?>? environment = null) =>
-        StartAsync(null, output, settings, environment);
+        ITestOutputHelper? output = null,
+        IEnumerable<string>? settings = null,
+        string? parent = null,
+        IReadOnlyDictionary<string, string?>? environment = null) =>
+        StartAsync(null, output, settings, parent, environment);
 
     /// <summary>An asynchronous streaming standby of this server, which follows it when this returns.</summary>
-    public Task<PostgresServer> StartStandbyAsync(ITestOutputHelper? output = null) => StartAsync(this, output, null, null);
+    public Task<PostgresServer> StartStandbyAsync(ITestOutputHelper? output = null) => StartAsync(this, output, null, null, null);
 
     /// <summary>Stands still, with all its processes, until <see cref="Resume"/>: it keeps its connections and answers nothing.</summary>
     public void Pause()
@@ -81,9 +88,13 @@ public sealed class PostgresServer : IAsyncDisposable
     }
 
     private static async Task<PostgresServer> StartAsync(
-        PostgresServer? primary, ITestOutputHelper? output, IEnumerable<string>? settings, IReadOnlyDictionary<string, string?>? environment)
+        PostgresServer? primary,
+        ITestOutputHelper? output,
+        IEnumerable<string>? settings,
+        string? parent,
+        IReadOnlyDictionary<string, string?>? environment)
     {
-        var directory = new TempDirectory(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+        var directory = new TempDirectory(parent ?? (Directory.Exists("/dev/shm") ? "/dev/shm" : null));
         try
         {
             return await StartInAsync(primary, directory, output, settings ?? [], environment);
