@@ -16,8 +16,9 @@ internal static class Program
         root.Subcommands.Add(DemoCommand.Create());
         root.Subcommands.Add(ControllerCommand.Create());
         root.Subcommands.Add(DroneCommand.Create());
+        root.Subcommands.Add(GuardCommand.Create());
         root.Subcommands.Add(ProxyCommand.Create());
-        root.Subcommands.Add(DnsCommand.Create());
+        root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());
         var connect = ConnectVerb.Create(operators);
         foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
