@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
@@ -113,7 +112,7 @@ public sealed partial class DeployFilesTests
             .Select(File.ReadAllText));
         var names = Metric().Matches(File.ReadAllText(Checkout.File("docs/deploy.md"))).Select(m => m.Groups[1].Value).Distinct().ToArray();
         Assert.True(names.Length > 5, $"only {names.Length} metrics are named");
-        Assert.Empty(names.Where(n => !sources.Contains($"\"{n}\"", StringComparison.Ordinal)));
+        Assert.DoesNotContain(names, n => !sources.Contains($"\"{n}\"", StringComparison.Ordinal));
     }
 
     private static string Plain(string name) => name.Replace("-", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal).ToUpperInvariant();
