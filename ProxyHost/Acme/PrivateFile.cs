@@ -1,12 +1,15 @@
-using Microsoft.Win32.SafeHandles;
+using System.Runtime.InteropServices;
 
 namespace Plane.Proxy.Acme;
 
 /// <summary>Files that nobody else may read, replaced whole: who reads one, also after a power cut, sees the old content or the new.</summary>
-internal static class PrivateFile
+internal static partial class PrivateFile
 {
     private const UnixFileMode FileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode DirectoryMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    // O_RDONLY | O_CLOEXEC: fsync needs no more, and the value is the same on every architecture that .NET runs on.
+    private const int ReadOnlyDirectory = 0x80000;
 
     /// <summary>Makes the directory, or takes others' rights to it away.</summary>
     public static void Prepare(string directory)
@@ -39,8 +42,33 @@ internal static class PrivateFile
             throw;
         }
 
-        // The new name must be on disk too.
-        using SafeFileHandle directory = File.OpenHandle(Path.GetDirectoryName(path)!, System.IO.FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        RandomAccess.FlushToDisk(directory);
+        SyncDirectory(Path.GetDirectoryName(path)!);
     }
+
+    // The new name must be on disk too. The runtime opens no directories.
+    private static void SyncDirectory(string path)
+    {
+        var directory = Open(path, ReadOnlyDirectory);
+        if (directory < 0)
+        {
+            throw new IOException($"{path} can't be opened: error {Marshal.GetLastPInvokeError()}");
+        }
+
+        var result = Sync(directory);
+        var error = Marshal.GetLastPInvokeError();
+        Close(directory);
+        if (result != 0)
+        {
+            throw new IOException($"{path} can't be synced to disk: error {error}");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int Sync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
 }
