@@ -136,6 +136,7 @@ internal static class CertificateReader
         {
             throw new CertificateProblemException(
                 encrypted ? $"the key in {keyPath} can't be decrypted: the password in --cert-password-file is wrong, or the file is damaged"
+                : chain.Skip(1).Any(c => Matches(c, pem) == true) ? $"the first certificate of {certificatePath} is not the key's: put the server's certificate first, then each issuer"
                 : Matches(chain[0], pem) == false ? $"the key in {keyPath} does not belong to the first certificate of {certificatePath}: name the key that it was issued for"
                 : $"the key in {keyPath} can't be read: it must be an RSA or ECDSA key in PEM",
                 e);

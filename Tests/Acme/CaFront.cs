@@ -37,7 +37,8 @@ internal sealed class CaFront : IAsyncDisposable
     /// <summary>Every request that was answered, in order.</summary>
     public ConcurrentQueue<CaCall> Calls { get; } = new();
 
-    public int Count(string path) => Calls.Count(c => c.Path.StartsWith(path, StringComparison.Ordinal));
+    /// <summary>How many requests of a path were answered, without those whose nonce was turned away.</summary>
+    public int Count(string path) => Calls.Count(c => c.Path.StartsWith(path, StringComparison.Ordinal) && !c.Answer.Contains(":badNonce", StringComparison.Ordinal));
 
     public static async Task<CaFront> StartAsync(Pebble? behind)
     {
@@ -133,7 +134,8 @@ internal sealed class CaCall(HttpContext context, string body)
         Context.Response.Headers["Replay-Nonce"] = Guid.NewGuid().ToString("N");
         foreach (var (name, value) in headers)
         {
-            Context.Response.Headers[name] = value;
+            // An empty one takes it away.
+            Context.Response.Headers[name] = value.Length == 0 ? default : value;
         }
 
         Answer = answer;

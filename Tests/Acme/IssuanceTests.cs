@@ -53,7 +53,7 @@ public sealed class IssuanceTests(World world) : IDisposable
     {
         await using var pebble = await Pebble.StartAsync(world.Resolver);
         var time = new ShiftedTime();
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), pebble.For(_directory["certs"]), world.Client, time);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), pebble.For(_directory["certs"], Settled), world.Client, time);
         await using var backend = RawBackend.Answering();
         var token = proxy.Route(backend.Address);
         using var client = await proxy.ClientAsync(await pebble.RootAsync(), HttpVersion.Version11);
@@ -129,12 +129,12 @@ public sealed class IssuanceTests(World world) : IDisposable
         await using var front = await CaFront.StartAsync(pebble);
         var cluster = world.NewCluster();
         var proxies = await Task.WhenAll(Enumerable.Range(0, 2).Select(i => TlsProxy.StartAsync(
-            cluster, Pebble.Options(front.Directory, _directory[sharedDirectory ? "certs" : $"certs-{i}"]), world.Client)));
+            cluster, Pebble.Options(front.Directory, _directory[sharedDirectory ? "certs" : $"certs-{i}"], Settled), world.Client)));
         try
         {
             var shown = await Task.WhenAll(proxies.Select(p => p.HandshakeAsync()));
             Assert.Equal(sharedDirectory, shown[0].SerialNumber == shown[1].SerialNumber);
-            var orders = front.Calls.Select(c => c.Path).Where(p => p.StartsWith("/order-plz", StringComparison.Ordinal) || p.StartsWith("/certZ", StringComparison.Ordinal))
+            var orders = front.Calls.Where(c => !c.Answer.Contains(":badNonce", StringComparison.Ordinal)).Select(c => c.Path).Where(p => p.StartsWith("/order-plz", StringComparison.Ordinal) || p.StartsWith("/certZ", StringComparison.Ordinal))
                 .Select(p => p[1]).ToArray();
             Assert.Equal(sharedDirectory ? "oc" : "ococ", new string(orders));
         }
@@ -207,7 +207,7 @@ public sealed class IssuanceTests(World world) : IDisposable
                 : Task.FromResult(false);
         };
         var time = new ShiftedTime();
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"]), world.Client, time);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], Settled), world.Client, time);
         using var first = await proxy.HandshakeAsync();
         await Eventually.TrueAsync(() => front.Count("/renewal/") == 1, "the authority was asked when to renew");
         var id = front.Calls.First(c => c.Path.StartsWith("/renewal/", StringComparison.Ordinal)).Path["/renewal/".Length..];
@@ -226,7 +226,7 @@ public sealed class IssuanceTests(World world) : IDisposable
     {
         await using var pebble = await Pebble.StartAsync(world.Resolver);
         var cluster = world.NewCluster();
-        var configure = pebble.For(_directory["certs"]);
+        var configure = pebble.For(_directory["certs"], Settled);
         await using var proxy = await TlsProxy.StartAsync(cluster, configure, world.Client);
         using var first = await proxy.HandshakeAsync();
         var directory = new CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
@@ -239,6 +239,9 @@ public sealed class IssuanceTests(World world) : IDisposable
         Assert.Equal("Revoked", await pebble.StatusAsync(first.SerialNumber));
         await Eventually.SeenAsync(async _ => (await proxy.HandshakeAsync()).SerialNumber, s => s != first.SerialNumber, "another certificate was ordered");
     }
+
+    // Where an order follows another, the values of the first must have left every cache. The world's are shorter than by default, and so is the wait.
+    private static void Settled(AcmeOptions acme) => acme.Settle = TimeSpan.FromSeconds(1.3);
 
     private static string Mode(string path)
     {

@@ -43,7 +43,7 @@ public sealed class World : IAsyncLifetime
     {
         _controller = await Controller.StartAsync();
         _dns = DnsRole.Build(
-            new DnsOptions { Zone = Zone, Host = "127.0.0.1", Port = 0 },
+            new DnsOptions { Zone = Zone, Host = "127.0.0.1", Port = 0, CacheFor = TimeSpan.FromMilliseconds(100) },
             builder => builder.Services.AddSingleton(Client),
             builder =>
             {
@@ -76,8 +76,8 @@ public sealed class World : IAsyncLifetime
               do-not-query-localhost: no
               do-ip6: no
               access-control: 127.0.0.0/8 allow
-              cache-max-ttl: 1
-              cache-max-negative-ttl: 1
+              cache-max-ttl: 0
+              cache-max-negative-ttl: 0
               infra-host-ttl: 1
               use-caps-for-id: yes
               local-zone: "test." nodefault

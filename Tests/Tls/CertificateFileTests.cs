@@ -269,7 +269,6 @@ public sealed class CertificateFileTests : IDisposable
             o.Acme.Directory = new Uri("https://127.0.0.1:9/dir");
         });
         Assert.Equal(issued.Leaf.SerialNumber, (await proxy.HandshakeAsync()).SerialNumber);
-        await Task.CompletedTask;
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.Hosting;
 using Plane.Proxy;
+using Plane.Proxy.Acme;
 using Plane.Proxy.Controller;
 using Plane.Tests.Proxy;
 using Plane.Tests.Support;
@@ -72,6 +73,10 @@ internal sealed class TlsProxy : IAsyncDisposable
                 {
                     builder.Services.AddSingleton(client);
                 }
+                else
+                {
+                    builder.Services.AddSingleton<IChallenges>(new AwayChallenges());
+                }
             },
             builder => builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Debug));
         await app.StartAsync();
@@ -93,7 +98,7 @@ internal sealed class TlsProxy : IAsyncDisposable
         }
     }
 
-    public string LogText => string.Join('\n', Log.Lines.Where(l => l.Contains("Plane.", StringComparison.Ordinal)));
+    public string LogText => string.Join('\n', Log.Lines.Where(l => l.Contains("Plane.", StringComparison.Ordinal) || l.Contains("Hosting", StringComparison.Ordinal)));
 
     /// <summary>A token that leads to a backend.</summary>
     public BearerToken Route(string address)
@@ -167,4 +172,19 @@ internal sealed class ShiftedTime : TimeProvider
     }
 
     public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Shift;
+}
+
+/// <summary>A controller that does not answer.</summary>
+internal sealed class AwayChallenges : IChallenges
+{
+    public Task<ChallengeLease> HoldAsync(TimeSpan time, CancellationToken cancellationToken) => Task.FromException<ChallengeLease>(new TimeoutException("away"));
+
+    public Task ReleaseAsync(CancellationToken cancellationToken) => Task.FromException(new TimeoutException("away"));
+
+    public Task SetAsync(string[] values, CancellationToken cancellationToken) => Task.FromException(new TimeoutException("away"));
+
+    public Task<OrderAllowance> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken) =>
+        Task.FromException<OrderAllowance>(new TimeoutException("away"));
+
+    public Task DropOrderAsync(string id, CancellationToken cancellationToken) => Task.FromException(new TimeoutException("away"));
 }
