@@ -16,7 +16,7 @@ internal static class Program
         root.Subcommands.Add(ControllerCommand.Create());
         root.Subcommands.Add(DroneCommand.Create());
         root.Subcommands.Add(ProxyCommand.Create());
-        root.Subcommands.Add(DnsCommand.Create());
+        root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());
         root.Subcommands.Add(CertCommands.Create());
         var connect = ConnectVerb.Create(operators);

@@ -64,7 +64,7 @@ internal static class EveryRole
         };
         if (options.DnsZone is { } zone)
         {
-            hosts.Add(DnsRole.Build(new DnsOptions { Zone = zone, Host = options.Host, Port = options.DnsPort }, Join, context.Configure));
+            hosts.Add(DnsRole.Build(new DnsOptions { Zone = zone, Host = [options.Host], Port = options.DnsPort }, Join, context.Configure));
         }
 
         return [.. hosts];
