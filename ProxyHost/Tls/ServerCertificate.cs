@@ -32,8 +32,8 @@ internal sealed class ServerCertificate
         // Offline: the chain is served as it was given, nothing is fetched for it.
         var context = SslStreamCertificateContext.Create(Leaf, [.. chain.Skip(1)], offline: true);
 
-        // A policy of cipher suites costs the runtime's cache of TLS contexts, and with it about half of the handshakes' speed and session resumption. All suites of
-        // TLS 1.3 are good, so only a client that is older gets the policy.
+        // With a policy of cipher suites the runtime makes a TLS context for each connection in place of one for all. All suites of TLS 1.3 are good, so only a client
+        // that is older gets the policy.
         _newest = Options(context, SslProtocols.Tls13);
         _older = Options(context, SslProtocols.Tls12 | SslProtocols.Tls13);
         _older.CipherSuitesPolicy = new CipherSuitesPolicy(s_suites);

@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Orleans.Hosting;
 using Plane.Dns;
 using Plane.Hosting;
 using Plane.Tests.Silo;
@@ -30,6 +31,12 @@ public sealed class World : IAsyncLifetime
 
     public string Resolver { get; private set; } = "";
 
+    /// <summary>For proxies that are processes of their own.</summary>
+    public string Gateway { get; private set; } = "";
+
+    /// <summary>The controller's HTTP API.</summary>
+    public Uri Api => _controller.Http.BaseAddress!;
+
     public IClusterClient Client => _controller.Services.GetRequiredService<IClusterClient>();
 
     /// <summary>A cluster that nobody else uses.</summary>
@@ -41,9 +48,12 @@ public sealed class World : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _controller = await Controller.StartAsync();
+        var gateway = FreePort.Next();
+        Gateway = $"127.0.0.1:{gateway}";
+        _controller = await Controller.StartAsync(
+            addEngine: builder => builder.UseOrleans(silo => silo.UseLocalhostClustering(FreePort.Next(), gatewayPort: gateway)));
         _dns = DnsRole.Build(
-            new DnsOptions { Zone = Zone, Host = "127.0.0.1", Port = 0, CacheFor = TimeSpan.FromMilliseconds(100) },
+            new DnsOptions { Zone = Zone, Host = ["127.0.0.1"], Port = 0, CacheFor = TimeSpan.FromMilliseconds(100) },
             builder => builder.Services.AddSingleton(Client),
             builder =>
             {

@@ -140,25 +140,6 @@ public sealed class TrafficTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_session_is_resumed()
-    {
-        var session = _directory["session"];
-        var first = string.Join('\n', await SessionAsync("-sess_out", session));
-        Assert.True(first.Contains("New, TLSv1.3", StringComparison.Ordinal), first);
-        var second = string.Join('\n', await SessionAsync("-sess_in", session));
-        Assert.True(second.Contains("Reused, TLSv1.3", StringComparison.Ordinal), second);
-
-        async Task<IReadOnlyList<string>> SessionAsync(string flag, string file)
-        {
-            // The ticket comes after the handshake, with the answer.
-            var (_, lines) = await RunningProgram.RunAsync(
-                "sh",
-                ["-c", $"printf 'GET /ready HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n' | openssl s_client -connect 127.0.0.1:{_port} -servername {Cluster} -ign_eof {flag} {file} 2>&1"]);
-            return lines;
-        }
-    }
-
-    [Fact]
     public async Task Web_sockets_go_over_both_versions_of_http()
     {
         foreach (var version in new[] { HttpVersion.Version11, HttpVersion.Version20 })
