@@ -259,7 +259,7 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
         {
             await call(limit.Token).WaitAsync(limit.Token);
         }
-        catch (Exception e) when (e is not AcmeException { Fault: AcmeFault.BadAnswer })
+        catch (Exception e)
         {
             LogNotTidied(e.Message);
         }
