@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Plane.Proxy.Acme;
 
@@ -48,18 +49,16 @@ internal static partial class PrivateFile
     // The new name must be on disk too. The runtime opens no directories.
     private static void SyncDirectory(string path)
     {
-        var directory = Open(path, ReadOnlyDirectory);
-        if (directory < 0)
+        var descriptor = Open(path, ReadOnlyDirectory);
+        if (descriptor < 0)
         {
             throw new IOException($"{path} can't be opened: error {Marshal.GetLastPInvokeError()}");
         }
 
-        var result = Sync(directory);
-        var error = Marshal.GetLastPInvokeError();
-        Close(directory);
-        if (result != 0)
+        using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (Sync(directory) != 0)
         {
-            throw new IOException($"{path} can't be synced to disk: error {error}");
+            throw new IOException($"{path} can't be synced to disk: error {Marshal.GetLastPInvokeError()}");
         }
     }
 
@@ -67,8 +66,5 @@ internal static partial class PrivateFile
     private static partial int Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static partial int Sync(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
+    private static partial int Sync(SafeFileHandle file);
 }
