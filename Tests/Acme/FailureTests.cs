@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Text.Json.Nodes;
-using Plane.Proxy.Acme;
 using Plane.Tests.Support;
 using Plane.Tests.Tls;
 

@@ -60,7 +60,7 @@ public sealed class HolderTests(World world) : IDisposable
             Signals.Send(holder.Pid, Signal.Continue);
             goOn.SetResult();
             using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = new Uri($"http://127.0.0.1:{port}/") };
-            await Eventually.SeenAsync(async _ => (await http.GetAsync("ready")).StatusCode, s => s == HttpStatusCode.OK, "the first proxy serves too");
+            await Eventually.SeenAsync(async stop => (await http.GetAsync("ready", stop)).StatusCode, s => s == HttpStatusCode.OK, "the first proxy serves too");
             Assert.Equal(2, front.Count("/order-plz"));
         }
     }

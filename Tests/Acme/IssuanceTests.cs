@@ -38,9 +38,9 @@ public sealed class IssuanceTests(World world) : IDisposable
         using var wildcard = await proxy.HandshakeAsync("sub." + cluster);
         Assert.True(wildcard.MatchesHostname("sub." + cluster));
         Assert.Equal(256, wildcard.GetECDsaPublicKey()?.KeySize);
-        await Eventually.SeenAsync(async _ => (await plain.GetAsync("/ready")).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready");
+        await Eventually.SeenAsync(async stop => (await plain.GetAsync("/ready", stop)).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready");
         Assert.Empty(await world.Grain(cluster).ListTxt(ClusterName.Parse(cluster)));
-        await Eventually.SeenAsync(async _ => (await world.Grain(cluster).ReadChallenge(ClusterName.Parse(cluster)))?.Owner, o => o is null, "the lease was given back");
+        await Eventually.SeenAsync(async stop => (await world.Grain(cluster).ReadChallenge(ClusterName.Parse(cluster), stop))?.Owner, o => o is null, "the lease was given back");
 
         Assert.Equal("rwx------", Mode(_directory["certs"]));
         var files = Directory.GetFiles(_directory["certs"]);

@@ -60,11 +60,11 @@ internal sealed class Pebble : IAsyncDisposable
         var pebble = new Pebble(directory, program, port.Value, ports + 1);
         await program.WaitForLineAsync("ACME directory available");
         await Eventually.SeenAsync(
-            async _ =>
+            async stop =>
             {
                 try
                 {
-                    return (await Loopback.Client(pebble.Directory).GetAsync("")).StatusCode.ToString();
+                    return (await Loopback.Client(pebble.Directory).GetAsync("", stop)).StatusCode.ToString();
                 }
                 catch (HttpRequestException e)
                 {

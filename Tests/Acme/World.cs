@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -18,7 +17,7 @@ namespace Plane.Tests.Acme;
 /// What an authority needs to find challenge values as it does in production: our controller, our DNS server for the zone <c>acme.test</c>, and a resolver that
 /// nobody here wrote (unbound) which follows the CNAME of each cluster <c>cN.plane.test</c> into that zone. Clusters beyond the last have no CNAME.
 /// </summary>
-public sealed class World : IAsyncLifetime
+public sealed class World : IAsyncLifetime, IDisposable
 {
     public const string Zone = "acme.test";
     private const int Clusters = 200;
@@ -112,8 +111,9 @@ public sealed class World : IAsyncLifetime
         await _dns.StopAsync();
         _dns.Dispose();
         await _controller.DisposeAsync();
-        _directory.Dispose();
     }
+
+    public void Dispose() => _directory.Dispose();
 }
 
 [CollectionDefinition(Name)]

@@ -79,7 +79,7 @@ public sealed class CertificateFileTests : IDisposable
 
         var issued = Write(Issue());
         Assert.Equal(issued.Leaf.SerialNumber, (await proxy.HandshakeAsync()).SerialNumber);
-        await Eventually.SeenAsync(async _ => (await plain.GetAsync("/ready")).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready");
+        await Eventually.SeenAsync(async stop => (await plain.GetAsync("/ready", stop)).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready");
     }
 
     [Fact]
@@ -309,7 +309,7 @@ public sealed class CertificateFileTests : IDisposable
         File.Move(path + ".tmp", path, overwrite: true);
     }
 
-    private static Task ToldAsync(TlsProxy proxy, string message) => Eventually.SeenAsync(
+    private static Task<string> ToldAsync(TlsProxy proxy, string message) => Eventually.SeenAsync(
         () => string.Join('\n', proxy.Log.Lines.Where(l => l.Contains(" 6601 ", StringComparison.Ordinal))),
         l => l.Contains(message, StringComparison.Ordinal),
         $"the log tells: {message}");
