@@ -31,7 +31,8 @@ internal sealed class Zone
     /// <summary>The name in wire form and lower case.</summary>
     public byte[] Lower { get; }
 
-    public IReadOnlyList<Server> Servers { get; }
+    /// <summary>The name servers, the primary one first. Arrays, here and below: to walk along one allocates nothing.</summary>
+    public Server[] Servers { get; }
 
     public ZoneName Mailbox { get; }
 
@@ -59,7 +60,7 @@ internal sealed class Zone
     {
         public byte[] LowerLabels { get; } = [.. Name.Labels.ToArray().Select(b => (byte)char.ToLowerInvariant((char)b))];
 
-        public IReadOnlyList<(RecordType Type, byte[] Data)> AddressRecords { get; } =
+        public (RecordType Type, byte[] Data)[] AddressRecords { get; } =
         [
             .. Addresses.Select(a => (
                 a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? RecordType.A : RecordType.Aaaa, a.GetAddressBytes())),

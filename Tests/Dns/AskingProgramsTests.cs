@@ -3,7 +3,10 @@ using Plane.Tests.Support;
 
 namespace Plane.Tests.Dns;
 
-/// <summary>dig, kdig and drill, three readers that nobody here wrote, agree on what the answers say.</summary>
+/// <summary>
+/// dig, kdig and drill, three readers that nobody here wrote, agree on what the answers say. Where one is truncated dig and kdig come back over TCP by
+/// themselves; drill is told to.
+/// </summary>
 public sealed class AskingProgramsTests : IAsyncLifetime
 {
     private DnsServer _server = null!;
@@ -34,10 +37,10 @@ public sealed class AskingProgramsTests : IAsyncLifetime
             AskAsync("dig", "@127.0.0.1", "-p", port, name, type, "+norecurse", "+tries=1", "+time=15"),
             AskAsync("dig", "@127.0.0.1", "-p", port, name, type, "+norecurse", "+tcp", "+tries=1", "+time=15"),
             AskAsync("kdig", "@127.0.0.1", "-p", port, name, type, "+norecurse", "+timeout=15"),
-            AskAsync("drill", "-p", port, "-o", "rd", name, "@127.0.0.1", type));
+            AskAsync("drill", [.. answers > 4 ? ["-t"] : Array.Empty<string>(), "-p", port, "-o", "rd", name, "@127.0.0.1", type]));
         Assert.All(seen, s => Assert.Equal((status, answers), (s.Status, s.Records.Length)));
         Assert.All(seen, s => Assert.Equal(seen[0].Records, s.Records));
-        Assert.All(seen, s => Assert.DoesNotContain(s.Text, l => l.Contains("WARNING", StringComparison.OrdinalIgnoreCase) || l.Contains("malformed", StringComparison.OrdinalIgnoreCase)));
+        Assert.All(seen, s => Assert.DoesNotContain(s.Text, l => (l.Contains("WARNING", StringComparison.OrdinalIgnoreCase) && !l.Contains("truncated", StringComparison.Ordinal)) || l.Contains("malformed", StringComparison.OrdinalIgnoreCase)));
     }
 
     [Fact]

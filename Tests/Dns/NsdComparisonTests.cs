@@ -14,24 +14,21 @@ public sealed class NsdComparisonTests
     private const string Alias =
         "a name that a cluster could have exists here, with or without values: \"no such name\" would deny what is below it (RFC 8020), and resolvers that ask label by label begin there";
 
-    private const string Any = "nsd answers every record set to ANY, this server one of them (RFC 8482 section 4.1)";
+    private const string Any = "one record set of those there are answers ANY (RFC 8482 section 4.1), and which is for the server to choose";
 
     private const string Class = "nsd takes the class ANY for IN and does not call it authoritative; this server knows IN alone";
 
-    private const string Transfer = "nsd does not let this address transfer the zone either, but it says so otherwise over UDP, where a transfer is no question";
+    private const string Transfer = "neither transfers the zone over UDP; nsd calls it not implemented, this server refuses it";
 
-    // Question → (this server, nsd, why): what is compared is written as Describe does.
+    /// <summary>The question, or the name for every type of it, and why the two servers differ.</summary>
     private static readonly Dictionary<string, string> s_explained = new()
     {
-        ["nobody.example.acme.test TXT"] = Alias,
-        ["nobody.example.acme.test A"] = Alias,
-        ["nobody.example.acme.test CAA"] = Alias,
-        ["deep.below.example.com.acme.test TXT"] = Alias,
-        ["acme.test ANY"] = Any,
+        ["nobody.example.acme.test"] = Alias,
+        ["deep.below.example.com.acme.test"] = Alias,
+        ["ns.acme.test ANY"] = Any,
         ["acme.test TXT class ANY"] = Class,
         ["example.com.acme.test TXT class ANY"] = Class,
         ["acme.test AXFR"] = Transfer,
-        ["acme.test IXFR"] = Transfer,
     };
 
     [Fact]
@@ -113,9 +110,11 @@ public sealed class NsdComparisonTests
             }
         }
 
-        var unexplained = different.Where(d => !s_explained.ContainsKey(d.Key)).Select(d => $"{d.Key} {d.Value}").ToList();
-        Assert.True(unexplained.Count == 0, $"unexplained:\n{string.Join('\n', unexplained)}");
-        Assert.Empty(s_explained.Keys.Except(different.Keys));
+        var all = string.Join('\n', different.Select(d => $"{d.Key} {d.Value}"));
+        var used = different.Keys.ToDictionary(k => k, k => s_explained.Keys.FirstOrDefault(e => k == e || (k.StartsWith(e + " ", StringComparison.Ordinal) && !e.Contains(' ', StringComparison.Ordinal))));
+        Assert.True(!used.ContainsValue(null), $"unexplained: {string.Join(", ", used.Where(u => u.Value is null).Select(u => u.Key))}\n{all}");
+        var idle = s_explained.Keys.Except(used.Values).ToList();
+        Assert.True(idle.Count == 0, $"explained, and the same: {string.Join(", ", idle)}\n{all}");
     }
 
     private static async Task<DnsReply> AskAsync(System.Net.IPEndPoint at, byte[] message, bool overTcp)

@@ -30,6 +30,9 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A superuser's connection to the database <c>postgres</c>.</summary>
     public string AdminConnectionString { get; }
 
+    /// <summary>Its postmaster, where it was started here.</summary>
+    public int Pid => _program?.Pid ?? throw new InvalidOperationException("This server was not started here.");
+
     /// <summary>Its port on 127.0.0.1.</summary>
     public int Port { get; }
 
@@ -37,9 +40,9 @@ public sealed class PostgresServer : IAsyncDisposable
     public static Task<PostgresServer> SharedAsync() => SharedServer.Value;
 
     /// <summary>A server for one test, which may stop, restart or crash it.</summary>
-    public static async Task<PostgresServer> StartAsync(ITestOutputHelper? output = null, IEnumerable<string>? settings = null)
+    public static async Task<PostgresServer> StartAsync(ITestOutputHelper? output = null, IEnumerable<string>? settings = null, string? parent = null)
     {
-        var directory = new TempDirectory(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+        var directory = new TempDirectory(parent ?? (Directory.Exists("/dev/shm") ? "/dev/shm" : null));
         try
         {
             return await StartInAsync(directory, output, settings ?? []);
