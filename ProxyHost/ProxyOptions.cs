@@ -81,6 +81,7 @@ public sealed class ProxyOptions
     public bool HstsSubdomains { get; set; }
 
     /// <summary>The authority that certificates come from.</summary>
+    [Description("the ACME authority that certificates come from")]
     public AcmeOptions Acme { get; set; } = new();
 
     /// <summary>Where <c>/</c> is redirected to (301), an absolute http or https URL. Default none: 400.</summary>

@@ -22,17 +22,19 @@ wait_for_line() { # FILE PATTERN
     return 1
 }
 
-start_https_proxy() { # HOST
-    local plane=$root/plane gateway
+start_https_proxy() { # HOST [MORE FLAGS]
+    local plane=${PLANE:-$root/plane} gateway   # PLANE: another build of it
     "$plane" --version >/dev/null   # builds, if need be
     make_authority
     issue "$1" cert
+    local host=$1
+    shift
     "$plane" controller --db "sqlite:$work/plane.db" --port 0 --gateway-port 0 >"$work/controller.log" 2>&1 &
     pids+=($!)
     wait_for_line "$work/controller.log" '^ready controller'
     gateway=$(grep -o 'gateway=[^ ]*' "$work/controller.log" | cut -d= -f2)
-    "$plane" proxy --gateway "$gateway" --cluster "$1" --host 127.0.0.1 --https --http-port 0 --https-port 0 \
-        --cert "$work/cert.pem" --key "$work/cert.key" --cert-check-every 100ms >"$work/proxy.log" 2>&1 &
+    "$plane" proxy --gateway "$gateway" --cluster "$host" --host 127.0.0.1 --https --http-port 0 --https-port 0 \
+        --cert "$work/cert.pem" --key "$work/cert.key" --cert-check-every 100ms "$@" >"$work/proxy.log" 2>&1 &
     pids+=($!)
     wait_for_line "$work/proxy.log" 'HTTPS is served at'
     wait_for_line "$work/proxy.log" '^ready proxy'

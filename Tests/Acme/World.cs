@@ -5,9 +5,9 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
-using Orleans.Hosting;
 using Plane.Dns;
 using Plane.Hosting;
+using Plane.Silo;
 using Plane.Tests.Silo;
 using Plane.Tests.Support;
 
@@ -50,7 +50,7 @@ public sealed class World : IAsyncLifetime, IDisposable
         var gateway = FreePort.Next();
         Gateway = $"127.0.0.1:{gateway}";
         _controller = await Controller.StartAsync(
-            addEngine: builder => builder.UseOrleans(silo => silo.UseLocalhostClustering(FreePort.Next(), gatewayPort: gateway)));
+            addEngine: builder => builder.AddPlaneSilo(new SiloEngineOptions { GatewayPort = gateway }));
         _dns = DnsRole.Build(
             new DnsOptions { Zone = Zone, Host = ["127.0.0.1"], Port = 0, CacheFor = TimeSpan.FromMilliseconds(100) },
             builder => builder.Services.AddSingleton(Client),
