@@ -15,6 +15,7 @@ internal static class Program
         root.Subcommands.Add(DemoCommand.Create());
         root.Subcommands.Add(ControllerCommand.Create());
         root.Subcommands.Add(DroneCommand.Create());
+        root.Subcommands.Add(GuardCommand.Create());
         root.Subcommands.Add(ProxyCommand.Create());
         root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());

@@ -52,7 +52,8 @@ internal static class EveryRole
                 {
                     Cluster = cluster.Value,
                     StateFile = Path.Combine(data, "drone.db"),
-                    RunDir = Path.Combine(data, "run"),
+                    ProcessDir = Path.Combine(data, "run"),
+                    GuardProgram = GuardCommand.Program,
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,

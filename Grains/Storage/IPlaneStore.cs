@@ -30,8 +30,11 @@ public interface IPlaneStore : IAsyncDisposable
     /// <param name="cancellationToken">Gives up.</param>
     Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken);
 
-    /// <summary>Records that a controller lives.</summary>
-    Task HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken);
+    /// <summary>
+    /// Records that a controller lives, and answers the time by the store's clock. The first sign of life after a gap is noted: what proxies could not report
+    /// in it must not end anything (<see cref="SweepIdleAsync"/>).
+    /// </summary>
+    Task<DateTimeOffset> HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken);
 
     // ---- keys ----
 
@@ -40,6 +43,16 @@ public interface IPlaneStore : IAsyncDisposable
     /// results is that of the requests.
     /// </summary>
     Task<IReadOnlyList<TokenResult>> IssueTokensAsync(IReadOnlyList<TokenRequest> requests, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// <see cref="IssueTokensAsync"/> for one request that has an id of its own. The token and the id are stored by one transaction; a repeat gets the answer of
+    /// the first, and of several at once one decides.
+    /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="mark">Its id.</param>
+    /// <param name="waitsForEnd">Whether a holder that is ending is no answer to keep.</param>
+    /// <param name="cancellationToken">Gives up waiting; what was committed stays.</param>
+    Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken);
 
     /// <summary>
     /// Acquires a free or expired key for a new backend on a drone: the transaction of docs/guarantees.md, with the drone re-checked, an expired holder removed,
@@ -132,13 +145,16 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Makes each backend whose key has expired <c>terminated</c>/<c>lost</c> and drops the unacknowledged actions of ended backends.</summary>
     Task<int> SweepLostAsync(CancellationToken cancellationToken);
 
-    /// <summary>Queues the end of ready backends that had no connection for their <c>max_idle_seconds</c>.</summary>
+    /// <summary>
+    /// Queues the end of ready backends that had no connection for their <c>max_idle_seconds</c>, as far as the live proxies have reported. After a gap in which
+    /// no controller served, each proxy that was live before it counts until it had the time to report again.
+    /// </summary>
     Task<int> SweepIdleAsync(CancellationToken cancellationToken);
 
     /// <summary>Queues the end of backends over their lifetime.</summary>
     Task<int> SweepLifetimeAsync(CancellationToken cancellationToken);
 
-    /// <summary>Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, silent proxies; also the tokens of all that ended.</summary>
+    /// <summary>Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, kept answers, silent proxies; also the tokens of all that ended.</summary>
     Task<int> CleanUpAsync(TimeSpan endedBackends, TimeSpan logRows, CancellationToken cancellationToken);
 
     // ---- the change log ----

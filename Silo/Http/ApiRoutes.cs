@@ -32,8 +32,8 @@ internal static class ApiRoutes
             .Named("connect", "Connect to a key: a token for the backend that holds it, which is started if none does.")
             .Accepts<ConnectRequest>(Json).Produces<ConnectResponse>()
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.NoClusterProvided, ErrorKind.KeyUnheldNoSpawnConfig)
-            .WithErrors(ErrorKind.KeyHeld, ErrorKind.FailedToRemoveKey, ErrorKind.BackendIdTaken, ErrorKind.PayloadTooLarge)
-            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey);
+            .WithErrors(ErrorKind.KeyHeld, ErrorKind.FailedToRemoveKey, ErrorKind.BackendIdTaken, ErrorKind.RequestIdTaken, ErrorKind.PayloadTooLarge)
+            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey, ErrorKind.KeysHeldOff);
         MapTerminate(ctrl, "/b/{backend}", "", BackendEndpoints.SoftTerminateAsync, BackendEndpoints.HardTerminateAsync);
         MapTerminate(ctrl, "/c/{cluster}/b/{backend}", "_in_cluster", BackendEndpoints.SoftTerminateInClusterAsync, BackendEndpoints.HardTerminateInClusterAsync);
         ctrl.MapPost("/b/revoke", BackendEndpoints.RevokeAsync)

@@ -35,7 +35,7 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
     public async Task The_schemas_say_what_is_on_the_wire()
     {
         var schemas = (await _controller.GetAsync("/openapi.json")).Json!["components"]!["schemas"]!;
-        Assert.Equal(["auth", "key", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
+        Assert.Equal(["auth", "key", "request_id", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
         Assert.Equal(
             ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key"],
             Properties(schemas["ConnectResponse"]!));
