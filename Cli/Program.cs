@@ -20,6 +20,7 @@ internal static class Program
         root.Subcommands.Add(ProxyCommand.Create());
         root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());
+        root.Subcommands.Add(CertCommands.Create());
         var connect = ConnectVerb.Create(operators);
         foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
         {
