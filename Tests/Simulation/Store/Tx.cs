@@ -1,0 +1,75 @@
+using Plane.Simulation.Core;
+
+namespace Plane.Simulation.Store;
+
+/// <summary>One transaction, READ COMMITTED.</summary>
+internal sealed class Tx(Scheduler scheduler, long now)
+{
+    /// <summary>The database's time at its start: <c>now()</c>.</summary>
+    public long Now { get; } = now;
+
+    public List<RowLock> Locks { get; } = [];
+
+    public List<RowLock> Written { get; } = [];
+
+    /// <summary>What becomes visible with the commit besides rows: appended actions, deleted ones, the log.</summary>
+    public List<Action> OnCommit { get; } = [];
+
+    /// <summary>What must be undone besides rows.</summary>
+    public List<Action> OnEnd { get; } = [];
+
+    public Gate Granted { get; } = new(scheduler);
+
+    public bool IsOver { get; private set; }
+
+    /// <summary>An error was raised: nothing of it stays.</summary>
+    public bool HasFailed { get; set; }
+
+    /// <summary>Waits until the row is held.</summary>
+    public IEnumerator<Wait> Lock(RowLock row, bool exclusive = true)
+    {
+        if (!row.TryLock(this, exclusive))
+        {
+            while (!row.IsHeldBy(this))
+            {
+                yield return Wait.On(Granted);
+            }
+        }
+    }
+
+    public void Commit() => End(!HasFailed);
+
+    public void Abort() => End(false);
+
+    private void End(bool commit)
+    {
+        if (IsOver)
+        {
+            return;
+        }
+
+        IsOver = true;
+        foreach (var row in Written)
+        {
+            row.End(commit);
+        }
+
+        if (commit)
+        {
+            foreach (var action in OnCommit)
+            {
+                action();
+            }
+        }
+
+        foreach (var action in OnEnd)
+        {
+            action();
+        }
+
+        foreach (var row in Locks)
+        {
+            row.Unlock(this);
+        }
+    }
+}
