@@ -34,9 +34,6 @@ public enum Bug
     /// <summary>The hard deadline is the lease's expiry: no room for drift and for the kill.</summary>
     HardEqualsExpiry = 1 << 8,
 
-    /// <summary>The guard removes without marking first.</summary>
-    GuardWithoutMark = 1 << 9,
-
     /// <summary><c>terminated</c> is recorded when the kill was asked for, not when nothing runs any more.</summary>
     TerminatedTooEarly = 1 << 10,
 

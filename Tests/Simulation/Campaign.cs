@@ -30,8 +30,9 @@ public sealed class Campaign
     /// <param name="count">How many.</param>
     /// <param name="threads">On how many cores.</param>
     /// <param name="bugs">Mistakes to plant.</param>
+    /// <param name="focus">What they are about; by default each seed says.</param>
     /// <param name="progress">Told about every five seconds.</param>
-    public void Run(ulong first, long count, int threads, Bug bugs = Bug.None, Action<Campaign>? progress = null)
+    public void Run(ulong first, long count, int threads, Bug bugs = Bug.None, Focus? focus = null, Action<Campaign>? progress = null)
     {
         const int Chunk = 16;
         var next = 0L;
@@ -44,7 +45,7 @@ public sealed class Campaign
                 var from = Interlocked.Add(ref next, Chunk) - Chunk;
                 for (var i = from; i < Math.Min(from + Chunk, count); i++)
                 {
-                    var outcome = Schedule.Run(first + (ulong)i, bugs, own);
+                    var outcome = Schedule.Run(first + (ulong)i, bugs, own, focus: focus);
                     Interlocked.Increment(ref _done);
                     Interlocked.Add(ref _events, outcome.Events);
                     if (outcome.Rule is not null)

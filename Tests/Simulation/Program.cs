@@ -3,12 +3,13 @@ using System.Globalization;
 using Plane.Simulation;
 using Plane.Simulation.Judging;
 
-// plane-simulation [--schedules N] [--first SEED] [--seed SEED [--trace [LINES]]] [--bug NAME] [--threads N]
+// plane-simulation [--schedules N] [--first SEED] [--seed SEED [--trace [LINES]]] [--bug NAME] [--focus NAME] [--threads N]
 var schedules = 10_000L;
 var first = 1UL;
 ulong? seed = null;
 var lines = 0;
 var bugs = Bug.None;
+Focus? focus = null;
 var threads = Environment.ProcessorCount;
 for (var i = 0; i < args.Length; i++)
 {
@@ -24,20 +25,21 @@ for (var i = 0; i < args.Length; i++)
             case "--seed": seed = Number<ulong>(); break;
             case "--trace": lines = int.TryParse(Value(), CultureInfo.InvariantCulture, out var n) ? n : 400; break;
             case "--bug": bugs |= Enum.Parse<Bug>(Value() ?? "", ignoreCase: true); break;
+            case "--focus": focus = Enum.Parse<Focus>(Value() ?? "", ignoreCase: true); break;
             case "--threads": threads = Math.Max(1, Number<int>()); break;
             default: throw new FormatException($"unknown option {args[i]}");
         }
     }
     catch (Exception e) when (e is FormatException or ArgumentException)
     {
-        Console.Error.WriteLine($"{e.Message}; options: --schedules N, --first SEED, --seed SEED, --trace [LINES], --bug NAME, --threads N");
+        Console.Error.WriteLine($"{e.Message}; options: --schedules N, --first SEED, --seed SEED, --trace [LINES], --bug NAME, --focus NAME, --threads N");
         return 2;
     }
 }
 
 if (seed is { } one)
 {
-    var outcome = Schedule.Run(one, bugs, trace: lines);
+    var outcome = Schedule.Run(one, bugs, trace: lines, focus: focus);
     if (outcome.Rule is null)
     {
         foreach (var line in outcome.Trace)
@@ -52,7 +54,7 @@ if (seed is { } one)
 
 var campaign = new Campaign();
 var start = Stopwatch.GetTimestamp();
-campaign.Run(first, schedules, threads, bugs, c => Console.Error.WriteLine(
+campaign.Run(first, schedules, threads, bugs, focus, c => Console.Error.WriteLine(
     string.Create(CultureInfo.InvariantCulture, $"{c.Done} schedules, {c.Done / Stopwatch.GetElapsedTime(start).TotalSeconds:0} a second")));
 var took = Stopwatch.GetElapsedTime(start);
 Console.WriteLine(string.Create(
@@ -65,8 +67,8 @@ foreach (var what in Enum.GetValues<Seen>())
 
 if (campaign.Failures is [var failure, ..])
 {
-    Console.WriteLine(Schedule.Run(failure.Seed, bugs, trace: 200));
-    Console.WriteLine($"replay: --seed {failure.Seed} --trace{(bugs == Bug.None ? "" : $" --bug {bugs}")}");
+    Console.WriteLine(Schedule.Run(failure.Seed, bugs, trace: 200, focus: focus));
+    Console.WriteLine($"replay: --seed {failure.Seed} --trace{(bugs == Bug.None ? "" : $" --bug {bugs}")}{(focus is null ? "" : $" --focus {focus}")}");
     return 1;
 }
 

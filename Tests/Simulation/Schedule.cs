@@ -25,11 +25,12 @@ public static class Schedule
     /// <param name="seed">Everything that chance decides follows from it.</param>
     /// <param name="bugs">Mistakes to plant.</param>
     /// <param name="coverage">Counts what happened, where wanted.</param>
+    /// <param name="focus">What it is about; by default the seed says.</param>
     /// <param name="trace">How many of the last events to keep; a schedule goes the same way with and without.</param>
-    public static Outcome Run(ulong seed, Bug bugs = Bug.None, Coverage? coverage = null, int trace = 0)
+    public static Outcome Run(ulong seed, Bug bugs = Bug.None, Coverage? coverage = null, int trace = 0, Focus? focus = null)
     {
         var chance = new Chance(seed);
-        var settings = new Settings(chance, bugs);
+        var settings = new Settings(chance, bugs, focus);
         var lines = new Trace(trace);
         var world = new World(settings, bugs, chance, coverage ?? new Coverage(), lines);
         new Clients(world).Begin();

@@ -2,13 +2,35 @@ using Plane.Simulation.Core;
 
 namespace Plane.Simulation;
 
+/// <summary>What a schedule is about: each kind of trouble is rare among all of them, and common in a share of the schedules.</summary>
+public enum Focus
+{
+    /// <summary>Anything, in any strength.</summary>
+    Mixed,
+
+    /// <summary>Drones are cut off while others want their keys, and the database's clock is stepped.</summary>
+    Partitions,
+
+    /// <summary>Statements stand still for long.</summary>
+    Database,
+
+    /// <summary>Messages come minutes late.</summary>
+    Messages,
+
+    /// <summary>Agents stand still, die, lose their state.</summary>
+    Agents,
+
+    /// <summary>Ids are chosen and used again.</summary>
+    Ids,
+}
+
 /// <summary>What one schedule is made of. Each seed mixes other faults in other strengths: what every fault at once would drown, some mixes show.</summary>
 internal sealed class Settings
 {
     /// <summary>After the faults have stopped everything must have ended by then.</summary>
     public const long EndsWithin = 170_000;
 
-    public Settings(Chance chance, Bug bugs)
+    public Settings(Chance chance, Bug bugs, Focus? focus = null)
     {
         Silos = 1 + chance.Below(2);
         Drones = 2 + (chance.Percent(25) ? 1 : 0);
@@ -36,9 +58,38 @@ internal sealed class Settings
             }
         }
 
-        DatabaseRate = Rate(chance);
-        StepsForward = bugs.HasFlag(Bug.ClockStepTooFar) ? 10_000 : (long)(Numbers.Expiry - ((Numbers.Hard + Numbers.Kill) * 1.0202)).TotalMilliseconds;
+        Stubborn = chance.Pick(10, 30, 80);
         IdleBetween = chance.Pick<long>(3_000, 15_000, 40_000);
+        var drawn = chance.Below(10) switch
+        {
+            0 => Focus.Partitions,
+            1 => Focus.Database,
+            2 => Focus.Messages,
+            3 => Focus.Agents,
+            4 => Focus.Ids,
+            _ => Focus.Mixed,
+        };
+        switch (focus ?? drawn)
+        {
+            case Focus.Partitions:
+                (Kinds, Faults, IdleBetween, Stubborn) = ([5, 6, 10], 8, 1_500, 80);
+                break;
+            case Focus.Database:
+                (Kinds, Faults, IdleBetween, DatabaseStalls) = ([5, 6, 5, 6, 9], 8, 2_500, 12_000);
+                break;
+            case Focus.Messages:
+                (Kinds, Faults, IdleBetween, LongDelays, Stubborn) = ([5, 6, 5, 6, 7], 7, 1_000, 80_000, 80);
+                break;
+            case Focus.Agents:
+                (Kinds, Faults, IdleBetween, AgentStalls) = ([0, 1, 2, 3, 11], 6, 2_500, 12_000);
+                break;
+            case Focus.Ids:
+                (Kinds, Faults, IdleBetween, ChosenIds, KeepEnded) = ([5, 6, 5, 6, 0, 4], 7, 3_000, true, 1_000);
+                break;
+        }
+
+        DatabaseRate = Rate(chance);
+        StepsForward = bugs.HasFlag(Bug.ClockStepTooFar) ? 15_000 : (long)(Numbers.Expiry - ((Numbers.Hard + Numbers.Kill) * 1.0202)).TotalMilliseconds;
     }
 
     public const int FaultKinds = 12;
@@ -90,6 +141,9 @@ internal sealed class Settings
     public long StepsForward { get; }
 
     public long IdleBetween { get; }
+
+    /// <summary>So many of a hundred backends ignore the stop signal.</summary>
+    public int Stubborn { get; }
 
     /// <summary>A clock's rate against true time, up to 1 % off, often at the edge.</summary>
     public static double Rate(Chance chance) => chance.Below(3) switch { 0 => 0.99, 1 => 1.01, _ => 1 + ((chance.Below(2001) - 1000) / 100_000.0) };

@@ -423,7 +423,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
             if (page.Actions.Count > 0)
             {
                 yield return Wait.For(world.Disk());
-                ApplyActions(page.Actions);
+                var ends = ApplyActions(page.Actions);
                 yield return Wait.Step;
                 foreach (var action in page.Actions)
                 {
@@ -431,7 +431,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
                     if (State.Backends.TryGetValue(action.Identity, out var row) && row.Status < BackendStatus.Terminated)
                     {
                         Lead(row, isNew: true);
-                        if (action.Spawn is null)
+                        if (ends.Contains(action.Number))
                         {
                             Find(action.Identity)?.Ask(action.Kind, action.Reason);
                         }
@@ -441,8 +441,10 @@ internal sealed class Agent(World world, Machine machine, Process process)
         }
     }
 
-    private void ApplyActions(List<StoredAction> page)
+    /// <summary>The numbers of the ends that go to backends which are known.</summary>
+    private HashSet<long> ApplyActions(List<StoredAction> page)
     {
+        var ends = new HashSet<long>();
         var actions = world.Has(Bug.TerminateOvertakesSpawn)
             ? page.OrderBy(a => a.Spawn is not null).ThenBy(a => a.Number)
             : page.OrderBy(a => a.Number);
@@ -469,6 +471,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 {
                     row.EndKind = row.EndKind is { } kind && kind > action.Kind ? kind : action.Kind;
                     row.EndReason ??= action.Reason;
+                    ends.Add(action.Number);
                 }
             }
             else if (!world.Has(Bug.TerminateOvertakesSpawn))
@@ -480,6 +483,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
 
         State.LastAction = Math.Max(State.LastAction, page.Max(a => a.Number));
         _outbox.Pulse();
+        return ends;
     }
 
     // ---- StateReporter ----

@@ -180,7 +180,7 @@ internal sealed class ContainerRuntime(World world, Machine machine)
                 world.Coverage.Count(Seen.StopSignal);
 
                 // Some finish what they began, some don't listen.
-                if (!world.Chance.Percent(20))
+                if (!world.Chance.Percent(world.Settings.Stubborn))
                 {
                     world.Scheduler.Start(machine.Hardware, Exit(container), world.Chance.Between(10, 12_000));
                 }

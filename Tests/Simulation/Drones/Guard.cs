@@ -51,11 +51,7 @@ internal sealed class Guard(World world, Machine machine, Process process)
 
     private IEnumerator<Wait> End(BackendIdentity identity)
     {
-        if (!world.Has(Bug.GuardWithoutMark))
-        {
-            machine.Run.Ended.Add(identity);
-        }
-
+        machine.Run.Ended.Add(identity);
         yield return Wait.Step;
         var goneSince = long.MaxValue;
         while (machine.Run.Leases.ContainsKey(identity) && (goneSince == long.MaxValue || world.Now - goneSince < GoneFor))

@@ -251,7 +251,13 @@ internal sealed class Supervisor
         WriteLease();
         var mayStart = MayStart();
         var call = new Store.Box<RuntimeCall?>();
-        yield return Wait.Run(Do(Verb.Create, call));
+        var blind = _world.Has(Bug.LookThenStart) && mayStart;
+        if (blind)
+        {
+            yield return Wait.Step;
+        }
+
+        yield return Wait.Run(Do(Verb.Create, call, whatever: blind));
         if (call.Value is null)
         {
             yield break;
@@ -279,7 +285,7 @@ internal sealed class Supervisor
 
         // A stall between the look and the start is harmless: the guard has removed the container.
         yield return Wait.Step;
-        yield return Wait.Run(Do(Verb.Start, call, whatever: _world.Has(Bug.LookThenStart)));
+        yield return Wait.Run(Do(Verb.Start, call, whatever: blind));
         if (call.Value is { Succeeded: true })
         {
             _started = _hasPid = true;
