@@ -45,7 +45,7 @@ public sealed class Campaign
                 var from = Interlocked.Add(ref next, Chunk) - Chunk;
                 for (var i = from; i < Math.Min(from + Chunk, count); i++)
                 {
-                    var outcome = Schedule.Run(first + (ulong)i, bugs, own, focus: focus);
+                    var outcome = RunOne(first + (ulong)i, bugs, own, focus);
                     Interlocked.Increment(ref _done);
                     Interlocked.Add(ref _events, outcome.Events);
                     if (outcome.Rule is not null)
@@ -80,5 +80,18 @@ public sealed class Campaign
         workers.ForEach(w => w.Start());
         workers.ForEach(w => w.Join());
         Failures.Sort(static (a, b) => a.Seed.CompareTo(b.Seed));
+    }
+
+    /// <summary>A schedule that the simulation itself can't run is a failure with a seed, as any other.</summary>
+    private static Outcome RunOne(ulong seed, Bug bugs, Coverage coverage, Focus? focus)
+    {
+        try
+        {
+            return Schedule.Run(seed, bugs, coverage, focus: focus);
+        }
+        catch (Exception e)
+        {
+            return new Outcome(seed, "the simulation failed", e.ToString(), [], 0);
+        }
     }
 }

@@ -88,7 +88,6 @@ internal sealed class Agent(World world, Machine machine, Process process)
 
         foreach (var stranger in found.Values.Where(c => c.State == FoundState.Running && !State.Backends.ContainsKey(c.Identity)))
         {
-            world.Coverage.Count(Seen.StrangerKilled);
             while (true)
             {
                 var call = machine.Runtime.Ask(Verb.Remove, stranger.Identity, 0, "", null);

@@ -37,8 +37,6 @@ public enum Seen
     Adopted,
     /// <summary>AdoptedOther.</summary>
     AdoptedOther,
-    /// <summary>StrangerKilled.</summary>
-    StrangerKilled,
     /// <summary>AgentCrash.</summary>
     AgentCrash,
     /// <summary>AgentStopped.</summary>

@@ -53,8 +53,9 @@ internal sealed partial class ModelStore
 
         if (bugs.HasFlag(Bug.FreedByReport))
         {
-            foreach (var backend in _byAge)
+            for (var i = 0; i < _byAge.Count; i++)
             {
+                var backend = _byAge[i];
                 if (backend.Read(tx) is { Lives: true } b && b.Drone == drone && !r.Running.Contains(b.Identity))
                 {
                     yield return Wait.Run(tx.Lock(backend));
