@@ -1,6 +1,5 @@
 using System.Globalization;
 using Plane.Simulation.Core;
-using Plane.Simulation.Drones;
 using Plane.Simulation.Judging;
 
 namespace Plane.Simulation.Cluster;

@@ -1,5 +1,3 @@
-using Plane.Simulation.Core;
-
 namespace Plane.Simulation.Store;
 
 /// <summary>A row's lock: shared by many or held by one, granted in the order of asking.</summary>
