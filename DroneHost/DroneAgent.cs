@@ -131,6 +131,7 @@ internal sealed partial class DroneAgent(
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
         var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
         sessions.Registered += leases.RenewEverything;
+        backends.Started += leases.BackendStarted;
         state.OutboxGrew += reporter.OutboxGrew;
         state.Writer.WritableChanged += readiness.Notify;
         readiness.Changed += heartbeat.BeatNow;

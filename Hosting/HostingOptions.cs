@@ -20,9 +20,11 @@ public sealed class HostingOptions
     [Description("how a log line looks: text or json")]
     public LogFormat LogFormat { get; set; } = LogFormat.Text;
 
-    /// <summary>The least level that is logged. Default information; frameworks' own entries are logged from warning on, whatever this says.</summary>
+    /// <summary>
+    /// The least level that is logged; where not set, information, and warning in the demo. Frameworks' own entries are logged from warning on, whatever this says.
+    /// </summary>
     [Description("the least level that is logged: trace, debug, information, warning, error, critical or none")]
-    public LogLevel LogLevel { get; set; } = LogLevel.Information;
+    public LogLevel? LogLevel { get; set; }
 
     /// <summary>Whether levels are coloured; where not set, if standard error is a terminal.</summary>
     [Description("colour in the log: true or false; where not set, on a terminal")]

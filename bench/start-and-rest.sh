@@ -37,8 +37,8 @@ start controller controller --db "sqlite:$work/plane.db" --port 0 --gateway-port
 gateway=$(grep -o 'gateway=[^ ]*' "$work/controller.log" | cut -d= -f2)
 start drone drone --gateway "$gateway" --cluster localhost:1 --state "$work/drone.db" --run-dir "$work/run" --runtime process
 start proxy proxy --gateway "$gateway" --cluster localhost:1 --port 0 --host 127.0.0.1
-# What is run often is compiled again by then.
-sleep 30
+# What runs often has been compiled again by then: that is part of the start, not of rest.
+sleep 60
 declare -A before
 for name in controller drone proxy; do before[$name]=$(ticks "${pid[$name]}"); done
 sleep "$rest"

@@ -141,7 +141,8 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
             parts.Add("exited with an error");
         }
 
-        return string.Join(", ", parts);
+        // No reason at all means that nobody ended it.
+        return parts.Count == 0 && entry.Status == BackendStatus.Terminated ? "exited by itself" : string.Join(", ", parts);
     }
 
     /// <summary>What others chose (key names, messages) must not move the cursor or forge lines.</summary>

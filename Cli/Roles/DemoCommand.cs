@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
@@ -14,5 +15,6 @@ internal static class DemoCommand
         (demo, context) => EveryRole.Build(
             new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime, DockerHost = demo.DockerHost },
             context),
-        (demo, _, hosts, stop) => new BoardSession(demo, (WebApplication)hosts[0]).RunAsync(stop));
+        (demo, _, hosts, stop) => new BoardSession(demo, (WebApplication)hosts[0]).RunAsync(stop),
+        LogLevel.Warning);
 }

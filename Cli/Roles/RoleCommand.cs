@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
@@ -14,12 +15,14 @@ internal static class RoleCommand
     /// <param name="binder">The role's flags.</param>
     /// <param name="build">Builds the hosts in the order of their start.</param>
     /// <param name="companion">Runs beside them once they have started.</param>
+    /// <param name="logLevel">The least level that is logged where the flag doesn't say.</param>
     public static Command Create<T>(
         string name,
         string description,
         OptionsBinder<T> binder,
         Func<T, RoleContext, IHost[]> build,
-        Func<T, RoleContext, IHost[], CancellationToken, Task>? companion = null)
+        Func<T, RoleContext, IHost[], CancellationToken, Task>? companion = null,
+        LogLevel logLevel = LogLevel.Information)
         where T : class, new()
     {
         var hosting = new OptionsBinder<HostingOptions>();
@@ -36,6 +39,7 @@ internal static class RoleCommand
                 var options = binder.Bind(parsed, environment);
                 var shared = hosting.Bind(parsed, environment);
                 UsageException.ThrowIfAny(shared.Problems());
+                shared.LogLevel ??= logLevel;
                 var context = new RoleContext(parsed, environment, shared);
                 var hosts = build(options, context);
                 return await runner.RunAsync(hosts, companion is null ? null : stop => companion(options, context, hosts, stop)).ConfigureAwait(false);

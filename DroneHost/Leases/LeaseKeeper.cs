@@ -30,7 +30,11 @@ internal sealed partial class LeaseKeeper(
     private static readonly TimeSpan LongestTick = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan ClockDrift = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long the loops rest while nothing runs here; a backend that starts wakes them.</summary>
+    private static readonly TimeSpan IdleTick = TimeSpan.FromSeconds(2);
+
     private readonly Signal _renewNow = new();
+    private readonly Signal _watchNow = new();
     private int _attempt;
 
     /// <summary>Four times a second; where test numbers make a lease short, ten times between soft and hard.</summary>
@@ -51,6 +55,13 @@ internal sealed partial class LeaseKeeper(
             backend.Lease.AskAt = long.MinValue;
         }
 
+        _renewNow.Set();
+    }
+
+    /// <summary>A backend is led from now on, maybe the first: its deadlines are looked at.</summary>
+    public void BackendStarted()
+    {
+        _watchNow.Set();
         _renewNow.Set();
     }
 
@@ -78,7 +89,7 @@ internal sealed partial class LeaseKeeper(
                 RenewEverything();
             }
 
-            await Task.Delay(Tick, time, cancellationToken);
+            await PauseAsync(_watchNow, cancellationToken);
         }
     }
 
@@ -100,7 +111,7 @@ internal sealed partial class LeaseKeeper(
                     }
                 }
 
-                await _renewNow.WaitAsync(Tick, time, cancellationToken);
+                await PauseAsync(_renewNow, cancellationToken);
             }
         }
         finally
@@ -108,6 +119,9 @@ internal sealed partial class LeaseKeeper(
             await Task.WhenAll(underWay);
         }
     }
+
+    private Task<bool> PauseAsync(Signal wake, CancellationToken cancellationToken) =>
+        wake.WaitAsync(backends.Count == 0 ? IdleTick : Tick, time, cancellationToken);
 
     private TimeSpan Drift() => time.GetUtcNow() - DateTimeOffset.UnixEpoch - TimeSpan.FromMilliseconds(clock.Milliseconds);
 

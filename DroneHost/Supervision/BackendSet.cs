@@ -18,6 +18,9 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
 
     public int Count => _backends.Count;
 
+    /// <summary>Raised for each backend that is led from now on, once <see cref="All"/> holds it.</summary>
+    public event Action? Started;
+
     public BackendSupervisor? Find(BackendIdentity identity) => _backends.TryGetValue(identity, out var entry) ? entry.Supervisor : null;
 
     /// <summary>Why a spawn can't be carried out here, or null.</summary>
@@ -41,6 +44,8 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
             _backends[row.Identity] = (supervisor, LeadAsync(supervisor, begin.Task, adoption));
             begin.SetResult();
         }
+
+        Started?.Invoke();
     }
 
     /// <summary>Completes once none is left.</summary>

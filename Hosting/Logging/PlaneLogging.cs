@@ -18,10 +18,11 @@ public static class PlaneLogging
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(options);
         builder.Services.AddSingleton(options);
-        var logging = builder.Logging.ClearProviders().SetMinimumLevel(options.LogLevel);
+        var least = options.LogLevel ?? LogLevel.Information;
+        var logging = builder.Logging.ClearProviders().SetMinimumLevel(least);
         foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry"])
         {
-            logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= options.LogLevel);
+            logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= least);
         }
 
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.

@@ -320,7 +320,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     [Fact]
     public async Task A_short_lease_expires_by_the_servers_clock()
     {
-        await using var store = PostgresHarness.New(_harness.Database, LeaseNumbers.Scaled(0.01));
+        await using var store = PostgresHarness.New(_harness.Database, LeaseNumbers.Scaled(0.01) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
         await store.InitializeAsync(default);
         await RegisterAsync(store);
         var acquired = await store.AcquireAsync(Request("room"), default);

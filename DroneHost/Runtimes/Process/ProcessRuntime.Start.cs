@@ -147,7 +147,7 @@ public sealed partial class ProcessRuntime
         process.Exited += (_, _) =>
         {
             process.Dispose();
-            Interlocked.Exchange(ref _exited, NewSignal()).TrySetResult();
+            Changed();
         };
 
         // Last: it is raised at once where the process has exited by now.

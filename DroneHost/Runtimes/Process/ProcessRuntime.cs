@@ -37,8 +37,8 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     // What may be running: added by start, list and watch, removed when it is gone. The loops below look at these alone.
     private readonly ConcurrentDictionary<BackendIdentity, BackendFiles> _tracked = new();
 
-    // Completed and replaced whenever a launcher of ours has exited.
-    private TaskCompletionSource _exited = NewSignal();
+    // Completed and replaced whenever a launcher of ours has exited, or there is one more to look at.
+    private TaskCompletionSource _changed = NewSignal();
     private Cgroups? _cgroups;
     private Task? _housekeeping;
 
@@ -166,7 +166,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
         while (true)
         {
             // Taken before looking: an exit while we look completes it.
-            var exited = Volatile.Read(ref _exited).Task;
+            var changed = Volatile.Read(ref _changed).Task;
             foreach (var (backend, files) in _tracked)
             {
                 if (!reported.Contains(backend) && LookAt(files).State != FoundState.Running && reported.Add(backend))
@@ -176,10 +176,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             }
 
             reported.IntersectWith(_tracked.Keys);
-            using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAny(exited, Task.Delay(_options.LookEvery, _time, wait.Token));
-            await wait.CancelAsync();
-            cancellationToken.ThrowIfCancellationRequested();
+            await PauseAsync(changed, cancellationToken);
         }
     }
 
@@ -286,7 +283,30 @@ public sealed partial class ProcessRuntime : IContainerRuntime
         }
     }
 
-    private void Track(BackendFiles files) => _tracked.TryAdd(files.Backend, files);
+    private void Track(BackendFiles files)
+    {
+        if (_tracked.TryAdd(files.Backend, files))
+        {
+            Changed();
+        }
+    }
+
+    private void Changed() => Interlocked.Exchange(ref _changed, NewSignal()).TrySetResult();
+
+    /// <summary>Until the next look: soon while something runs, else once there is something to look at.</summary>
+    private async Task PauseAsync(Task changed, CancellationToken cancellationToken)
+    {
+        if (_tracked.IsEmpty)
+        {
+            await changed.WaitAsync(cancellationToken);
+            return;
+        }
+
+        using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAny(changed, Task.Delay(_options.LookEvery, _time, wait.Token));
+        await wait.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+    }
 
     /// <summary>What the files and the processes they name say.</summary>
     private (FoundState State, ProcessIdentity Process, BackendSpec? Spec) LookAt(BackendFiles files)
@@ -388,15 +408,17 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
     private async Task HousekeepAsync()
     {
-        using var timer = new PeriodicTimer(_options.LookEvery, _time);
         try
         {
-            while (await timer.WaitForNextTickAsync(_disposed.Token))
+            while (true)
             {
+                var changed = Volatile.Read(ref _changed).Task;
                 foreach (var files in _tracked.Values)
                 {
                     Cap(files);
                 }
+
+                await PauseAsync(changed, _disposed.Token);
             }
         }
         catch (OperationCanceledException) when (_disposed.IsCancellationRequested)
