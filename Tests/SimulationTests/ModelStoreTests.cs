@@ -7,7 +7,7 @@ public sealed class ModelStoreTests
     public async Task Random_operations_have_the_same_answers_in_the_model_and_in_a_real_store()
     {
         var answers = new HashSet<string>();
-        for (var seed = 1UL; seed <= 6; seed++)
+        for (var seed = 1UL; seed <= 3; seed++)
         {
             await using var pair = await StorePair.OpenAsync(seed);
             for (var i = 0; i < 400; i++)

@@ -110,7 +110,7 @@ internal sealed class StorePair : IAsyncDisposable
 
     private static KeyConfig Key(int key) => new() { Name = string.Create(CultureInfo.InvariantCulture, $"key-{key}") };
 
-    private DroneSession Session(int drone, long number) => new(s_cluster, Drone(drone), number);
+    private static DroneSession Session(int drone, long number) => new(s_cluster, Drone(drone), number);
 
     private async Task<(string, string, string)> RegisterAsync(int drone)
     {

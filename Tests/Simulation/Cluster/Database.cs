@@ -84,6 +84,13 @@ internal sealed class Database
     private IEnumerator<Wait> Transact(Func<Tx, IEnumerator<Wait>?> body, Gate done, Box<bool> answered)
     {
         var tx = Store.Begin();
+        tx.OnEnd.Add(() =>
+        {
+            if (tx.Deadlocked)
+            {
+                done.Open();
+            }
+        });
         if (body(tx) is { } steps)
         {
             yield return Wait.Run(steps);

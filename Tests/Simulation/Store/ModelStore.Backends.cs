@@ -142,9 +142,9 @@ internal sealed partial class ModelStore
     /// <summary>Mirrors the part of <c>plane.clean_up</c> that lets ids be used again: ended backends older than their age.</summary>
     public IEnumerator<Wait> CleanUp(Tx tx, long keep)
     {
-        // In id order. The real one deletes in any order; a deadlock that this makes is found by the server and the statement repeated, which is not modelled.
+        // By age, as the real one: in another order than other transactions lock.
         var old = _byAge.Where(r => r.Read(tx) is { Lives: false } b && b.StatusAt < tx.Now - keep).ToList();
-        old.Sort((a, b) => string.CompareOrdinal(a.Read(tx)!.Name.Value, b.Read(tx)!.Name.Value));
+        old.Sort((a, b) => a.Read(tx)!.StatusAt.CompareTo(b.Read(tx)!.StatusAt));
         foreach (var row in old)
         {
             yield return Wait.Run(tx.Lock(row));

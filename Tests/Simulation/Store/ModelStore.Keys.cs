@@ -94,8 +94,9 @@ internal sealed partial class ModelStore
                 keyRow.Write(tx, new KeyRow(a.Name, 0, true, long.MaxValue));
                 inserted = true;
             }
-            else if (holder is null)
+            else
             {
+                // A lost race holds no lock of the winner's row.
                 tx.Locks.Remove(keyRow);
                 keyRow.Unlock(tx);
             }

@@ -26,6 +26,10 @@ internal abstract class RowLock
         return false;
     }
 
+    /// <summary>Who keeps a transaction from it: those that hold it, and those before it in the line.</summary>
+    public IEnumerable<Tx> Before(Tx tx) =>
+        _shared.Concat(_holder is null ? [] : [_holder]).Concat(_waiting.TakeWhile(w => w.Tx != tx).Where(w => !w.Tx.IsOver).Select(w => w.Tx));
+
     public bool IsHeldBy(Tx tx) => _holder == tx || _shared.Contains(tx);
 
     public void Unlock(Tx tx)

@@ -5,6 +5,10 @@ namespace Plane.Simulation.Store;
 /// <summary>One transaction, READ COMMITTED.</summary>
 internal sealed class Tx(Scheduler scheduler, long now)
 {
+    private const long DeadlockTimeout = 1_000;
+
+    private RowLock? _waitsFor;
+
     /// <summary>The database's time at its start: <c>now()</c>.</summary>
     public long Now { get; } = now;
 
@@ -22,19 +26,58 @@ internal sealed class Tx(Scheduler scheduler, long now)
 
     public bool IsOver { get; private set; }
 
+    /// <summary>The server has ended it, to break a deadlock.</summary>
+    public bool Deadlocked { get; private set; }
+
     /// <summary>An error was raised: nothing of it stays.</summary>
     public bool HasFailed { get; set; }
 
     /// <summary>Waits until the row is held.</summary>
     public IEnumerator<Wait> Lock(RowLock row, bool exclusive = true)
     {
-        if (!row.TryLock(this, exclusive))
+        if (row.TryLock(this, exclusive))
         {
-            while (!row.IsHeldBy(this))
+            yield break;
+        }
+
+        _waitsFor = row;
+        while (!row.IsHeldBy(this))
+        {
+            yield return Wait.On(Granted, DeadlockTimeout);
+            if (!row.IsHeldBy(this) && IsDeadlocked())
             {
+                // The server ends one of them with 40P01; whoever asked sees a failure and asks again.
+                Deadlocked = true;
+                Abort();
                 yield return Wait.On(Granted);
             }
         }
+
+        _waitsFor = null;
+    }
+
+    /// <summary>Whether what it waits for waits, in the end, for it.</summary>
+    private bool IsDeadlocked()
+    {
+        var seen = new HashSet<Tx>();
+        var open = new Stack<Tx>(_waitsFor!.Before(this));
+        while (open.TryPop(out var tx))
+        {
+            if (tx == this)
+            {
+                return true;
+            }
+
+            if (seen.Add(tx) && tx._waitsFor is { } row)
+            {
+                foreach (var holder in row.Before(tx))
+                {
+                    open.Push(holder);
+                }
+            }
+        }
+
+        return false;
     }
 
     public void Commit() => End(!HasFailed);
