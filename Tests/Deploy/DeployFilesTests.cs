@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
-using Plane.Cli;
 using Plane.Hosting;
 using Plane.Tests.Support;
+using PlaneCommand = Plane.Cli.Program;
 
 namespace Plane.Tests.Deploy;
 
@@ -14,7 +14,7 @@ public sealed partial class DeployFilesTests
     [Fact]
     public void Every_command_line_in_the_files_is_one_that_plane_understands()
     {
-        var root = Program.Commands();
+        var root = PlaneCommand.Commands();
         var lines = DeployFiles.CommandLines.ToArray();
         Assert.True(lines.Length >= 20, $"only {lines.Length} command lines were found");
         foreach (var role in (string[])["controller", "drone", "proxy", "dns", "health"])
@@ -28,7 +28,7 @@ public sealed partial class DeployFilesTests
     [Fact]
     public void Every_variable_in_the_files_is_an_option()
     {
-        var roles = Program.Commands().Subcommands.ToDictionary(c => c.Name, c => c.Options.Select(o => Plain(o.Name)).ToHashSet());
+        var roles = PlaneCommand.Commands().Subcommands.ToDictionary(c => c.Name, c => c.Options.Select(o => Plain(o.Name)).ToHashSet());
         var found = 0;
         var wrong = new List<string>();
         foreach (var file in DeployFiles.All)
