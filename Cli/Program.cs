@@ -7,7 +7,8 @@ namespace Plane.Cli;
 
 internal static class Program
 {
-    private static async Task<int> Main(string[] args)
+    /// <summary>Every command that there is.</summary>
+    internal static RootCommand Commands()
     {
         var operators = new OperatorContext();
         var root = new RootCommand("Plane on Orleans: one container per room, document or session, addressed by a key.");
@@ -27,6 +28,12 @@ internal static class Program
             root.Subcommands.Add(command);
         }
 
+        return root;
+    }
+
+    private static async Task<int> Main(string[] args)
+    {
+        var root = Commands();
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
