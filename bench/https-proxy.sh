@@ -17,7 +17,7 @@ issue() { # HOST NAME: $work/NAME.pem and .key
 }
 
 wait_for_line() { # FILE PATTERN
-    for _ in $(seq 600); do grep -q "$2" "$1" && return 0; sleep 0.1; done
+    for _ in $(seq 600); do grep -qs "$2" "$1" && return 0; sleep 0.1; done
     cat "$1" >&2
     return 1
 }
