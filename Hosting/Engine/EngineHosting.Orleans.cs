@@ -7,6 +7,7 @@ using Orleans;
 using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Messaging;
+using Orleans.Serialization;
 
 namespace Plane.Hosting;
 
@@ -38,6 +39,7 @@ public static class EngineHosting
             client.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
             client.Services.AddSingleton<IGatewayListProvider>(sp => new ResolvingGatewayListProvider(gateways, sp.GetRequiredService<ILogger<ResolvingGatewayListProvider>>()));
             client.Configure<Orleans.Configuration.GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
+            client.Services.KeepExceptions();
             client.UseConnectionRetryFilter(new NeverGiveUp(options.MaxReconnectDelay));
             if (options.Trust.UsesTls)
             {
@@ -53,6 +55,11 @@ public static class EngineHosting
             }
         });
     }
+
+    /// <summary>Failures of our own and of the database's driver cross the wire with their message; without it their callers would read of a missing codec.</summary>
+    /// <param name="services">A silo's or a client's services.</param>
+    public static IServiceCollection KeepExceptions(this IServiceCollection services) =>
+        services.Configure<ExceptionSerializationOptions>(o => o.SupportedNamespacePrefixes.UnionWith(["Plane", "Npgsql"]));
 
     private sealed class NeverGiveUp(TimeSpan cap) : IClientConnectionRetryFilter
     {
