@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using Plane.Hosting;
 using Plane.Tests.EndToEnd;
-using Plane.Tests.Silo;
 using Plane.Tests.Support;
 using Xunit.Abstractions;
 

@@ -180,11 +180,11 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         }
 
         await Eventually.SeenAsync(
-            async _ =>
+            async cancellation =>
             {
                 try
                 {
-                    using var response = await _http.GetAsync(new Uri(Balancer, "/pub/health"));
+                    using var response = await _http.GetAsync(new Uri(Balancer, "/pub/health"), cancellation);
                     return (int)response.StatusCode;
                 }
                 catch (HttpRequestException)
