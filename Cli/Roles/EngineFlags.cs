@@ -54,9 +54,13 @@ public sealed class EngineFlags
     [Description("the name of the service, which outlives clusters")]
     public string ServiceId { get; set; } = "plane";
 
+    /// <summary>The operator's own membership tables.</summary>
+    [Description("a script that makes the tables of Orleans' ADO.NET clustering, in place of ours (Orleans engine)")]
+    public string? OrleansSchema { get; set; }
+
     /// <summary>Puts the silo into a controller's host.</summary>
-    /// <param name="membership">The database of the silos' membership (Orleans engine).</param>
-    public Action<IHostApplicationBuilder> AddSilo(string? membership) => builder =>
+    /// <param name="database">The controller's database, in which silos find each other (Orleans engine).</param>
+    public Action<IHostApplicationBuilder> AddSilo(string? database) => builder =>
     {
         if (!IPAddress.TryParse(GatewayHost, out var address))
         {
@@ -74,7 +78,8 @@ public sealed class EngineFlags
                 ClusterId = ClusterId,
                 ServiceId = ServiceId,
                 InsecureGateway = InsecureGateway,
-                MembershipConnectionString = membership,
+                Database = database,
+                OrleansSchema = OrleansSchema,
                 Hold = StoreHold.Of,
                 Trust = new GatewayTrust
                 {

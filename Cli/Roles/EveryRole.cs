@@ -39,7 +39,7 @@ internal static class EveryRole
                 CtrlTokenFile = options.CtrlTokenFile,
                 LeaseNumbers = options.LeaseNumbers,
             },
-            builder => builder.AddPlaneSilo(new SiloEngineOptions { GatewayPort = options.GatewayPort, Hold = StoreHold.Of }),
+            builder => builder.AddPlaneSilo(new SiloEngineOptions { GatewayPort = options.GatewayPort, SiloPort = 0, Hold = StoreHold.Of }),
             context.Configure);
         var client = controller.Services.GetRequiredService<IClusterClient>();
         void Join(IHostApplicationBuilder builder) => builder.Services.AddSingleton(client);

@@ -31,6 +31,17 @@ public interface IPlaneStore : IAsyncDisposable
     Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Shares the database with the other silos of one cluster: an embedded silo is kept away, and so are silos of another cluster. SQLite, which one program
+    /// has to itself, is not shared with anyone.
+    /// </summary>
+    /// <param name="clusterId">The cluster.</param>
+    /// <param name="serviceId">The service.</param>
+    /// <param name="holder">Who joins, for the one who is refused.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The share, or a reason in words as <see cref="StoreLockResult.HeldBy"/>.</returns>
+    Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Records that a controller lives, and answers the time by the store's clock. The first sign of life after a gap is noted: what proxies could not report
     /// in it must not end anything (<see cref="SweepIdleAsync"/>).
     /// </summary>

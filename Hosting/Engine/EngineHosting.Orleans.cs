@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -7,6 +8,7 @@ using Orleans;
 using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Messaging;
+using Orleans.Serialization;
 
 namespace Plane.Hosting;
 
@@ -30,29 +32,55 @@ public static class EngineHosting
                 nameof(GatewayOptions), typeof(GatewayOptions), ["gateway-secret-file: the Orleans engine knows no shared secret; use gateway-cert, gateway-key and gateway-ca"]);
         }
 
-        // Orleans' client waits for its first connection in its host's start; concurrently, so that the host's own work begins without it.
-        builder.Services.Configure<HostOptions>(o => o.ServicesStartConcurrently = true);
-        return builder.UseOrleansClient(client =>
+        var before = builder.Services.Where(s => s.ServiceType == typeof(IHostedService)).ToHashSet();
+        builder.UseOrleansClient(client =>
         {
             client.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
             client.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
             client.Services.AddSingleton<IGatewayListProvider>(sp => new ResolvingGatewayListProvider(gateways, sp.GetRequiredService<ILogger<ResolvingGatewayListProvider>>()));
             client.Configure<Orleans.Configuration.GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
+            client.Services.KeepExceptions();
             client.UseConnectionRetryFilter(new NeverGiveUp(options.MaxReconnectDelay));
             if (options.Trust.UsesTls)
             {
+                var certificate = options.Trust.ReadCertificate();
+                var ofServer = options.Trust.ReadValidation(ofServer: true);
                 client.UseTls(tls =>
                 {
-                    tls.LocalCertificate = options.Trust.ReadCertificate();
+                    tls.LocalCertificate = certificate;
                     tls.OnAuthenticateAsClient = (_, authentication) => authentication.TargetHost = gateways[0].Host;
-                    if (options.Trust.ReadValidation(ofServer: true) is { } validate)
+                    if (ofServer is not null)
                     {
-                        tls.RemoteCertificateValidation = (certificate, chain, errors) => validate(certificate, chain, errors);
+                        tls.RemoteCertificateValidation = (remote, chain, errors) => ofServer(remote, chain, errors);
                     }
                 });
             }
         });
+        ConnectBesideTheHost(builder.Services, before);
+        return builder;
     }
+
+    // What Orleans would start with the host: its client.
+    private static void ConnectBesideTheHost(IServiceCollection services, HashSet<ServiceDescriptor> before)
+    {
+        ServiceDescriptor[] client = [.. services.Where(s => s.ServiceType == typeof(IHostedService) && !before.Contains(s))];
+        var inner = services.Last(s => s.ServiceType == typeof(IClusterClient));
+        foreach (var service in client.Append(inner))
+        {
+            services.Remove(service);
+        }
+
+        services.TryAddSingleton<HostExit>();
+        services.AddSingleton(sp => new PatientClient(client, sp, sp.GetRequiredService<HostExit>(), sp.GetRequiredService<ILogger<PatientClient>>()));
+        services.AddHostedService(sp => sp.GetRequiredService<PatientClient>());
+        services.AddSingleton<IClusterClient>(sp => new PatientClusterClient((IClusterClient)inner.ImplementationFactory!(sp), sp.GetRequiredService<PatientClient>()));
+        services.AddSingleton<IGrainFactory>(sp => sp.GetRequiredService<IClusterClient>());
+    }
+
+    /// <summary>Failures of our own and of the database's driver cross the wire with their message; without it their callers would read of a missing codec.</summary>
+    /// <param name="services">A silo's or a client's services.</param>
+    public static IServiceCollection KeepExceptions(this IServiceCollection services) =>
+        services.Configure<ExceptionSerializationOptions>(o => o.SupportedNamespacePrefixes.UnionWith(["Plane", "Npgsql"]));
 
     private sealed class NeverGiveUp(TimeSpan cap) : IClientConnectionRetryFilter
     {

@@ -7,10 +7,10 @@ namespace Plane.Silo;
 /// <summary>How a controller's silo listens and is trusted. The same for both engines; what only one uses says so.</summary>
 public sealed class SiloEngineOptions
 {
-    /// <summary>Where drones, proxies and DNS hosts connect. Default 30000; 0: any free port (embedded engine), as tests use it.</summary>
+    /// <summary>Where drones, proxies and DNS hosts connect. Default 30000; 0: any free port, as tests use it.</summary>
     public int GatewayPort { get; init; } = 30000;
 
-    /// <summary>Silo to silo, Orleans engine only. Default 11111.</summary>
+    /// <summary>Silo to silo, Orleans engine only. Default 11111; 0: any free port.</summary>
     public int SiloPort { get; init; } = 11111;
 
     /// <summary>The address to listen on. Default: loopback. Beyond it both ends must know each other, see <see cref="Trust"/>.</summary>
@@ -37,12 +37,18 @@ public sealed class SiloEngineOptions
     /// <summary>An activation not used for so long ends. Default 15 minutes.</summary>
     public TimeSpan CollectionAge { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>PostgreSQL, for the membership of silos. Orleans engine only, which needs it.</summary>
-    public string? MembershipConnectionString { get; init; }
+    /// <summary>
+    /// The controller's database, as <see cref="SiloOptions.Db"/>. Orleans engine only: on PostgreSQL its silos find each other there; on SQLite, or where not set, there
+    /// is one silo.
+    /// </summary>
+    public string? Database { get; init; }
+
+    /// <summary>The operator's own script for the membership tables, in place of ours. Run once, where they are not there yet. Orleans engine only.</summary>
+    public string? OrleansSchema { get; init; }
 
     /// <summary>
-    /// Takes the lock that keeps a second silo from the same database, and gives it back. Embedded engine only; null: none is needed, since nobody else can open
-    /// the database.
+    /// Takes the lock that keeps a second silo from the same database, and gives it back; null: none is needed, since nobody else can open the database. The Orleans
+    /// engine takes a share in the same lock instead, beside the silos of its cluster.
     /// </summary>
     public Func<IServiceProvider, ISiloHold>? Hold { get; init; }
 

@@ -11,7 +11,9 @@ public sealed class Messages
 {
     private const BindingFlags Declared = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
 
-    private static readonly Type[] s_types = typeof(KeyConfig).Assembly.GetTypes();
+    // What a generator adds to the contract's assembly (references, codecs) is no part of it.
+    private static readonly Type[] s_types =
+        [.. typeof(KeyConfig).Assembly.GetTypes().Where(t => t.Namespace?.StartsWith("Plane", StringComparison.Ordinal) == true)];
 
     public static TheoryData<Type> All() => [.. s_types.Where(t => t.GetCustomAttribute<GenerateSerializerAttribute>() is not null)];
 

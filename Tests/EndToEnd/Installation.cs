@@ -53,7 +53,7 @@ public sealed class Installation : IAsyncLifetime, IDisposable
         var proxyPort = FreePort.Next();
         Cluster = $"localhost:{proxyPort}";
         var controller = await StartAsync(
-            "controller", ["controller", "--db", _database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", Cluster], ShortLeases());
+            "controller", ["controller", "--db", _database.Url, "--port", "0", "--gateway-port", "0", "--silo-port", "0", "--default-cluster", Cluster], ShortLeases());
         var ready = await controller.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");
         Controller = new Uri(ready.Groups[1].Value);
         Gateway = ready.Groups[2].Value;

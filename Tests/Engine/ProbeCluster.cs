@@ -61,6 +61,7 @@ public sealed class ProbeCluster : IAsyncLifetime
         public void Configure(ISiloBuilder siloBuilder)
         {
             var configuration = siloBuilder.Configuration;
+            ProbeEngine.Configure(siloBuilder.Services);
             siloBuilder.Services.AddSingleton(ProbeSignals.Of(configuration[SignalsKey]!));
             siloBuilder.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = configuration.GetValue<TimeSpan>(TimeoutKey));
             siloBuilder.Configure<GrainCollectionOptions>(o =>
@@ -75,7 +76,10 @@ public sealed class ProbeCluster : IAsyncLifetime
 
     private sealed class ClientConfigurator : IClientBuilderConfigurator
     {
-        public void Configure(IConfiguration configuration, IClientBuilder clientBuilder) =>
+        public void Configure(IConfiguration configuration, IClientBuilder clientBuilder)
+        {
+            ProbeEngine.Configure(clientBuilder.Services);
             clientBuilder.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = configuration.GetValue<TimeSpan>(TimeoutKey));
+        }
     }
 }

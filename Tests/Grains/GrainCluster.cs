@@ -52,7 +52,15 @@ public sealed class GrainCluster : IAsyncDisposable
     public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null)
     {
         var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
-        await cluster.StartCoreAsync(on, before);
+        await cluster.StartCoreAsync(await cluster.UrlAsync(on), before);
+        return cluster;
+    }
+
+    /// <summary>A second cluster over the same PostgreSQL database. Neither knows of the other: each has an activation of its own of every grain.</summary>
+    public async Task<GrainCluster> StartBesideAsync()
+    {
+        var cluster = new GrainCluster(Numbers);
+        await cluster.StartCoreAsync(_database!.Url, before: null);
         return cluster;
     }
 
@@ -97,9 +105,9 @@ public sealed class GrainCluster : IAsyncDisposable
         Clusters.TryRemove(_id, out _);
     }
 
-    private async Task StartCoreAsync(On on, Func<IPlaneStore, Task>? before)
+    private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before)
     {
-        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(await UrlAsync(on), Numbers));
+        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(url, Numbers));
         await Store.InitializeAsync(CancellationToken.None);
         if (before is not null)
         {

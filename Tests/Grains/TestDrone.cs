@@ -49,6 +49,9 @@ public sealed class TestDrone
         return drone;
     }
 
+    /// <summary>The same drone, which reaches its grain through another cluster.</summary>
+    public TestDrone Through(GrainCluster plane) => new(plane, Registration) { Session = Session };
+
     public Task<SessionState> HeartbeatAsync(long reading = 1_000_000) => Grain.Heartbeat(new DroneHeartbeat
     {
         Session = Session,

@@ -11,7 +11,8 @@ public sealed class MigrationTests
     {
         var all = Migration.Of(engine);
         Assert.NotEmpty(all);
-        Assert.Equal(Enumerable.Range(1, all.Count), all.Select(m => m.Version));
+        Assert.Equal(1, all[0].Version);
+        Assert.Equal(all.Select(m => m.Version).Distinct().Order(), all.Select(m => m.Version));
         Assert.Equal(all.Select(m => m.Oldest).Order(), all.Select(m => m.Oldest));
     }
 

@@ -27,6 +27,35 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     public async Task DisposeAsync() => await _harness.DisposeAsync();
 
     [Fact]
+    public async Task Silos_of_one_cluster_share_the_database_and_keep_all_others_away()
+    {
+        var first = await Store.TryJoinAsync("blue", "plane", "co-first", default);
+        var second = await Other.TryJoinAsync("blue", "plane", "co-second", default);
+        Assert.NotNull(first.Lock);
+        Assert.NotNull(second.Lock);
+
+        var stranger = await Other.TryJoinAsync("green", "plane", "co-third", default);
+        Assert.Null(stranger.Lock);
+        Assert.Contains("'blue' (service 'plane')", stranger.HeldBy, StringComparison.Ordinal);
+        Assert.Contains("'green'", stranger.HeldBy, StringComparison.Ordinal);
+        var embedded = await Other.TryLockAsync("an embedded one", default);
+        Assert.Null(embedded.Lock);
+        Assert.Contains("co-second", embedded.HeldBy, StringComparison.Ordinal);
+
+        // One that leaves opens the database to nobody; the last one does.
+        await first.Lock.DisposeAsync();
+        Assert.Null((await Store.TryLockAsync("an embedded one", default)).Lock);
+        await second.Lock.DisposeAsync();
+        var alone = await Eventually.SeenAsync(_ => Store.TryLockAsync("an embedded one", default), l => l.Lock is not null, "the database is free");
+        var refused = await Other.TryJoinAsync("blue", "plane", "co-fourth", default);
+        Assert.Null(refused.Lock);
+        Assert.Contains("an embedded one", refused.HeldBy, StringComparison.Ordinal);
+        await alone.Lock!.DisposeAsync();
+        var other = await Eventually.SeenAsync(_ => Other.TryJoinAsync("green", "plane", "co-third", default), l => l.Lock is not null, "another cluster may have it then");
+        await other.Lock!.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_commit_wakes_the_reader_of_another_controller()
     {
         // Listening begins in the background, and each wait may be ended by an earlier notification: commit until one wait ends with a change in the log.

@@ -70,14 +70,14 @@ internal sealed partial class PostgresMigrator(NpgsqlConnection connection, ILog
             end $$
             """,
             cancellationToken);
-        var own = _migrations.Count;
+        var own = _migrations[^1].Version;
         var (schema, oldest) = await ReadVersionAsync(cancellationToken);
         if (Migration.Refusal(schema, oldest, own) is { } refusal)
         {
             throw new StoreRefusedException(refusal);
         }
 
-        foreach (var migration in _migrations.Skip(schema))
+        foreach (var migration in _migrations.Where(m => m.Version > schema))
         {
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             await ExecuteAsync(migration.Sql, cancellationToken);

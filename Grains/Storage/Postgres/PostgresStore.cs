@@ -63,11 +63,18 @@ internal sealed partial class PostgresStore : IPlaneStore
 
     public async Task PingAsync(CancellationToken cancellationToken) => await ScalarAsync<int>("select 1", cancellationToken);
 
-    public async Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken)
+    public Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken) =>
+        LockAsync(() => PostgresLock.TryTakeAsync(_dedicated.Source.CreateConnection(), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
+
+    public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
+        LockAsync(() => PostgresLock.TryJoinAsync(
+            _dedicated.Source.CreateConnection(), (StoreText.Clean(clusterId, 300), StoreText.Clean(serviceId, 300)), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
+
+    private static async Task<StoreLockResult> LockAsync(Func<Task<StoreLockResult>> take)
     {
         try
         {
-            return await PostgresLock.TryTakeAsync(_dedicated.Source.CreateConnection(), StoreText.Clean(holder, 300), _time, _logger, cancellationToken);
+            return await take();
         }
         catch (Exception e) when (PostgresErrors.IsUnavailable(e))
         {

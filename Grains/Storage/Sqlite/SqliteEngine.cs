@@ -311,12 +311,12 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         session.Execute("create table if not exists migrations (version integer primary key, oldest integer not null)");
         var schema = (int)session.Scalar("select coalesce(max(version), 0) from migrations")!;
         var oldest = (int)session.Scalar("select coalesce(max(oldest), 0) from migrations")!;
-        if (Migration.Refusal(schema, oldest, migrations.Count) is { } refusal)
+        if (Migration.Refusal(schema, oldest, migrations[^1].Version) is { } refusal)
         {
             throw new StoreRefusedException(refusal);
         }
 
-        foreach (var migration in migrations.Skip(schema))
+        foreach (var migration in migrations.Where(m => m.Version > schema))
         {
             session.Execute(migration.Sql);
             session.Execute("insert into migrations (version, oldest) values ($1, $2)", migration.Version, migration.Oldest);

@@ -54,6 +54,9 @@ internal sealed partial class SqliteStore : IPlaneStore
         }
     }
 
+    public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
+        TryLockAsync(holder, cancellationToken);
+
     public Task<DateTimeOffset> HeartbeatControllerAsync(
         ControllerName controller, string version, string hash, CancellationToken cancellationToken) => _engine.WriteAsync(
         s =>

@@ -1,0 +1,219 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Plane.Hosting;
+using Plane.Tests.EndToEnd;
+using Plane.Tests.Support;
+using Xunit.Abstractions;
+
+namespace Plane.Tests.Cluster;
+
+/// <summary>Two controllers that share the work and take over from each other. The tests run one after another; each leaves both running.</summary>
+[Trait("Engine", "Orleans")]
+public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) : IClassFixture<Controllers>
+{
+    /// <summary>What a takeover may take here; on an idle machine it is a few seconds.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    [Fact]
+    public async Task Any_controller_answers_for_any_key_and_backend()
+    {
+        var keys = NewKeys(4);
+        var first = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k)));
+        var second = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Two.Url, k)));
+        var third = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Balancer, k)));
+        Assert.Equal(first.Select(c => c.Backend), second.Select(c => c.Backend));
+        Assert.Equal(first.Select(c => c.Backend), third.Select(c => c.Backend));
+        Assert.All(second.Concat(third), c => Assert.False(c.Spawned));
+        foreach (var connected in third)
+        {
+            Assert.Contains(connected.Backend, await cluster.Http.GetStringAsync(connected.Url), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Many_connects_at_once_to_a_new_key_over_both_controllers_get_one_backend()
+    {
+        var key = NewKeys(1)[0];
+        var all = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => cluster.ConnectAsync(cluster.Nodes[i % 2].Url, key)));
+        Assert.Single(all.Select(c => c.Backend).Distinct());
+        Assert.Single(all, c => c.Spawned);
+    }
+
+    [Fact]
+    public async Task A_status_stream_of_one_controller_hears_what_was_done_through_the_other()
+    {
+        var connected = await cluster.ConnectAsync(cluster.One.Url, NewKeys(1)[0]);
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(cluster.Two.Url, $"/pub/b/{connected.Backend}/status-stream"));
+        using var response = await cluster.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        using var ended = await cluster.Http.PostAsync(new Uri(cluster.One.Url, $"/ctrl/b/{connected.Backend}/hard-terminate"), null);
+        Assert.True(ended.IsSuccessStatusCode);
+        var text = await Eventually.EndsAsync(reader.ReadToEndAsync(), "the stream ends with the backend");
+        Assert.Contains("\"terminated\"", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_killed_controllers_keys_are_taken_over_and_no_session_ends()
+    {
+        var keys = NewKeys(8);
+        var before = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k)));
+        await using var load = new RouteLoad(cluster.Http, before);
+        await load.PassedAsync(20);
+        var clock = Stopwatch.StartNew();
+        await cluster.One.Program!.KillAsync();
+        var fresh = cluster.ConnectAsync(cluster.Two.Url, NewKeys(1)[0], Patience);
+        var waits = new ConcurrentBag<TimeSpan>();
+        var after = await Task.WhenAll(keys.Select(async k =>
+        {
+            var connected = await cluster.ConnectAsync(cluster.Two.Url, k, Patience);
+            waits.Add(clock.Elapsed);
+            return connected;
+        }));
+        output.WriteLine($"connects after the kill: {string.Join(", ", waits.Order().Select(w => $"{w.TotalSeconds:0.00} s"))}");
+        Assert.Equal(before.Select(c => c.Backend), after.Select(c => c.Backend));
+        Assert.True((await fresh).Spawned);
+        output.WriteLine($"a new key: {clock.Elapsed.TotalSeconds:0.00} s at most");
+        await load.PassedAsync(20);
+        Assert.Empty(load.Failures);
+        foreach (var connected in after)
+        {
+            Assert.Equal("ready", await cluster.StatusAsync(cluster.Two.Url, connected.Backend));
+        }
+
+        await cluster.StartNodeAsync(cluster.One);
+        Assert.Equal(before[0].Backend, (await cluster.ConnectAsync(cluster.One.Url, keys[0])).Backend);
+    }
+
+    [Fact]
+    public async Task A_rolling_restart_under_load_fails_nobody()
+    {
+        var keys = NewKeys(6);
+        var known = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Balancer, k)));
+        await using var load = new RouteLoad(cluster.Http, known);
+        using var stop = new CancellationTokenSource();
+        var failed = new ConcurrentBag<string>();
+        var retried = 0;
+        var connects = 0;
+        var callers = keys.Select((k, i) => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                var (connected, reason) = await cluster.TryConnectAsync(cluster.Balancer, k);
+                Interlocked.Increment(ref connects);
+                if (connected is null)
+                {
+                    // A client's single retry.
+                    Interlocked.Increment(ref retried);
+                    (connected, var again) = await cluster.TryConnectAsync(cluster.Balancer, k);
+                    if (connected is null)
+                    {
+                        failed.Add($"{reason}, then {again}");
+                        continue;
+                    }
+                }
+
+                Assert.Equal(known[i].Backend, connected.Backend);
+            }
+        })).ToArray();
+        foreach (var node in cluster.Nodes)
+        {
+            Assert.Equal(ExitCodes.Done, await node.Program!.StopAsync(Patience));
+            await cluster.StartNodeAsync(node);
+        }
+
+        await stop.CancelAsync();
+        await Eventually.EndsAsync(Task.WhenAll(callers), "the load ends");
+        await load.PassedAsync(20);
+        output.WriteLine($"{connects} connects, {retried} repeated; {load.Passed} requests");
+        Assert.True(failed.IsEmpty, $"{string.Join('\n', failed.Take(5))}\n{cluster.Transcripts()}");
+        Assert.Empty(load.Failures);
+    }
+
+    [Fact]
+    public async Task A_database_that_was_away_is_found_again_by_both()
+    {
+        var key = NewKeys(1)[0];
+        var before = await cluster.ConnectAsync(cluster.One.Url, key);
+        await using var load = new RouteLoad(cluster.Http, [before]);
+        await cluster.Server.StopAsync();
+        foreach (var node in cluster.Nodes)
+        {
+            await node.Program!.WaitForLineAsync("share in the database broke", Patience);
+        }
+
+        Assert.Null((await cluster.TryConnectAsync(cluster.Two.Url, key)).Connected);
+        await cluster.Server.RestartAsync();
+        foreach (var node in cluster.Nodes)
+        {
+            Assert.Equal(before.Backend, (await cluster.ConnectAsync(node.Url, key, Patience)).Backend);
+            await node.Program!.WaitForLineAsync("share in the database again", Patience);
+        }
+
+        await load.PassedAsync(10);
+        Assert.Empty(load.Failures);
+    }
+
+    [Fact]
+    public async Task A_controller_of_another_cluster_id_is_refused_and_told_which_it_is()
+    {
+        var stranger = new Controllers.Node("co-stranger", FreePort.Next(), FreePort.Next(), FreePort.Next());
+        await using var program = await cluster.StartAsync(stranger.Name, cluster.Arguments(stranger, cluster.Database.Url, "--cluster-id", "other"));
+        Assert.Equal(ExitCodes.Refused, await program.WaitForExitAsync(Patience));
+        Assert.Contains(program.Lines, l => l.Contains("controllers of the cluster 'plane' (service 'plane') have it, and this one is of 'other'", StringComparison.Ordinal));
+    }
+
+    private static string[] NewKeys(int count) => [.. Enumerable.Range(0, count).Select(_ => $"k{Guid.NewGuid():N}")];
+}
+
+/// <summary>Requests over known routes, one after another for each, until disposed of.</summary>
+internal sealed class RouteLoad : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task[] _callers;
+    private int _passed;
+
+    public RouteLoad(HttpClient http, IEnumerable<Connected> routes) =>
+        _callers = [.. routes.Select(r => Task.Run(async () =>
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                try
+                {
+                    using var response = await http.GetAsync(r.Url);
+                    if (response.IsSuccessStatusCode)
+                    {
+                        Interlocked.Increment(ref _passed);
+                    }
+                    else
+                    {
+                        Failures.Add($"{(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}");
+                    }
+                }
+                catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+                {
+                    Failures.Add(e.Message);
+                }
+
+                // Enough to notice any gap; the machine's time belongs to what is tested.
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+            }
+        }))];
+
+    public ConcurrentBag<string> Failures { get; } = [];
+
+    public int Passed => Volatile.Read(ref _passed);
+
+    /// <summary>Waits until so many more requests were answered.</summary>
+    public async Task PassedAsync(int more)
+    {
+        var from = Passed;
+        await Eventually.TrueAsync(() => Passed >= from + more || !Failures.IsEmpty, $"{more} more requests pass");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_callers);
+        _stop.Dispose();
+    }
+}

@@ -1,0 +1,198 @@
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+using Plane.Tests.EndToEnd;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Cluster;
+
+/// <summary>
+/// Two controllers on one PostgreSQL of their own, a proxy and a drone that know both, and a load balancer before the controllers: each a process, so that one can
+/// be killed. The proxy and the drone are started first. Leases are the default ones, since what is tested takes seconds.
+/// </summary>
+public sealed class Controllers : IAsyncLifetime, IDisposable
+{
+    private readonly TempDirectory _directory = new();
+    private readonly List<RunningProgram> _programs = [];
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, PooledConnectionLifetime = TimeSpan.FromSeconds(1) })
+    {
+        Timeout = TimeSpan.FromSeconds(30),
+    };
+
+    private PostgresServer? _server;
+
+    public sealed record Node(string Name, int HttpPort, int GatewayPort, int SiloPort)
+    {
+        public Uri Url => new($"http://127.0.0.1:{HttpPort}/");
+
+        public RunningProgram? Program { get; set; }
+    }
+
+    public IReadOnlyList<Node> Nodes { get; } =
+    [
+        new("co-one", FreePort.Next(), FreePort.Next(), FreePort.Next()),
+        new("co-two", FreePort.Next(), FreePort.Next(), FreePort.Next()),
+    ];
+
+    public Node One => Nodes[0];
+
+    public Node Two => Nodes[1];
+
+    public PostgresServer Server => _server ?? throw new InvalidOperationException("not started");
+
+    public TestDatabase Database { get; private set; } = null!;
+
+    public HttpClient Http => _http;
+
+    public string Cluster { get; private set; } = "";
+
+    public Uri Balancer { get; private set; } = null!;
+
+    public async Task InitializeAsync()
+    {
+        _server = await PostgresServer.StartAsync();
+        Database = await _server.CreateDatabaseAsync();
+        var proxyPort = FreePort.Next();
+        Cluster = $"localhost:{proxyPort}";
+        var gateways = string.Join(',', Nodes.Select(n => $"localhost:{n.GatewayPort}"));
+        var ports = FreePort.Range(50);
+        var proxy = await StartAsync("proxy", ["proxy", "--gateway", gateways, "--cluster", Cluster, "--host", "127.0.0.1", "--port", $"{proxyPort}"]);
+        var drone = await StartAsync(
+            "dr-one",
+            [
+                "drone", "--gateway", gateways, "--cluster", Cluster, "--name", "dr-one", "--pool", Installation.Processes, "--runtime", "process",
+                "--state", _directory["drone.db"], "--run-dir", _directory["run"], "--mount-base", _directory["mounts"],
+                "--port-range", $"{ports}-{ports + 49}", "--end-backends-on-stop", "--port-rest", "1s",
+            ]);
+        await Task.WhenAll(Nodes.Select(StartNodeAsync));
+        await StartBalancerAsync();
+        await proxy.WaitForLineAsync("^ready proxy ");
+        await drone.WaitForLineAsync("^ready drone ");
+    }
+
+    /// <summary>Starts a controller, on the ports that it had before.</summary>
+    public async Task StartNodeAsync(Node node)
+    {
+        node.Program = await StartAsync(node.Name, Arguments(node, Database.Url));
+        await node.Program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(60));
+    }
+
+    public string[] Arguments(Node node, string database, params string[] more) =>
+        [
+            "controller", "--db", database, "--name", node.Name, "--port", $"{node.HttpPort}", "--gateway-port", $"{node.GatewayPort}", "--silo-port", $"{node.SiloPort}",
+            "--default-cluster", Cluster, .. more,
+        ];
+
+    /// <summary>Starts a program of this build's command line.</summary>
+    public async Task<RunningProgram> StartAsync(string name, string[] arguments)
+    {
+        var program = await RunningProgram.StartDotnetAsync(Checkout.Cli, arguments, name: name, workingDirectory: _directory.Path);
+        lock (_programs)
+        {
+            _programs.Add(program);
+        }
+
+        return program;
+    }
+
+    /// <summary>Connects once; null and the reason where that failed.</summary>
+    public async Task<(Connected? Connected, string Reason)> TryConnectAsync(Uri controller, string key)
+    {
+        try
+        {
+            var request = await Installation.RequestAsync(key, Installation.Processes);
+            using var response = await _http.PostAsJsonAsync(new Uri(controller, "/ctrl/connect"), request);
+            var text = await response.Content.ReadAsStringAsync();
+            return response.IsSuccessStatusCode ? (new Connected(JsonNode.Parse(text)!), "") : (null, $"{(int)response.StatusCode} {text}");
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+        {
+            return (null, e.Message);
+        }
+    }
+
+    /// <summary>Connects until it succeeds.</summary>
+    public async Task<Connected> ConnectAsync(Uri controller, string key, TimeSpan? deadline = null) =>
+        (await Eventually.SeenAsync(_ => TryConnectAsync(controller, key), c => c.Connected is not null, $"a connect to {key}\n{Transcripts()}", deadline)).Connected!;
+
+    public async Task<string> StatusAsync(Uri controller, string backend) =>
+        (string)(await _http.GetFromJsonAsync<JsonNode>(new Uri(controller, $"/pub/b/{backend}/status")))!["status"]!;
+
+    public string Transcripts()
+    {
+        lock (_programs)
+        {
+            return string.Join('\n', _programs.Select(p => $"--- {p.Name}\n{string.Join('\n', p.Lines.TakeLast(30))}"));
+        }
+    }
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        _directory.Dispose();
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var program in Enumerable.Reverse(_programs))
+        {
+            if (!program.HasExited)
+            {
+                await program.StopAsync();
+            }
+
+            await program.DisposeAsync();
+        }
+
+        if (_server is not null)
+        {
+            await _server.DisposeAsync();
+        }
+
+        Dispose();
+    }
+
+    private async Task StartBalancerAsync()
+    {
+        var port = FreePort.Next();
+        Balancer = new Uri($"http://127.0.0.1:{port}/");
+        var servers = Nodes.Select(n => $"    server {n.Name} 127.0.0.1:{n.HttpPort} check inter 200ms fall 2 rise 1");
+        await File.WriteAllTextAsync(
+            _directory["haproxy.cfg"],
+            $"""
+            defaults
+                mode http
+                timeout connect 2s
+                timeout client 60s
+                timeout server 60s
+                option redispatch 1
+                retries 3
+            listen controllers
+                bind 127.0.0.1:{port}
+                balance roundrobin
+                option httpchk GET /pub/health
+            {string.Join('\n', servers)}
+
+            """);
+        var program = await RunningProgram.StartAsync("haproxy", ["-db", "-f", _directory["haproxy.cfg"]], workingDirectory: _directory.Path, name: "haproxy");
+        lock (_programs)
+        {
+            _programs.Add(program);
+        }
+
+        await Eventually.SeenAsync(
+            async cancellation =>
+            {
+                try
+                {
+                    using var response = await _http.GetAsync(new Uri(Balancer, "/pub/health"), cancellation);
+                    return (int)response.StatusCode;
+                }
+                catch (HttpRequestException)
+                {
+                    return 0;
+                }
+            },
+            status => status == 200,
+            "the load balancer serves");
+    }
+}

@@ -1,0 +1,157 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Npgsql;
+using Plane.Grains.Storage;
+using Plane.Hosting;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Cluster;
+
+/// <summary>What a controller needs to join a cluster, and what it says where that is not there.</summary>
+[Trait("Engine", "Orleans")]
+public sealed class MembershipTests : IAsyncLifetime, IDisposable
+{
+    private readonly TempDirectory _directory = new();
+    private readonly List<RunningProgram> _programs = [];
+    private TestDatabase _database = null!;
+
+    public async Task InitializeAsync() => _database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
+
+    public async Task DisposeAsync()
+    {
+        foreach (var program in Enumerable.Reverse(_programs))
+        {
+            await program.DisposeAsync();
+        }
+
+        await _database.DisposeAsync();
+        Dispose();
+    }
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task A_database_that_an_embedded_controller_has_is_refused()
+    {
+        await using var store = StoreFactory.Create(_database.Url, new LeaseNumbers());
+        await store.InitializeAsync(default);
+        await using var held = (await store.TryLockAsync("co-embedded, process 1 on host a", default)).Lock!;
+        await RefusedAsync(await ControllerAsync(), ExitCodes.Refused, "a controller of the embedded engine has it: co-embedded, process 1 on host a");
+    }
+
+    [Fact]
+    public async Task Two_controllers_meet_in_the_operators_own_tables()
+    {
+        var own = await File.ReadAllTextAsync(Checkout.File("Grains/Storage/Postgres/Migrations/0010_orleans_membership.sql"));
+        await File.WriteAllTextAsync(_directory["own.sql"], own.Replace("plane.", "", StringComparison.Ordinal));
+        await ReadyAsync(await ControllerAsync("--orleans-schema", _directory["own.sql"]));
+        await ReadyAsync(await ControllerAsync("--orleans-schema", _directory["own.sql"]));
+        Assert.Equal(2L, await ScalarAsync("select count(*) from public.orleansmembershiptable where status = 3"));
+        Assert.Equal(0L, await ScalarAsync("select count(*) from plane.orleansmembershiptable"));
+    }
+
+    [Theory]
+    [InlineData("create tabel x ()", "(42601)")]
+    [InlineData("select 1", "(42P01)")]
+    [InlineData("create table orleansquery (querykey text, querytext text)", "lack the statements CleanupDefunctSiloEntriesKey, ")]
+    public async Task A_script_that_makes_no_membership_tables_is_refused(string script, string reason)
+    {
+        await File.WriteAllTextAsync(_directory["own.sql"], script);
+        await RefusedAsync(await ControllerAsync("--orleans-schema", _directory["own.sql"]), ExitCodes.Refused, reason);
+    }
+
+    [Fact]
+    public async Task A_script_that_is_not_there_is_wrong_usage() =>
+        await RefusedAsync(await ControllerAsync("--orleans-schema", _directory["none.sql"]), ExitCodes.Usage, "--orleans-schema: there is no file");
+
+    [Fact]
+    public async Task Lost_membership_tables_are_named()
+    {
+        await using (var store = StoreFactory.Create(_database.Url, new LeaseNumbers()))
+        {
+            await store.InitializeAsync(default);
+        }
+
+        await ScalarAsync("drop table plane.orleansquery");
+        await RefusedAsync(await ControllerAsync(), ExitCodes.Refused, "the membership tables cannot be used (42P01)");
+    }
+
+    [Fact]
+    public async Task Controllers_and_clients_of_one_authority_talk_and_no_other_does()
+    {
+        using var authority = NewAuthority("ours");
+        using var foreign = NewAuthority("theirs");
+        var silo = Certificate("silo", authority, authority);
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync([.. silo, "--gateway-port", $"{gateway}"]));
+        await ReadyAsync(await ControllerAsync(silo));
+        await Eventually.SeenAsync(
+            _ => ScalarAsync("select count(*) from plane.orleansmembershiptable where status = 3"), n => n is 2L, "two controllers joined over TLS");
+
+        // It trusts the gateway; whether the gateway trusts it is the question.
+        var stranger = await DroneAsync("dr-stranger", gateway, Certificate("stranger", foreign, authority));
+        var drone = await DroneAsync("dr-ours", gateway, Certificate("drone", authority, authority));
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
+        Assert.DoesNotContain(stranger.Lines, l => l.StartsWith("ready drone", StringComparison.Ordinal));
+        Assert.Equal(1L, await ScalarAsync("select count(*) from plane.drones"));
+    }
+
+    private static async Task RefusedAsync(RunningProgram program, int code, string reason)
+    {
+        Assert.Equal(code, await program.WaitForExitAsync(TimeSpan.FromSeconds(60)));
+        Assert.True(program.Lines.Any(l => l.Contains(reason, StringComparison.Ordinal)), program.Transcript());
+    }
+
+    private static async Task ReadyAsync(RunningProgram program) => await program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(60));
+
+    private Task<RunningProgram> ControllerAsync(params string[] arguments) => StartAsync(
+        ["controller", "--db", _database.Url, "--port", "0", "--silo-port", "0", .. arguments.Contains("--gateway-port") ? [] : (string[])["--gateway-port", "0"], .. arguments]);
+
+    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments)
+    {
+        var ports = FreePort.Range(10);
+        return StartAsync(
+            [
+                "drone", "--gateway", $"127.0.0.1:{gateway}", "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
+                "--run-dir", _directory[name], "--mount-base", _directory[$"{name}-mounts"], "--port-range", $"{ports}-{ports + 9}", .. arguments,
+            ]);
+    }
+
+    private async Task<RunningProgram> StartAsync(string[] arguments)
+    {
+        var program = await RunningProgram.StartDotnetAsync(Checkout.Cli, arguments, workingDirectory: _directory.Path);
+        _programs.Add(program);
+        return program;
+    }
+
+    private async Task<object?> ScalarAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(_database.ConnectionString);
+        await connection.OpenAsync();
+#pragma warning disable CA2100 // Constants of this class.
+        await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+        return await command.ExecuteScalarAsync();
+    }
+
+    private static X509Certificate2 NewAuthority(string name)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+    }
+
+    // For both uses: a silo is a server to its clients and a client to other silos.
+    private string[] Certificate(string name, X509Certificate2 authority, X509Certificate2 trusts)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], true));
+        using var certificate = request.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), RandomNumberGenerator.GetBytes(8));
+        File.WriteAllText(_directory[name + ".crt"], certificate.ExportCertificatePem());
+        File.WriteAllText(_directory[name + ".key"], key.ExportPkcs8PrivateKeyPem());
+        File.WriteAllText(_directory[name + ".ca"], trusts.ExportCertificatePem());
+        return ["--gateway-cert", _directory[name + ".crt"], "--gateway-key", _directory[name + ".key"], "--gateway-ca", _directory[name + ".ca"]];
+    }
+}
