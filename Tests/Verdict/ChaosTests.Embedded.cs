@@ -14,6 +14,9 @@ public sealed class ChaosTests(ITestOutputHelper output)
     public async Task An_installation_under_faults_breaks_no_rule()
     {
         using var directory = new TempDirectory();
+
+        // The database runs as a user of its own, who has to get to its data.
+        File.SetUnixFileMode(directory.Path, File.GetUnixFileMode(directory.Path) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         await using var chaos = await RunningProgram.StartDotnetAsync(
             Checkout.Chaos, ["--seed", "11", "--minutes", "1", "--scale", "0.2", "--keep", directory["kept"]], output, name: "chaos");
         var code = await chaos.WaitForExitAsync(TimeSpan.FromMinutes(6));
