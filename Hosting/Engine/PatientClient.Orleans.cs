@@ -16,6 +16,7 @@ internal sealed partial class PatientClient(IReadOnlyList<ServiceDescriptor> ser
     private readonly CancellationTokenSource _stop = new();
     private IHostedService[] _inner = [];
     private Task _starting = Task.CompletedTask;
+    private bool _disposed;
 
     /// <summary>Whether it was connected once: references can be made from then on.</summary>
     public bool IsConnected { get; private set; }
@@ -37,11 +38,15 @@ internal sealed partial class PatientClient(IReadOnlyList<ServiceDescriptor> ser
         }
     }
 
+    // Asked for by two services, disposed of by both.
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _starting;
-        _stop.Dispose();
+        if (!Interlocked.Exchange(ref _disposed, true))
+        {
+            await _stop.CancelAsync();
+            await _starting;
+            _stop.Dispose();
+        }
     }
 
     private async Task ConnectAsync()
