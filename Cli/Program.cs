@@ -7,7 +7,8 @@ namespace Plane.Cli;
 
 internal static class Program
 {
-    private static async Task<int> Main(string[] args)
+    /// <summary>Every command that there is.</summary>
+    internal static RootCommand Commands()
     {
         var operators = new OperatorContext();
         var root = new RootCommand("Plane on Orleans: one container per room, document or session, addressed by a key.");
@@ -15,9 +16,11 @@ internal static class Program
         root.Subcommands.Add(DemoCommand.Create());
         root.Subcommands.Add(ControllerCommand.Create());
         root.Subcommands.Add(DroneCommand.Create());
+        root.Subcommands.Add(GuardCommand.Create());
         root.Subcommands.Add(ProxyCommand.Create());
-        root.Subcommands.Add(DnsCommand.Create());
+        root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());
+        root.Subcommands.Add(CertCommands.Create());
         var connect = ConnectVerb.Create(operators);
         foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
         {
@@ -25,6 +28,12 @@ internal static class Program
             root.Subcommands.Add(command);
         }
 
+        return root;
+    }
+
+    private static async Task<int> Main(string[] args)
+    {
+        var root = Commands();
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {

@@ -1,4 +1,6 @@
 using System.ComponentModel;
+using System.Net;
+using Plane.Dns.Protocol;
 using Plane.Hosting;
 
 namespace Plane.Dns;
@@ -10,21 +12,32 @@ public sealed class DnsOptions
     [Description("the zone to answer for; <cluster>.<zone> answers for a cluster")]
     public string Zone { get; set; } = "";
 
-    /// <summary>Its name in the cluster's state and in logs.</summary>
+    /// <summary>Its name in logs.</summary>
     [Description("this server's name, ns-…")]
     public string Name { get; set; } = DnsServerName.NewRandom().Value;
 
-    /// <summary>The address to listen on; the IPv6 any-address serves IPv4 too.</summary>
-    [Description("the address to listen on")]
-    public string Host { get; set; } = "::";
+    /// <summary>
+    /// The addresses to listen on. The IPv6 any-address serves IPv4 too. On a machine with several addresses each that is asked has to be named: an answer to a
+    /// question that came in by the any-address leaves by the address that the route has, which need not be the one asked.
+    /// </summary>
+    [Description("an address to listen on, repeatable [default: ::, which serves IPv4 too]")]
+    public string[] Host { get; set; } = ["::"];
 
     /// <summary>The port, UDP and TCP; 0 for a free one.</summary>
     [Description("the port, UDP and TCP")]
     public int Port { get; set; } = 53;
 
-    /// <summary>The name server's own host name, told in NS and SOA records; <c>ns.&lt;zone&gt;</c> where not given.</summary>
-    [Description("this server's host name, for NS and SOA records; ns.<zone> where not given")]
-    public string NameServer { get; set; } = "";
+    /// <summary>
+    /// The zone's name servers, told in NS and SOA records, the first as the primary one: the same for every server of the zone, and the same as the delegation
+    /// in the zone above says. One inside the zone has its addresses here too, as <c>ns.acme.example.net=192.0.2.53</c>, repeated for each address.
+    /// <c>ns.&lt;zone&gt;</c> where none is given.
+    /// </summary>
+    [Description("a name server of the zone, as ns1.example.net; inside the zone with its address, as ns.<zone>=192.0.2.53; repeatable [default: ns.<zone>]")]
+    public string[] NameServer { get; set; } = [];
+
+    /// <summary>Who answers for the zone: a mail address, told in the SOA record. <c>hostmaster@&lt;zone&gt;</c> where not given.</summary>
+    [Description("the mail address in the SOA record; hostmaster@<zone> where not given")]
+    public string Hostmaster { get; set; } = "";
 
     /// <summary>How long a cluster's values are kept before the controller is asked again.</summary>
     [Description("how long a cluster's values are kept")]
@@ -34,9 +47,31 @@ public sealed class DnsOptions
     [Description("how long a question waits for the controller")]
     public TimeSpan ControllerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// The most UDP answers a second to one network (IPv4 /24, IPv6 /56): a sender's address can be forged, and the answers then flood its owner. TCP is not
+    /// limited by it. 0 for no limit. The default is that of other name servers; resolvers ask about a challenge a few times.
+    /// </summary>
+    [Description("the most UDP answers a second to one network (IPv4 /24, IPv6 /56); 0 for no limit")]
+    public int RateLimit { get; set; } = 200;
+
+    /// <summary>
+    /// Of the answers over the limit, one in so many is sent empty and marked as truncated, which makes a real resolver ask again over TCP; the others are
+    /// dropped. 1 for all, 0 for none.
+    /// </summary>
+    [Description("one in so many UDP answers over the limit is sent as truncated, so that the asker comes back over TCP; 0 for none")]
+    public int RateSlip { get; set; } = 2;
+
     /// <summary>The most TCP connections at a time.</summary>
     [Description("the most TCP connections at a time")]
     public int MaxConnections { get; set; } = 256;
+
+    /// <summary>The most TCP connections at a time of one network (IPv4 /24, IPv6 /56).</summary>
+    [Description("the most TCP connections at a time of one network (IPv4 /24, IPv6 /56)")]
+    public int MaxNetworkConnections { get; set; } = 64;
+
+    /// <summary>How long a TCP connection may take for the next question, or to take an answer (RFC 7766 section 6.2.3 leaves it to the server).</summary>
+    [Description("how long a TCP connection may take for its next question")]
+    public TimeSpan TcpIdle { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The port that serves <c>/metrics</c> as Prometheus text; 0 takes a free one. Default none.</summary>
     [Description("a port of its own for /metrics, without authentication")]
@@ -49,9 +84,14 @@ public sealed class DnsOptions
     /// <summary>What is wrong with the options, one sentence each, naming its option.</summary>
     public IEnumerable<string> Problems()
     {
-        if (!Protocol.DomainName.TryParse(Zone, out var zone) || zone.IsRoot)
+        var hasZone = DomainName.TryParse(Zone, out var zone);
+        if (!hasZone)
         {
             yield return "--zone must be a domain name such as acme.example.net";
+        }
+        else if (Zone.Length > 180)
+        {
+            yield return "--zone must have at most 180 characters: names of clusters stand in front of it, and a whole name has 253";
         }
 
         if (!DnsServerName.TryParse(Name, out _))
@@ -59,9 +99,9 @@ public sealed class DnsOptions
             yield return $"--name is not valid: {DnsServerName.Rule}";
         }
 
-        if (!System.Net.IPAddress.TryParse(Host, out _))
+        if (Host.Length is 0 or > 64 || !Host.All(h => IPAddress.TryParse(h, out _)))
         {
-            yield return "--host must be an IP address";
+            yield return "--host must be an IP address, or several";
         }
 
         if (Port is < 0 or > 65535)
@@ -69,9 +109,22 @@ public sealed class DnsOptions
             yield return "--port must be from 0 to 65535";
         }
 
-        if (NameServer.Length > 0 && !Protocol.DomainName.TryParse(NameServer, out _))
+        if (NameServer.Length > 26)
         {
-            yield return "--name-server must be a domain name";
+            yield return "--name-server is given too often: a zone has 13 name servers at the most";
+        }
+
+        foreach (var server in NameServer)
+        {
+            if (NameServerAddress.Problem(server, hasZone ? zone : null) is { } problem)
+            {
+                yield return $"--name-server {problem}";
+            }
+        }
+
+        if (hasZone && !TryMailboxName(out _))
+        {
+            yield return "--hostmaster must be a mail address such as hostmaster@example.net";
         }
 
         if (CacheFor < TimeSpan.Zero || CacheFor > TimeSpan.FromMinutes(1))
@@ -84,6 +137,31 @@ public sealed class DnsOptions
             yield return "--controller-timeout must be more than 0 and at most 10 s";
         }
 
+        if (RateLimit is < 0 or > 1_000_000)
+        {
+            yield return "--rate-limit must be from 0 to 1000000";
+        }
+
+        if (RateSlip is < 0 or > 1_000)
+        {
+            yield return "--rate-slip must be from 0 to 1000";
+        }
+
+        if (MaxConnections is < 1 or > 65536)
+        {
+            yield return "--max-connections must be from 1 to 65536";
+        }
+
+        if (MaxNetworkConnections is < 1 or > 65536)
+        {
+            yield return "--max-network-connections must be from 1 to 65536";
+        }
+
+        if (TcpIdle < TimeSpan.FromMilliseconds(100) || TcpIdle > TimeSpan.FromMinutes(5))
+        {
+            yield return "--tcp-idle must be from 100 ms to 5 min";
+        }
+
         if (MetricsPort is < 0 or > 65535)
         {
             yield return "--metrics-port must be from 0 to 65535";
@@ -93,10 +171,28 @@ public sealed class DnsOptions
         {
             yield return $"--metrics-host {metrics}";
         }
+    }
 
-        if (MaxConnections is < 1 or > 65536)
+    /// <summary>The mail address as SOA records have it: the first label is what stands before the at sign (RFC 1035 section 8).</summary>
+    internal DomainName MailboxName() => TryMailboxName(out var name) ? name : throw new FormatException(Hostmaster);
+
+    private bool TryMailboxName(out DomainName name)
+    {
+        name = default;
+        var text = Hostmaster.Length > 0 ? Hostmaster : "hostmaster@" + Zone;
+        var at = text.IndexOf('@', StringComparison.Ordinal);
+        if (at is < 1 or > 63 || !DomainName.TryParse(text[(at + 1)..], out var domain))
         {
-            yield return "--max-connections must be from 1 to 65536";
+            return false;
         }
+
+        var local = text[..at];
+        if (!local.All(c => c is > ' ' and <= '~') || new DomainName([(byte)at, .. local.Select(c => (byte)c), 0]).Under(domain) is not { } whole)
+        {
+            return false;
+        }
+
+        name = whole;
+        return true;
     }
 }

@@ -42,7 +42,9 @@ public static class DnsRole
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
         services.AddSingleton<TxtSource>();
+        services.AddSingleton<Zone>();
         services.AddSingleton<DnsResponder>();
+        services.AddSingleton<RateLimiter>();
         services.AddSingleton<DnsListener>();
         services.AddHostedService(s => s.GetRequiredService<DnsListener>());
         services.AddHostedService<Announcement>();

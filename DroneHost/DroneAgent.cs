@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Plane.Drone.Guard;
 using Plane.Drone.Housekeeping;
 using Plane.Drone.Leases;
 using Plane.Drone.Ports;
@@ -35,6 +36,7 @@ internal sealed partial class DroneAgent(
 {
     private static readonly TimeSpan FirstAdoption = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LastReport = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RetryLeases = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(1);
 
     private readonly ILogger _logger = loggers.CreateLogger<DroneAgent>();
@@ -46,6 +48,8 @@ internal sealed partial class DroneAgent(
     private DurableState? _state;
     private RuntimeSet? _runtimes;
     private BackendSet? _backends;
+    private LeaseDirectory? _leases;
+    private GuardKeeper? _guard;
     private Task? _givingUp;
 
     /// <summary>For tests: the parts, once started.</summary>
@@ -92,9 +96,34 @@ internal sealed partial class DroneAgent(
             await runtimes.DisposeAsync();
         }
 
+        if (Interlocked.Exchange(ref _leases, null) is { } leases)
+        {
+            await LeaveAsync(leases);
+        }
+
         if (Interlocked.Exchange(ref _state, null) is { } state)
         {
             await state.DisposeAsync();
+        }
+    }
+
+    /// <summary>Where nothing runs any more, the guard and the run directory go too; else they stay, for the guard has work and the next agent reads it.</summary>
+    private async Task LeaveAsync(LeaseDirectory leases)
+    {
+        try
+        {
+            if (leases.IsEmpty && _guard is not null && await _guard.TryEndAsync())
+            {
+                leases.Directory.Remove();
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogLeftBehind(leases.Directory.Root, e.Message);
+        }
+        finally
+        {
+            leases.Dispose();
         }
     }
 
@@ -105,9 +134,14 @@ internal sealed partial class DroneAgent(
         status.InstanceId = state.InstanceId;
         LogOpened(state.Name, state.InstanceId, options.StateFile);
 
+        var runDirectory = options.RunDir ?? RunDirectory.Default(state.Name, options.StateFile);
+        var files = _leases = await LeaseDirectory.OpenAsync(
+            runDirectory, state.RunDirectory, state.InstanceId, clock, time, loggers.CreateLogger<LeaseDirectory>(), cancellationToken);
+        var guard = _guard = new GuardKeeper(options, files.Directory, clock, time, loggers.CreateLogger<GuardKeeper>());
+
         var rows = await state.ReadBackendsAsync();
         var running = rows.Where(r => r.Order is not null).Select(r => r.Order!.Executable.Kind).ToHashSet();
-        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId);
+        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId, files.Directory.Ended);
         var runtimes = _runtimes = await RuntimeSet.CreateAsync(options, factories, owner, running, time, _logger, cancellationToken);
 
         var readiness = new DroneReadiness(state, status);
@@ -116,6 +150,7 @@ internal sealed partial class DroneAgent(
             options,
             state,
             runtimes,
+            files,
             new PortAllocator(options, clock, state.PortCursor, rows),
             new HttpProbe(time),
             clock,
@@ -126,7 +161,7 @@ internal sealed partial class DroneAgent(
         metrics.ObserveBackends(() => backends.Count);
 
         var sessions = new SessionKeeper(cluster, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
-        var leases = new LeaseKeeper(backends, sessions, state, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
+        var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
         var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
@@ -134,6 +169,9 @@ internal sealed partial class DroneAgent(
         backends.Started += leases.BackendStarted;
         state.OutboxGrew += reporter.OutboxGrew;
         state.Writer.WritableChanged += readiness.Notify;
+        files.WritableChanged += () => readiness.SetLeasesWritten(files.IsWritable);
+        readiness.SetLeasesWritten(files.IsWritable);
+        guard.Changed += () => readiness.SetGuarded(guard.IsGuarded);
         readiness.Changed += heartbeat.BeatNow;
         readiness.Changed += puller.ReadinessChanged;
 
@@ -146,9 +184,11 @@ internal sealed partial class DroneAgent(
             Own(_localLoops, "runtime check", watch.CheckAsync, _stopLocal.Token);
         }
 
-        var adoption = new Adoption(backends, runtimes, time, loggers.CreateLogger<Adoption>()).Begin(rows);
+        var adoption = new Adoption(backends, runtimes, files, time, loggers.CreateLogger<Adoption>()).Begin(rows);
         var adopted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Own(_localLoops, "deadlines", leases.WatchAsync, _stopLocal.Token);
+        Own(_localLoops, "guard", guard.RunAsync, _stopLocal.Token);
+        Own(_localLoops, "leases on disk", RetryLeasesAsync, _stopLocal.Token);
         Own(_localLoops, "adoption", AdoptAsync, _stopLocal.Token);
         Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
         Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
@@ -164,6 +204,28 @@ internal sealed partial class DroneAgent(
         {
             answering[kind] = answers;
             readiness.SetRuntimesAnswer(runtimes.Chosen.All(k => answering.GetValueOrDefault(k)));
+        }
+
+        async Task RetryLeasesAsync(CancellationToken stopping)
+        {
+            for (var isStored = false; ; await Task.Delay(RetryLeases, time, stopping))
+            {
+                files.RetryFailed();
+                try
+                {
+                    // Not before everything that runs has its lease in it: until then the next agent is told the former one.
+                    if (!isStored && adopted.Task.IsCompleted)
+                    {
+                        await state.StoreRunDirectoryAsync(files.Directory.Root);
+                        isStored = true;
+                    }
+                }
+                catch (StateUnavailableException)
+                {
+                    // The writer has logged it.
+                    isStored = false;
+                }
+            }
         }
 
         async Task AdoptAsync(CancellationToken stopping)
@@ -273,6 +335,9 @@ internal sealed partial class DroneAgent(
             await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken));
         }
     }
+
+    [LoggerMessage(3506, LogLevel.Warning, "The run directory {Directory} cannot be removed: {Reason}")]
+    private partial void LogLeftBehind(string directory, string reason);
 
     [LoggerMessage(3501, LogLevel.Information, "Drone {Drone}, instance {Instance}, state in {File}")]
     private partial void LogOpened(DroneName drone, string instance, string file);

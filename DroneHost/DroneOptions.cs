@@ -8,6 +8,9 @@ namespace Plane.Drone;
 /// <summary>How a drone runs. Checked at start: a bad value names itself and the program ends with exit code 2.</summary>
 public sealed class DroneOptions
 {
+    internal const string OwnGuard = "own";
+    internal const string ExternalGuard = "external";
+
     /// <summary>The cluster that it serves, as <c>example.com</c> or <c>localhost:9090</c>. Must be given.</summary>
     [Description("the cluster that it serves, as example.com")]
     public string Cluster { get; set; } = "";
@@ -28,9 +31,26 @@ public sealed class DroneOptions
     [Description("the state file")]
     public string StateFile { get; set; } = Path.Combine(".plane", "drone.db");
 
+    /// <summary>
+    /// The directory in memory (tmpfs) that agent and guard share: leases, and marks of what was ended. One drone a directory. Default: <c>/run/plane/NAME</c>, for a user
+    /// that may not write there <c>/run/user/UID/plane/NAME</c> or <c>/dev/shm/plane-UID/NAME</c>, and without any of these, <c>guard</c> beside the state file.
+    /// </summary>
+    [Description("the directory in memory that agent and guard share; by default /run/plane/NAME")]
+    public string? RunDir { get; set; }
+
     /// <summary>Where the processes' pid, exit and output files are. Default: <c>run</c> beside the state file.</summary>
     [Description("where processes' files are; by default run beside the state file")]
-    public string? RunDir { get; set; }
+    public string? ProcessDir { get; set; }
+
+    /// <summary>
+    /// Who starts the guard, which ends backends when this agent is dead or stands still: <c>own</c>, the agent, where the run directory has none yet; or
+    /// <c>external</c>, a service of its own (<c>plane guard</c>). Without a guard no actions are taken. Default <c>own</c>.
+    /// </summary>
+    [Description("who starts the guard: own (the agent) or external (a service of its own)")]
+    public string Guard { get; set; } = OwnGuard;
+
+    /// <summary>The program that <c>plane guard</c> is, with its first arguments. Set by the command line; a host without one has no guard of its own.</summary>
+    public IReadOnlyList<string>? GuardProgram { get; set; }
 
     /// <summary>
     /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: Docker where its engine answers when the drone starts, else processes. Default
@@ -154,6 +174,16 @@ public sealed class DroneOptions
             yield return "run-dir: must name a directory";
         }
 
+        if (ProcessDir is not null && string.IsNullOrWhiteSpace(ProcessDir))
+        {
+            yield return "process-dir: must name a directory";
+        }
+
+        if (Guard is not (OwnGuard or ExternalGuard))
+        {
+            yield return $"guard '{Guard}': must be own or external";
+        }
+
         if (OciRuntime is not null && (OciRuntime.Length == 0 || OciRuntime.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or '/'))))
         {
             yield return $"oci-runtime '{OciRuntime}': must be the name of a runtime that the engine knows, as runsc";
@@ -205,7 +235,7 @@ public sealed class DroneOptions
     }
 
     /// <summary>Where the processes' files are, as an absolute path.</summary>
-    internal string RunDirectory => Path.GetFullPath(RunDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));
+    internal string ProcessDirectory => Path.GetFullPath(ProcessDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));
 
     /// <summary>The kinds named by <see cref="Runtime"/>; empty for <c>auto</c>, null where it is invalid.</summary>
     internal ExecutorKind[]? ParseRuntime() => Runtime switch

@@ -2,12 +2,16 @@ using Plane.Drone.State;
 
 namespace Plane.Drone;
 
-/// <summary>Whether the drone takes actions: its state can be written, what ran before is adopted, and a runtime answers.</summary>
+/// <summary>
+/// Whether the drone takes actions: its state and its leases can be written, a guard looks after them, what ran before is adopted, and a runtime answers.
+/// </summary>
 internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 {
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _adopted;
     private volatile bool _runtimesAnswer;
+    private volatile bool _isGuarded;
+    private volatile bool _leasesAreWritten = true;
 
     /// <summary>Raised when <see cref="IsReady"/> may have changed.</summary>
     public event Action? Changed;
@@ -18,7 +22,7 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
     /// <summary>Completes when it is ready for the first time.</summary>
     public Task WhenFirstReady => _first.Task;
 
-    public bool IsReady => _adopted && _runtimesAnswer && state.Writer.IsWritable;
+    public bool IsReady => _adopted && _runtimesAnswer && _isGuarded && _leasesAreWritten && state.Writer.IsWritable;
 
     public void SetKinds(IEnumerable<ExecutorKind> kinds) => Kinds = [.. kinds.Order()];
 
@@ -35,6 +39,18 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
             _runtimesAnswer = answer;
             Notify();
         }
+    }
+
+    public void SetGuarded(bool isGuarded)
+    {
+        _isGuarded = isGuarded;
+        Notify();
+    }
+
+    public void SetLeasesWritten(bool areWritten)
+    {
+        _leasesAreWritten = areWritten;
+        Notify();
     }
 
     public void Notify()

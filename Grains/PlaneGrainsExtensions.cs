@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Plane.Grains.Backends;
+using Plane.Grains.Clocks;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
@@ -33,6 +34,8 @@ public static class PlaneGrainsExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
         services.AddSingleton<ControllerMetrics>();
+        services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
+        services.AddSingleton<DatabaseClockWatch>();
         services.AddSingleton<TokenWriter>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();

@@ -20,6 +20,12 @@ public static class WebListener
     /// <param name="host">A valid listening address.</param>
     public static bool IsLoopback(string host) => TryAddress(host, out var address) && IPAddress.IsLoopback(address);
 
+    /// <summary>The address itself.</summary>
+    /// <param name="host">A valid listening address.</param>
+    /// <exception cref="UsageException">It is not valid.</exception>
+    public static IPAddress Address(string host) =>
+        TryAddress(host, out var address) ? address : throw new UsageException($"--host {HostProblem(host)}");
+
     /// <summary>Listens.</summary>
     /// <param name="builder">The web role's builder.</param>
     /// <param name="host">A valid listening address.</param>
@@ -29,11 +35,7 @@ public static class WebListener
         this WebApplicationBuilder builder, string host, int port, Action<ListenOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        if (!TryAddress(host, out var address))
-        {
-            throw new UsageException($"--host {HostProblem(host)}");
-        }
-
+        var address = Address(host);
         builder.WebHost.ConfigureKestrel(o =>
         {
             o.AddServerHeader = false;

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Plane.Hosting;
+using Plane.Proxy.Acme;
 
 namespace Plane.Proxy;
 
@@ -33,6 +34,55 @@ public sealed class ProxyOptions
     /// <summary>Serves HTTP/2 with prior knowledge instead of HTTP/1.1 on the port: without TLS one port can't negotiate. Default off.</summary>
     [Description("serve HTTP/2 with prior knowledge instead of HTTP/1.1")]
     public bool PriorKnowledgeHttp2 { get; set; }
+
+    /// <summary>
+    /// Serves HTTPS on <see cref="HttpsPort"/>, with the certificate of <see cref="Cert"/> or of the authority at <see cref="AcmeOptions.Directory"/>, and redirects
+    /// <see cref="HttpPort"/> there; <see cref="Port"/> isn't used then. Default off.
+    /// </summary>
+    [Description("serve HTTPS, and redirect plain HTTP to it; needs --cert or --acme-directory")]
+    public bool Https { get; set; }
+
+    /// <summary>The port that redirects to HTTPS; 0 takes a free one. Default 80.</summary>
+    [Description("with --https: the port that redirects to HTTPS")]
+    public int HttpPort { get; set; } = 80;
+
+    /// <summary>The port of HTTPS; 0 takes a free one. Closed until there is a certificate. Default 443.</summary>
+    [Description("with --https: the port of HTTPS")]
+    public int HttpsPort { get; set; } = 443;
+
+    /// <summary>A certificate of one's own: PEM with the chain, the server's certificate first, or PKCS #12. Followed as it changes. Default none.</summary>
+    [Description("a file with the certificate chain in PEM, the server's first, or PKCS #12; followed as it changes")]
+    public string? Cert { get; set; }
+
+    /// <summary>Its private key, PEM. Default: in the same file.</summary>
+    [Description("a file with the certificate's private key in PEM; where not set, it is in --cert")]
+    public string? Key { get; set; }
+
+    /// <summary>A file with the password of the key or of the PKCS #12 file. Default none.</summary>
+    [Description("a file with the password of --key, or of --cert in PKCS #12")]
+    public string? CertPasswordFile { get; set; }
+
+    /// <summary>How often the certificate's files, and when to renew, are looked at. Default 10 s.</summary>
+    [Description("how often the certificate's files, and whether it is to be renewed, are looked at")]
+    public TimeSpan CertCheckEvery { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Where the account's key and the certificate of an authority are kept, mode 0700. Default <c>plane-certs</c>.</summary>
+    [Description("the directory where the account key and the certificate of --acme-directory are kept")]
+    public string CertDir { get; set; } = "plane-certs";
+
+    /// <summary>
+    /// How long browsers are told to use HTTPS only (<c>Strict-Transport-Security</c>), as <c>365d</c>. Not easily taken back: browsers keep to it. Default none.
+    /// </summary>
+    [Description("tell browsers to use HTTPS only for so long, as 365d")]
+    public TimeSpan? Hsts { get; set; }
+
+    /// <summary>Whether that holds for all subdomains of the cluster too. Default off.</summary>
+    [Description("let --hsts hold for all subdomains too")]
+    public bool HstsSubdomains { get; set; }
+
+    /// <summary>The authority that certificates come from.</summary>
+    [Description("the ACME authority that certificates come from")]
+    public AcmeOptions Acme { get; set; } = new();
 
     /// <summary>Where <c>/</c> is redirected to (301), an absolute http or https URL. Default none: 400.</summary>
     [Description("where / is redirected to")]
@@ -127,6 +177,11 @@ public sealed class ProxyOptions
             yield return "--port: must be 0 to 65535";
         }
 
+        foreach (var problem in TlsProblems())
+        {
+            yield return problem;
+        }
+
         if (RootRedirectUrl is { } url && !(Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"))
         {
             yield return "--root-redirect-url: must be an absolute http or https URL";
@@ -156,6 +211,75 @@ public sealed class ProxyOptions
             {
                 yield return $"--{name}: must be positive and at most {longest.TotalSeconds} s";
             }
+        }
+    }
+
+    private IEnumerable<string> TlsProblems()
+    {
+        ClusterName? cluster = ClusterName.TryParse(Cluster, out var name) ? name : null;
+        foreach (var problem in Acme.Problems(cluster))
+        {
+            yield return problem;
+        }
+
+        if (!Https)
+        {
+            if (Cert is not null || Key is not null || Acme.Directory is not null || Hsts is not null)
+            {
+                yield return "--https: must be set where --cert, --key, --acme-directory or --hsts is";
+            }
+
+            yield break;
+        }
+
+        if (cluster is { Port: not 443 })
+        {
+            yield return "--https: the cluster's name must not carry a port: a port other than 443 means plain HTTP in the URLs that the controller hands out";
+        }
+
+        if (PriorKnowledgeHttp2)
+        {
+            yield return "--prior-knowledge-http2: is for plain HTTP; over HTTPS the client chooses";
+        }
+
+        if (Cert is null == Acme.Directory is null)
+        {
+            yield return "--https: needs either --cert (and --key) or --acme-directory";
+        }
+
+        if (Cert is null && (Key is not null || CertPasswordFile is not null))
+        {
+            yield return "--cert: must be set where --key or --cert-password-file is";
+        }
+
+        if (string.IsNullOrWhiteSpace(CertDir))
+        {
+            yield return "--cert-dir: must name a directory";
+        }
+
+        if (HttpPort is < 0 or > 65535 || HttpsPort is < 0 or > 65535)
+        {
+            yield return "--http-port and --https-port: must be 0 to 65535";
+        }
+
+        if (HttpPort == HttpsPort && HttpPort != 0)
+        {
+            yield return "--http-port and --https-port: must differ";
+        }
+
+        if (Hsts is { } hsts && (hsts < TimeSpan.Zero || hsts > TimeSpan.FromDays(3650)))
+        {
+            yield return "--hsts: must be 0 to 3650 days";
+        }
+
+        if (HstsSubdomains && Hsts is null)
+        {
+            yield return "--hsts: must be set where --hsts-subdomains is";
+        }
+
+        if (CertCheckEvery <= TimeSpan.Zero || CertCheckEvery > TimeSpan.FromHours(1))
+        {
+            yield return "--cert-check-every: must be positive and at most 3600 s";
         }
     }
 }

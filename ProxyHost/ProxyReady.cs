@@ -29,7 +29,8 @@ internal sealed partial class ProxyReady(
 
     public Task StartedAsync(CancellationToken cancellationToken)
     {
-        var addresses = server.Features.Get<IServerAddressesFeature>()?.Addresses.Select(a => new Uri(a)).ToArray() ?? [];
+        var addresses = server.Features.Get<IServerAddressesFeature>()?.Addresses
+            .Select(a => new Uri(a)).OrderBy(a => a.Scheme, StringComparer.Ordinal).ToArray() ?? [];
         var url = addresses.FirstOrDefault()?.ToString().TrimEnd('/') ?? "";
         ready.Ready("proxy", ("url", url), ("name", status.Name.Value), ("cluster", status.Cluster.Value));
         LogReady(status.Name, status.Cluster, url);

@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Plane.Hosting;
 using Plane.Proxy.Forwarding;
+using Plane.Proxy.Tls;
 
 namespace Plane.Proxy;
 
@@ -36,7 +37,16 @@ public static class ProxyRole
         }
 
         builder.UsePlaneListener(
-            options.Host, options.Port, listen => listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1);
+            options.Host,
+            options.Https ? options.HttpPort : options.Port,
+            listen => listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1);
+        if (options.Https)
+        {
+            var https = new HttpsEndpoint(options);
+            https.AddTo(builder);
+            builder.Services.AddSingleton(https);
+        }
+
         builder.WebHost.ConfigureKestrel(Configure);
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
         {

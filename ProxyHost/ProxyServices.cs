@@ -2,11 +2,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Proxy.Acme;
 using Plane.Proxy.Answers;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Controller;
 using Plane.Proxy.Forwarding;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Tls;
 
 namespace Plane.Proxy;
 
@@ -41,7 +43,8 @@ public static class ProxyServices
         services.AddSingleton(s => new ProxyStatus(
             s.GetRequiredService<ProxyOptions>(),
             s.GetRequiredService<ControllerContact>(),
-            s.GetRequiredService<OpenExchanges>()));
+            s.GetRequiredService<OpenExchanges>(),
+            s.GetService<CertificateSlot>()));
 
         // Hosted services stop in reverse, the web server first: reports and changes go on while the last requests drain.
         services.AddHostedService<UseReporter>();
@@ -49,6 +52,11 @@ public static class ProxyServices
         services.AddHostedService(s => s.GetRequiredService<RouteChecks>());
         services.AddHostedService<ChangeReader>();
         services.AddHostedService<Drain>();
+        if (options.Https)
+        {
+            AddHttps(services, options);
+        }
+
         services.AddHostedService<ProxyReady>();
         services.Configure<HostOptions>(o =>
         {
@@ -68,5 +76,25 @@ public static class ProxyServices
             }
         });
         return services;
+    }
+
+    private static void AddHttps(IServiceCollection services, ProxyOptions options)
+    {
+        services.AddSingleton<CertificateSlot>();
+        services.AddSingleton<CertificateMetrics>();
+        services.AddSingleton<HttpsRedirect>();
+        if (options.Cert is not null)
+        {
+            services.AddHostedService<CertificateFiles>();
+        }
+        else
+        {
+            services.TryAddSingleton<IChallenges, ClusterChallenges>();
+            services.AddSingleton(new CertificateStore(options.CertDir, ClusterName.Parse(options.Cluster)));
+            services.AddSingleton<Ordering>();
+            services.AddHostedService<CertificateKeeper>();
+        }
+
+        services.AddHostedService<HttpsListener>();
     }
 }

@@ -43,11 +43,17 @@ internal static class ConnectVerb
             Arity = ArgumentArity.ZeroOrOne,
         };
         var id = new Option<BackendName?>("--id") { Description = "The backend's name.", HelpName = "NAME", CustomParser = CommandValues.Name<BackendName> };
+        var requestId = new Option<string?>("--request-id")
+        {
+            Description = "The request's own id: repeated with it, the same command gets the same answer for 10 minutes.",
+            HelpName = "ID",
+        };
         var immediate = new Option<bool>("--immediate") { Description = "Return at once instead of when the backend is ready." };
 
         var result = new Command("connect", "Connect to a key: prints the URL of the backend that holds it, started first if need be.")
         {
-            key, ns, tag, image, command, workingDirectory, cluster, pool, env, idle, lifetime, grace, user, auth, staticToken, subdomain, mount, id, immediate,
+            key, ns, tag, image, command, workingDirectory, cluster, pool, env, idle, lifetime, grace, user, auth, staticToken, subdomain, mount, id, requestId,
+            immediate,
         };
         // An option of an array that isn't given reads as an empty one.
         string[]? CommandLine(ParseResult parsed) => parsed.GetValue(command) is { Length: > 0 } words ? words : null;
@@ -71,6 +77,7 @@ internal static class ConnectVerb
                     : null,
                 User = parsed.GetValue(user),
                 Auth = parsed.GetValue(auth),
+                RequestId = parsed.GetValue(requestId),
                 SpawnConfig = !spawns ? null : new SpawnConfig
                 {
                     Id = parsed.GetValue(id),

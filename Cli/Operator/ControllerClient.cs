@@ -61,6 +61,12 @@ internal sealed class ControllerClient : IDisposable
     public Task<ClusterState> ClusterStateAsync(ClusterName cluster, CancellationToken cancellationToken) =>
         SendAsync<ClusterState>(HttpMethod.Get, $"ctrl/c/{cluster}/state", null, cancellationToken);
 
+    public Task<TxtState> TxtAsync(ClusterName cluster, CancellationToken cancellationToken) =>
+        SendAsync<TxtState>(HttpMethod.Get, $"ctrl/c/{cluster}/dns/txt", null, cancellationToken);
+
+    public Task<TxtState> SetTxtAsync(ClusterName cluster, TxtChange change, CancellationToken cancellationToken) =>
+        SendAsync<TxtState>(HttpMethod.Post, $"ctrl/c/{cluster}/dns/txt", change, cancellationToken);
+
     /// <summary>
     /// Every step of a backend's life until it has ended. A stream that breaks is taken up again behind the last step, so that nothing is seen twice or missed.
     /// </summary>

@@ -15,6 +15,7 @@ internal static class DroneCommand
         var binder = new OptionsBinder<DroneOptions>()
             .Without(nameof(DroneOptions.PortFrom))
             .Without(nameof(DroneOptions.PortTo))
+            .Without(nameof(DroneOptions.GuardProgram))
             .With(nameof(DroneOptions.StateFile), "--state");
         var command = RoleCommand.Create("drone", "Run a drone: the agent that runs backends on this machine.", binder, (options, context) =>
         {
@@ -22,6 +23,8 @@ internal static class DroneCommand
             {
                 SetPorts(options, range);
             }
+
+            options.GuardProgram = GuardCommand.Program;
 
             // A drone has keys to renew: it may not wait long between two attempts.
             return [DroneRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(2)), context.Configure)];

@@ -52,7 +52,8 @@ internal static class EveryRole
                 {
                     Cluster = cluster.Value,
                     StateFile = Path.Combine(data, "drone.db"),
-                    RunDir = Path.Combine(data, "run"),
+                    ProcessDir = Path.Combine(data, "run"),
+                    GuardProgram = GuardCommand.Program,
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,
@@ -64,7 +65,7 @@ internal static class EveryRole
         };
         if (options.DnsZone is { } zone)
         {
-            hosts.Add(DnsRole.Build(new DnsOptions { Zone = zone, Host = options.Host, Port = options.DnsPort }, Join, context.Configure));
+            hosts.Add(DnsRole.Build(new DnsOptions { Zone = zone, Host = [options.Host], Port = options.DnsPort }, Join, context.Configure));
         }
 
         return [.. hosts];

@@ -16,13 +16,15 @@ internal static class RoleCommand
     /// <param name="build">Builds the hosts in the order of their start.</param>
     /// <param name="companion">Runs beside them once they have started.</param>
     /// <param name="logLevel">The least level that is logged where the flag doesn't say.</param>
+    /// <param name="first">Runs before anything is written or a signal heard.</param>
     public static Command Create<T>(
         string name,
         string description,
         OptionsBinder<T> binder,
         Func<T, RoleContext, IHost[]> build,
         Func<T, RoleContext, IHost[], CancellationToken, Task>? companion = null,
-        LogLevel logLevel = LogLevel.Information)
+        LogLevel logLevel = LogLevel.Information,
+        Action<ParseResult>? first = null)
         where T : class, new()
     {
         var hosting = new OptionsBinder<HostingOptions>();
@@ -31,6 +33,8 @@ internal static class RoleCommand
         hosting.AddTo(command);
         command.SetAction(async (parsed, _) =>
         {
+            first?.Invoke(parsed);
+
             // Signals before anything slow: one that comes during the start is heard.
             using var runner = new HostRunner().ListenToSignals();
             try

@@ -2,79 +2,86 @@ using System.Buffers.Binary;
 
 namespace Plane.Dns.Protocol;
 
-/// <summary>A question as it came in. Everything in it is hostile until <see cref="TryRead"/> has passed it.</summary>
-internal sealed class DnsQuery
+/// <summary>A question as it came in, read without allocating. Everything in it is hostile until <see cref="Read"/> has passed it.</summary>
+internal struct DnsQuery
 {
     /// <summary>Internet (RFC 1035 section 3.2.4).</summary>
     public const ushort ClassIn = 1;
 
     public const int HeaderLength = 12;
 
-    public required ushort Id { get; init; }
+    public ushort Id { get; private set; }
 
-    public required bool RecursionDesired { get; init; }
+    public bool RecursionDesired { get; private set; }
 
-    public required int OpCode { get; init; }
-
-    public DomainName Name { get; private set; }
+    public int OpCode { get; private set; }
 
     public RecordType Type { get; private set; }
 
     public ushort Class { get; private set; }
 
-    /// <summary>The length of header and question, which the answer repeats as they came: the case asked in is kept.</summary>
+    /// <summary>The octets of the name, lengths and root included.</summary>
+    public int NameLength { get; private set; }
+
+    /// <summary>The length of header and question, which the answer repeats as they came: the case asked in is kept. 0 where there is no readable question.</summary>
     public int QuestionEnd { get; private set; }
 
     public bool HasEdns { get; private set; }
 
     public int EdnsVersion { get; private set; }
 
+    /// <summary>Whether signatures are welcome: repeated in the answer (RFC 3225 section 3), though there are none.</summary>
+    public bool DnssecOk { get; private set; }
+
     /// <summary>The largest UDP answer that the asker takes: 512 without EDNS, and never less (RFC 6891 section 6.2.3).</summary>
-    public int UdpSize { get; private set; } = 512;
+    public int UdpSize { get; private set; }
 
     /// <summary>Reads a message.</summary>
     /// <param name="message">The message.</param>
-    /// <param name="query">What could be read; null where not even an answer can be sent (too short, or itself an answer).</param>
-    /// <returns>The code to refuse it with, or <see cref="ResponseCode.NoError"/>.</returns>
-    public static ResponseCode TryRead(ReadOnlySpan<byte> message, out DnsQuery? query)
+    /// <param name="name">Receives the name in lower case; room for <see cref="DomainName.MaxLength"/> octets.</param>
+    /// <param name="query">What could be read.</param>
+    /// <param name="code">The code to refuse it with, or <see cref="ResponseCode.NoError"/>.</param>
+    /// <returns>Whether there is anything to answer: not to what is too short for a header, and never to an answer, or two servers would talk for ever.</returns>
+    public static bool Read(ReadOnlySpan<byte> message, Span<byte> name, out DnsQuery query, out ResponseCode code)
     {
-        query = null;
+        query = new DnsQuery { UdpSize = 512 };
+        code = ResponseCode.FormatError;
         if (message.Length < HeaderLength || (message[2] & 0x80) != 0)
         {
-            return ResponseCode.FormatError;
+            return false;
         }
 
-        query = new DnsQuery
-        {
-            Id = BinaryPrimitives.ReadUInt16BigEndian(message),
-            RecursionDesired = (message[2] & 1) != 0,
-            OpCode = (message[2] >> 3) & 0xF,
-        };
+        query.Id = BinaryPrimitives.ReadUInt16BigEndian(message);
+        query.RecursionDesired = (message[2] & 1) != 0;
+        query.OpCode = (message[2] >> 3) & 0xF;
         if (query.OpCode != 0)
         {
-            return ResponseCode.NotImplemented;
+            code = ResponseCode.NotImplemented;
+            return true;
         }
 
-        var questions = BinaryPrimitives.ReadUInt16BigEndian(message[4..]);
-        var answers = BinaryPrimitives.ReadUInt16BigEndian(message[6..]);
-        var authorities = BinaryPrimitives.ReadUInt16BigEndian(message[8..]);
-        var additional = BinaryPrimitives.ReadUInt16BigEndian(message[10..]);
-        if (questions != 1 || answers != 0 || authorities != 0)
+        // One question, and no records but additional ones (RFC 9619 for the first).
+        if (BinaryPrimitives.ReadUInt64BigEndian(message[4..]) >> 16 != 0x0001_0000_0000)
         {
-            return ResponseCode.FormatError;
+            return true;
         }
 
         var at = HeaderLength;
-        if (!DomainName.TryRead(message, ref at, out var name) || at + 4 > message.Length)
+        if (!DomainName.TryReadLower(message, ref at, name, out var length) || at + 4 > message.Length)
         {
-            return ResponseCode.FormatError;
+            return true;
         }
 
-        query.Name = name;
+        query.NameLength = length;
         query.Type = (RecordType)BinaryPrimitives.ReadUInt16BigEndian(message[at..]);
         query.Class = BinaryPrimitives.ReadUInt16BigEndian(message[(at + 2)..]);
         query.QuestionEnd = at + 4;
-        return query.ReadAdditional(message, at + 4, additional) ? ResponseCode.NoError : ResponseCode.FormatError;
+        if (query.ReadAdditional(message, at + 4, BinaryPrimitives.ReadUInt16BigEndian(message[10..])))
+        {
+            code = query.EdnsVersion > 0 ? ResponseCode.BadVersion : ResponseCode.NoError;
+        }
+
+        return true;
     }
 
     private bool ReadAdditional(ReadOnlySpan<byte> message, int at, int count)
@@ -105,6 +112,7 @@ internal sealed class DnsQuery
                 HasEdns = true;
                 UdpSize = Math.Max(512, (int)BinaryPrimitives.ReadUInt16BigEndian(record[2..]));
                 EdnsVersion = record[5];
+                DnssecOk = (record[6] & 0x80) != 0;
             }
 
             at += 10 + length;

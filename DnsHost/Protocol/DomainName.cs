@@ -56,33 +56,84 @@ internal readonly struct DomainName : IEquatable<DomainName>
     public static DomainName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException($"'{text}' is no domain name");
 
     /// <summary>
-    /// Reads the question's name. Nothing stands before it that a pointer could lead to, so compression there is malformed, and with it every loop.
+    /// Reads the question's name, in lower case. Nothing stands before it that a pointer could lead to, so compression there is malformed, and with it every
+    /// loop.
     /// </summary>
-    public static bool TryRead(ReadOnlySpan<byte> message, ref int at, out DomainName name)
+    public static bool TryReadLower(ReadOnlySpan<byte> message, ref int at, Span<byte> lower, out int length)
     {
-        name = default;
-        var start = at;
+        length = 0;
         while (at < message.Length)
         {
-            int length = message[at];
-            if (length == 0)
-            {
-                at++;
-                if (at - start > MaxLength)
-                {
-                    return false;
-                }
-
-                name = new DomainName(message[start..at].ToArray());
-                return true;
-            }
-
-            if (length > 63 || at - start > MaxLength)
+            int label = message[at];
+            if (label > 63 || length + 1 + label > MaxLength || at + 1 + label > message.Length)
             {
                 return false;
             }
 
-            at += 1 + length;
+            lower[length] = (byte)label;
+            ToLower(message.Slice(at + 1, label), lower[(length + 1)..]);
+            at += 1 + label;
+            length += 1 + label;
+            if (label == 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// Reads a name of an answer, which may be compressed. Each pointer must lead further back than the one before it, so there is no loop.
+    /// </summary>
+    public static bool TryReadCompressed(ReadOnlySpan<byte> message, ref int at, out DomainName name)
+    {
+        name = default;
+        Span<byte> wire = stackalloc byte[MaxLength];
+        var length = 0;
+        var from = at;
+        var bound = at;
+        var jumped = false;
+        while (from < message.Length)
+        {
+            int label = message[from];
+            if (label >= 0xC0)
+            {
+                if (from + 1 >= message.Length)
+                {
+                    return false;
+                }
+
+                var target = ((label & 0x3F) << 8) | message[from + 1];
+                if (!jumped)
+                {
+                    at = from + 2;
+                    jumped = true;
+                }
+
+                if (target >= bound)
+                {
+                    return false;
+                }
+
+                from = bound = target;
+                continue;
+            }
+
+            if (label > 63 || length + 1 + label > MaxLength || from + 1 + label > message.Length)
+            {
+                return false;
+            }
+
+            message.Slice(from, 1 + label).CopyTo(wire[length..]);
+            length += 1 + label;
+            from += 1 + label;
+            if (label == 0)
+            {
+                at = jumped ? at : from;
+                name = new DomainName(wire[..length].ToArray());
+                return true;
+            }
         }
 
         return false;
@@ -117,44 +168,53 @@ internal readonly struct DomainName : IEquatable<DomainName>
         return false;
     }
 
-    /// <summary>Whether this name is the zone or lies below it; then also the labels in front of the zone, as lower-case text.</summary>
-    public bool TryStrip(DomainName zone, out string labels)
-    {
-        labels = "";
-        var text = new StringBuilder();
-        var rest = Wire;
-        while (rest.Length >= zone.Wire.Length)
-        {
-            if (rest.Length == zone.Wire.Length && Ascii.EqualsIgnoreCase(rest, zone.Wire))
-            {
-                labels = text.ToString();
-                return true;
-            }
+    /// <summary>Whether this name is the zone or lies below it; then also the octets in front of it.</summary>
+    public bool IsIn(DomainName zone, out int labels) => EndsIn(Wire, zone.Wire, out labels);
 
-            int length = rest[0];
-            if (length == 0)
+    /// <summary>The same for names in wire form.</summary>
+    public static bool EndsIn(ReadOnlySpan<byte> name, ReadOnlySpan<byte> zone, out int labels)
+    {
+        labels = 0;
+        while (name.Length - labels > zone.Length)
+        {
+            labels += 1 + name[labels];
+        }
+
+        // Labels are compared with their lengths, which are no letters.
+        return name.Length - labels == zone.Length && Ascii.EqualsIgnoreCase(name[labels..], zone);
+    }
+
+    /// <summary>This name below another: <c>a.b</c> under <c>example.net</c>; null where that is too long.</summary>
+    public DomainName? Under(DomainName parent)
+    {
+        if (Wire.Length - 1 + parent.Wire.Length > MaxLength)
+        {
+            return null;
+        }
+
+        return new DomainName([.. Wire[..^1], .. parent.Wire]);
+    }
+
+    /// <summary>The name without its first label; null for the root.</summary>
+    public DomainName? Parent => IsRoot ? null : new DomainName(Wire[(1 + Wire[0])..].ToArray());
+
+    public bool Equals(DomainName other)
+    {
+        if (Wire.Length != other.Wire.Length)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < Wire.Length; i++)
+        {
+            if (ToLower(Wire[i]) != ToLower(other.Wire[i]))
             {
                 return false;
             }
-
-            if (text.Length > 0)
-            {
-                text.Append('.');
-            }
-
-            foreach (var b in rest.Slice(1, length))
-            {
-                // A dot inside a label would read as two labels; no cluster has one, nor anything else outside ASCII letters, digits and hyphens.
-                text.Append(b is (byte)'.' or < 0x21 or > 0x7e ? '\uFFFD' : char.ToLowerInvariant((char)b));
-            }
-
-            rest = rest[(1 + length)..];
         }
 
-        return false;
+        return true;
     }
-
-    public bool Equals(DomainName other) => Ascii.EqualsIgnoreCase(Wire, other.Wire);
 
     public override bool Equals(object? obj) => obj is DomainName other && Equals(other);
 
@@ -163,7 +223,7 @@ internal readonly struct DomainName : IEquatable<DomainName>
         var hash = default(HashCode);
         foreach (var b in Wire)
         {
-            hash.Add(b is >= (byte)'A' and <= (byte)'Z' ? b + 32 : b);
+            hash.Add(ToLower(b));
         }
 
         return hash.ToHashCode();
@@ -183,5 +243,16 @@ internal readonly struct DomainName : IEquatable<DomainName>
         }
 
         return text.Length == 0 ? "." : text.ToString();
+    }
+
+    // Octets beyond ASCII have no case (RFC 4343 section 2), so the class of text functions that reject them does not serve.
+    private static byte ToLower(byte b) => b is >= (byte)'A' and <= (byte)'Z' ? (byte)(b + 32) : b;
+
+    private static void ToLower(ReadOnlySpan<byte> from, Span<byte> to)
+    {
+        for (var i = 0; i < from.Length; i++)
+        {
+            to[i] = ToLower(from[i]);
+        }
     }
 }

@@ -1,232 +1,146 @@
-using System.Buffers.Binary;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting;
 
 namespace Plane.Dns.Server;
 
-/// <summary>The sockets: UDP and TCP on one port. A message that can't be answered costs its sender the answer, never the server.</summary>
-internal sealed partial class DnsListener(DnsResponder responder, DnsOptions options, TimeProvider time, ILogger<DnsListener> logger) : BackgroundService
+/// <summary>Binds the addresses, UDP and TCP on one port, and owns what serves them.</summary>
+internal sealed partial class DnsListener(
+    DnsResponder responder, RateLimiter limiter, Zone zone, DnsOptions options, IMeterFactory meters, TimeProvider time, ILogger<DnsListener> logger)
+    : IHostedService, IAsyncDisposable
 {
-    /// <summary>How long a TCP connection may say nothing (RFC 7766 section 6.2.3 leaves it to the server).</summary>
-    private static readonly TimeSpan s_tcpIdle = TimeSpan.FromSeconds(10);
+    /// <summary>Room for questions that come while the threads are at work; the kernel may give less.</summary>
+    private const int ReceiveBuffer = 1 << 22;
 
-    /// <summary>Questions in work at a time; more are dropped, as a full network would.</summary>
-    private const int MaxInWork = 4_096;
-
+    private readonly List<IAsyncDisposable> _servers = [];
     private readonly TaskCompletionSource<IPEndPoint> _bound = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Where it listens, once it does.</summary>
+    /// <summary>Where it listens, once it does: the first address.</summary>
     public Task<IPEndPoint> Bound => _bound.Task;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    public Task StartAsync(CancellationToken cancellationToken)
     {
-        try
+        var sockets = BindAll();
+        foreach (var (udp, tcp) in sockets)
         {
-            var (udp, tcp) = Bind();
-            using (udp)
-            using (tcp)
-            {
-                var at = (IPEndPoint)tcp.LocalEndPoint!;
-                _bound.SetResult(at);
-                LogListening(logger, options.Zone, at);
-                await Task.WhenAll(ServeUdpAsync(udp, stoppingToken), ServeTcpAsync(tcp, stoppingToken)).ConfigureAwait(false);
-            }
+            var udpServer = new UdpServer(udp, responder, limiter, meters, logger);
+            var tcpServer = new TcpServer(tcp, responder, options, time, logger);
+            _servers.Add(udpServer);
+            _servers.Add(tcpServer);
+            udpServer.Start();
+            tcpServer.Start();
+            LogListening(logger, options.Zone, (IPEndPoint)tcp.LocalEndPoint!);
         }
-        catch (SocketException e)
+
+        foreach (var server in zone.Servers.Where(s => s.Name.IsInZone && s.Addresses.Count == 0))
         {
-            _bound.TrySetException(e);
-            throw;
+            LogNoAddress(logger, server.Name.Name.ToString().TrimEnd('.'));
         }
+
+        _bound.SetResult((IPEndPoint)sockets[0].Tcp.LocalEndPoint!);
+        return Task.CompletedTask;
     }
 
-    private (Socket Udp, Socket Tcp) Bind()
-    {
-        var address = IPAddress.Parse(options.Host);
+    public async Task StopAsync(CancellationToken cancellationToken) => await DisposeAsync().ConfigureAwait(false);
 
-        // With port 0 the free TCP port may be taken for UDP: try another.
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var server in _servers)
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _servers.Clear();
+    }
+
+    private List<(Socket Udp, Socket Tcp)> BindAll()
+    {
+        // With port 0 the port that is free for the first socket may be taken for another: try again.
         for (var attempt = 0; ; attempt++)
         {
-            var tcp = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            var udp = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            var bound = new List<(Socket Udp, Socket Tcp)>();
+            var port = options.Port;
+            IPEndPoint at = null!;
             try
             {
-                if (address.Equals(IPAddress.IPv6Any))
+                foreach (var host in options.Host)
                 {
-                    tcp.DualMode = true;
-                    udp.DualMode = true;
+                    at = new IPEndPoint(Address(host), port);
+                    bound.Add(Bind(at));
+                    port = ((IPEndPoint)bound[^1].Tcp.LocalEndPoint!).Port;
                 }
 
-                tcp.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-                tcp.Bind(new IPEndPoint(address, options.Port));
-                tcp.Listen(128);
-                udp.ReceiveBufferSize = 1 << 20;
-                udp.Bind(new IPEndPoint(address, ((IPEndPoint)tcp.LocalEndPoint!).Port));
-                return (udp, tcp);
-            }
-            catch (SocketException) when (options.Port == 0 && attempt < 20)
-            {
-                tcp.Dispose();
-                udp.Dispose();
-            }
-            catch (SocketException)
-            {
-                tcp.Dispose();
-                udp.Dispose();
-                throw;
-            }
-        }
-    }
-
-    private async Task ServeUdpAsync(Socket socket, CancellationToken stopping)
-    {
-        using var inWork = new SemaphoreSlim(MaxInWork);
-        var buffer = new byte[4096];
-        EndPoint any = new IPEndPoint(socket.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0);
-        while (!stopping.IsCancellationRequested)
-        {
-            SocketReceiveFromResult received;
-            try
-            {
-                received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, any, stopping).ConfigureAwait(false);
+                return bound;
             }
             catch (SocketException e)
             {
-                // An ICMP error of an earlier answer, or a datagram over the buffer: neither concerns the next one.
-                LogNotReceived(logger, e);
-                continue;
-            }
-            catch (OperationCanceledException)
-            {
-                break;
-            }
+                foreach (var (udp, tcp) in bound)
+                {
+                    udp.Dispose();
+                    tcp.Dispose();
+                }
 
-            if (inWork.Wait(0, CancellationToken.None))
-            {
-                _ = AnswerDatagramAsync(socket, buffer.AsMemory(0, received.ReceivedBytes).ToArray(), received.RemoteEndPoint, inWork, stopping);
+                if (options.Port != 0 || attempt >= 20)
+                {
+                    throw new StartRefusedException(Explain(at, e), e);
+                }
             }
-        }
-
-        // The last answers are on their way: wait for them, so that nothing touches a closed socket.
-        for (var i = 0; i < MaxInWork; i++)
-        {
-            await inWork.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
 
-    private async Task AnswerDatagramAsync(Socket socket, byte[] message, EndPoint from, SemaphoreSlim inWork, CancellationToken stopping)
+    private static string Explain(IPEndPoint at, SocketException e) => e.SocketErrorCode switch
     {
+        SocketError.AccessDenied =>
+            $"cannot listen on {at}: a port below 1024 needs root or the capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities; Docker has it)",
+        SocketError.AddressAlreadyInUse =>
+            $"cannot listen on {at}: another program does (ss -lnup 'sport = :{at.Port}' shows it); where it is a resolver of this machine on 127.0.0.53, give --host with the address that the world asks",
+        SocketError.AddressNotAvailable => $"cannot listen on {at}: this machine does not have the address; see ip address",
+        _ => $"cannot listen on {at}: {e.Message}",
+    };
+
+    // A machine without IPv6 still has the default.
+    private static IPAddress Address(string host)
+    {
+        var address = IPAddress.Parse(host);
+        return address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6 ? IPAddress.Any : address;
+    }
+
+    private static (Socket Udp, Socket Tcp) Bind(IPEndPoint at)
+    {
+        var tcp = new Socket(at.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var udp = new Socket(at.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         try
         {
-            var answer = new byte[DnsResponder.UdpLimit];
-            var length = await responder.RespondAsync(message, answer, isUdp: true, stopping).ConfigureAwait(false);
-            if (length > 0)
+            if (at.AddressFamily == AddressFamily.InterNetworkV6)
             {
-                await socket.SendToAsync(answer.AsMemory(0, length), SocketFlags.None, from, stopping).ConfigureAwait(false);
+                // The any-address serves both families; a single one is of its own family, and IPv4's may be named beside it.
+                tcp.DualMode = udp.DualMode = at.Address.Equals(IPAddress.IPv6Any);
             }
-        }
-        catch (Exception e) when (e is SocketException or OperationCanceledException)
-        {
-            LogUnsent(logger, e);
-        }
-        catch (Exception e)
-        {
-            LogFailed(logger, e);
-        }
-        finally
-        {
-            inWork.Release();
-        }
-    }
 
-    private async Task ServeTcpAsync(Socket listener, CancellationToken stopping)
-    {
-        using var open = new SemaphoreSlim(options.MaxConnections);
-        while (!stopping.IsCancellationRequested)
-        {
-            try
-            {
-                var connection = await listener.AcceptAsync(stopping).ConfigureAwait(false);
-                if (open.Wait(0, CancellationToken.None))
-                {
-                    _ = ServeConnectionAsync(connection, open, stopping);
-                }
-                else
-                {
-                    connection.Dispose();
-                }
-            }
-            catch (SocketException e)
-            {
-                LogNotReceived(logger, e);
-            }
-            catch (OperationCanceledException)
-            {
-                break;
-            }
+            tcp.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            tcp.Bind(at);
+            tcp.Listen(128);
+            udp.ReceiveBufferSize = ReceiveBuffer;
+            udp.Bind(new IPEndPoint(at.Address, ((IPEndPoint)tcp.LocalEndPoint!).Port));
+            return (udp, tcp);
         }
-
-        for (var i = 0; i < options.MaxConnections; i++)
+        catch (SocketException)
         {
-            await open.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-        }
-    }
-
-    private async Task ServeConnectionAsync(Socket connection, SemaphoreSlim open, CancellationToken stopping)
-    {
-        try
-        {
-            using (connection)
-            using (var stream = new NetworkStream(connection))
-            {
-                var answer = new byte[2 + ushort.MaxValue];
-                var length = new byte[2];
-                while (true)
-                {
-                    using var idle = new CancellationTokenSource(s_tcpIdle, time);
-                    using var either = CancellationTokenSource.CreateLinkedTokenSource(idle.Token, stopping);
-                    if (await stream.ReadAtLeastAsync(length, 2, throwOnEndOfStream: false, either.Token).ConfigureAwait(false) < 2)
-                    {
-                        return;
-                    }
-
-                    var message = new byte[BinaryPrimitives.ReadUInt16BigEndian(length)];
-                    await stream.ReadExactlyAsync(message, either.Token).ConfigureAwait(false);
-                    var written = await responder.RespondAsync(message, answer.AsMemory(2), isUdp: false, either.Token).ConfigureAwait(false);
-                    if (written == 0)
-                    {
-                        return;
-                    }
-
-                    BinaryPrimitives.WriteUInt16BigEndian(answer, (ushort)written);
-                    await stream.WriteAsync(answer.AsMemory(0, 2 + written), either.Token).ConfigureAwait(false);
-                }
-            }
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
-        {
-            LogUnsent(logger, e);
-        }
-        catch (Exception e)
-        {
-            LogFailed(logger, e);
-        }
-        finally
-        {
-            open.Release();
+            tcp.Dispose();
+            udp.Dispose();
+            throw;
         }
     }
 
     [LoggerMessage(EventId = 8010, Level = LogLevel.Information, Message = "Answering for zone {Zone} on {Address}, UDP and TCP")]
     private static partial void LogListening(ILogger logger, string zone, IPEndPoint address);
 
-    [LoggerMessage(EventId = 8011, Level = LogLevel.Debug, Message = "A datagram or connection was not received")]
-    private static partial void LogNotReceived(ILogger logger, Exception exception);
-
-    [LoggerMessage(EventId = 8012, Level = LogLevel.Debug, Message = "An answer was not sent")]
-    private static partial void LogUnsent(ILogger logger, Exception exception);
-
-    [LoggerMessage(EventId = 8013, Level = LogLevel.Error, Message = "A question could not be answered")]
-    private static partial void LogFailed(ILogger logger, Exception exception);
+    [LoggerMessage(
+        EventId = 8014,
+        Level = LogLevel.Warning,
+        Message = "The name server {NameServer} is in the zone, and no address is known for it: give it as --name-server {NameServer}=ADDRESS, or resolvers that check its address will not come")]
+    private static partial void LogNoAddress(ILogger logger, string nameServer);
 }

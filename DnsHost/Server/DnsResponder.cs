@@ -10,160 +10,232 @@ namespace Plane.Dns.Server;
 /// A name below the zone that a cluster could have exists, with or without values: "no such name" would also deny everything below it (RFC 8020), and
 /// resolvers that ask label by label (RFC 9156) begin with such a name.
 /// </para>
+/// <para>What is known already is answered at once and without allocating; any thread may call at any time.</para>
 /// </summary>
 internal sealed class DnsResponder
 {
     /// <summary>What fits in one unfragmented datagram on common paths (DNS Flag Day 2020).</summary>
     public const int UdpLimit = 1232;
 
-    private const uint Ttl = 1;
     private const uint ApexTtl = 3600;
 
     private readonly TxtSource _source;
-    private readonly DomainName _zone;
-    private readonly byte[] _ns;
-    private readonly byte[] _soa;
+    private readonly Zone _zone;
     private readonly Counter<long> _answers;
 
-    public DnsResponder(TxtSource source, DnsOptions options, IMeterFactory meters)
+    // By code; the counter takes the tag without making a text of it again.
+    private readonly KeyValuePair<string, object?>[] _codes =
+        [.. Enumerable.Range(0, 17).Select(i => new KeyValuePair<string, object?>("code", ((ResponseCode)i).ToString()))];
+
+    public DnsResponder(TxtSource source, Zone zone, IMeterFactory meters)
     {
         _source = source;
-        _zone = DomainName.Parse(options.Zone);
-        var server = DomainName.Parse(options.NameServer.Length > 0 ? options.NameServer : "ns." + options.Zone);
-        var mailbox = DomainName.Parse("hostmaster." + options.Zone);
-        _ns = server.Wire.ToArray();
-
-        // Nobody transfers this zone, so the serial never has to move; a minimum of 1 s keeps "no such value" from being remembered.
-        _soa = DnsWriter.Soa(server, mailbox, serial: 1, refresh: 7200, retry: 900, expire: 1_209_600, minimum: Ttl);
+        _zone = zone;
         _answers = meters.Create("plane.dns").CreateCounter<long>("plane.dns.answers", "{answer}", "Answers by response code.");
     }
 
     /// <summary>Writes the answer and returns its length; 0 where there is none to send.</summary>
-    public async ValueTask<int> RespondAsync(ReadOnlyMemory<byte> message, Memory<byte> answer, bool isUdp, CancellationToken cancellationToken)
+    /// <param name="message">The question.</param>
+    /// <param name="answer">Room for <see cref="UdpLimit"/>, or over TCP for any answer.</param>
+    /// <param name="isUdp">Whether the asker's limit counts.</param>
+    /// <param name="pending">The values that it takes first, then for <see cref="Complete"/>; else null.</param>
+    public int Respond(ReadOnlySpan<byte> message, Span<byte> answer, bool isUdp, out Task<TxtAnswer?>? pending)
     {
-        var problem = DnsQuery.TryRead(message.Span, out var query);
-        if (query is null)
+        pending = null;
+        Span<byte> name = stackalloc byte[DomainName.MaxLength];
+        if (!DnsQuery.Read(message, name, out var query, out var code))
         {
             return 0;
         }
 
-        var limit = isUdp ? Math.Min(query.UdpSize, UdpLimit) : answer.Length;
-        var target = answer[..limit];
-        if (problem != ResponseCode.NoError)
+        var writer = new DnsWriter(answer[..Limit(query, answer, isUdp)], query);
+        if (code != ResponseCode.NoError)
         {
-            return Finish(problem, Plain(query, message.Span, target.Span, problem));
+            return Plain(ref writer, query, message, code);
         }
 
-        if (query.HasEdns && query.EdnsVersion > 0)
+        name = name[..query.NameLength];
+
+        // Transfers and another class are no questions that this server has an answer to, whatever the name.
+        if (query.Class != DnsQuery.ClassIn
+            || query.Type is RecordType.Transfer or RecordType.IncrementalTransfer
+            || !DomainName.EndsIn(name, _zone.Lower, out var length))
         {
-            return Finish(ResponseCode.BadVersion, Plain(query, message.Span, target.Span, ResponseCode.BadVersion));
+            return Plain(ref writer, query, message, ResponseCode.Refused);
         }
 
-        if (query.Class != DnsQuery.ClassIn || !query.Name.TryStrip(_zone, out var labels))
+        var labels = name[..length];
+        if (length == 0)
         {
-            return Finish(ResponseCode.Refused, Plain(query, message.Span, target.Span, ResponseCode.Refused));
+            return Apex(ref writer, query, message);
         }
 
-        if (labels.Length == 0)
+        var server = _zone.FindServer(labels);
+        var isCluster = TxtSource.IsCluster(labels);
+        if (server is null && !isCluster)
         {
-            return Finish(ResponseCode.NoError, Apex(query, message.Span, target.Span));
+            return Nothing(ref writer, query, message, ResponseCode.NameError, length);
         }
 
-        if (!ClusterName.TryParse(labels, out var cluster) || cluster.HasPort)
+        if (server is not null && query.Type is RecordType.A or RecordType.Aaaa)
         {
-            return Finish(ResponseCode.NameError, Empty(query, message.Span, target.Span, ResponseCode.NameError));
+            return Addresses(ref writer, query, message, server!, length);
         }
 
-        if (query.Type is not (RecordType.Txt or RecordType.Any))
+        if (!isCluster || query.Type is not (RecordType.Txt or RecordType.Any))
         {
-            return Finish(ResponseCode.NoError, Empty(query, message.Span, target.Span, ResponseCode.NoError));
+            return Nothing(ref writer, query, message, ResponseCode.NoError, length);
         }
 
-        var values = await _source.ReadAsync(cluster, cancellationToken).ConfigureAwait(false);
-        return values switch
+        var values = _source.Read(labels);
+        if (values.IsCompletedSuccessfully)
         {
-            null => Finish(ResponseCode.ServerFailure, Plain(query, message.Span, target.Span, ResponseCode.ServerFailure)),
-            [] => Finish(ResponseCode.NoError, Empty(query, message.Span, target.Span, ResponseCode.NoError)),
-            _ => Finish(ResponseCode.NoError, Values(query, message.Span, target.Span, values)),
-        };
+            return Values(ref writer, query, message, values.Result, length);
+        }
+
+        pending = values;
+        return 0;
     }
 
-    private int Finish(ResponseCode code, int length)
+    /// <summary>The answer to a question whose values were waited for.</summary>
+    public int Complete(ReadOnlySpan<byte> message, Span<byte> answer, bool isUdp, TxtAnswer? values)
     {
-        _answers.Add(1, new KeyValuePair<string, object?>("code", code.ToString()));
-        return length;
+        Span<byte> name = stackalloc byte[DomainName.MaxLength];
+        if (!DnsQuery.Read(message, name, out var query, out _) || !DomainName.EndsIn(name[..query.NameLength], _zone.Lower, out var length))
+        {
+            return 0;
+        }
+
+        var writer = new DnsWriter(answer[..Limit(query, answer, isUdp)], query);
+        return Values(ref writer, query, message, values, length);
     }
 
-    private static int Plain(DnsQuery query, ReadOnlySpan<byte> message, Span<byte> target, ResponseCode code)
+    /// <summary>An answer that says no more than "ask again over TCP": as long as the question at the most. 0 where the message is no question.</summary>
+    public static int Slip(ReadOnlySpan<byte> message, Span<byte> answer)
     {
-        var writer = new DnsWriter(Room(query, target));
+        Span<byte> name = stackalloc byte[DomainName.MaxLength];
+        if (!DnsQuery.Read(message, name, out var query, out var code) || code != ResponseCode.NoError)
+        {
+            return 0;
+        }
+
+        var writer = new DnsWriter(answer[..Limit(query, answer, isUdp: true)], query);
+        writer.Begin(query, message, ResponseCode.NoError, authoritative: false);
+        writer.Truncated();
+        return writer.End(query, ResponseCode.NoError, UdpLimit);
+    }
+
+    private static int Limit(in DnsQuery query, Span<byte> answer, bool isUdp) => isUdp ? Math.Min(query.UdpSize, UdpLimit) : answer.Length;
+
+    private int End(ref DnsWriter writer, in DnsQuery query, ResponseCode code)
+    {
+        _answers.Add(1, _codes[(int)code]);
+        return writer.End(query, code, UdpLimit);
+    }
+
+    private int Plain(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, ResponseCode code)
+    {
         writer.Begin(query, message, code, authoritative: false);
-        return End(query, target, ref writer, code);
+        return End(ref writer, query, code);
     }
 
-    private int Empty(DnsQuery query, ReadOnlySpan<byte> message, Span<byte> target, ResponseCode code)
+    /// <summary>No such name, or nothing of this type: the start of authority says for how long (RFC 2308).</summary>
+    private int Nothing(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, ResponseCode code, int labels)
     {
-        var writer = new DnsWriter(Room(query, target));
         writer.Begin(query, message, code, authoritative: true);
-        writer.Record(1, _zone, RecordType.Soa, Ttl, _soa);
-        return End(query, target, ref writer, code);
+        Soa(ref writer, Section.Authority, TxtAnswer.Ttl, labels);
+        return End(ref writer, query, code);
     }
 
-    private int Apex(DnsQuery query, ReadOnlySpan<byte> message, Span<byte> target)
+    private int Apex(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message)
     {
-        var writer = new DnsWriter(Room(query, target));
-        writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
-        var found = false;
+        // Any: one record set of those there are (RFC 8482 section 4.1).
         if (query.Type is RecordType.Soa or RecordType.Any)
         {
-            writer.Record(0, null, RecordType.Soa, ApexTtl, _soa);
-            found = true;
+            writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
+            Soa(ref writer, Section.Answer, ApexTtl, 0);
+            return EndOrTruncate(ref writer, query, message);
         }
 
-        if (query.Type is RecordType.Ns or RecordType.Any)
+        if (query.Type != RecordType.Ns)
         {
-            writer.Record(0, null, RecordType.Ns, ApexTtl, _ns);
-            found = true;
+            return Nothing(ref writer, query, message, ResponseCode.NoError, 0);
         }
 
-        if (!found)
-        {
-            writer.Record(1, _zone, RecordType.Soa, Ttl, _soa);
-        }
-
-        return End(query, target, ref writer, ResponseCode.NoError);
-    }
-
-    private static int Values(DnsQuery query, ReadOnlySpan<byte> message, Span<byte> target, string[] values)
-    {
-        var writer = new DnsWriter(Room(query, target));
         writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
-        foreach (var value in values)
+        foreach (var server in _zone.Servers)
         {
-            writer.Record(0, null, RecordType.Txt, Ttl, DnsWriter.CharacterString(value));
+            writer.Record(Section.Answer, DnsWriter.PointerToQuestion, RecordType.Ns, ApexTtl, DnsQuery.HeaderLength, server.Name, null, []);
         }
 
         if (writer.Overflowed)
         {
-            // A part of a record set would be taken for the whole: none, and the asker comes back over TCP (RFC 2181 section 9).
+            return EndOrTruncate(ref writer, query, message);
+        }
+
+        // The servers' addresses, as far as there is room: they can be asked for (RFC 2181 section 9). Each server's name is the data of its record above.
+        var at = query.QuestionEnd;
+        foreach (var server in _zone.Servers)
+        {
+            var owner = (ushort)(0xC000 | (at + 12));
+            foreach (var (type, data) in server.AddressRecords)
+            {
+                writer.Record(Section.Additional, owner, type, ApexTtl, 0, null, null, data);
+            }
+
+            at += 12 + server.Name.Length;
+        }
+
+        return End(ref writer, query, ResponseCode.NoError);
+    }
+
+    private int Addresses(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, Zone.Server server, int labels)
+    {
+        writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
+        var found = false;
+        foreach (var (type, data) in server.AddressRecords)
+        {
+            if (type == query.Type)
+            {
+                writer.Record(Section.Answer, DnsWriter.PointerToQuestion, type, ApexTtl, 0, null, null, data);
+                found = true;
+            }
+        }
+
+        return found ? EndOrTruncate(ref writer, query, message) : Nothing(ref writer, query, message, ResponseCode.NoError, labels);
+    }
+
+    private int Values(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, TxtAnswer? values, int labels)
+    {
+        switch (values)
+        {
+            case null:
+                return Plain(ref writer, query, message, ResponseCode.ServerFailure);
+            case { Count: 0 }:
+                return Nothing(ref writer, query, message, ResponseCode.NoError, labels);
+            default:
+                writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
+                writer.Answers(values.Records, values.Count);
+                return EndOrTruncate(ref writer, query, message);
+        }
+    }
+
+    /// <summary>A part of a record set would be taken for the whole: none instead, and the asker comes back over TCP (RFC 2181 section 9).</summary>
+    private int EndOrTruncate(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message)
+    {
+        if (writer.Overflowed)
+        {
             writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
             writer.Truncated();
         }
 
-        return End(query, target, ref writer, ResponseCode.NoError);
+        return End(ref writer, query, ResponseCode.NoError);
     }
 
-    private static Span<byte> Room(DnsQuery query, Span<byte> target) => query.HasEdns ? target[..^DnsWriter.EdnsLength] : target;
-
-    private static int End(DnsQuery query, Span<byte> target, ref DnsWriter writer, ResponseCode code)
+    private void Soa(ref DnsWriter writer, Section section, uint ttl, int labels)
     {
-        if (!query.HasEdns)
-        {
-            return writer.Length;
-        }
-
-        var whole = new DnsWriter(target, writer.Length);
-        whole.Edns(code, UdpLimit);
-        return whole.Length;
+        var zoneAt = DnsQuery.HeaderLength + labels;
+        writer.Record(
+            section, (ushort)(0xC000 | zoneAt), RecordType.Soa, ttl, zoneAt, _zone.Servers[0].Name, _zone.Mailbox, _zone.SoaNumbers);
     }
 }

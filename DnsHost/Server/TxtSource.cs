@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using Orleans;
 
@@ -8,7 +9,7 @@ namespace Plane.Dns.Server;
 /// The clusters' TXT values, kept for a second. One call at a time asks for a cluster; everybody who asks meanwhile waits for it. The names kept are bounded:
 /// questions come from anywhere; so are the questions to the controller under way.
 /// </summary>
-internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions options, TimeProvider time, ILogger<TxtSource> logger)
+internal sealed partial class TxtSource
 {
     /// <summary>
     /// The most questions to the controller at a time. Enough for every cluster that orders certificates; beyond it the questions are a flood of invented
@@ -16,35 +17,110 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
     /// </summary>
     internal const int MaxAsking = 256;
 
-    private const int MaxEntries = 10_000;
+    /// <summary>The most names kept.</summary>
+    internal const int MaxEntries = 10_000;
 
-    private readonly ConcurrentDictionary<ClusterName, Entry> _entries = new();
+    private readonly ConcurrentDictionary<byte[], Entry> _entries = new(new LabelsComparer());
+    private readonly ConcurrentDictionary<byte[], Entry>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
+    private readonly Lock _clearing = new();
+    private readonly IClusterClient _cluster;
+    private readonly DnsOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<TxtSource> _logger;
     private int _asking;
+    private int _kept;
 
-    /// <summary>The values, or null where the controller did not answer in time or too many questions to it are under way.</summary>
-    public async ValueTask<string[]?> ReadAsync(ClusterName name, CancellationToken cancellationToken)
+    public TxtSource(IClusterClient cluster, DnsOptions options, TimeProvider time, ILogger<TxtSource> logger)
     {
-        var now = time.GetTimestamp();
-        if (_entries.TryGetValue(name, out var entry) && (!entry.Values.IsCompleted || time.GetElapsedTime(entry.Since, now) <= options.CacheFor))
+        _cluster = cluster;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _lookup = _entries.GetAlternateLookup<ReadOnlySpan<byte>>();
+    }
+
+    /// <summary>Whether labels in wire form and lower case could be a cluster's name, as <see cref="ClusterName"/> has it.</summary>
+    public static bool IsCluster(ReadOnlySpan<byte> labels)
+    {
+        if (labels.IsEmpty)
         {
-            return await entry.Values.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return false;
+        }
+
+        while (!labels.IsEmpty)
+        {
+            var label = labels.Slice(1, labels[0]);
+            if (label[0] == '-' || label[^1] == '-')
+            {
+                return false;
+            }
+
+            foreach (var b in label)
+            {
+                if (b is not ((>= (byte)'a' and <= (byte)'z') or (>= (byte)'0' and <= (byte)'9') or (byte)'-'))
+                {
+                    return false;
+                }
+            }
+
+            labels = labels[(1 + label.Length)..];
+        }
+
+        return true;
+    }
+
+    /// <summary>The values of a cluster, or null where the controller did not answer in time or too many questions to it are under way.</summary>
+    /// <param name="labels">The cluster's labels in wire form and lower case.</param>
+    public Task<TxtAnswer?> Read(ReadOnlySpan<byte> labels)
+    {
+        var now = _time.GetTimestamp();
+        if (_lookup.TryGetValue(labels, out var entry) && (!entry.Answer.IsCompleted || _time.GetElapsedTime(entry.Since, now) <= _options.CacheFor))
+        {
+            return entry.Answer;
         }
 
         // Not kept: the next question for the name is to be answered as soon as there is room.
         if (Interlocked.Increment(ref _asking) > MaxAsking)
         {
             Interlocked.Decrement(ref _asking);
-            return null;
+            return s_none;
         }
 
-        if (_entries.Count >= MaxEntries)
+        Keep(labels, now, out var asked);
+        return asked;
+    }
+
+    private static readonly Task<TxtAnswer?> s_none = Task.FromResult<TxtAnswer?>(null);
+
+    private void Keep(ReadOnlySpan<byte> labels, long now, out Task<TxtAnswer?> asked)
+    {
+        var key = labels.ToArray();
+        asked = AskAsync(ClusterName.Parse(Text(key)));
+        if (!_entries.ContainsKey(key) && Interlocked.Increment(ref _kept) > MaxEntries)
         {
-            _entries.Clear();
+            // A second's worth: throwing all away costs one question to the controller for each name that is asked for again.
+            lock (_clearing)
+            {
+                if (Volatile.Read(ref _kept) > MaxEntries)
+                {
+                    _entries.Clear();
+                    Volatile.Write(ref _kept, 1);
+                }
+            }
         }
 
-        var asked = Observed(AskAsync(name));
-        _entries[name] = new Entry(now, asked);
-        return await asked.WaitAsync(cancellationToken).ConfigureAwait(false);
+        _entries[key] = new Entry(now, asked);
+    }
+
+    private static string Text(byte[] labels)
+    {
+        var text = new StringBuilder(labels.Length);
+        for (var at = 0; at < labels.Length; at += 1 + labels[at])
+        {
+            text.Append(at > 0 ? "." : "").Append(Encoding.ASCII.GetString(labels, at + 1, labels[at]));
+        }
+
+        return text.ToString();
     }
 
     // Whoever waits for it may have gone when it fails; then nobody is left to see it, and an unseen failure would end the host.
@@ -58,17 +134,22 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
         return task;
     }
 
-    private async Task<string[]?> AskAsync(ClusterName name)
+    private async Task<TxtAnswer?> AskAsync(ClusterName name)
     {
-        using var timeout = new CancellationTokenSource(options.ControllerTimeout, time);
+        using var timeout = new CancellationTokenSource(_options.ControllerTimeout, _time);
         try
         {
-            var answer = cluster.GetGrain<ICertificateGrain>(GrainKeys.Certificate(name)).ReadTxt(name, timeout.Token);
-            return await Observed(answer).WaitAsync(timeout.Token).ConfigureAwait(false);
+            var answer = _cluster.GetGrain<ICertificateGrain>(GrainKeys.Certificate(name)).ReadTxt(name, timeout.Token);
+            return new TxtAnswer(await Observed(answer).WaitAsync(timeout.Token).ConfigureAwait(false));
         }
         catch (Exception e) when (e is OperationCanceledException || CallFailed.IsUnknownOutcome(e))
         {
-            LogAway(logger, name, e.GetType().Name);
+            LogAway(_logger, name, e.GetType().Name);
+            return null;
+        }
+        catch (Exception e)
+        {
+            LogNotAnswered(_logger, name, e);
             return null;
         }
         finally
@@ -77,8 +158,11 @@ internal sealed partial class TxtSource(IClusterClient cluster, DnsOptions optio
         }
     }
 
-    private sealed record Entry(long Since, Task<string[]?> Values);
+    private sealed record Entry(long Since, Task<TxtAnswer?> Answer);
 
     [LoggerMessage(EventId = 8001, Level = LogLevel.Warning, Message = "No answer about {Cluster} from the controller ({Cause}); answering SERVFAIL")]
     private static partial void LogAway(ILogger logger, ClusterName cluster, string cause);
+
+    [LoggerMessage(EventId = 8002, Level = LogLevel.Error, Message = "The controller could not answer about {Cluster}; answering SERVFAIL")]
+    private static partial void LogNotAnswered(ILogger logger, ClusterName cluster, Exception exception);
 }

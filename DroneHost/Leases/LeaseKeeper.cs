@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Drone.Guard;
 using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
@@ -17,11 +18,12 @@ namespace Plane.Drone.Leases;
 ///    repeated after <see cref="LeaseNumbers.RenewalRetry"/> under another grain key, so that it isn't bound to a silo that died. A call that is overtaken by its
 ///    repetition goes on: its answer still counts, since the later of two deadlines is kept.
 /// 3. Only an answer refuses. A refusal, as well as the soft deadline, is final: the supervisor ends the backend, later answers move nothing but its hard deadline.
-/// 4. What was answered holds from the moment it arrives and is written to the state file behind that: an older deadline on disk is early, never late.
+/// 4. What was answered holds from the moment it arrives. It is written to the lease file for the guard at once, whatever becomes of the state file, which follows: an
+///    older deadline in either is early, never late.
 /// </para>
 /// </summary>
 internal sealed partial class LeaseKeeper(
-    BackendSet backends, SessionKeeper sessions, DurableState state, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseKeeper> logger)
+    BackendSet backends, SessionKeeper sessions, DurableState state, LeaseDirectory files, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseKeeper> logger)
 {
     private const int MaxCallsUnderWay = 16;
 
@@ -204,6 +206,7 @@ internal sealed partial class LeaseKeeper(
             {
                 if (lease.TryProlong(deadlines))
                 {
+                    files.Prolong(lease.Identity, lease.Deadlines);
                     lease.AskAt = lease.Deadlines.RenewAt;
                     metrics.Renewals.Add(1);
                     changes.Add((lease.Identity, lease.Deadlines, false));

@@ -13,6 +13,9 @@ public interface IContainerRuntime : IAsyncDisposable
     /// <summary>What it runs.</summary>
     ExecutorKind Kind { get; }
 
+    /// <summary>How the guard ends a backend without the agent. By default it kills the process that <see cref="StartAsync"/> reported.</summary>
+    GuardTarget TargetOf(BackendIdentity backend) => GuardTarget.ProcessOnly;
+
     /// <summary>Completes if the runtime answers and can be used.</summary>
     /// <exception cref="RuntimeUnavailableException">It doesn't; the message says why.</exception>
     Task CheckAsync(CancellationToken cancellationToken);

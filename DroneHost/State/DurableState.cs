@@ -19,6 +19,7 @@ internal sealed class DurableState : IAsyncDisposable
     private const string LastActionKey = "last_action";
     private const string PortCursorKey = "port_cursor";
     private const string NumbersKey = "lease_numbers";
+    private const string RunDirectoryKey = "run_directory";
 
     private readonly StateFileLock _lock;
     private readonly StateWriter _writer;
@@ -44,6 +45,9 @@ internal sealed class DurableState : IAsyncDisposable
 
     /// <summary>The port that was given last.</summary>
     public int PortCursor { get; private init; }
+
+    /// <summary>The run directory of the last agent: its leases stand there.</summary>
+    public string? RunDirectory { get; private set; }
 
     /// <summary>The lease numbers of the last registration; the defaults before the first.</summary>
     public LeaseNumbers Numbers { get; private set; } = new();
@@ -73,6 +77,7 @@ internal sealed class DurableState : IAsyncDisposable
                 InstanceId = meta["instance_id"],
                 InstallationId = meta.GetValueOrDefault(InstallationKey),
                 LastAction = long.Parse(meta.GetValueOrDefault(LastActionKey, "0"), CultureInfo.InvariantCulture),
+                RunDirectory = meta.GetValueOrDefault(RunDirectoryKey),
                 PortCursor = int.Parse(meta.GetValueOrDefault(PortCursorKey, "0"), CultureInfo.InvariantCulture),
                 Numbers = meta.TryGetValue(NumbersKey, out var json) ? JsonSerializer.Deserialize<LeaseNumbers>(json, PlaneJson.Http)! : new LeaseNumbers(),
             };
@@ -116,6 +121,22 @@ internal sealed class DurableState : IAsyncDisposable
         });
         InstallationId = installationId;
         Numbers = numbers;
+    }
+
+    /// <summary>Remembers where the leases are.</summary>
+    public async Task StoreRunDirectoryAsync(string directory)
+    {
+        if (directory == RunDirectory)
+        {
+            return;
+        }
+
+        await _writer.DoAsync((c, t) =>
+        {
+            SetMeta(c, t, RunDirectoryKey, directory);
+            return true;
+        });
+        RunDirectory = directory;
     }
 
     /// <summary>All backends: those that have not ended, and those that ended a while ago.</summary>

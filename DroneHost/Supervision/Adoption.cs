@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Drone.Guard;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 using Plane.Drone.State;
@@ -9,7 +10,7 @@ namespace Plane.Drone.Supervision;
 /// The agent's first deed: what the state file knows is led again from where it stands, what runs under our instance and isn't in the file is ended. Supervisors begin
 /// before their runtime answers, so deadlines hold while an engine is away.
 /// </summary>
-internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, TimeProvider time, ILogger<Adoption> logger)
+internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, LeaseDirectory leases, TimeProvider time, ILogger<Adoption> logger)
 {
     /// <summary>Leads everything that has not ended; the result completes once every runtime has answered and everything else of ours is gone.</summary>
     public Func<CancellationToken, Task> Begin(IReadOnlyCollection<BackendRow> rows)
@@ -21,7 +22,11 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
             backends.Start(row, known[row.Identity].Task);
         }
 
-        return cancellationToken => Task.WhenAll(runtimes.All.Select(r => AdoptAsync(r, known, rows, cancellationToken)));
+        return async cancellationToken =>
+        {
+            await Task.WhenAll(runtimes.All.Select(r => AdoptAsync(r, known, rows, cancellationToken)));
+            leases.RemoveLeftovers();
+        };
     }
 
     private async Task AdoptAsync(

@@ -25,6 +25,14 @@ internal sealed partial class BackendSupervisor
 
         var gone = await MakeSureGoneAsync(stopping);
         IsGone = true;
+        AskWhereGuardEnded();
+        var endedByGuard = _parts.Leases.IsEnded(Identity);
+        if (!endedByGuard)
+        {
+            // Nothing of it can start any more, so a disk that is full for longer than the lease is no reason for the guard to act.
+            _parts.Leases.Release(Identity);
+        }
+
         var exit = _signals.Exit.IsCompletedSuccessfully ? await _signals.Exit : null;
         var cause = _signals.Cause;
         LogGone(Identity.Backend, cause?.Reason, exit?.ExitCode ?? gone.ExitCode);
@@ -37,6 +45,12 @@ internal sealed partial class BackendSupervisor
             EndedAt = _parts.Clock.Milliseconds,
             Boot = _parts.Clock.BootId,
         }).WaitAsync(stopping);
+        if (endedByGuard)
+        {
+            // The mark goes with the lease, and with it the reason.
+            _parts.Leases.Release(Identity);
+        }
+
         if (_port is { } port)
         {
             _parts.Ports.Release(port);

@@ -48,7 +48,7 @@ internal sealed partial class BackendSupervisor
         _logger = parts.Logger;
         _port = row.Port;
         _journal = new StateJournal(parts.State, row.Status, parts.Time);
-        Lease = new BackendLease(row.Identity, row.Deadlines, row.Refused, parts.State.InstanceId, parts.Clock);
+        Lease = new BackendLease(row.Identity, LatestDeadlines(row, parts), row.Refused, parts.State.InstanceId, parts.Clock);
         if (row.EndReason == TerminationReason.KeyExpired)
         {
             Lease.GiveUp();
@@ -81,11 +81,16 @@ internal sealed partial class BackendSupervisor
     }
 
     /// <summary>Takes in that it exited.</summary>
-    public void Exited(BackendExit exit) => _signals.Exited(exit);
+    public void Exited(BackendExit exit)
+    {
+        AskWhereGuardEnded();
+        _signals.Exited(exit);
+    }
 
     /// <summary>Takes in that the runtime doesn't know it though it was started: removed behind our back.</summary>
     public void Vanished(string message)
     {
+        AskWhereGuardEnded();
         _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, message));
         _signals.Exited(new BackendExit(Identity, null, null));
     }
@@ -178,7 +183,28 @@ internal sealed partial class BackendSupervisor
             _signals.Ask(new EndCause(kind, reason));
         }
 
-        await Task.WhenAny(adoption, _signals.Any).WaitAsync(stopping);
+        if (_row.StopAt is { } stopAt && _row.StopBoot == _parts.Clock.BootId)
+        {
+            // The grace that was given goes on, though its runtime may not answer yet.
+            lock (_look)
+            {
+                _stopAt = stopAt;
+            }
+
+            Look(_parts.Clock.Milliseconds);
+        }
+
+        AskWhereGuardEnded();
+        ProtectAdopted();
+
+        // An end waits for the runtime only as long as for any answer of it. A graceful one of what isn't known by a process waits on: there is nobody else to ask.
+        await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
+        if (!adoption.IsCompleted)
+        {
+            await Task.WhenAny(adoption, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
+            stopping.ThrowIfCancellationRequested();
+        }
+
         if (!adoption.IsCompletedSuccessfully)
         {
             return false;
@@ -188,15 +214,25 @@ internal sealed partial class BackendSupervisor
         {
             case { State: FoundState.Running, Started: { } started }:
                 Volatile.Write(ref _started, started);
+                _parts.Leases.SetProcess(Identity, started.Pid, started.StartTime);
                 LogAdopted(Identity.Backend, _row.Status, started.Address);
                 return true;
             case { State: FoundState.Exited } found:
-                _signals.Exited(new BackendExit(Identity, found.ExitCode, null));
+                var exit = new BackendExit(Identity, found.ExitCode, null);
+                if (_row.EndReason is null && !_parts.Leases.IsEnded(Identity))
+                {
+                    _signals.ExitedBefore(exit);
+                }
+                else
+                {
+                    _signals.Exited(exit);
+                }
+
                 return false;
             case { State: FoundState.Running }:
                 Vanished("it ran without an address when the agent came back");
                 return false;
-            case null when _row.Status > BackendStatus.Starting:
+            case null or { State: FoundState.Created } when _row.Status > BackendStatus.Starting:
                 Vanished("it was gone when the agent came back");
                 return false;
             default:
@@ -262,7 +298,7 @@ internal sealed partial class BackendSupervisor
             Ip = _parts.Options.Ip,
             Port = 0,
             Deadlines = Lease.Deadlines,
-            MayStart = () => !_signals.HasEnded && Lease.AllowsStart && !stopping.IsCancellationRequested,
+            MayStart = () => !_signals.HasEnded && !_parts.Leases.IsEnded(Identity) && Lease.AllowsStart && !stopping.IsCancellationRequested,
             Progress = text => LogProgress(Identity.Backend, text),
         };
         if (!(await StepAsync(c => Nothing(Runtime.PrepareAsync(start, c)), stopping)).Done)
@@ -279,21 +315,64 @@ internal sealed partial class BackendSupervisor
             return false;
         }
 
-        var (done, started) = await StepAsync(c => Runtime.StartAsync(start with { Port = _port.Value, Deadlines = Lease.Deadlines }, c), stopping);
+        // The lease stands before anything is created: from here on the guard ends it if this agent can't.
+        var (done, started) = await StepAsync(
+            c =>
+            {
+                Protect();
+                return Runtime.StartAsync(start with { Port = _port.Value, Deadlines = Lease.Deadlines }, c);
+            },
+            stopping);
         if (started is not null)
         {
             Volatile.Write(ref _started, started);
+            _parts.Leases.SetProcess(Identity, started.Pid, started.StartTime);
             LogStarted(Identity.Backend, started.Address, started.Pid);
             return true;
         }
 
         if (done && !_signals.HasEnded)
         {
-            // The last look said no: the clock has passed the soft deadline since.
+            // The last look said no: the clock has passed the soft deadline since, or the guard the hard one.
             _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
         }
 
         return false;
+    }
+
+    /// <summary>The deadlines of the state file, or the later ones that the lease file kept while the state file could not be written.</summary>
+    private static LeaseDeadlines LatestDeadlines(BackendRow row, SupervisionParts parts) =>
+        row.Deadlines.BootId == parts.Clock.BootId && row.Deadlines.InstanceId == parts.State.InstanceId && parts.Leases.Find(row.Identity) is { } lease
+            ? row.Deadlines.Later(lease.Deadlines())
+            : row.Deadlines;
+
+    private void Protect()
+    {
+        if (!_parts.Leases.TryProtect(Identity, Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm))
+        {
+            throw new RuntimeUnavailableException("its lease cannot be written for the guard");
+        }
+    }
+
+    /// <summary>Leads the lease on that the agent before wrote, or writes it where that is gone. Not before a start: what runs is to stand there, what doesn't need not.</summary>
+    private void ProtectAdopted()
+    {
+        if (_row.Status >= BackendStatus.Starting && _row.Deadlines.BootId == _parts.Clock.BootId && _row.Deadlines.InstanceId == _parts.State.InstanceId
+            && _parts.Leases.TryProtect(Identity, Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm)
+            && _row is { Pid: { } pid, StartTime: { } start })
+        {
+            _parts.Leases.SetProcess(Identity, pid, start);
+        }
+    }
+
+    /// <summary>What the guard has ended did not end by itself, and was not lost.</summary>
+    private void AskWhereGuardEnded()
+    {
+        if (_parts.Leases.IsEnded(Identity))
+        {
+            Lease.GiveUp();
+            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+        }
     }
 
     /// <summary>

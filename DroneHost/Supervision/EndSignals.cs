@@ -65,6 +65,22 @@ internal sealed class EndSignals
     /// <summary>The grace is over: the kill follows, the kind that was asked for stays.</summary>
     public void KillNow() => _kill.TrySetResult();
 
+    /// <summary>
+    /// It had exited before this agent looked: whatever its deadlines have come to since, that did not end it. An end that was asked for before stays the reason.
+    /// </summary>
+    public void ExitedBefore(BackendExit exit)
+    {
+        lock (_gate)
+        {
+            if (_cause is { Reason: TerminationReason.KeyExpired })
+            {
+                _cause = null;
+            }
+        }
+
+        Exited(exit);
+    }
+
     public void Exited(BackendExit exit)
     {
         lock (_gate)

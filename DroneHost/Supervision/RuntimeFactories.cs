@@ -31,8 +31,9 @@ internal sealed class ProcessRuntimeFactory(DroneOptions options, TimeProvider t
     public IContainerRuntime Create(RuntimeOwner owner) => new ProcessRuntime(
         new ProcessRuntimeOptions
         {
-            Directory = options.RunDirectory,
+            Directory = options.ProcessDirectory,
             InstanceId = owner.InstanceId,
+            EndedDirectory = owner.EndedDirectory,
         },
         time,
         logger);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Drone.Guard;
 using Plane.Drone.Ports;
 using Plane.Drone.State;
 
@@ -9,6 +10,7 @@ internal sealed record SupervisionParts(
     DroneOptions Options,
     DurableState State,
     RuntimeSet Runtimes,
+    LeaseDirectory Leases,
     PortAllocator Ports,
     HttpProbe Probe,
     ILeaseClock Clock,

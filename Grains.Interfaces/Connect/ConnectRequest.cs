@@ -34,4 +34,12 @@ public sealed record ConnectRequest
     [Id(4)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? WaitSeconds { get; init; }
+
+    /// <summary>
+    /// The request's own id, chosen by the caller. For <see cref="RequestIdentity.Kept"/> a repeat with the same id and body gets the first one's answer, the
+    /// same token included; with another body it is refused.
+    /// </summary>
+    [Id(5)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? RequestId { get; init; }
 }

@@ -31,6 +31,7 @@ public static class ConnectRules
         return request.Key?.Validate("key")
             ?? (request.User is null ? null : FieldError.From("user", NameRules.TextProblem(request.User, 0)))
             ?? FieldError.From("auth", AuthProblem(request.Auth))
+            ?? (request.RequestId is null ? null : FieldError.From("request_id", NameRules.TextProblem(request.RequestId, 1)))
             ?? FieldError.From("wait_seconds", RangeProblem(request.WaitSeconds, 0, MaxWaitSeconds))
             ?? (request.SpawnConfig is { } spawn ? Validate(spawn, request) : null);
     }

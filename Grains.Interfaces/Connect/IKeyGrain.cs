@@ -69,6 +69,14 @@ public sealed record ConnectCommand
     [Id(9)]
     public required string SecretToken { get; init; }
 
+    /// <summary>Which request this is, where its caller gave it an id: then it is answered once, and repeats get that answer.</summary>
+    [Id(10)]
+    public RequestIdentity? Request { get; init; }
+
+    /// <summary>Whether a holder that is ending is no final answer, since its end is waited for: it is then not kept for repeats.</summary>
+    [Id(11)]
+    public bool WaitsForEnd { get; init; }
+
     /// <summary>
     /// Completes a request: draws the backend's name, a key where none was given, and the tokens, so that a call whose outcome is unknown can be repeated as the
     /// same request.
@@ -87,7 +95,16 @@ public sealed record ConnectCommand
         Token = BearerToken.NewRandom(),
         StaticToken = request.SpawnConfig is { UseStaticToken: true } ? BearerToken.NewStatic() : null,
         SecretToken = RandomText.Secret(),
+        Request = RequestIdentity.Of(request),
     };
+
+    /// <summary>The command that a result answers: this one, or where it repeats an earlier request, with that one's key and tokens.</summary>
+    /// <param name="result">What this command was answered with.</param>
+    public ConnectCommand AnsweredBy(ConnectResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return result.Earlier is { } earlier ? this with { Key = earlier.Key, Token = earlier.Token, SecretToken = earlier.SecretToken } : this;
+    }
 
     /// <summary>The URL that this command's caller reaches the holder by: <c>https://[subdomain.]cluster/token/</c>. It holds the token.</summary>
     /// <param name="holder">The holder that the command was answered with.</param>
@@ -150,6 +167,14 @@ public sealed record ConnectResult
     /// <summary>Why not, in words.</summary>
     [Id(3)]
     public string? Message { get; init; }
+
+    /// <summary>Where the command repeats an earlier request: what else that was answered with.</summary>
+    [Id(4)]
+    public EarlierAnswer? Earlier { get; init; }
+
+    /// <summary>When to ask again, where a refusal knows it.</summary>
+    [Id(5)]
+    public TimeSpan? RetryAfter { get; init; }
 
     /// <summary>A refusal.</summary>
     /// <param name="kind">The kind.</param>

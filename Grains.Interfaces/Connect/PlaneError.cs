@@ -63,6 +63,15 @@ public enum ErrorKind
 
     /// <summary>The database is away. 503.</summary>
     DatabaseError,
+
+    /// <summary>The request id was used by another request in the last minutes. 409.</summary>
+    RequestIdTaken,
+
+    /// <summary>
+    /// The database failed over, and leases that the new server may not know of have not run out yet: until then no key is acquired. 503, with the time
+    /// that is left in <c>Retry-After</c>.
+    /// </summary>
+    KeysHeldOff,
 }
 
 /// <summary>The body of every error answer.</summary>

@@ -4,9 +4,10 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Certificates;
 
 /// <summary>
-/// One shard of the clusters' TXT values. Reads are answered from memory for at most a second, and concurrent ones of a cluster share a statement, since a
-/// DNS server may be asked by anyone as often as they like, also for clusters that do not exist. So nothing is held for a cluster that grows with the
-/// questions: no grain, no subscription of the feed, and of the readings a bounded number.
+/// One shard of what is known of the clusters' certificates. Reads of TXT values are answered from memory for at most a second, and concurrent ones of a
+/// cluster share a statement, since a DNS server may be asked by anyone as often as they like, also for clusters that do not exist. So nothing is held for a
+/// cluster that grows with the questions: no grain, no subscription of the feed, and of the readings a bounded number. Leases and orders are each one
+/// statement of the database, which decides.
 /// </summary>
 internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : Grain, ICertificateGrain
 {
@@ -46,11 +47,64 @@ internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : G
             return error;
         }
 
-        await store.SetTxtAsync(cluster, values, s_lifetime, cancellationToken).OrAskAgain();
+        if (!await store.SetTxtAsync(cluster, values, s_lifetime, cancellationToken).OrAskAgain())
+        {
+            return TxtValues.TooMany;
+        }
 
         // Who set them reads them back at once.
         _readings.Remove(cluster);
         return null;
+    }
+
+    public async Task<TxtEntry[]> ListTxt(ClusterName cluster, CancellationToken cancellationToken)
+    {
+        CheckShard(cluster);
+        return await store.ListTxtAsync(cluster, cancellationToken).OrAskAgain();
+    }
+
+    public async Task<ChallengeLease> TryHoldChallenge(ClusterName cluster, ChallengeHold hold, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(hold);
+        CheckShard(cluster);
+        Refuse(hold.Validate(), nameof(hold));
+        return await store.HoldChallengeAsync(cluster, hold, cancellationToken).OrAskAgain();
+    }
+
+    public async Task ReleaseChallenge(ClusterName cluster, string owner, CancellationToken cancellationToken)
+    {
+        CheckShard(cluster);
+        Refuse(FieldError.From("owner", NameRules.TextProblem(owner, 1)), nameof(owner));
+        await store.ReleaseChallengeAsync(cluster, owner, cancellationToken).OrAskAgain();
+    }
+
+    public async Task<ChallengeLease?> ReadChallenge(ClusterName cluster, CancellationToken cancellationToken)
+    {
+        CheckShard(cluster);
+        return await store.ReadChallengeAsync(cluster, cancellationToken).OrAskAgain();
+    }
+
+    public async Task<OrderAllowance> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        CheckShard(cluster);
+        Refuse(order.Validate(), nameof(order));
+        return await store.BeginOrderAsync(cluster, order, cancellationToken).OrAskAgain();
+    }
+
+    public async Task DropOrder(ClusterName cluster, string orderId, CancellationToken cancellationToken)
+    {
+        CheckShard(cluster);
+        Refuse(FieldError.From("id", NameRules.TextProblem(orderId, 1)), nameof(orderId));
+        await store.DropOrderAsync(cluster, orderId, cancellationToken).OrAskAgain();
+    }
+
+    private static void Refuse(FieldError? error, string parameter)
+    {
+        if (error is not null)
+        {
+            throw new ArgumentException(error.Message, parameter);
+        }
     }
 
     private void CheckShard(ClusterName cluster)

@@ -15,13 +15,16 @@ internal static class ConnectCommandRules
             return new FieldError("key", "must be the key that the grain is addressed by");
         }
 
-        var request = new ConnectRequest { Key = command.Key, SpawnConfig = command.Spawn, User = command.User, Auth = command.Auth };
+        var request = new ConnectRequest { Key = command.Key, SpawnConfig = command.Spawn, User = command.User, Auth = command.Auth, RequestId = command.Request?.Id };
         return ConnectRules.Validate(request)
             ?? (command.BackendId == default ? new FieldError("backend_id", "must be set") : null)
             ?? (command.Token == default || command.Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
             ?? (command.SecretToken is { Length: > 0 and <= MaxSecret } secret && secret.All(char.IsAscii)
                 ? null
                 : new FieldError("secret_token", $"must have 1 to {MaxSecret} ASCII characters"))
+            ?? (command.Request is null || (command.Request.Digest is { Length: 64 } digest && digest.All(char.IsAsciiHexDigitLower))
+                ? null
+                : new FieldError("request_id", "must come with the digest of its request"))
             ?? (command.Spawn is { } spawn ? Validate(command, spawn) : null);
     }
 

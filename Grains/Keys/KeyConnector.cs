@@ -13,6 +13,8 @@ namespace Plane.Grains.Keys;
 /// <item>A drone is picked and the key acquired on it. A drone that turns out unfit is excluded and another picked; a key that another got
 /// first: (1) again.</item>
 /// </list>
+/// A request with an id of its own is answered once: (1) and (4) store the id with the token, or find that it was answered before. Its token is written by a
+/// transaction of its own instead of the silo's batch.
 /// What it remembers (an acquisition under way, whether a holder was ever seen) may be lost or doubled without harm: it saves statements, it
 /// decides nothing. Runs in the turns of one grain, so its fields need no lock.
 /// </summary>
@@ -29,13 +31,24 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
 
     public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
     {
+        var mark = SealedAnswer.MarkOf(command);
+        var result = await ConnectAsync(command, mark, cancellationToken);
+
+        // Refused for want of what a twin of this request got a moment before, as the last place on a drone: that one's answer is this one's too.
+        return mark is not null && result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.KeyUnheldNoSpawnConfig
+            ? await TryHeldAsync(command, mark, cancellationToken) ?? result
+            : result;
+    }
+
+    private async Task<ConnectResult> ConnectAsync(ConnectCommand command, RequestMark? mark, CancellationToken cancellationToken)
+    {
         // A random key that was just drawn is free: looking for its holder first would be a statement for nothing. If it isn't, the acquisition
         // says so.
-        var heldPath = _holderSeen || command.Spawn is null || command.Cluster is null || !LooksDrawn(command.Key);
+        var heldPath = mark is not null || _holderSeen || command.Spawn is null || command.Cluster is null || !LooksDrawn(command.Key);
         for (var attempt = 0; attempt <= MaxRetries; attempt++)
         {
             // (1)
-            if (heldPath && await TryHeldAsync(command, cancellationToken) is { } held)
+            if (heldPath && await TryHeldAsync(command, mark, cancellationToken) is { } held)
             {
                 return held;
             }
@@ -66,7 +79,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
             }
 
             // (4)
-            if (await AcquireAsync(command, place, cancellationToken) is { } result)
+            if (await AcquireAsync(command, mark, place, cancellationToken) is { } result)
             {
                 return result;
             }
@@ -80,10 +93,22 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
 
     private static ConnectResult Connected(HolderInfo holder, bool spawned) => new() { Holder = holder, Spawned = spawned };
 
-    private async Task<ConnectResult?> TryHeldAsync(ConnectCommand command, CancellationToken cancellationToken)
+    private static ConnectResult Repeated(ConnectCommand command, HolderInfo? holder, KeptAnswer? kept) => new()
+    {
+        Holder = holder,
+        Spawned = kept!.Spawned,
+        Earlier = SealedAnswer.Open(command.Request!.Id, kept.Sealed),
+    };
+
+    private static ConnectResult RequestIdTaken { get; } =
+        ConnectResult.Refused(ErrorKind.RequestIdTaken, "request_id was given to another request in the last minutes");
+
+    private async Task<ConnectResult?> TryHeldAsync(ConnectCommand command, RequestMark? mark, CancellationToken cancellationToken)
     {
         var request = new TokenRequest(command.Key, command.Token.Hash(), command.SecretToken, command.User, command.Auth);
-        var result = await tokens.IssueAsync(request, cancellationToken);
+        var result = mark is null
+            ? await tokens.IssueAsync(request, cancellationToken)
+            : await store.IssueOnceAsync(request, mark, command.WaitsForEnd, cancellationToken);
         switch (result)
         {
             case { Outcome: TokenOutcome.Issued, Holder: { } holder }:
@@ -91,6 +116,12 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
 
                 // A drawn id names one command only: that backend was started by an earlier attempt of this one, whose answer was lost.
                 return Connected(holder, spawned: !command.BackendIdIsChosen && holder.Identity.Backend == command.BackendId);
+
+            case { Outcome: TokenOutcome.Repeated }:
+                return Repeated(command, result.Holder, result.Kept);
+
+            case { Outcome: TokenOutcome.RequestIdTaken }:
+                return RequestIdTaken;
 
             case { Outcome: TokenOutcome.TagDiffers }:
                 _holderSeen = true;
@@ -101,25 +132,25 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
         }
     }
 
-    private async Task<ConnectResult?> AcquireAsync(ConnectCommand command, Place place, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> AcquireAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
     {
         var attempt = new Attempt(place);
         _acquiring = attempt;
         ConnectResult? result = null;
         try
         {
-            result = await TryDronesAsync(command, place, cancellationToken);
+            result = await TryDronesAsync(command, mark, place, cancellationToken);
             return result;
         }
         finally
         {
             _acquiring = null;
-            attempt.End(result?.Refusal == ErrorKind.NoDroneAvailable ? result : null);
+            attempt.End(result?.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.KeysHeldOff ? result : null);
         }
     }
 
     /// <summary>A result, or null where another got the key.</summary>
-    private async Task<ConnectResult?> TryDronesAsync(ConnectCommand command, Place place, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> TryDronesAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
     {
         var grain = clusters(place.Cluster);
         var tried = new List<DroneName>();
@@ -132,7 +163,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
                 break;
             }
 
-            var request = new AcquireRequest { Command = command, Cluster = place.Cluster, Drone = drone };
+            var request = new AcquireRequest { Command = command, Cluster = place.Cluster, Drone = drone, Mark = mark };
             var acquired = await store.AcquireAsync(request, cancellationToken);
             switch (acquired)
             {
@@ -142,6 +173,19 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
 
                 case { Outcome: AcquireOutcome.Held }:
                     return null;
+
+                case { Outcome: AcquireOutcome.Repeated }:
+                    return Repeated(command, acquired.Holder, acquired.Kept);
+
+                case { Outcome: AcquireOutcome.RequestIdTaken }:
+                    return RequestIdTaken;
+
+                case { Outcome: AcquireOutcome.HeldOff }:
+                    return ConnectResult.Refused(
+                        ErrorKind.KeysHeldOff, "the database failed over; keys are acquired again when every lease that it may have lost has run out") with
+                    {
+                        RetryAfter = acquired.HeldFor,
+                    };
 
                 case { Outcome: AcquireOutcome.BackendIdTaken }:
                     return command.BackendIdIsChosen

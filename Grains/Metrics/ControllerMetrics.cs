@@ -16,6 +16,7 @@ internal sealed class ControllerMetrics
     private readonly UpDownCounter<int> _waiting;
     private readonly Counter<long> _sweeps;
     private readonly Counter<long> _swept;
+    private readonly Counter<long> _clockSteps;
     private readonly Counter<long> _feedChanges;
     private readonly Counter<long> _feedFailures;
     private readonly Counter<long> _feedGaps;
@@ -31,6 +32,8 @@ internal sealed class ControllerMetrics
         _waiting = _meter.CreateUpDownCounter<int>("plane.controller.waiting", "{call}", "Calls that wait for a change now, by call.");
         _sweeps = _meter.CreateCounter<long>("plane.controller.sweeps", "{run}", "Runs of sweeps, by sweep and outcome.");
         _swept = _meter.CreateCounter<long>("plane.controller.swept", "{row}", "Rows that sweeps concerned, by sweep.");
+        _clockSteps = _meter.CreateCounter<long>(
+            "plane.controller.database.clock_steps", "{step}", "Steps of the database's clock that were noticed, by direction.");
         _feedChanges = _meter.CreateCounter<long>("plane.controller.feed.changes", "{change}", "Changes read from the log.");
         _feedFailures = _meter.CreateCounter<long>("plane.controller.feed.failures", "{failure}", "Reads of the log that failed.");
         _feedGaps = _meter.CreateCounter<long>("plane.controller.feed.gaps", "{gap}", "Times that rows had been cleaned up before they were read.");
@@ -67,6 +70,8 @@ internal sealed class ControllerMetrics
         _sweeps.Add(1, tag, new KeyValuePair<string, object?>("outcome", outcome));
         _swept.Add(rows, tag);
     }
+
+    public void ClockStepped(string direction) => _clockSteps.Add(1, new KeyValuePair<string, object?>("direction", direction));
 
     public void FeedRead(int changes) => _feedChanges.Add(changes);
 

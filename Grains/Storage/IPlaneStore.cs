@@ -41,8 +41,11 @@ public interface IPlaneStore : IAsyncDisposable
     /// <returns>The share, or a reason in words as <see cref="StoreLockResult.HeldBy"/>.</returns>
     Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken);
 
-    /// <summary>Records that a controller lives.</summary>
-    Task HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken);
+    /// <summary>
+    /// Records that a controller lives, and answers the time by the store's clock. The first sign of life after a gap is noted: what proxies could not report
+    /// in it must not end anything (<see cref="SweepIdleAsync"/>).
+    /// </summary>
+    Task<DateTimeOffset> HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken);
 
     // ---- keys ----
 
@@ -51,6 +54,16 @@ public interface IPlaneStore : IAsyncDisposable
     /// results is that of the requests.
     /// </summary>
     Task<IReadOnlyList<TokenResult>> IssueTokensAsync(IReadOnlyList<TokenRequest> requests, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// <see cref="IssueTokensAsync"/> for one request that has an id of its own. The token and the id are stored by one transaction; a repeat gets the answer of
+    /// the first, and of several at once one decides.
+    /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="mark">Its id.</param>
+    /// <param name="waitsForEnd">Whether a holder that is ending is no answer to keep.</param>
+    /// <param name="cancellationToken">Gives up waiting; what was committed stays.</param>
+    Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken);
 
     /// <summary>
     /// Acquires a free or expired key for a new backend on a drone: the transaction of docs/guarantees.md, with the drone re-checked, an expired holder removed,
@@ -143,13 +156,16 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Makes each backend whose key has expired <c>terminated</c>/<c>lost</c> and drops the unacknowledged actions of ended backends.</summary>
     Task<int> SweepLostAsync(CancellationToken cancellationToken);
 
-    /// <summary>Queues the end of ready backends that had no connection for their <c>max_idle_seconds</c>.</summary>
+    /// <summary>
+    /// Queues the end of ready backends that had no connection for their <c>max_idle_seconds</c>, as far as the live proxies have reported. After a gap in which
+    /// no controller served, each proxy that was live before it counts until it had the time to report again.
+    /// </summary>
     Task<int> SweepIdleAsync(CancellationToken cancellationToken);
 
     /// <summary>Queues the end of backends over their lifetime.</summary>
     Task<int> SweepLifetimeAsync(CancellationToken cancellationToken);
 
-    /// <summary>Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, silent proxies; also the tokens of all that ended.</summary>
+    /// <summary>Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, kept answers, silent proxies; also the tokens of all that ended.</summary>
     Task<int> CleanUpAsync(TimeSpan endedBackends, TimeSpan logRows, CancellationToken cancellationToken);
 
     // ---- the change log ----
@@ -172,6 +188,25 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>The cluster's values that have not expired: the union, sorted.</summary>
     Task<string[]> ReadTxtAsync(ClusterName cluster, CancellationToken cancellationToken);
 
-    /// <summary>Sets one owner's values in place of its earlier ones, for a time.</summary>
-    Task SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken);
+    /// <summary>Sets one owner's values in place of its earlier ones, or adds to them, for a time.</summary>
+    /// <returns>Whether they stand; false where the owner would have more than <see cref="TxtValues.MaxValues"/>, and nothing changed.</returns>
+    Task<bool> SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken);
+
+    /// <summary>The cluster's values that have not expired, by owner.</summary>
+    Task<TxtEntry[]> ListTxtAsync(ClusterName cluster, CancellationToken cancellationToken);
+
+    /// <summary>Acquires or renews the challenge lease; the result is who holds it after that.</summary>
+    Task<ChallengeLease> HoldChallengeAsync(ClusterName cluster, ChallengeHold hold, CancellationToken cancellationToken);
+
+    /// <summary>Ends the challenge lease of its holder.</summary>
+    Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken);
+
+    /// <summary>Who holds the challenge lease, or null.</summary>
+    Task<ChallengeLease?> ReadChallengeAsync(ClusterName cluster, CancellationToken cancellationToken);
+
+    /// <summary>Counts an order within its limit, in one step; one of the same id counts once.</summary>
+    Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken);
+
+    /// <summary>Takes an order's count back.</summary>
+    Task DropOrderAsync(ClusterName cluster, string orderId, CancellationToken cancellationToken);
 }

@@ -19,12 +19,33 @@ public enum TokenOutcome
 
     /// <summary>The holder has another tag.</summary>
     TagDiffers,
+
+    /// <summary>The same request was answered before.</summary>
+    Repeated,
+
+    /// <summary>The request's id stands for another request.</summary>
+    RequestIdTaken,
 }
 
 /// <summary>The result of a <see cref="TokenRequest"/>.</summary>
 /// <param name="Outcome">What became of it.</param>
-/// <param name="Holder">The holder, unless the key isn't held.</param>
-public sealed record TokenResult(TokenOutcome Outcome, HolderInfo? Holder);
+/// <param name="Holder">The holder, unless the key isn't held; of a repeated request the holder of then.</param>
+public sealed record TokenResult(TokenOutcome Outcome, HolderInfo? Holder)
+{
+    /// <summary>The rest of the answer, where repeated.</summary>
+    public KeptAnswer? Kept { get; init; }
+}
+
+/// <summary>A connect request with an id, as the store knows it.</summary>
+/// <param name="IdHash">A hash of the id.</param>
+/// <param name="Digest">A hash of what is asked for.</param>
+/// <param name="Sealed">What a repeat is answered with beside the holder; opaque here, and readable only with the id.</param>
+public sealed record RequestMark(string IdHash, string Digest, byte[] Sealed);
+
+/// <summary>What is kept of a request's answer beside the holder.</summary>
+/// <param name="Spawned">Whether it started the backend.</param>
+/// <param name="Sealed"><see cref="RequestMark.Sealed"/> of the request that was answered.</param>
+public sealed record KeptAnswer(bool Spawned, byte[] Sealed);
 
 /// <summary>An acquisition: a new backend for a free or expired key, on a drone.</summary>
 public sealed record AcquireRequest
@@ -37,6 +58,9 @@ public sealed record AcquireRequest
 
     /// <summary>The drone that was picked.</summary>
     public required DroneName Drone { get; init; }
+
+    /// <summary>The request's own id, where it has one.</summary>
+    public RequestMark? Mark { get; init; }
 }
 
 /// <summary>What became of an acquisition.</summary>
@@ -53,12 +77,28 @@ public enum AcquireOutcome
 
     /// <summary>The backend id was used before by another request.</summary>
     BackendIdTaken,
+
+    /// <summary>The same request was answered before.</summary>
+    Repeated,
+
+    /// <summary>The request's id stands for another request.</summary>
+    RequestIdTaken,
+
+    /// <summary>The database failed over: no key is acquired before leases that it may not know of have run out.</summary>
+    HeldOff,
 }
 
 /// <summary>The result of an acquisition.</summary>
 /// <param name="Outcome">What became of it.</param>
 /// <param name="Holder">The new holder, where acquired, also when the same command had acquired it before.</param>
-public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder);
+public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
+{
+    /// <summary>The rest of the answer, where repeated.</summary>
+    public KeptAnswer? Kept { get; init; }
+
+    /// <summary>How long keys are still held off.</summary>
+    public TimeSpan HeldFor { get; init; }
+}
 
 /// <summary>A drone that may take a new backend.</summary>
 /// <param name="Drone">The drone.</param>

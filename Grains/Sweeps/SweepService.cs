@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 
@@ -8,10 +9,10 @@ namespace Plane.Grains.Sweeps;
 /// <summary>
 /// What a silo does by the clock: the sweeps for lost, idle and overdue backends, the clean-up, and the controller's heartbeat. Every silo runs
 /// them all, each a loop of its own; the store sees to it that one silo does each at a time, so periods are jittered and a failure is logged and
-/// waits for the next turn.
+/// waits for the next turn. The heartbeat also reads the database's clock, whose steps are noticed by that.
 /// </summary>
 internal sealed partial class SweepService(
-    IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, ILogger<SweepService> log) : BackgroundService
+    IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, DatabaseClockWatch clock, ILogger<SweepService> log) : BackgroundService
 {
     private static readonly TimeSpan s_cleanUpEvery = TimeSpan.FromMinutes(1);
 
@@ -33,7 +34,7 @@ internal sealed partial class SweepService(
 
     private async Task<int> HeartbeatAsync(CancellationToken cancellationToken)
     {
-        await store.HeartbeatControllerAsync(options.ControllerName, options.Version, options.Hash, cancellationToken);
+        await clock.ReadAsync(() => store.HeartbeatControllerAsync(options.ControllerName, options.Version, options.Hash, cancellationToken));
         return 0;
     }
 

@@ -1,6 +1,5 @@
-using System.Text;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Controller;
 using Plane.Proxy.Forwarding;
 
 namespace Plane.Proxy.Answers;
@@ -10,15 +9,16 @@ internal static class Readiness
 {
     public const string Path = "/ready";
 
-    public static async Task WriteAsync(HttpContext context, ControllerContact contact)
+    public static async Task WriteAsync(HttpContext context, string? problem)
     {
-        var problem = contact.NotReadyBecause();
         var response = context.Response;
         response.StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         response.Headers.Server = ResponseHeaders.Server;
         response.Headers.CacheControl = "no-store";
         response.Headers.ContentType = "application/json";
-        var body = Encoding.UTF8.GetBytes(problem is null ? """{"status":"ok"}""" : $$"""{"status":"unavailable","message":"{{problem}}"}""");
+        var body = problem is null
+            ? """{"status":"ok"}"""u8.ToArray()
+            : JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { ["status"] = "unavailable", ["message"] = problem });
         response.Headers.ContentLength = body.Length;
         if (!HttpMethods.IsHead(context.Request.Method))
         {

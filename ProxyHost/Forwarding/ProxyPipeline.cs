@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 using Plane.Proxy.Answers;
 using Plane.Proxy.Connections;
-using Plane.Proxy.Controller;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Tls;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Plane.Proxy.Forwarding;
@@ -27,11 +27,12 @@ internal sealed partial class ProxyPipeline(
     RouteResolver resolver,
     OpenExchanges open,
     BackendHttp backends,
-    ControllerContact contact,
+    ProxyStatus status,
     ErrorAnswers errors,
     ProxyMetrics metrics,
     TimeProvider time,
-    ILogger<ProxyPipeline> logger)
+    ILogger<ProxyPipeline> logger,
+    HttpsRedirect? redirect = null)
 {
     // How long a request whose backend refused it waits for the controller's word on where the backend is now.
     private static readonly TimeSpan s_freshRoute = TimeSpan.FromSeconds(3);
@@ -40,6 +41,9 @@ internal sealed partial class ProxyPipeline(
     private const int LookUps = 4;
 
     private readonly HostRule _hosts = new(ClusterName.Parse(options.Cluster));
+    private readonly string? _hsts = options.Hsts is { } hsts
+        ? $"max-age={(long)hsts.TotalSeconds}{(options.HstsSubdomains ? "; includeSubDomains" : "")}"
+        : null;
 
     public async Task InvokeAsync(HttpContext context)
     {
@@ -86,7 +90,25 @@ internal sealed partial class ProxyPipeline(
         var segment = RequestTarget.FirstSegment(target);
         if (segment.Length == Readiness.Path.Length - 1 && RequestTarget.Path(target) == Readiness.Path)
         {
-            return Readiness.WriteAsync(context, contact);
+            return Readiness.WriteAsync(context, status.NotReadyBecause);
+        }
+
+        if (redirect is not null)
+        {
+            if (!context.Request.IsHttps)
+            {
+                return redirect.WriteAsync(context);
+            }
+
+            if (_hsts is not null)
+            {
+                context.Response.OnStarting(static state =>
+                {
+                    var (response, policy) = ((HttpResponse, string))state;
+                    response.Headers.StrictTransportSecurity = policy;
+                    return Task.CompletedTask;
+                }, (context.Response, _hsts));
+            }
         }
 
         // The server undoes chunks and nothing else: what was also compressed on this hop would reach the backend as if it weren't (RFC 9112 section 6.1).

@@ -19,6 +19,9 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
     /// <summary>The status, where it isn't the kind's own.</summary>
     public int Status { get; init; } = ErrorStatus.Of(Kind);
 
+    /// <summary>When a 503 asks to be tried again, where that is known; in whole seconds on the wire, rounded up.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
     /// <summary>What happened, for the log alone.</summary>
     public Exception? Cause { get; init; }
 
@@ -38,7 +41,8 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
         response.StatusCode = Status;
         if (Status == StatusCodes.Status503ServiceUnavailable)
         {
-            response.Headers.RetryAfter = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
+            var seconds = Math.Max(RetryAfterSeconds, Math.Ceiling(RetryAfter?.TotalSeconds ?? 0));
+            response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
         if (Status == StatusCodes.Status401Unauthorized)

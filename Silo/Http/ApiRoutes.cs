@@ -32,8 +32,8 @@ internal static class ApiRoutes
             .Named("connect", "Connect to a key: a token for the backend that holds it, which is started if none does.")
             .Accepts<ConnectRequest>(Json).Produces<ConnectResponse>()
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.NoClusterProvided, ErrorKind.KeyUnheldNoSpawnConfig)
-            .WithErrors(ErrorKind.KeyHeld, ErrorKind.FailedToRemoveKey, ErrorKind.BackendIdTaken, ErrorKind.PayloadTooLarge)
-            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey);
+            .WithErrors(ErrorKind.KeyHeld, ErrorKind.FailedToRemoveKey, ErrorKind.BackendIdTaken, ErrorKind.RequestIdTaken, ErrorKind.PayloadTooLarge)
+            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey, ErrorKind.KeysHeldOff);
         MapTerminate(ctrl, "/b/{backend}", "", BackendEndpoints.SoftTerminateAsync, BackendEndpoints.HardTerminateAsync);
         MapTerminate(ctrl, "/c/{cluster}/b/{backend}", "_in_cluster", BackendEndpoints.SoftTerminateInClusterAsync, BackendEndpoints.HardTerminateInClusterAsync);
         ctrl.MapPost("/b/revoke", BackendEndpoints.RevokeAsync)
@@ -52,6 +52,13 @@ internal static class ApiRoutes
             .Named("undrain", "New backends on this drone again.").Produces<DrainResponse>().WithErrors(ErrorKind.InvalidClusterName, ErrorKind.NotFound);
         ctrl.MapGet("/c/{cluster}/state", ClusterEndpoints.StateAsync)
             .Named("cluster_state", "The cluster's drones and proxies.").Produces<ClusterState>().WithErrors(ErrorKind.InvalidClusterName);
+        ctrl.MapGet("/c/{cluster}/dns/txt", TxtEndpoints.ListAsync)
+            .Named("txt_values", "The TXT values that the DNS server answers for the cluster, by who set them.")
+            .Produces<TxtResponse>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
+        ctrl.MapPost("/c/{cluster}/dns/txt", TxtEndpoints.SetAsync)
+            .Named("set_txt_values", "Set one owner's TXT values, for 10 minutes, in place of its earlier ones or beside them; none clears them.")
+            .Accepts<TxtRequest>(Json).Produces<TxtResponse>()
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.PayloadTooLarge);
         ctrl.MapGet("/status", HealthEndpoints.StatusAsync)
             .Named("controller_status", "The controller's version; 500 when its database can't be reached.").Produces<StatusResponse>();
     }

@@ -11,10 +11,11 @@ internal static class ErrorStatus
         ErrorKind.NoClusterProvided or ErrorKind.InvalidClusterName or ErrorKind.InvalidRequest => StatusCodes.Status400BadRequest,
         ErrorKind.Unauthorized => StatusCodes.Status401Unauthorized,
         ErrorKind.NotFound => StatusCodes.Status404NotFound,
-        ErrorKind.KeyUnheldNoSpawnConfig or ErrorKind.KeyHeld or ErrorKind.FailedToRemoveKey or ErrorKind.BackendIdTaken => StatusCodes.Status409Conflict,
+        ErrorKind.KeyUnheldNoSpawnConfig or ErrorKind.KeyHeld or ErrorKind.FailedToRemoveKey or ErrorKind.BackendIdTaken
+            or ErrorKind.RequestIdTaken => StatusCodes.Status409Conflict,
         ErrorKind.PayloadTooLarge => StatusCodes.Status413PayloadTooLarge,
         ErrorKind.ForwardAuthUnavailable => StatusCodes.Status502BadGateway,
-        ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.DatabaseError => StatusCodes.Status503ServiceUnavailable,
+        ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.DatabaseError or ErrorKind.KeysHeldOff => StatusCodes.Status503ServiceUnavailable,
         ErrorKind.KeyHeldUnhealthy or ErrorKind.Other => StatusCodes.Status500InternalServerError,
         _ => StatusCodes.Status500InternalServerError,
     };

@@ -1,6 +1,4 @@
-using System.Reflection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Orleans;
 using Plane.Dns;
 using Plane.Dns.Server;
 using Plane.Tests.Support;
@@ -12,57 +10,75 @@ public sealed class TxtSourceTests
     [Fact]
     public async Task Beyond_the_most_questions_to_the_controller_at_a_time_one_is_answered_without_asking()
     {
-        var (client, controller) = Controller.Make();
-        var source = new TxtSource(
-            client, new DnsOptions { ControllerTimeout = TimeSpan.FromMinutes(5) }, TimeProvider.System, NullLogger<TxtSource>.Instance);
-        var waiting = Enumerable.Range(0, TxtSource.MaxAsking).Select(i => source.ReadAsync(Name(i), default).AsTask()).ToArray();
-        var beyond = source.ReadAsync(Name(TxtSource.MaxAsking), default);
+        var controller = Controller.Make();
+        var answer = new TaskCompletionSource<string[]>(TaskCreationOptions.RunContinuationsAsynchronously);
+        controller.Read = (_, _) => answer.Task;
+        var source = Source(controller, TimeSpan.FromMinutes(5));
+        var waiting = Enumerable.Range(0, TxtSource.MaxAsking).Select(i => source.Read(Labels(i))).ToArray();
+        var beyond = source.Read(Labels(TxtSource.MaxAsking));
         Assert.True(beyond.IsCompletedSuccessfully);
         Assert.Null(await beyond);
         Assert.Equal(TxtSource.MaxAsking, controller.Asked);
 
         // A name that is asked for already joins, and with the answers there is room again.
-        var joining = source.ReadAsync(Name(0), default);
-        controller.Answer.SetResult(["v"]);
-        Assert.All(await Eventually.EndsAsync(Task.WhenAll(waiting), "the answers"), v => Assert.Equal("v", Assert.Single(v!)));
-        Assert.Equal("v", Assert.Single((await joining)!));
-        Assert.Equal("v", Assert.Single((await source.ReadAsync(Name(TxtSource.MaxAsking), default))!));
+        var joining = source.Read(Labels(0));
+        answer.SetResult(["v"]);
+        Assert.All(await Eventually.EndsAsync(Task.WhenAll(waiting), "the answers"), v => Assert.Equal(1, v!.Count));
+        Assert.Equal(1, (await joining)!.Count);
+        Assert.Equal(1, (await source.Read(Labels(TxtSource.MaxAsking)))!.Count);
     }
 
-    private static ClusterName Name(int i) => ClusterName.Parse($"c{i}.example.com");
-
-    /// <summary>A client whose every certificate grain answers by one task.</summary>
-    public class Controller : DispatchProxy
+    [Fact]
+    public async Task Invented_names_without_end_are_kept_up_to_a_number()
     {
-        private ICertificateGrain _grain = null!;
-        private Controller? _counter;
-        private int _asked;
-
-        public TaskCompletionSource<string[]> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public int Asked => Volatile.Read(ref _asked);
-
-        public static (IClusterClient Client, Controller Controller) Make()
+        var controller = Controller.Make();
+        var source = Source(controller, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1));
+        for (var i = 0; i < 3 * TxtSource.MaxEntries; i++)
         {
-            var client = Create<IClusterClient, Controller>();
-            var controller = (Controller)(object)client;
-            controller._grain = Create<ICertificateGrain, Controller>();
-            ((Controller)(object)controller._grain)._counter = controller;
-            return (client, controller);
+            Assert.Equal(0, (await source.Read(Labels(i)))!.Count);
         }
 
-        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
-        {
-            switch (targetMethod!.Name)
-            {
-                case nameof(IGrainFactory.GetGrain):
-                    return _grain;
-                case nameof(ICertificateGrain.ReadTxt):
-                    Interlocked.Increment(ref _counter!._asked);
-                    return _counter.Answer.Task;
-                default:
-                    throw new NotSupportedException(targetMethod.Name);
-            }
-        }
+        // The latest are kept, the first ones are not.
+        var asked = controller.Asked;
+        await source.Read(Labels((3 * TxtSource.MaxEntries) - 1));
+        Assert.Equal(asked, controller.Asked);
+        await source.Read(Labels(0));
+        Assert.Equal(asked + 1, controller.Asked);
     }
+
+    [Fact]
+    public async Task A_controller_that_is_away_costs_one_question_a_second_and_is_asked_again_after_it()
+    {
+        var controller = Controller.Make();
+        controller.Read = (_, _) => Task.FromException<string[]>(new TimeoutException("away"));
+        var source = Source(controller, TimeSpan.FromSeconds(2), TimeSpan.FromMilliseconds(50));
+        Assert.Null(await source.Read(Labels(1)));
+        controller.Read = (_, _) => Task.FromResult<string[]>(["v"]);
+        await Eventually.SeenAsync(_ => source.Read(Labels(1)), v => v is { Count: 1 }, "the value");
+        Assert.InRange(controller.Asked, 2, 3);
+    }
+
+    [Theory]
+    [InlineData("example.com", true)]
+    [InlineData("a", true)]
+    [InlineData("xn--nxasmq6b.example", true)]
+    [InlineData("1.2.3.4", true)]
+    [InlineData("-a.example", false)]
+    [InlineData("a-.example", false)]
+    [InlineData("_acme-challenge.example.com", false)]
+    [InlineData("a b.example", false)]
+    [InlineData("\u00e9.example", false)]
+    public void A_cluster_is_what_the_contract_says(string text, bool valid)
+    {
+        Assert.Equal(valid, TxtSource.IsCluster(Packet.Name(text).AsSpan()[..^1]));
+        Assert.Equal(valid, ClusterName.TryParse(text, out _));
+    }
+
+    private static TxtSource Source(Controller controller, TimeSpan timeout, TimeSpan? cacheFor = null) => new(
+        controller.Client,
+        new DnsOptions { ControllerTimeout = timeout, CacheFor = cacheFor ?? TimeSpan.FromSeconds(1) },
+        TimeProvider.System,
+        NullLogger<TxtSource>.Instance);
+
+    private static byte[] Labels(int i) => Packet.Name($"c{i}.example.com")[..^1];
 }

@@ -24,6 +24,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
         {
             Cluster = "test.example",
             StateFile = _directory["drone.db"],
+            RunDir = _directory["guard"],
             Runtime = "process",
             PortFrom = port,
             PortTo = port + 19,

@@ -32,6 +32,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
         {
             Cluster = _cluster.Value,
             StateFile = _directory["drone.db"],
+            RunDir = _directory["guard"],
             Runtime = "process",
             PortFrom = port,
             PortTo = port + 9,

@@ -235,7 +235,7 @@ public sealed class SessionTests
         var zero = TimeSpan.Zero;
         var options = new DroneOptions
         {
-            Cluster = "", Name = "x", Pool = "\n", Ip = "::", StateFile = "", Runtime = "x", DockerHost = "x", MountBase = "x", MaxBackends = 0, PortFrom = 1, RunDir = " ",
+            Cluster = "", Name = "x", Pool = "\n", Ip = "::", StateFile = "", Runtime = "x", DockerHost = "x", MountBase = "x", MaxBackends = 0, PortFrom = 1, RunDir = " ", ProcessDir = " ", Guard = "x",
             PortRest = zero, PruneAge = zero, PruneEvery = zero, UsageEvery = zero, CheckEvery = zero, StartupLimit = zero, RuntimeAwayLimit = zero, NameInUseLimit = zero,
             StopGrace = zero, OciRuntime = "a b",
         };
@@ -244,7 +244,7 @@ public sealed class SessionTests
 
         var named = options.Problems().Select(p => "--" + p.Split(' ', ':')[0]).ToList();
 
-        Assert.Equal(21, named.Distinct().Count());
+        Assert.Equal(23, named.Distinct().Count());
         Assert.All(named, flag => Assert.Contains(flag, flags));
         Assert.All(command.Options, o => Assert.False(string.IsNullOrWhiteSpace(o.Description), o.Name));
     }

@@ -32,11 +32,11 @@ public sealed class Installation : IAsyncLifetime, IDisposable
 
     public TestDatabase Database => _database ?? throw new InvalidOperationException("not started");
 
-    /// <summary>Lease numbers a tenth of the defaults, as environment variables.</summary>
-    public static Dictionary<string, string?> ShortLeases()
+    /// <summary>Lease numbers a tenth of the defaults, or another part of them, as environment variables.</summary>
+    public static Dictionary<string, string?> ShortLeases(double factor = 0.1)
     {
         var variables = new Dictionary<string, string?>();
-        var numbers = LeaseNumbers.Scaled(0.1);
+        var numbers = LeaseNumbers.Scaled(factor);
         foreach (var property in typeof(LeaseNumbers).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
         {
             variables[$"PLANE__LEASE_NUMBERS__{property.Name}"] =

@@ -47,7 +47,11 @@ public sealed class CertificateTests(GrainClusters clusters) : IClassFixture<Gra
         var plane = await clusters.OfAsync(On.Sqlite);
         var cluster = plane.NewCluster();
         var grain = plane.Certificates(cluster);
-        Assert.Equal("values", (await grain.SetTxt(cluster, new TxtValues { Owner = "px-a", Values = [new string('x', 256)] }))!.Path);
+        var tooLong = await grain.SetTxt(cluster, new TxtValues { Owner = "px-a", Values = ["x", new string('x', 256)] });
+        Assert.Equal("values[1]", tooLong!.Path);
+        Assert.Contains("set the value that the ACME client shows", tooLong.Problem, StringComparison.Ordinal);
+        Assert.Equal("values[0]", (await grain.SetTxt(cluster, new TxtValues { Owner = "px-a", Values = ["\u00e9"] }))!.Path);
+        Assert.Equal("values[0]", (await grain.SetTxt(cluster, new TxtValues { Owner = "px-a", Values = [""] }))!.Path);
         Assert.Equal("owner", (await grain.SetTxt(cluster, new TxtValues { Owner = "", Values = ["x"] }))!.Path);
         Assert.Empty(await grain.ReadTxt(cluster));
     }
@@ -120,5 +124,52 @@ public sealed class CertificateTests(GrainClusters clusters) : IClassFixture<Gra
 
         await Assert.ThrowsAsync<ArgumentException>(() => plane.Certificates(mine).ReadTxt(other));
         await Assert.ThrowsAsync<ArgumentException>(() => plane.Certificates(mine).SetTxt(other, new TxtValues { Owner = "px-a" }));
+    }
+
+    [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
+    public async Task The_challenge_lease_is_held_by_one_and_orders_are_counted(On on)
+    {
+        var plane = await clusters.OfAsync(on);
+        var cluster = plane.NewCluster();
+        var grain = plane.Certificates(cluster);
+        Assert.Null(await grain.ReadChallenge(cluster));
+        Assert.True((await grain.TryHoldChallenge(cluster, new ChallengeHold { Owner = "px-a" })).IsHeldBy("px-a"));
+        Assert.Equal("px-a", (await grain.TryHoldChallenge(cluster, new ChallengeHold { Owner = "px-b" })).Owner);
+        await grain.ReleaseChallenge(cluster, "px-a");
+        Assert.Equal("px-b", (await grain.TryHoldChallenge(cluster, new ChallengeHold { Owner = "px-b" })).Owner);
+        Assert.Equal("px-b", (await grain.ReadChallenge(cluster))!.Owner);
+
+        var order = new CertificateOrder { Id = "1", Owner = "px-b", Authority = "https://ca.example/directory", Limit = 1 };
+        Assert.True((await grain.TryBeginOrder(cluster, order)).IsAllowed);
+        Assert.False((await grain.TryBeginOrder(cluster, order with { Id = "2" })).IsAllowed);
+        await grain.DropOrder(cluster, "1");
+        Assert.True((await grain.TryBeginOrder(cluster, order with { Id = "2" })).IsAllowed);
+    }
+
+    [Fact]
+    public async Task Requests_that_break_a_rule_are_refused_by_name()
+    {
+        var plane = await clusters.OfAsync(On.Sqlite);
+        var cluster = plane.NewCluster();
+        var grain = plane.Certificates(cluster);
+        var hold = await Assert.ThrowsAsync<ArgumentException>(
+            () => grain.TryHoldChallenge(cluster, new ChallengeHold { Owner = "px-a", Time = TimeSpan.FromHours(1) }));
+        Assert.Contains("time must be", hold.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<ArgumentException>(() => grain.ReleaseChallenge(cluster, ""));
+        await Assert.ThrowsAsync<ArgumentException>(
+            () => grain.TryBeginOrder(cluster, new CertificateOrder { Id = "1", Owner = "px-a", Authority = "ca", Limit = 0 }));
+    }
+
+    [Fact]
+    public async Task Values_are_listed_by_owner_and_added_up_to_the_most()
+    {
+        var plane = await clusters.OfAsync(On.Sqlite);
+        var cluster = plane.NewCluster();
+        var grain = plane.Certificates(cluster);
+        Assert.Null(await grain.SetTxt(cluster, new TxtValues { Owner = "operator", Values = ["a"] }));
+        Assert.Null(await grain.SetTxt(cluster, new TxtValues { Owner = "operator", Values = ["b"], Add = true }));
+        Assert.Equal(["a", "b"], Assert.Single(await grain.ListTxt(cluster)).Values);
+        string[] more = [.. Enumerable.Range(0, TxtValues.MaxValues).Select(i => $"{i}")];
+        Assert.Equal("values", (await grain.SetTxt(cluster, new TxtValues { Owner = "operator", Values = more, Add = true }))!.Path);
     }
 }

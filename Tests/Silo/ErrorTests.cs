@@ -23,6 +23,8 @@ public sealed class ErrorTests
     [InlineData(ErrorKind.NoDroneAvailable, 503)]
     [InlineData(ErrorKind.FailedToAcquireKey, 503)]
     [InlineData(ErrorKind.DatabaseError, 503)]
+    [InlineData(ErrorKind.RequestIdTaken, 409)]
+    [InlineData(ErrorKind.KeysHeldOff, 503)]
     public void Every_kind_has_its_status(ErrorKind kind, int status) => Assert.Equal(status, ErrorStatus.Of(kind));
 
     [Fact]
@@ -31,6 +33,18 @@ public sealed class ErrorTests
             Enum.GetValues<ErrorKind>().Order(),
             typeof(ErrorTests).GetMethod(nameof(Every_kind_has_its_status))!.GetCustomAttributes(typeof(InlineDataAttribute), false)
                 .Cast<InlineDataAttribute>().Select(a => (ErrorKind)a.GetData(null!).Single()[0]).Order());
+
+    [Fact]
+    public async Task While_keys_are_held_off_after_a_failover_the_answer_says_for_how_long()
+    {
+        await using var controller = await Controller.StartAsync();
+        await controller.AddDroneAsync();
+        controller.Faults.Instead = (member, _) => member == nameof(IPlaneStore.AcquireAsync)
+            ? Task.FromResult(new AcquireResult(AcquireOutcome.HeldOff, null) { HeldFor = TimeSpan.FromSeconds(41.2) })
+            : null;
+        var answer = (await controller.PostAsync("/ctrl/connect", Requests.Connect("k"))).ExpectError(HttpStatusCode.ServiceUnavailable, "KeysHeldOff");
+        Assert.Equal(TimeSpan.FromSeconds(42), answer.Headers.RetryAfter!.Delta);
+    }
 
     [Fact]
     public async Task A_race_for_the_key_that_is_lost_again_and_again_is_a_503()

@@ -23,7 +23,7 @@ public sealed class MetricsTests(ControllerFixture fixture) : IClassFixture<Cont
         using var host = role switch
         {
             "proxy" => ProxyRole.Build(new ProxyOptions { Cluster = Controller.Cluster, Host = "127.0.0.1", Port = 0, MetricsPort = 0 }, Join),
-            "dns" => DnsRole.Build(new DnsOptions { Zone = "plane.test", Host = "127.0.0.1", Port = 0, MetricsPort = 0 }, Join),
+            "dns" => DnsRole.Build(new DnsOptions { Zone = "plane.test", Host = ["127.0.0.1"], Port = 0, MetricsPort = 0 }, Join),
             _ => DroneRole.Build(
                 new DroneOptions { Cluster = Controller.Cluster, StateFile = directory["drone.db"], Runtime = "process", MetricsPort = 0 }, Join),
         };

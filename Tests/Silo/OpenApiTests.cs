@@ -12,7 +12,8 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
         "POST /ctrl/b/{backend}/soft-terminate", "POST /ctrl/b/{backend}/hard-terminate",
         "POST /ctrl/c/{cluster}/b/{backend}/soft-terminate", "POST /ctrl/c/{cluster}/b/{backend}/hard-terminate",
         "POST /ctrl/b/revoke", "POST /ctrl/b/{backend}/prevent-renew", "GET /ctrl/b/{backend}", "GET /ctrl/backends",
-        "POST /ctrl/c/{cluster}/d/{drone}/drain", "POST /ctrl/c/{cluster}/d/{drone}/undrain", "GET /ctrl/c/{cluster}/state", "GET /ctrl/status",
+        "POST /ctrl/c/{cluster}/d/{drone}/drain", "POST /ctrl/c/{cluster}/d/{drone}/undrain", "GET /ctrl/c/{cluster}/state",
+        "GET /ctrl/c/{cluster}/dns/txt", "POST /ctrl/c/{cluster}/dns/txt", "GET /ctrl/status",
         "GET /pub/health", "GET /pub/live",
         "GET /pub/b/{backend}/status", "GET /pub/c/{cluster}/b/{backend}/status",
         "GET /pub/b/{backend}/status-stream", "GET /pub/c/{cluster}/b/{backend}/status-stream",
@@ -34,7 +35,7 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
     public async Task The_schemas_say_what_is_on_the_wire()
     {
         var schemas = (await _controller.GetAsync("/openapi.json")).Json!["components"]!["schemas"]!;
-        Assert.Equal(["auth", "key", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
+        Assert.Equal(["auth", "key", "request_id", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
         Assert.Equal(
             ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key"],
             Properties(schemas["ConnectResponse"]!));

@@ -191,24 +191,6 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
-    public async Task Txt_values_are_the_union_of_their_owners_until_they_expire()
-    {
-        Task Set(string owner, params string[] values) =>
-            Store.SetTxtAsync(Cluster, new TxtValues { Owner = owner, Values = values }, TimeSpan.FromMinutes(10), default);
-
-        await Set("px-a", "b", "a", "a");
-        await Set("px-b", "c", "a", "B");
-        Assert.Equal(["B", "a", "b", "c"], await Store.ReadTxtAsync(Cluster, default));
-        Assert.Empty(await Store.ReadTxtAsync(ClusterName.Parse("other.com"), default));
-        await Set("px-b");
-        Assert.Equal(["a", "b"], await Store.ReadTxtAsync(Cluster, default));
-        await Harness.AdvanceAsync(TimeSpan.FromMinutes(9));
-        await Set("px-c", "z");
-        await Harness.AdvanceAsync(TimeSpan.FromMinutes(2));
-        Assert.Equal(["z"], await Store.ReadTxtAsync(Cluster, default));
-    }
-
-    [Fact]
     public async Task A_call_that_was_given_up_before_it_began_does_nothing()
     {
         await RegisterAsync();

@@ -85,14 +85,14 @@ public sealed class StoreUrlTests
     [Fact]
     public void What_the_operator_left_open_is_completed_and_the_rest_is_kept()
     {
-        var completed = new NpgsqlConnectionStringBuilder(PostgresStore.Complete("Host=db"));
+        var completed = new NpgsqlConnectionStringBuilder(PostgresSource.Complete("Host=db"));
         Assert.Equal((100, 5, 10, 40, "plane"), (completed.MaxAutoPrepare, completed.Timeout, completed.CommandTimeout, completed.MaxPoolSize, completed.ApplicationName));
 
         const string Given = "Host=a,b;Max Auto Prepare=0;Timeout=7;Command Timeout=8;Maximum Pool Size=9;Application Name=mine;Target Session Attributes=any";
-        var kept = new NpgsqlConnectionStringBuilder(PostgresStore.Complete(Given));
+        var kept = new NpgsqlConnectionStringBuilder(PostgresSource.Complete(Given));
         Assert.Equal(
             (0, 7, 8, 9, "mine", "any"),
             (kept.MaxAutoPrepare, kept.Timeout, kept.CommandTimeout, kept.MaxPoolSize, kept.ApplicationName, kept.TargetSessionAttributes));
-        Assert.Equal("primary", new NpgsqlConnectionStringBuilder(PostgresStore.Complete("Host=a,b")).TargetSessionAttributes);
+        Assert.Equal("primary", new NpgsqlConnectionStringBuilder(PostgresSource.Complete("Host=a,b")).TargetSessionAttributes);
     }
 }

@@ -9,7 +9,8 @@ namespace Plane.Tests.Support;
 public static class Browser
 {
     private static readonly string[] Binaries = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-    private static readonly Lazy<Task<IBrowser>> Shared = new(LaunchAsync);
+    private static readonly Lazy<Task<IPlaywright>> Driver = new(StartDriverAsync);
+    private static readonly Lazy<Task<IBrowser>> Shared = new(() => LaunchAsync());
 
     /// <summary>Where pages' pictures go when a person wants to look at them: <c>PLANE_TEST_SCREENSHOTS</c>.</summary>
     public static string? Screenshots { get; } = Environment.GetEnvironmentVariable("PLANE_TEST_SCREENSHOTS") is { Length: > 0 } directory ? directory : null;
@@ -22,19 +23,20 @@ public static class Browser
         return context;
     }
 
-    private static async Task<IBrowser> LaunchAsync()
+    /// <summary>A Chromium of a test's own, for flags of the whole process.</summary>
+    public static async Task<IBrowser> LaunchAsync(params string[] flags) => await (await Driver.Value).Chromium.LaunchAsync(new BrowserTypeLaunchOptions
     {
-        var binary = Binaries.FirstOrDefault(File.Exists)
-            ?? throw new InvalidOperationException($"No Chromium was found ({string.Join(", ", Binaries)}): install it, or run the tests by ./plane test, which does.");
+        ExecutablePath = Binaries.FirstOrDefault(File.Exists)
+            ?? throw new InvalidOperationException($"No Chromium was found ({string.Join(", ", Binaries)}): install it, or run the tests by ./plane test, which does."),
+        Headless = true,
+        Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage", .. flags],
+    });
+
+    private static async Task<IPlaywright> StartDriverAsync()
+    {
         Environment.SetEnvironmentVariable("PLAYWRIGHT_DRIVER_SEARCH_PATH", Checkout.Playwright);
         var playwright = await Playwright.CreateAsync();
-        var browser = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
-        {
-            ExecutablePath = binary,
-            Headless = true,
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"],
-        });
         AppDomain.CurrentDomain.ProcessExit += (_, _) => playwright.Dispose();
-        return browser;
+        return playwright;
     }
 }

@@ -33,6 +33,9 @@ public static class Checkout
     /// <summary>The test backend's <c>testbackend.dll</c> (<c>Tests/Backend</c>).</summary>
     public static string Backend => Program("Tests/Backend", "testbackend.dll");
 
+    /// <summary>The chaos run, <c>plane-chaos.dll</c> (<c>Tests/Chaos</c>).</summary>
+    public static string Chaos => Program("Tests/Chaos", "plane-chaos.dll");
+
     /// <summary>Where the browser driver is: the package's own folder.</summary>
     public static string Playwright { get; } = Value("Checkout.Playwright");
 

@@ -30,6 +30,9 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A superuser's connection to the database <c>postgres</c>.</summary>
     public string AdminConnectionString { get; }
 
+    /// <summary>Its postmaster, where it was started here.</summary>
+    public int Pid => _program?.Pid ?? throw new InvalidOperationException("This server was not started here.");
+
     /// <summary>Its port on 127.0.0.1.</summary>
     public int Port { get; }
 
@@ -37,17 +40,94 @@ public sealed class PostgresServer : IAsyncDisposable
     public static Task<PostgresServer> SharedAsync() => SharedServer.Value;
 
     /// <summary>A server for one test, which may stop, restart or crash it.</summary>
-    public static async Task<PostgresServer> StartAsync(ITestOutputHelper? output = null, IEnumerable<string>? settings = null)
+    /// <param name="output">Where its log goes.</param>
+    /// <param name="settings">More settings, as <c>name=value</c>.</param>
+    /// <param name="parent">Where its data lie; a memory file system where not given.</param>
+    /// <param name="environment">More variables of its environment.</param>
+    public static Task<PostgresServer> StartAsync(
+        ITestOutputHelper? output = null,
+        IEnumerable<string>? settings = null,
+        string? parent = null,
+        IReadOnlyDictionary<string, string?>? environment = null) =>
+        StartAsync(null, output, settings, parent, environment);
+
+    /// <summary>An asynchronous streaming standby of this server, which follows it when this returns.</summary>
+    public Task<PostgresServer> StartStandbyAsync(ITestOutputHelper? output = null) => StartAsync(this, output, null, null, null);
+
+    /// <summary>Stands still, with all its processes, until <see cref="Resume"/>: it keeps its connections and answers nothing.</summary>
+    public void Pause()
     {
-        var directory = new TempDirectory(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+        // The postmaster first: then no process comes after its children were listed.
+        Signals.Send(_program!.Pid, Signal.Stop);
+        foreach (var child in Children())
+        {
+            Signals.Send(child, Signal.Stop);
+        }
+    }
+
+    /// <summary>Goes on.</summary>
+    public void Resume()
+    {
+        foreach (var child in Children())
+        {
+            Signals.Send(child, Signal.Continue);
+        }
+
+        Signals.Send(_program!.Pid, Signal.Continue);
+    }
+
+    /// <summary>Runs a statement on the database <c>postgres</c>, and returns its first value.</summary>
+    public async Task<object?> ScalarAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(AdminConnectionString);
+        await connection.OpenAsync();
+#pragma warning disable CA2100 // A test's own words.
+        await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+        return await command.ExecuteScalarAsync();
+    }
+
+    private static async Task<PostgresServer> StartAsync(
+        PostgresServer? primary,
+        ITestOutputHelper? output,
+        IEnumerable<string>? settings,
+        string? parent,
+        IReadOnlyDictionary<string, string?>? environment)
+    {
+        var directory = new TempDirectory(parent ?? (Directory.Exists("/dev/shm") ? "/dev/shm" : null));
         try
         {
-            return await StartInAsync(directory, output, settings ?? []);
+            return await StartInAsync(primary, directory, output, settings ?? [], environment);
         }
         catch
         {
             directory.Dispose();
             throw;
+        }
+    }
+
+    private IEnumerable<int> Children()
+    {
+        foreach (var process in Directory.GetDirectories("/proc").Select(Path.GetFileName))
+        {
+            if (int.TryParse(process, CultureInfo.InvariantCulture, out var pid) && ParentOf(pid) == _program!.Pid)
+            {
+                yield return pid;
+            }
+        }
+    }
+
+    private static int ParentOf(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            // Gone since it was listed.
+            return 0;
         }
     }
 
@@ -134,7 +214,12 @@ public sealed class PostgresServer : IAsyncDisposable
         return server;
     }
 
-    private static async Task<PostgresServer> StartInAsync(TempDirectory directory, ITestOutputHelper? output, IEnumerable<string> settings)
+    private static async Task<PostgresServer> StartInAsync(
+        PostgresServer? primary,
+        TempDirectory directory,
+        ITestOutputHelper? output,
+        IEnumerable<string> settings,
+        IReadOnlyDictionary<string, string?>? environment)
     {
         var user = RunAs();
         var data = directory["data"];
@@ -147,10 +232,21 @@ public sealed class PostgresServer : IAsyncDisposable
             File.SetUnixFileMode(data, (UnixFileMode)0b111_000_000);
         }
 
-        await RunOrFailAsync(
-            Binary("initdb"),
-            ["-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--no-instructions"],
-            user);
+        if (primary is null)
+        {
+            await RunOrFailAsync(
+                Binary("initdb"),
+                ["-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--no-instructions"],
+                user);
+        }
+        else
+        {
+            await RunOrFailAsync(
+                Binary("pg_basebackup"),
+                ["-h", "127.0.0.1", "-p", $"{primary.Port}", "-U", "postgres", "-D", data, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"],
+                user);
+        }
+
         var port = FreePort.Next();
         var connection = new NpgsqlConnectionStringBuilder
         {
@@ -162,12 +258,17 @@ public sealed class PostgresServer : IAsyncDisposable
             Timeout = 15,
         };
         var server = new PostgresServer(connection.ConnectionString, port, directory);
-        server._program = await LaunchAsync(directory, port, output, settings);
-        await server._program.WaitForLineAsync(Ready);
+        server._program = await LaunchAsync(directory, port, output, settings, environment);
+        await server._program.WaitForLineAsync(primary is null ? Ready : "started streaming WAL from primary");
         return server;
     }
 
-    private static Task<RunningProgram> LaunchAsync(TempDirectory directory, int port, ITestOutputHelper? output, IEnumerable<string> settings)
+    private static Task<RunningProgram> LaunchAsync(
+        TempDirectory directory,
+        int port,
+        ITestOutputHelper? output,
+        IEnumerable<string> settings,
+        IReadOnlyDictionary<string, string?>? environment = null)
     {
         string[] all =
         [
@@ -176,8 +277,17 @@ public sealed class PostgresServer : IAsyncDisposable
             "max_wal_size=512MB", "autovacuum_naptime=20s", "log_min_messages=warning", "logging_collector=off", "lc_messages=C",
             .. settings,
         ];
+        // Its own variables are set last: what they preload is for the server alone, and by its own user.
         return RunningProgram.StartAsync(
-            Binary("postgres"), ["-D", directory["data"], .. all.SelectMany(s => new[] { "-c", s })], output, workingDirectory: "/", name: "postgres", user: RunAs());
+            "/usr/bin/env",
+            [
+                .. (environment ?? new Dictionary<string, string?>()).Select(e => $"{e.Key}={e.Value}"),
+                Binary("postgres"), "-D", directory["data"], .. all.SelectMany(s => new[] { "-c", s }),
+            ],
+            output,
+            workingDirectory: "/",
+            name: "postgres",
+            user: RunAs());
     }
 
     private static async Task RunOrFailAsync(string file, string[] arguments, string? user)

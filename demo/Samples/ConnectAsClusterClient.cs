@@ -21,13 +21,24 @@ internal static class ConnectAsClusterClient
             {
                 Key = new KeyConfig { Name = key },
                 User = "ada",
+                RequestId = Guid.NewGuid().ToString(),
                 SpawnConfig = new SpawnConfig { Executable = new Executable { Command = command }, MaxIdleSeconds = 60 },
             },
             ClusterName.Parse(cluster));
-        var result = await grains.GetGrain<IKeyGrain>(connect.Key.GrainKey).Connect(connect);
+        ConnectResult result;
+        try
+        {
+            result = await grains.GetGrain<IKeyGrain>(connect.Key.GrainKey).Connect(connect);
+        }
+        catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
+        {
+            // It may have been carried out: the same command again finds what it did, or does it.
+            result = await grains.GetGrain<IKeyGrain>(connect.Key.GrainKey).Connect(connect);
+        }
+
         await host.StopAsync();
         return result.Holder is null
             ? throw new InvalidOperationException($"{result.Refusal}: {result.Message}")
-            : connect.UrlOf(result.Holder);
+            : connect.AnsweredBy(result).UrlOf(result.Holder);
     }
 }

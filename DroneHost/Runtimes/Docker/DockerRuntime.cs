@@ -55,6 +55,9 @@ public sealed partial class DockerRuntime : IContainerRuntime
     public ExecutorKind Kind => ExecutorKind.Docker;
 
     /// <inheritdoc/>
+    public GuardTarget TargetOf(BackendIdentity backend) => new(GuardTarget.Docker, NameOf(backend));
+
+    /// <inheritdoc/>
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
         try
@@ -244,7 +247,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
         }
     }
 
-    private static string NameOf(BackendIdentity backend) => $"plane-{backend.Backend.Value}";
+    private static string NameOf(BackendIdentity backend) => GuardTarget.ContainerOf(backend);
 
     private static ImageReference ImageOf(Executable executable) =>
         ImageReference.TryParse(executable.Image, out var image)

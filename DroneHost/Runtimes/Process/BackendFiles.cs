@@ -67,6 +67,17 @@ internal sealed class BackendFiles(string root, BackendIdentity backend, string 
     /// <summary>The directory's name of a backend, which a guard's mark has too.</summary>
     public static string NameOf(BackendIdentity backend) => $"{backend.Backend.Value}.{backend.Token}";
 
+    /// <summary>The backend whose <see cref="NameOf"/> this is, or null.</summary>
+    public static BackendIdentity? TryParseName(string name)
+    {
+        var dot = name.LastIndexOf('.');
+        return dot > 0
+            && BackendName.TryParse(name[..dot], out var backend)
+            && long.TryParse(name.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var token)
+                ? new BackendIdentity(backend, new FencingToken(token))
+                : null;
+    }
+
     /// <summary>Every backend that has a directory.</summary>
     public static IEnumerable<BackendFiles> All(string root)
     {
@@ -77,13 +88,9 @@ internal sealed class BackendFiles(string root, BackendIdentity backend, string 
 
         foreach (var directory in System.IO.Directory.EnumerateDirectories(root))
         {
-            var name = Path.GetFileName(directory);
-            var dot = name.LastIndexOf('.');
-            if (dot > 0
-                && BackendName.TryParse(name[..dot], out var backend)
-                && long.TryParse(name.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var token))
+            if (TryParseName(Path.GetFileName(directory)) is { } backend)
             {
-                yield return new BackendFiles(root, new BackendIdentity(backend, new FencingToken(token)));
+                yield return new BackendFiles(root, backend);
             }
         }
     }

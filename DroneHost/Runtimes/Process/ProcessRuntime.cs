@@ -64,6 +64,9 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     public ExecutorKind Kind => ExecutorKind.Process;
 
     /// <inheritdoc/>
+    public GuardTarget TargetOf(BackendIdentity backend) => new(GuardTarget.Processes, FilesOf(backend).Directory);
+
+    /// <inheritdoc/>
     public Task CheckAsync(CancellationToken cancellationToken)
     {
         Install();
@@ -338,7 +341,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
     /// <summary>Sends SIGKILL to all of it that can be found.</summary>
     /// <returns>How many were found alive.</returns>
-    private static int KillOnce(BackendFiles files, BackendSpec spec)
+    internal static int KillOnce(BackendFiles files, BackendSpec spec)
     {
         var found = 0;
         if (spec.Cgroup is { } cgroup)

@@ -25,6 +25,19 @@ internal static class PostgresErrors
         _ => false,
     };
 
+    /// <summary>Of the errors that make the database unavailable, those that say so of the whole server and not of one statement.</summary>
+    public static bool IsAway(Exception error) => error is not PostgresException e
+        ? IsUnavailable(error)
+        : IsAway(e.SqlState);
+
+    private static bool IsAway(string state) =>
+        state[..2] is "08" or "28"
+        || state is PostgresErrorCodes.TooManyConnections or PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown
+            or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.ReadOnlySqlTransaction;
+
+    /// <summary>Whether it is a time-out, which one slow statement may have as well.</summary>
+    public static bool TookTooLong(Exception error) => error is TimeoutException or NpgsqlException { InnerException: TimeoutException };
+
     /// <summary>The exception for the caller. The driver's messages name hosts and users, never passwords.</summary>
     public static StoreUnavailableException Unavailable(Exception error) => new(
         error is PostgresException p ? $"the database answered {p.SqlState}: {p.MessageText}" : $"the database is away: {error.Message}", error);

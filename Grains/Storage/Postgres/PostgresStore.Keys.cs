@@ -41,8 +41,8 @@ internal sealed partial class PostgresStore
 
     private const string AcquireSql =
         """
-        select * from plane.acquire(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+        select * from plane.acquire_once(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
         """;
 
     public async Task<IReadOnlyList<TokenResult>> IssueTokensAsync(IReadOnlyList<TokenRequest> requests, CancellationToken cancellationToken)
@@ -84,6 +84,30 @@ internal sealed partial class PostgresStore
         return results;
     }
 
+    public async Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken)
+    {
+        var fresh = BearerToken.NewStatic();
+        var rows = await QueryAsync(
+            "select * from plane.issue_once($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            static r => new TokenResult((TokenOutcome)r.GetInt16(0), r.IsDBNull(1) ? null : ReadHolder(r, 1)) { Kept = ReadKept(r, 9) },
+            cancellationToken,
+            Sql.Text(mark.IdHash),
+            Sql.Text(mark.Digest),
+            Sql.Bytes(mark.Sealed),
+            Sql.Span(RequestIdentity.Kept),
+            Sql.Bool(waitsForEnd),
+            Sql.Text(request.Key.Namespace),
+            Sql.Text(request.Key.Name),
+            Sql.Text(request.Key.Tag),
+            Sql.Text(request.TokenHash),
+            Sql.Text(request.SecretToken),
+            Sql.Text(request.User),
+            Sql.Text(request.Auth?.Text),
+            Sql.Text(fresh.Value),
+            Sql.Text(fresh.Hash()));
+        return rows[0];
+    }
+
     public async Task<AcquireResult> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
     {
         var command = request.Command;
@@ -95,8 +119,18 @@ internal sealed partial class PostgresStore
             {
                 var rows = await QueryAsync(
                     AcquireSql,
-                    static r => new AcquireResult((AcquireOutcome)r.GetInt16(0), r.IsDBNull(2) ? null : ReadHolder(r, 1)),
+                    static r => (
+                        Result: new AcquireResult((AcquireOutcome)r.GetInt16(0), r.IsDBNull(2) ? null : ReadHolder(r, 1))
+                        {
+                            Kept = (AcquireOutcome)r.GetInt16(0) == AcquireOutcome.Repeated ? ReadKept(r, 9) : null,
+                            HeldFor = ValueOrNull<TimeSpan>(r, 12) ?? default,
+                        },
+                        Changed: ValueOrNull<bool>(r, 11) ?? false),
                     cancellationToken,
+                    Sql.Text(request.Mark?.IdHash),
+                    Sql.Text(request.Mark?.Digest),
+                    Sql.Bytes(request.Mark?.Sealed),
+                    Sql.Span(RequestIdentity.Kept),
                     Sql.Text(command.BackendId.Value),
                     Sql.Bool(command.BackendIdIsChosen),
                     Sql.Text(command.Key.Namespace),
@@ -122,12 +156,18 @@ internal sealed partial class PostgresStore
                     Sql.Big((long)_numbers.RenewAfter.TotalMilliseconds),
                     Sql.Big((long)_numbers.Soft.TotalMilliseconds),
                     Sql.Big((long)_numbers.Hard.TotalMilliseconds));
-                if (rows[0].Outcome == AcquireOutcome.Acquired)
+                var (result, changed) = rows[0];
+                if (result.Outcome == AcquireOutcome.Acquired)
                 {
                     _feed.Committed();
                 }
 
-                return rows[0];
+                if (changed)
+                {
+                    LogOtherServer(result.HeldFor);
+                }
+
+                return result;
             }
             catch (PostgresException e) when (e.SqlState == "PLN02")
             {
@@ -245,6 +285,9 @@ internal sealed partial class PostgresStore
         Subdomain = TextOrNull(row, at + 6),
         StaticToken = TextOrNull(row, at + 7) is { } token ? BearerToken.Parse(token) : null,
     };
+
+    private static KeptAnswer? ReadKept(NpgsqlDataReader row, int at) =>
+        row.IsDBNull(at + 1) ? null : new KeptAnswer(row.GetBoolean(at), row.GetFieldValue<byte[]>(at + 1));
 
     private static BackendIdentity ReadIdentity(NpgsqlDataReader row, int at) =>
         new(BackendName.Parse(row.GetString(at)), new FencingToken(row.GetInt64(at + 1)));

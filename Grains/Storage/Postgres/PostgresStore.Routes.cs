@@ -1,6 +1,6 @@
 namespace Plane.Grains.Storage.Postgres;
 
-// Tokens, proxies, the change log, certificates.
+// Tokens, proxies, the change log.
 internal sealed partial class PostgresStore
 {
     public async Task<ChangeOutcome> RevokeAsync(BackendName backend, RevokeScope scope, CancellationToken cancellationToken)
@@ -143,33 +143,4 @@ internal sealed partial class PostgresStore
     }
 
     public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _feed.Signal.WaitAsync(atMost, cancellationToken);
-
-    public async Task<string[]> ReadTxtAsync(ClusterName cluster, CancellationToken cancellationToken) =>
-    [
-        .. await QueryAsync(
-            """
-            select distinct i collate "C" as item from plane.txt_values t, unnest(t.items) i where t.cluster = $1 and t.expires_at > now() order by 1
-            """,
-            static r => r.GetString(0),
-            cancellationToken,
-            Sql.Text(cluster.Value)),
-    ];
-
-    public async Task SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken)
-    {
-        await ExecuteAsync(
-            """
-            with s as (
-                insert into plane.txt_values (cluster, owner, items, expires_at) values ($1, $2, $3, now() + $4)
-                on conflict (cluster, owner) do update set items = excluded.items, expires_at = excluded.expires_at
-            )
-            insert into plane.changes (kind, cluster) values (4, $1)
-            """,
-            cancellationToken,
-            Sql.Text(cluster.Value),
-            Sql.Text(values.Owner),
-            Sql.Texts([.. values.Values]),
-            Sql.Span(lifetime));
-        _feed.Committed();
-    }
 }

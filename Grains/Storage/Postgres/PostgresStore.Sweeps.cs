@@ -14,7 +14,11 @@ internal sealed partial class PostgresStore
     }
 
     public Task<int> SweepIdleAsync(CancellationToken cancellationToken) =>
-        SweepAsync("select plane.sweep_idle($1, $2)", cancellationToken, Sql.Span(_numbers.ProxySilent), Sql.Int(SweepBatch));
+        SweepAsync(
+            "select case when plane.is_served($1) then plane.sweep_idle(plane.proxy_silence($1), $2) end",
+            cancellationToken,
+            Sql.Span(_numbers.ProxySilent),
+            Sql.Int(SweepBatch));
 
     public Task<int> SweepLifetimeAsync(CancellationToken cancellationToken) =>
         SweepAsync("select plane.sweep_lifetime($1)", cancellationToken, Sql.Int(SweepBatch));
@@ -24,7 +28,7 @@ internal sealed partial class PostgresStore
         for (var total = 0; ;)
         {
             var count = await ScalarAsync<int>(
-                "select plane.clean_up($1, $2, $3, $4)",
+                "select case when plane.is_served($3) then plane.clean_up($1, $2, plane.proxy_silence($3), $4) + plane.drop_requests($4) else 0 end",
                 cancellationToken,
                 Sql.Span(endedBackends),
                 Sql.Span(logRows),

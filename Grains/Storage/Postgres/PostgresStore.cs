@@ -15,8 +15,9 @@ internal sealed partial class PostgresStore : IPlaneStore
 {
     private const int MaxAttempts = 6;
 
-    private readonly NpgsqlDataSource _source;
-    private readonly string _connectionString;
+    private readonly PostgresSource _pool;
+    private readonly PostgresSource _dedicated;
+    private readonly PostgresGate _gate;
     private readonly LeaseNumbers _numbers;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -29,9 +30,12 @@ internal sealed partial class PostgresStore : IPlaneStore
         _numbers = numbers;
         _time = time;
         _logger = loggers.CreateLogger<PostgresStore>();
-        _connectionString = Complete(connectionString);
-        _source = NpgsqlDataSource.Create(_connectionString);
-        _feed = new PostgresFeed(_source, DedicatedConnection, time, _logger);
+        var complete = PostgresSource.Complete(connectionString);
+        _pool = new PostgresSource(complete, MeetAsync);
+        _dedicated = new PostgresSource(
+            new NpgsqlConnectionStringBuilder(complete) { Pooling = false, KeepAlive = 5, MaxAutoPrepare = 0 }.ConnectionString);
+        _gate = new PostgresGate(AskAsync, time, _logger);
+        _feed = new PostgresFeed(_pool.Source, _dedicated.Source.CreateConnection, time, _logger);
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
@@ -40,8 +44,9 @@ internal sealed partial class PostgresStore : IPlaneStore
     {
         try
         {
-            await using var connection = await _source.OpenConnectionAsync(cancellationToken);
+            await using var connection = await _dedicated.Source.OpenConnectionAsync(cancellationToken);
             _installationId = await new PostgresMigrator(connection, _logger).RunAsync(cancellationToken);
+            await MeetAsync(connection);
         }
         catch (Exception e) when (PostgresErrors.IsUnavailable(e))
         {
@@ -59,11 +64,11 @@ internal sealed partial class PostgresStore : IPlaneStore
     public async Task PingAsync(CancellationToken cancellationToken) => await ScalarAsync<int>("select 1", cancellationToken);
 
     public Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken) =>
-        LockAsync(() => PostgresLock.TryTakeAsync(DedicatedConnection(), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
+        LockAsync(() => PostgresLock.TryTakeAsync(_dedicated.Source.CreateConnection(), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
 
     public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
         LockAsync(() => PostgresLock.TryJoinAsync(
-            DedicatedConnection(), (StoreText.Clean(clusterId, 300), StoreText.Clean(serviceId, 300)), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
+            _dedicated.Source.CreateConnection(), (StoreText.Clean(clusterId, 300), StoreText.Clean(serviceId, 300)), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
 
     private static async Task<StoreLockResult> LockAsync(Func<Task<StoreLockResult>> take)
     {
@@ -77,15 +82,14 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
     }
 
-    public Task HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken) => ExecuteAsync(
-        """
-        insert into plane.controllers (id, version, hash, heartbeat_at) values ($1, $2, $3, now())
-        on conflict (id) do update set version = excluded.version, hash = excluded.hash, heartbeat_at = excluded.heartbeat_at
-        """,
+    public async Task<DateTimeOffset> HeartbeatControllerAsync(
+        ControllerName controller, string version, string hash, CancellationToken cancellationToken) => new(await ScalarAsync<DateTime>(
+        "select plane.heartbeat($1, $2, $3, $4)",
         cancellationToken,
         Sql.Text(controller.Value),
         Sql.Text(StoreText.Clean(version, 255)),
-        Sql.Text(StoreText.Clean(hash, 255)));
+        Sql.Text(StoreText.Clean(hash, 255)),
+        Sql.Span(_numbers.ProxySilent)));
 
     public async ValueTask DisposeAsync()
     {
@@ -95,75 +99,63 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
 
         await _feed.DisposeAsync();
-        await _source.DisposeAsync();
+        await _pool.DisposeAsync();
+        await _dedicated.DisposeAsync();
+        _gate.Dispose();
     }
 
-    /// <summary>What an operator did not decide: prepared statements, and time-outs short enough for callers that ask again.</summary>
-    internal static string Complete(string connectionString)
+    /// <summary>
+    /// A connection was opened, perhaps to another server than the last: is it the one that the keys were acquired on (docs/guarantees.md, "Failover")? Each
+    /// acquisition asks the same; here it is found out at once, and keys are held off from the earliest moment.
+    /// </summary>
+    private async Task MeetAsync(NpgsqlConnection connection)
     {
-        var builder = new NpgsqlConnectionStringBuilder(connectionString);
-        var given = new HashSet<string>(builder.Keys.Cast<string>(), StringComparer.OrdinalIgnoreCase);
-        if (!given.Contains("Max Auto Prepare"))
+        await using var command = new NpgsqlCommand("select changed, held_for, current_setting('fsync') from plane.meet_server($1)", connection)
         {
-            builder.MaxAutoPrepare = 100;
-            builder.AutoPrepareMinUsages = 2;
-        }
-
-        if (!given.Contains("Timeout"))
+            Parameters = { Sql.Span(_numbers.Expiry) },
+        };
+        try
         {
-            builder.Timeout = 5;
-        }
+            await using var reader = await command.ExecuteReaderAsync();
+            await reader.ReadAsync();
+            if (reader.GetBoolean(0))
+            {
+                LogOtherServer(reader.GetTimeSpan(1));
+            }
 
-        if (!given.Contains("Command Timeout"))
+            if (reader.GetString(2) == "off")
+            {
+                throw new NpgsqlException("the server runs with fsync = off, and is not used until that is on");
+            }
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ObjectNotInPrerequisiteState)
         {
-            builder.CommandTimeout = 10;
+            throw new NpgsqlException("the server is a standby", e);
         }
-
-        if (!given.Contains("Maximum Pool Size"))
-        {
-            // More would only queue in the server: PostgreSQL's own default is 100 connections for everybody.
-            builder.MaxPoolSize = 40;
-        }
-
-        if (!given.Contains("Application Name"))
-        {
-            builder.ApplicationName = "plane";
-        }
-
-        if (builder.Host!.Contains(',', StringComparison.Ordinal) && !given.Contains("Target Session Attributes"))
-        {
-            // Of several servers the one that takes writes.
-            builder.TargetSessionAttributes = "primary";
-        }
-
-        // PostgreSQL's text is UTF-8 here whatever the environment says.
-        builder.ClientEncoding = "UTF8";
-        return builder.ConnectionString;
     }
 
-    /// <summary>A connection outside the pool, for what is held by a connection: the lock and the listener. Notices a dead peer within seconds.</summary>
-    private NpgsqlConnection DedicatedConnection() =>
-        new(new NpgsqlConnectionStringBuilder(_connectionString) { Pooling = false, KeepAlive = 5, MaxAutoPrepare = 0 }.ConnectionString);
+    private async Task AskAsync()
+    {
+        await using var connection = await _dedicated.Source.OpenConnectionAsync();
+        await using var command = new NpgsqlCommand("select 1", connection);
+        await command.ExecuteScalarAsync();
+    }
 
     private Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
-        RunAsync(sql, static (command, token) => command.ExecuteNonQueryAsync(token), parameters, cancellationToken);
+        RunAsync(sql, static command => command.ExecuteNonQueryAsync(), parameters, cancellationToken);
 
     private Task<T> ScalarAsync<T>(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
-        RunAsync(
-            sql,
-            static async (command, token) => await command.ExecuteScalarAsync(token) is T value ? value : default!,
-            parameters,
-            cancellationToken);
+        RunAsync(sql, static async command => await command.ExecuteScalarAsync() is T value ? value : default!, parameters, cancellationToken);
 
     private Task<List<T>> QueryAsync<T>(
         string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
         RunAsync(
             sql,
-            async (command, token) =>
+            async command =>
             {
                 var rows = new List<T>();
-                await using var reader = await command.ExecuteReaderAsync(token);
-                while (await reader.ReadAsync(token))
+                await using var reader = await command.ExecuteReaderAsync();
+                while (await reader.ReadAsync())
                 {
                     rows.Add(read(reader));
                 }
@@ -174,40 +166,96 @@ internal sealed partial class PostgresStore : IPlaneStore
             cancellationToken);
 
     private async Task<T> RunAsync<T>(
-        string sql, Func<NpgsqlCommand, CancellationToken, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+        string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
+            cancellationToken.ThrowIfCancellationRequested();
+            var pass = _gate.Enter();
+            var running = RunOnceAsync(pass, sql, run, parameters, cancellationToken);
             try
             {
-                await using var command = _source.CreateCommand(sql);
-                foreach (var parameter in parameters)
+                // Who gives up leaves at once, and the statement goes on to its end or its time-out: the driver cancels a statement by a connection of its own,
+                // opened by the very thread that cancels, which a server that hangs would hold up.
+                if (!running.IsCompleted && await Task.WhenAny(running, pass.Stalled).WaitAsync(cancellationToken) != running)
                 {
-                    command.Parameters.Add(parameter);
+                    Abandon(running);
+                    throw new StoreUnavailableException("the database does not answer");
                 }
 
-                try
-                {
-                    return await run(command, cancellationToken);
-                }
-                finally
-                {
-                    // They belong to one command at a time.
-                    command.Parameters.Clear();
-                }
+                return await running;
             }
-            catch (Exception e) when (PostgresErrors.IsRetriable(e) && attempt < MaxAttempts)
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                LogRetry(((PostgresException)e).SqlState, attempt);
+                Abandon(running);
+                throw;
+            }
+            catch (PostgresException e) when (PostgresErrors.IsRetriable(e) && attempt < MaxAttempts)
+            {
+                LogRetry(e.SqlState, attempt);
                 await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(1, 5 << attempt)), _time, cancellationToken);
             }
             catch (Exception e) when (PostgresErrors.IsUnavailable(e))
             {
-                cancellationToken.ThrowIfCancellationRequested();
                 throw PostgresErrors.Unavailable(e);
             }
         }
     }
+
+    // Whatever becomes of it is told to the gate, and to nobody else.
+    private static void Abandon(Task running) =>
+        _ = running.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+
+    private async Task<T> RunOnceAsync<T>(
+        PostgresGate.Pass pass, string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await _pool.Source.OpenConnectionAsync(cancellationToken);
+#pragma warning disable CA2100 // Constants of this class, with positional parameters.
+            await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+            foreach (var parameter in parameters)
+            {
+                command.Parameters.Add(parameter);
+            }
+
+            try
+            {
+                var result = await run(command);
+                pass.Answered();
+                return result;
+            }
+            finally
+            {
+                // They belong to one command at a time.
+                command.Parameters.Clear();
+            }
+        }
+        catch (Exception e)
+        {
+            if (e is OperationCanceledException)
+            {
+                pass.Left();
+            }
+            else if (PostgresErrors.IsAway(e))
+            {
+                pass.Failed(e.Message, PostgresErrors.TookTooLong(e));
+            }
+            else
+            {
+                pass.Answered();
+            }
+
+            throw;
+        }
+    }
+
+    [LoggerMessage(
+        EventId = 2242,
+        Level = LogLevel.Warning,
+        Message = "the database is another server, or was promoted: what the old one acknowledged last may be missing; no key is acquired for {HeldFor}")]
+    private partial void LogOtherServer(TimeSpan heldFor);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
     private partial void LogRetry(string sqlState, int attempt);

@@ -10,6 +10,8 @@ internal static class Sql
 
     public static NpgsqlParameter Texts(string?[] values) => Make(NpgsqlDbType.Array | NpgsqlDbType.Text, values);
 
+    public static NpgsqlParameter Bytes(byte[]? value) => Make(NpgsqlDbType.Bytea, value);
+
     public static NpgsqlParameter Big(long? value) => Make(NpgsqlDbType.Bigint, value);
 
     public static NpgsqlParameter Bigs(long[] values) => Make(NpgsqlDbType.Array | NpgsqlDbType.Bigint, values);

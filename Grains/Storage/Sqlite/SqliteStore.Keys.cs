@@ -21,8 +21,29 @@ internal sealed partial class SqliteStore
         var spawn = request.Command.Spawn ?? throw new ArgumentException("an acquisition needs a spawn config", nameof(request));
         var staticToken = StoreText.StaticTokenOf(request.Command);
         var order = StoreText.WriteSpawn(request.Command);
-        return _engine.WriteAsync(s => Acquire(s, request, spawn, staticToken, order), cancellationToken);
+        return _engine.WriteAsync(s => AcquireOnce(s, request, spawn, staticToken, order), cancellationToken);
     }
+
+    public Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken) =>
+        _engine.WriteAsync(
+            s =>
+            {
+                if (ReadRequest(s, mark) is var (same, holder, kept))
+                {
+                    return same
+                        ? new TokenResult(TokenOutcome.Repeated, holder) { Kept = kept }
+                        : new TokenResult(TokenOutcome.RequestIdTaken, null);
+                }
+
+                var result = Issue(s, request);
+                if (result is { Outcome: TokenOutcome.Issued, Holder: { } issued } && !(waitsForEnd && issued.Status >= BackendStatus.Terminating))
+                {
+                    KeepRequest(s, mark, issued, spawned: false);
+                }
+
+                return result;
+            },
+            cancellationToken);
 
     public Task<HolderInfo?> ReadHolderAsync(KeyConfig key, CancellationToken cancellationToken) => _engine.ReadAsync(
         s => s.Single(LiveHolderSql, static r => ReadHolder(r, 0), key.Namespace, key.Name, s.Lease), cancellationToken);
@@ -87,6 +108,59 @@ internal sealed partial class SqliteStore
         user,
         auth,
         secret);
+
+    private AcquireResult AcquireOnce(SqliteSession s, AcquireRequest request, SpawnConfig spawn, BearerToken? staticToken, string order)
+    {
+        if (request.Mark is not { } mark)
+        {
+            return Acquire(s, request, spawn, staticToken, order);
+        }
+
+        if (ReadRequest(s, mark) is var (same, holder, kept))
+        {
+            return same
+                ? new AcquireResult(AcquireOutcome.Repeated, holder) { Kept = kept }
+                : new AcquireResult(AcquireOutcome.RequestIdTaken, null);
+        }
+
+        var result = Acquire(s, request, spawn, staticToken, order);
+        if (result is { Outcome: AcquireOutcome.Acquired, Holder: { } acquired })
+        {
+            KeepRequest(s, mark, acquired, spawned: true);
+        }
+
+        return result;
+    }
+
+    // The answer that is kept, with the status that the backend has by now; one that is not known any more has ended.
+    private static Tuple<bool, HolderInfo, KeptAnswer>? ReadRequest(SqliteSession s, RequestMark mark) => s.Single(
+        """
+        select r.backend_id, r.fencing_token, r.tag, r.cluster, r.drone, coalesce(b.status, 70), r.subdomain, r.static_token, r.spawned, r.sealed, r.digest
+        from requests r left join backends b on b.id = r.backend_id and b.fencing_token = r.fencing_token
+        where r.id = $1 and r.expires_lease >= $2
+        """,
+        r => Tuple.Create(r.GetString(10) == mark.Digest, ReadHolder(r, 0), new KeptAnswer(r.GetBoolean(8), r.GetFieldValue<byte[]>(9))),
+        mark.IdHash,
+        s.Lease);
+
+    private static void KeepRequest(SqliteSession s, RequestMark mark, HolderInfo holder, bool spawned) => s.Execute(
+        """
+        insert or replace into requests
+            (id, digest, sealed, backend_id, fencing_token, tag, cluster, drone, subdomain, static_token, spawned, expires_lease)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        """,
+        mark.IdHash,
+        mark.Digest,
+        mark.Sealed,
+        holder.Identity.Backend.Value,
+        holder.Identity.Token.Value,
+        holder.Tag,
+        holder.Cluster.Value,
+        holder.Drone.Value,
+        holder.Subdomain,
+        holder.StaticToken?.Value,
+        spawned,
+        s.Lease + (long)RequestIdentity.Kept.TotalMilliseconds);
 
     private AcquireResult Acquire(SqliteSession s, AcquireRequest request, SpawnConfig spawn, BearerToken? staticToken, string order)
     {

@@ -1,6 +1,6 @@
 namespace Plane.Grains.Storage.Sqlite;
 
-// Tokens, proxies, the change log, certificates.
+// Tokens, proxies, the change log.
 internal sealed partial class SqliteStore
 {
     public Task<ChangeOutcome> RevokeAsync(BackendName backend, RevokeScope scope, CancellationToken cancellationToken) => _engine.WriteAsync(
@@ -127,33 +127,6 @@ internal sealed partial class SqliteStore
         cancellationToken);
 
     public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _signal.WaitAsync(atMost, cancellationToken);
-
-    public async Task<string[]> ReadTxtAsync(ClusterName cluster, CancellationToken cancellationToken) =>
-    [
-        .. await _engine.ReadAsync(
-            s => s.Query(
-                "select distinct item from txt_values where cluster = $1 and expires_lease > $2 order by item", static r => r.GetString(0), cluster.Value, s.Lease),
-            cancellationToken),
-    ];
-
-    public Task SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken) => _engine.WriteAsync(
-        s =>
-        {
-            s.Execute("delete from txt_values where cluster = $1 and owner = $2", cluster.Value, values.Owner);
-            foreach (var item in values.Values.Distinct())
-            {
-                s.Execute(
-                    "insert into txt_values (cluster, owner, item, expires_lease) values ($1, $2, $3, $4)",
-                    cluster.Value,
-                    values.Owner,
-                    item,
-                    s.Lease + (long)lifetime.TotalMilliseconds);
-            }
-
-            s.Log(ChangeKind.TxtValues, cluster.Value);
-            return true;
-        },
-        cancellationToken);
 
     private static LogPosition LogEnd(SqliteSession s) => new(s.Scalar("select seq from sqlite_sequence where name = 'changes'") ?? 0, 0);
 }

@@ -23,7 +23,7 @@ internal sealed partial class SqliteStore
 
     // Idleness counts up to the oldest last report of the cluster's live proxies: what happened since is not known yet.
     public Task<int> SweepIdleAsync(CancellationToken cancellationToken) => InBatchesAsync(
-        s => QueueEnds(
+        s => !IsServed(s) ? 0 : QueueEnds(
             s,
             s.Query(
                 """
@@ -35,7 +35,7 @@ internal sealed partial class SqliteStore
                 """,
                 static r => r.GetString(0),
                 s.Lease,
-                s.Lease - _silent,
+                s.Lease - ProxySilence(s),
                 SweepBatch)),
         SweepBatch,
         cancellationToken);
@@ -57,6 +57,10 @@ internal sealed partial class SqliteStore
         s =>
         {
             var count = 0;
+            if (!IsServed(s))
+            {
+                return count;
+            }
 
             // Tokens go soon after their backend: each connect made one.
             foreach (var id in s.Query("select id from backends where status = 70 and tokens_purged = 0 limit $1", static r => r.GetString(0), CleanBatch))
@@ -84,7 +88,8 @@ internal sealed partial class SqliteStore
             }
 
             count += s.Execute("delete from txt_values where expires_lease < $1", s.Lease);
-            count += s.Execute("delete from proxies where report_lease < $1", s.Lease - _silent);
+            count += s.Execute("delete from requests where expires_lease < $1", s.Lease);
+            count += s.Execute("delete from proxies where report_lease < $1", s.Lease - ProxySilence(s));
             return count + s.Execute(
                 "delete from controllers where heartbeat_lease < $1", s.Lease - Math.Max((long)endedBackends.TotalMilliseconds, 3_600_000));
         },

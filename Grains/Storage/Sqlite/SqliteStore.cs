@@ -57,19 +57,43 @@ internal sealed partial class SqliteStore : IPlaneStore
     public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
         TryLockAsync(holder, cancellationToken);
 
-    public Task HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken) => _engine.WriteAsync(
-        s => s.Execute(
-            """
-            insert into controllers (id, version, hash, heartbeat_lease) values ($1, $2, $3, $4)
-            on conflict (id) do update set version = excluded.version, hash = excluded.hash, heartbeat_lease = excluded.heartbeat_lease
-            """,
-            controller.Value,
-            StoreText.Clean(version, 255),
-            StoreText.Clean(hash, 255),
-            s.Lease),
+    public Task<DateTimeOffset> HeartbeatControllerAsync(
+        ControllerName controller, string version, string hash, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s =>
+        {
+            if (LastServed(s) is { } last && last < s.Lease - (_silent / 2))
+            {
+                // Several gaps in a row, each too short for the proxies to report between, are one.
+                s.Execute(
+                    "update service set away_lease = case when $1 < served_lease + $2 then coalesce(away_lease, $1) else $1 end, served_lease = $3",
+                    last,
+                    _silent,
+                    s.Lease);
+            }
+
+            s.Execute(
+                """
+                insert into controllers (id, version, hash, heartbeat_lease) values ($1, $2, $3, $4)
+                on conflict (id) do update set version = excluded.version, hash = excluded.hash, heartbeat_lease = excluded.heartbeat_lease
+                """,
+                controller.Value,
+                StoreText.Clean(version, 255),
+                StoreText.Clean(hash, 255),
+                s.Lease);
+            return Time(s.Record);
+        },
         cancellationToken);
 
     public ValueTask DisposeAsync() => _engine.DisposeAsync();
+
+    private static long? LastServed(SqliteSession s) => s.Scalar("select max(heartbeat_lease) from controllers");
+
+    /// <summary>Whether a controller gave a sign of life lately; if none did, a gap is about to end, and nothing may be concluded from the silence of others.</summary>
+    private bool IsServed(SqliteSession s) => LastServed(s) is not { } last || last >= s.Lease - (_silent / 2);
+
+    /// <summary>How long a proxy that counts may have been silent: after a gap each that counted before it is given the time to report again.</summary>
+    private long ProxySilence(SqliteSession s) =>
+        s.Scalar("select away_lease from service where $1 < served_lease + $2", s.Lease, _silent) is { } away ? s.Lease - away + _silent : _silent;
 
     private static DateTimeOffset Time(long record) => DateTimeOffset.FromUnixTimeMilliseconds(record);
 

@@ -48,23 +48,31 @@ internal static class ConnectEndpoint
             cluster = parsed;
         }
 
-        var command = ConnectCommand.For(request, cluster);
+        var waits = request is { WaitSeconds: > 0, SpawnConfig: not null };
+        var command = ConnectCommand.For(request, cluster) with { WaitsForEnd = waits };
         var result = await CallAsync(grains, command, cancellationToken);
-        if (result.Holder is { Status: >= BackendStatus.Terminating } ending && request is { WaitSeconds: > 0, SpawnConfig: not null })
+        if (waits && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
         {
-            var wait = TimeSpan.FromSeconds(request.WaitSeconds.Value);
-            if (await WaitForEndAsync(grains, ending, wait, time, cancellationToken))
+            if (await WaitForEndAsync(grains, ending, TimeSpan.FromSeconds(request.WaitSeconds!.Value), time, cancellationToken))
             {
-                // The token of the first command belongs to the backend that has ended.
-                command = ConnectCommand.For(request with { Key = command.Key }, cluster);
+                // The token of the first command belongs to the backend that has ended. The request stays the same.
+                command = ConnectCommand.For(request with { Key = command.Key }, cluster) with { Request = command.Request };
+                result = await CallAsync(grains, command, cancellationToken);
+            }
+            else if (command.Request is not null)
+            {
+                // Now it is the answer, also to repeats.
+                command = command with { WaitsForEnd = false };
                 result = await CallAsync(grains, command, cancellationToken);
             }
         }
 
+        command = command.AnsweredBy(result);
+
         metrics.Connected(time.GetElapsedTime(began), result.Refusal?.ToString() ?? (result.Spawned ? "spawned" : "connected"));
         return result.Holder is { } holder
             ? TypedResults.Json(Response(http.Request, options, command, result, holder), PlaneJson.Http)
-            : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused");
+            : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused") { RetryAfter = result.RetryAfter };
     }
 
     private static async Task<ConnectResult> CallAsync(IGrainFactory grains, ConnectCommand command, CancellationToken cancellationToken)

@@ -110,6 +110,24 @@ public sealed class TrustTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_of_an_older_contract_is_served_what_it_knows()
+    {
+        await using var silo = await GatewayHost.StartAsync();
+        using var socket = await silo.ConnectAsync();
+        await GatewayHost.SendAsync(socket, "[\"hello\",1,\"0123456789abcdef\",\"default\",\"default\"]");
+        Assert.NotNull(await GatewayHost.ReceiveAsync(socket));
+        await GatewayHost.SendAsync(socket, "[\"proof\",\"\"]");
+
+        // It knows no method, and of a message neither the last field nor that it lacks one; what it says beyond ours is passed over.
+        await GatewayHost.SendAsync(socket, "[\"contract\",{\"tests.IEcho\":[]}]");
+        Assert.Equal("welcome", (await GatewayHost.ReceiveAsync(socket))![0].GetString());
+        await GatewayHost.SendAsync(socket, "[\"c\",1,\"tests.IEcho\",\"Defaults\",\"k\",1000,[{\"Text\":\"old\",\"FromThen\":7}]]");
+        var answer = await GatewayHost.ReceiveAsync(socket);
+        Assert.Equal(("r", 1L), (answer![0].GetString(), answer[1].GetInt64()));
+        Assert.Equal(("old", 5), (answer[2].GetProperty("Text").GetString(), answer[2].GetProperty("Number").GetInt32()));
+    }
+
+    [Fact]
     public async Task Another_version_of_the_protocol_is_refused()
     {
         await using var silo = await GatewayHost.StartAsync();

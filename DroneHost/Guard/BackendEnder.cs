@@ -1,0 +1,180 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Runtimes.Docker;
+using Plane.Drone.Runtimes.Process;
+
+namespace Plane.Drone.Guard;
+
+/// <summary>
+/// Ends one backend: by its runtime, and where that doesn't answer, by its process. Every call may be repeated; none starts anything.
+/// </summary>
+internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clock, TimeProvider time, ILogger<BackendEnder> logger) : IDisposable
+{
+    /// <summary>So many calls at once: more would only queue in the engine.</summary>
+    private const int MaxCalls = 32;
+
+    private readonly DockerCalls? _docker = options.Runtime == "process" ? null : Calls(options, time);
+    private readonly SemaphoreSlim _calls = new(MaxCalls);
+
+    /// <summary>Ends it.</summary>
+    /// <param name="backend">The backend.</param>
+    /// <param name="lease">Its lease, or null where that can't be read: then its name is all there is to go by.</param>
+    /// <param name="instances">The instances whose containers may be touched; empty where that isn't known.</param>
+    /// <param name="cancellationToken">The guard stops.</param>
+    /// <returns>Whether it was gone before this call, and its runtime has said so.</returns>
+    public async Task<bool> EndAsync(BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    {
+        var gone = true;
+        if (lease is null or { Runtime: GuardTarget.Docker })
+        {
+            gone = await EndContainerAsync(backend, lease, instances, cancellationToken);
+        }
+
+        if (lease is { Runtime: GuardTarget.Processes, Name: { } directory })
+        {
+            gone = EndProcesses(new BackendFiles(Path.GetDirectoryName(directory)!, backend));
+        }
+
+        // The process that the start reported, whatever the runtime says: an engine that lost its state says that there is nothing.
+        return !KillRecorded(backend, lease, lookAround: !gone) && gone;
+    }
+
+    public void Dispose()
+    {
+        _docker?.Dispose();
+        _calls.Dispose();
+    }
+
+    private static DockerCalls Calls(GuardOptions options, TimeProvider time)
+    {
+        var runtime = new DockerRuntimeOptions { Host = options.DockerHost };
+        return new DockerCalls(new DockerClient(DockerEndpoint.TryParse(options.DockerHost, out _)!, runtime.CallTimeout, time), runtime);
+    }
+
+    private async Task<bool> EndContainerAsync(BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    {
+        if (_docker is null)
+        {
+            // Where a lease can't be read and only processes run, there is no container to ask for.
+            return lease is null;
+        }
+
+        try
+        {
+            var confirm = TimeSpan.FromMilliseconds(Math.Clamp(lease?.ConfirmMilliseconds ?? 2_000, 50, 2_000));
+            return await TimeLimit.WithinAsync(c => RemoveAsync(_docker, backend, lease, instances, c), confirm, time, cancellationToken);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is RuntimeUnavailableException or DockerErrorException or TimeoutException)
+        {
+            LogNoAnswer(backend.Backend, e.Message);
+            return false;
+        }
+    }
+
+    private async Task<bool> RemoveAsync(
+        DockerCalls docker, BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    {
+        await _calls.WaitAsync(cancellationToken);
+        try
+        {
+            if (await docker.InspectAsync(GuardTarget.ContainerOf(backend), cancellationToken) is not { } container)
+            {
+                return true;
+            }
+
+            // Its own container only: of this acquisition, and of an instance that leads backends here.
+            var owner = container.Config?.Labels?.GetValueOrDefault(ContainerLabels.Drone) ?? "";
+            if (ContainerLabels.TryRead(container.Config?.Labels, owner) != backend
+                || (lease is not null ? owner != lease.Instance : instances.Count > 0 && !instances.Contains(owner)))
+            {
+                LogNotOurs(backend.Backend);
+                return true;
+            }
+
+            // By its id: whatever state it is in. One that is created under the name later finds the mark.
+            await docker.RemoveAsync(container.Id, force: true, cancellationToken);
+            LogRemoved(backend.Backend, container.State?.Status ?? "?");
+            return false;
+        }
+        finally
+        {
+            _calls.Release();
+        }
+    }
+
+    private bool EndProcesses(BackendFiles files)
+    {
+        var found = 0;
+        foreach (var each in (BackendFiles[])[files, files.Aside])
+        {
+            // "gone" is the agent's word that nothing of it runs.
+            if (each.Exists && !each.IsGone && each.ReadSpec() is { } spec && spec.BootId == clock.BootId)
+            {
+                found += ProcessRuntime.KillOnce(each, spec);
+            }
+        }
+
+        if (found > 0)
+        {
+            LogKilled(files.Backend.Backend, found);
+        }
+
+        return found == 0;
+    }
+
+    /// <summary>Kills the process that the lease names, where it runs. Numbers of another boot name somebody else's.</summary>
+    private bool KillRecorded(BackendIdentity backend, LeaseFile? lease, bool lookAround)
+    {
+        if (lease is not null && lease.Boot != clock.BootId)
+        {
+            return false;
+        }
+
+        var found = 0;
+        if (lease?.Process() is { } process)
+        {
+            found = process.KillSession();
+        }
+        else if (lease is null || (lookAround && lease.Runtime == GuardTarget.Docker))
+        {
+            // Started, and the agent died or stood still before it could say as what: a backend's processes carry its own environment.
+            foreach (var candidate in ProcStat.ReadAll().Where(p => p.IsAlive && p.Pid > 1 && IsOf(p.Pid, backend)))
+            {
+                found += new ProcessIdentity(candidate.Pid, candidate.StartTime).TrySignal(ProcessIdentity.Kill) ? 1 : 0;
+            }
+        }
+
+        if (found > 0)
+        {
+            LogKilled(backend.Backend, found);
+        }
+
+        return found > 0;
+    }
+
+    private static bool IsOf(int pid, BackendIdentity backend)
+    {
+        try
+        {
+            var environment = File.ReadAllText($"/proc/{pid}/environ").Split('\0');
+            return environment.Contains($"SESSION_BACKEND_ID={backend.Backend.Value}") && environment.Contains($"SESSION_BACKEND_FENCING_TOKEN={backend.Token}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended, or is another user's and so not of an engine that we may call.
+            return false;
+        }
+    }
+
+    [LoggerMessage(3611, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
+    private partial void LogNoAnswer(BackendName backend, string reason);
+
+    [LoggerMessage(3612, LogLevel.Warning, "{Backend}: the container of its name is not its own and is left alone")]
+    private partial void LogNotOurs(BackendName backend);
+
+    [LoggerMessage(3613, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
+    private partial void LogRemoved(BackendName backend, string state);
+
+    [LoggerMessage(3614, LogLevel.Warning, "{Backend}: {Count} processes were killed")]
+    private partial void LogKilled(BackendName backend, int count);
+}

@@ -1,0 +1,296 @@
+using Microsoft.Extensions.Logging;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Runtimes.Process;
+using Plane.Hosting;
+
+namespace Plane.Drone.Guard;
+
+/// <summary>
+/// The agent's side of the run directory: it writes leases, and looks for the guard's marks.
+/// <para>
+/// A lease is there before the backend is created, and is rewritten with each renewal's answer as soon as that answer counts, independent of the state file: the guard
+/// must neither miss a backend nor end a healthy one because a disk is full. A write that fails is repeated (<see cref="RetryFailed"/>); meanwhile the
+/// drone takes no actions, and what isn't prolonged in time is ended by the guard, which is what a lease is for.
+/// </para>
+/// </summary>
+internal sealed partial class LeaseDirectory : IDisposable
+{
+    private readonly RunDirectory _directory;
+    private readonly RunDirectory? _former;
+    private readonly FileLock _lock;
+    private readonly string _instanceId;
+    private readonly ILeaseClock _clock;
+    private readonly ILogger _logger;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<BackendIdentity, LeaseFile> _leases = [];
+    private readonly HashSet<BackendIdentity> _unwritten = [];
+    private volatile bool _isWritable = true;
+
+    private LeaseDirectory(RunDirectory directory, RunDirectory? former, FileLock held, string instanceId, ILeaseClock clock, ILogger logger)
+    {
+        _directory = directory;
+        _former = former;
+        _lock = held;
+        _instanceId = instanceId;
+        _clock = clock;
+        _logger = logger;
+    }
+
+    public RunDirectory Directory => _directory;
+
+    /// <summary>Whether everything that should stand in the directory does.</summary>
+    public bool IsWritable => _isWritable;
+
+    /// <summary>Raised when <see cref="IsWritable"/> has changed.</summary>
+    public event Action? WritableChanged;
+
+    /// <summary>Opens or makes it.</summary>
+    /// <param name="root">The directory.</param>
+    /// <param name="formerRoot">The one of the agent before, where the operator has chosen another since: its leases are taken over.</param>
+    /// <param name="instanceId">The drone's instance.</param>
+    /// <param name="clock">The lease clock.</param>
+    /// <param name="time">For waiting.</param>
+    /// <param name="logger">The log.</param>
+    /// <param name="cancellationToken">The start is given up.</param>
+    /// <exception cref="StartRefusedException">Another agent uses it, or it can't be used.</exception>
+    public static async Task<LeaseDirectory> OpenAsync(
+        string root, string? formerRoot, string instanceId, ILeaseClock clock, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
+    {
+        var directory = new RunDirectory(Path.GetFullPath(root));
+        try
+        {
+            directory.Create();
+            var held = await FileLock.TakeAsync(directory.AgentLock, TimeSpan.FromSeconds(2), time, cancellationToken)
+                ?? throw new StartRefusedException($"the run directory {directory.Root} is in use by another drone agent: give each drone one of its own", ExitCodes.Usage);
+            var opened = new LeaseDirectory(
+                directory,
+                formerRoot is not null && formerRoot != directory.Root ? new RunDirectory(formerRoot) : null,
+                held,
+                instanceId,
+                clock,
+                logger);
+            opened.Attempt(null, () => directory.AddOwner(instanceId));
+            return opened;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StartRefusedException($"the run directory {directory.Root} cannot be used: {e.Message}", ExitCodes.Usage);
+        }
+    }
+
+    /// <summary>Whether the guard has ended it: nothing of it may start any more.</summary>
+    public bool IsEnded(BackendIdentity backend) => File.Exists(_directory.MarkOf(backend)) || (_former is not null && File.Exists(_former.MarkOf(backend)));
+
+    /// <summary>
+    /// The lease as the agent before left it, or null. Its deadlines may be later than the state file's, which is written behind them; those of another instance or boot
+    /// are not returned.
+    /// </summary>
+    public LeaseFile? Find(BackendIdentity backend)
+    {
+        foreach (var directory in (RunDirectory?[])[_directory, _former])
+        {
+            if (directory is null || LeaseFile.Read(directory.LeaseOf(backend), backend, _clock, out var problem) is not { } lease)
+            {
+                continue;
+            }
+
+            if (problem is null && lease.Instance == _instanceId && lease.Boot == _clock.BootId)
+            {
+                return lease;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Writes a backend's lease for the guard; from here on it is kept up. False where it can't be written: then nothing may be started.</summary>
+    public bool TryProtect(BackendIdentity backend, LeaseDeadlines deadlines, GuardTarget target, TimeSpan confirm)
+    {
+        lock (_gate)
+        {
+            var lease = LeaseFile.Of(backend, deadlines, target, confirm);
+            _leases[backend] = _leases.TryGetValue(backend, out var standing) ? lease with { Pid = standing.Pid, StartTime = standing.StartTime } : lease;
+            return Write(backend);
+        }
+    }
+
+    /// <summary>Adds the process, once it is known.</summary>
+    public void SetProcess(BackendIdentity backend, int pid, long startTime)
+    {
+        lock (_gate)
+        {
+            if (pid > 1 && _leases.TryGetValue(backend, out var lease) && (lease.Pid != pid || lease.StartTime != startTime))
+            {
+                _leases[backend] = lease with { Pid = pid, StartTime = startTime };
+                Write(backend);
+            }
+        }
+    }
+
+    /// <summary>Takes later deadlines over.</summary>
+    public void Prolong(BackendIdentity backend, LeaseDeadlines deadlines)
+    {
+        lock (_gate)
+        {
+            if (_leases.TryGetValue(backend, out var lease) && lease.With(deadlines) is var later && later != lease)
+            {
+                _leases[backend] = later;
+                Write(backend);
+            }
+        }
+    }
+
+    /// <summary>Nothing of it runs and its end is stored: the guard lets go of it.</summary>
+    public void Release(BackendIdentity backend)
+    {
+        lock (_gate)
+        {
+            _leases.Remove(backend);
+            _unwritten.Remove(backend);
+            Delete(backend);
+        }
+    }
+
+    /// <summary>Removes what agents before left of this instance and nobody leads: what they named has been made sure of.</summary>
+    public void RemoveLeftovers()
+    {
+        lock (_gate)
+        {
+            foreach (var directory in (RunDirectory?[])[_directory, _former])
+            {
+                if (directory is null || !System.IO.Directory.Exists(directory.Leases))
+                {
+                    continue;
+                }
+
+                foreach (var file in System.IO.Directory.EnumerateFiles(directory.Leases))
+                {
+                    // What can't be read may be of anybody; the guard sees to it.
+                    if (BackendFiles.TryParseName(Path.GetFileName(file)) is { } backend
+                        && !_leases.ContainsKey(backend)
+                        && LeaseFile.Read(file, backend, _clock, out _)?.Instance == _instanceId)
+                    {
+                        Delete(backend);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>Tries again what could not be written.</summary>
+    public void RetryFailed()
+    {
+        if (_isWritable)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            // The owners' line is there or is written; besides, it tells whether there is room when nothing else is to be written.
+            Attempt(null, () =>
+            {
+                _directory.Create();
+                _directory.AddOwner(_instanceId);
+                PrivateFile.Replace(Path.Combine(_directory.Root, "probe"), new byte[1024]);
+            });
+            foreach (var backend in _unwritten.ToArray())
+            {
+                Write(backend);
+            }
+        }
+    }
+
+    /// <summary>Whether no backend's lease is left here: then the drone's end leaves nothing to guard.</summary>
+    public bool IsEmpty => !_directory.HasLeases;
+
+    public void Dispose() => _lock.Dispose();
+
+    private bool Write(BackendIdentity backend)
+    {
+        var written = Attempt(backend, () => PrivateFile.Replace(_directory.LeaseOf(backend), _leases[backend].ToBytes()));
+        if (written && _former is not null)
+        {
+            // The new one stands: a guard of the former directory must not go by the old one.
+            TryDelete(_former.LeaseOf(backend));
+        }
+
+        return written;
+    }
+
+    private bool Attempt(BackendIdentity? backend, Action write)
+    {
+        var was = _isWritable;
+        try
+        {
+            write();
+            if (backend is { } written)
+            {
+                _unwritten.Remove(written);
+            }
+
+            // One that succeeds among others that wait says little; all of them are tried again.
+            _isWritable = _unwritten.Count == 0 && (was || backend is null);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (backend is { } failed)
+            {
+                _unwritten.Add(failed);
+            }
+
+            _isWritable = false;
+            if (was)
+            {
+                LogNotWritten(_directory.Root, e.Message);
+            }
+        }
+
+        if (was != _isWritable)
+        {
+            if (_isWritable)
+            {
+                LogWrittenAgain(_directory.Root);
+            }
+
+            WritableChanged?.Invoke();
+        }
+
+        return backend is { } asked ? !_unwritten.Contains(asked) : _isWritable;
+    }
+
+    private void Delete(BackendIdentity backend)
+    {
+        TryDelete(_directory.LeaseOf(backend));
+        if (_former is not null)
+        {
+            TryDelete(_former.LeaseOf(backend));
+            TryDelete(_former.MarkOf(backend));
+        }
+    }
+
+    private void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Which is what was wanted.
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotRemoved(path, e.Message);
+        }
+    }
+
+    [LoggerMessage(3361, LogLevel.Error, "Leases cannot be written to {Directory}, so no actions are taken: {Reason}")]
+    private partial void LogNotWritten(string directory, string reason);
+
+    [LoggerMessage(3362, LogLevel.Information, "Leases can be written to {Directory} again")]
+    private partial void LogWrittenAgain(string directory);
+
+    [LoggerMessage(3363, LogLevel.Warning, "{File} cannot be removed: {Reason}")]
+    private partial void LogNotRemoved(string file, string reason);
+}

@@ -1,0 +1,162 @@
+using System.Globalization;
+using Plane.Chaos.Faults;
+using Plane.Chaos.Load;
+using Plane.Chaos.Parts;
+using Plane.Chaos.Verdict;
+
+namespace Plane.Chaos;
+
+/// <summary>
+/// One run: the installation comes up, load and faults begin; the faults end and the load goes on calmly until everything must have settled; what was
+/// acknowledged is looked for; everything is told to end; the records are judged.
+/// </summary>
+internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, string cgroup, Reporter reporter)
+{
+    private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
+
+    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? 0.15);
+
+    /// <summary>Whether no rule was broken.</summary>
+    public async Task<bool> RunAsync(CancellationToken stop)
+    {
+        await using var rig = new Rig(folder, _numbers);
+        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Guard, options.Faults);
+        if (rig.FakeTime is null && plan.Any(f => f.Kind == FaultKinds.StepClock))
+        {
+            plan = [.. plan.Where(f => f.Kind != FaultKinds.StepClock)];
+            reporter.Say("libfaketime is not here (Debian: faketime): no wall clock is stepped");
+        }
+
+        await rig.StartAsync(cgroup, seed, plan.Where(f => f.Kind == FaultKinds.StepClock).Select(f => f.Target).ToHashSet());
+        reporter.Say(string.Create(CultureInfo.InvariantCulture, $"everything is ready; a lease expires after {_numbers.Expiry.TotalSeconds:F1} s"));
+        using (var log = new RequestLog(folder.Requests))
+        {
+            var drones = rig.Drones.Select(d => d.Name).ToList();
+            var keys = Enumerable.Range(1, options.Keys).Select(i => $"room {i}").ToList();
+            using var clients = new Clients(log, rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First(), Path.Combine(folder.Records, "process"));
+            var crowd = new Crowd(clients, drones, keys, _numbers, seed);
+            using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            var running = crowd.RunAsync(load.Token);
+            await new FaultHand(rig, _numbers, reporter.Say).RunAsync(plan, stop);
+            reporter.Say($"faults are over: there were {plan.Count}");
+            crowd.CalmDown();
+            await SettleAsync(clients, drones, stop);
+            await load.CancelAsync();
+            await running;
+            log.Phase(Ops.Settled);
+            await ProbeAsync(clients, crowd, keys, stop);
+            await EndAsync(clients, crowd, log, drones, stop);
+        }
+
+        foreach (var line in rig.Drones.Select(d => $"{d.Name}: {d.Weather.Counts}").Concat(rig.ProxyWeather.Select((w, i) => $"px-{i + 1}: {w.Counts}")))
+        {
+            reporter.Write(line);
+        }
+
+        foreach (var part in rig.Parts.Where(p => p.UnexpectedExits > 0))
+        {
+            reporter.Write($"{part.Name} ended by itself {part.UnexpectedExits} times (see {part.Log})");
+        }
+
+        return JudgeFolder(folder, reporter);
+    }
+
+    /// <summary>The verdict over a run's records, and nothing else.</summary>
+    public static bool JudgeFolder(Folder folder, Reporter reporter)
+    {
+        var lives = Life.ReadAll(folder.Records);
+        var entries = EntryFile.Read(folder.Requests);
+        foreach (var line in Figures.Of(lives, entries).Lines())
+        {
+            reporter.Write(line);
+        }
+
+        var findings = Judgement.Of(lives, entries);
+        foreach (var finding in findings)
+        {
+            reporter.Write(string.Create(CultureInfo.InvariantCulture, $"VIOLATION at {reporter.Since(finding.At):F2} s ({finding.At}): {finding.Rule}: {finding.What}"));
+        }
+
+        reporter.Write(findings.Count == 0 ? "verdict: no violation" : $"verdict: {findings.Count} violations");
+        return findings.Count == 0;
+    }
+
+    private async Task SettleAsync(Clients clients, List<string> drones, CancellationToken stop)
+    {
+        // Longer than any lease from before, and than what is scaled with no lease: a client's waits between two attempts to connect.
+        var least = Task.Delay(_numbers.Expiry + TimeSpan.FromSeconds(6), TimeProvider.System, stop);
+        var began = TimeProvider.System.GetTimestamp();
+        foreach (var drone in drones)
+        {
+            while (!(await clients.UndrainAsync(drone, stop)).Ok && TimeProvider.System.GetElapsedTime(began) < RecoveryLimit)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, stop);
+            }
+        }
+
+        var ready = 0;
+        while ((ready = await clients.ReadyDronesAsync(stop)) < drones.Count && TimeProvider.System.GetElapsedTime(began) < RecoveryLimit)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, stop);
+        }
+
+        reporter.Say(string.Create(CultureInfo.InvariantCulture, $"{ready} of {drones.Count} drones are ready {TimeProvider.System.GetElapsedTime(began).TotalSeconds:F1} s after the last fault"));
+        await least;
+    }
+
+    /// <summary>Every key once more, and what was acknowledged before: tickets open what they were given for, revoked ones nothing.</summary>
+    private static async Task ProbeAsync(Clients clients, Crowd crowd, List<string> keys, CancellationToken stop)
+    {
+        foreach (var (key, i) in keys.Select((k, i) => (k, i)))
+        {
+            for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(key, i % 2 == 0, 0, false, stop)).Entry.Ok; attempt++)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
+            }
+        }
+
+        var (valid, revoked) = crowd.Tickets;
+        foreach (var (ticket, i) in valid.Take(60).Concat(revoked.TakeLast(20)).Select((t, i) => (t, i)))
+        {
+            await clients.VisitAsync(ticket, i % 2, stop);
+        }
+    }
+
+    private async Task EndAsync(Clients clients, Crowd crowd, RequestLog log, List<string> drones, CancellationToken stop)
+    {
+        foreach (var drone in drones)
+        {
+            await clients.DrainAsync(drone, terminate: true, stop);
+        }
+
+        var began = TimeProvider.System.GetTimestamp();
+        var limit = _numbers.Grace + _numbers.Expiry + TimeSpan.FromSeconds(30);
+        var backends = crowd.Backends.Concat(log.Entries.Where(e => e is { Op: Ops.Connect, Ok: true }).Select(e => e.Backend!)).Concat(Life.ReadAll(folder.Records).Select(l => l.Backend)).Distinct().ToList();
+        var histories = new Dictionary<string, Entry>();
+        while (TimeProvider.System.GetElapsedTime(began) < limit)
+        {
+            foreach (var backend in backends.Where(b => !histories.ContainsKey(b)))
+            {
+                if ((await clients.StatusAsync(backend, stop)) is { Ok: true, Status: "terminated" })
+                {
+                    histories[backend] = await clients.HistoryAsync(backend, stop);
+                }
+            }
+
+            if (histories.Count == backends.Count && Judges.All().Count == 0)
+            {
+                break;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(250), TimeProvider.System, stop);
+        }
+
+        log.Phase(Ops.Over);
+        var reasons = histories.Values.GroupBy(h => h.Reason ?? "by itself").OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => $"{g.Count()} {g.Key}");
+        reporter.Say(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{histories.Count} of {backends.Count} backends have ended, {Judges.All().Count} run, {TimeProvider.System.GetElapsedTime(began).TotalSeconds:F1} s after all were told to: {string.Join(", ", reasons)}"));
+        // Whoever runs on shows it by marks that are later than the end.
+        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System, stop);
+    }
+}

@@ -1,0 +1,181 @@
+using Plane.Chaos.Parts;
+
+namespace Plane.Chaos.Faults;
+
+/// <summary>Does what was planned, and undoes it, whatever happens in between.</summary>
+internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> say)
+{
+    public async Task RunAsync(IReadOnlyList<PlannedFault> plan, CancellationToken cancellationToken)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        var active = new List<Task>();
+        try
+        {
+            foreach (var fault in plan)
+            {
+                var wait = fault.At - TimeProvider.System.GetElapsedTime(began);
+                if (wait > TimeSpan.Zero)
+                {
+                    await Task.Delay(wait, TimeProvider.System, cancellationToken);
+                }
+
+                active.Add(DoAsync(fault, cancellationToken));
+            }
+        }
+        finally
+        {
+            await Task.WhenAll(active);
+        }
+    }
+
+    private async Task DoAsync(PlannedFault fault, CancellationToken cancellationToken)
+    {
+        say(fault.ToString());
+        Task WaitAsync() => Task.WhenAny(Task.Delay(fault.Length, TimeProvider.System, cancellationToken));
+        var random = new Random(fault.Seed);
+        switch (fault.Kind)
+        {
+            case FaultKinds.KillSilo:
+                await KillAsync(rig.Silo, WaitAsync);
+                break;
+            case FaultKinds.RestartDatabase or FaultKinds.KillDatabase:
+                await rig.Database.Part.EndAsync(fault.Kind == FaultKinds.KillDatabase ? Signal.Kill : Signal.Quit);
+                await WaitAsync();
+                await rig.Database.AgainAsync(CancellationToken.None);
+                break;
+            case FaultKinds.KillAgent:
+                await KillAsync(Drone(fault).Agent, WaitAsync);
+                break;
+            case FaultKinds.KillGuard:
+                if (Drone(fault).GuardPid() is { } killedGuard)
+                {
+                    Signals.Send(killedGuard, Signal.Kill);
+                }
+
+                break;
+            case FaultKinds.FreezeGuard:
+                if (Drone(fault).GuardPid() is { } frozenGuard)
+                {
+                    Signals.Send(frozenGuard, Signal.Stop);
+                    await WaitAsync();
+                    Signals.Send(frozenGuard, Signal.Continue);
+                }
+
+                break;
+            case FaultKinds.KillProxy:
+                await KillAsync(rig.Proxies[Proxy(fault)], WaitAsync);
+                break;
+            case FaultKinds.FreezeSilo:
+                await FreezeAsync(rig.Silo, WaitAsync);
+                break;
+            case FaultKinds.FreezeAgent:
+                await FreezeAsync(Drone(fault).Agent, WaitAsync);
+                break;
+            case FaultKinds.FreezeProxy:
+                await FreezeAsync(rig.Proxies[Proxy(fault)], WaitAsync);
+                break;
+            case FaultKinds.FreezeEngine:
+                await FreezeAsync(Drone(fault).Engine!.Part, WaitAsync);
+                break;
+            case FaultKinds.KillEngine:
+                await Drone(fault).Engine!.Part.EndAsync(Signal.Kill);
+                await WaitAsync();
+                Drone(fault).Engine!.Again();
+                break;
+            case FaultKinds.KillBackend:
+                if (Judges.Pick(random) is { } killed)
+                {
+                    Signals.Send(killed, Signal.Kill);
+                }
+
+                break;
+            case FaultKinds.FreezeBackend:
+                if (Judges.Pick(random) is { } frozen)
+                {
+                    Signals.Send(frozen, Signal.Stop);
+                    await WaitAsync();
+                    if (Judges.Is(frozen))
+                    {
+                        Signals.Send(frozen, Signal.Continue);
+                    }
+                }
+
+                break;
+            case FaultKinds.Unplug:
+                await Drone(fault).CableAsync(plugged: false);
+                await WaitAsync();
+                await Drone(fault).CableAsync(plugged: true);
+                break;
+            case FaultKinds.FullDisk:
+                await Drone(fault).FillDiskAsync(full: true);
+                await WaitAsync();
+                await Drone(fault).FillDiskAsync(full: false);
+                break;
+            case FaultKinds.StepClock:
+                var offset = TimeSpan.FromSeconds(random.Next(10, 7_200) * (random.Next(2) == 0 ? 1 : -1));
+                say($"  the wall clock of {fault.Target} is off by {offset}");
+                rig.StepClock(fault.Target, offset);
+                break;
+            default:
+                await WeatherAsync(fault, WaitAsync);
+                break;
+        }
+
+        if (fault.Length > TimeSpan.Zero)
+        {
+            say($"  end of {fault.Kind} {fault.Target}");
+        }
+    }
+
+    private async Task WeatherAsync(PlannedFault fault, Func<Task> wait)
+    {
+        var weather = fault.Target.StartsWith("px-", StringComparison.Ordinal) ? rig.ProxyWeather[Proxy(fault)] : Drone(fault).Weather;
+        switch (fault.Kind)
+        {
+            case FaultKinds.Deaf:
+                weather.LoseDown = true;
+                break;
+            case FaultKinds.Mute:
+                weather.LoseUp = true;
+                break;
+            case FaultKinds.HoldFrom:
+                weather.Hold(up: false, down: true);
+                break;
+            case FaultKinds.HoldTo:
+                weather.Hold(up: true, down: false);
+                break;
+            case FaultKinds.Slow:
+                weather.Delay = numbers.RenewalCall * 1.5;
+                break;
+            case FaultKinds.Lossy:
+                weather.Loss = 0.25;
+                break;
+            case FaultKinds.Repeat:
+                (weather.RepeatWithin, weather.Repeat) = (numbers.Expiry * 1.2, 0.4);
+                break;
+            default:
+                throw new InvalidOperationException($"nobody knows how to do {fault.Kind}");
+        }
+
+        await wait();
+        weather.Clear();
+    }
+
+    private static async Task KillAsync(Part part, Func<Task> wait)
+    {
+        await part.EndAsync(Signal.Kill);
+        await wait();
+        part.Start();
+    }
+
+    private static async Task FreezeAsync(Part part, Func<Task> wait)
+    {
+        part.Freeze();
+        await wait();
+        part.Thaw();
+    }
+
+    private Drone Drone(PlannedFault fault) => rig.Drones.Single(d => d.Name == fault.Target);
+
+    private static int Proxy(PlannedFault fault) => fault.Target == "px-1" ? 0 : 1;
+}

@@ -1,0 +1,271 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Plane.Chaos.Parts;
+using Plane.Chaos.Verdict;
+
+namespace Plane.Chaos.Load;
+
+/// <summary>What a connect gave.</summary>
+/// <param name="Number">The number that stands for it in the log.</param>
+/// <param name="Backend">What it opens.</param>
+/// <param name="Token">The connection token.</param>
+internal sealed record Ticket(int Number, string Backend, string Token)
+{
+    /// <summary>One token for everybody can't be revoked.</summary>
+    public bool IsStatic => Token.StartsWith("s.", StringComparison.Ordinal);
+}
+
+/// <summary>Asks the controller and visits backends over the proxies as an application and its users do, and writes all of it down.</summary>
+internal sealed class Clients(RequestLog log, string image, string processRecords) : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan EchoEvery = TimeSpan.FromMilliseconds(250);
+
+    private readonly HttpClient _controller = new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = Rig.Controller, Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpMessageInvoker[] _proxies = [Proxy(0), Proxy(1)];
+    private int _tickets;
+
+    /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
+    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(string key, bool inContainer, int stopMilliseconds, bool staticToken, CancellationToken cancellationToken)
+    {
+        Ticket? ticket = null;
+        var env = new JsonObject
+        {
+            ["JUDGE_STOP_MS"] = stopMilliseconds.ToString(CultureInfo.InvariantCulture), ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredPGO"] = "0",
+        };
+        var executable = new JsonObject { ["env"] = env };
+        if (inContainer)
+        {
+            (executable["image"], executable["pull_policy"], executable["mount"]) = (image, "Never", true);
+        }
+        else
+        {
+            executable["command"] = new JsonArray(Checkout.Dotnet, Checkout.Judge);
+            env["JUDGE_DIR"] = processRecords;
+        }
+
+        var request = new JsonObject
+        {
+            ["key"] = new JsonObject { ["name"] = key },
+            ["spawn_config"] = new JsonObject { ["executable"] = executable, ["use_static_token"] = staticToken },
+        };
+        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = key, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
+        {
+            ticket = new Ticket(Interlocked.Increment(ref _tickets), (string)json["backend_id"]!, (string)json["token"]!);
+            return entry with
+            {
+                Backend = ticket.Backend, Token = (long)json["key"]!["fencing_token"]!, Spawned = (bool)json["spawned"]!, Drone = (string?)json["drone"],
+                Status = (string)json["status"]!, Ticket = ticket.Number,
+            };
+        }, cancellationToken);
+        return (entry, ticket);
+    }
+
+    public Task<Entry> TerminateAsync(string backend, bool hard, CancellationToken cancellationToken) => AskAsync(
+        new Entry { Op = Ops.Terminate, Backend = backend, Start = 0, End = 0 }, HttpMethod.Post, $"ctrl/b/{backend}/{(hard ? "hard" : "soft")}-terminate", null, null, cancellationToken);
+
+    public Task<Entry> RevokeAsync(Ticket ticket, CancellationToken cancellationToken) => AskAsync(
+        new Entry { Op = Ops.Revoke, Backend = ticket.Backend, Ticket = ticket.Number, Start = 0, End = 0 },
+        HttpMethod.Post,
+        "ctrl/b/revoke",
+        new JsonObject { ["backend_id"] = ticket.Backend, ["token"] = ticket.Token },
+        null,
+        cancellationToken);
+
+    public Task<Entry> DrainAsync(string drone, bool terminate, CancellationToken cancellationToken) => AskAsync(
+        new Entry { Op = Ops.Drain, Drone = drone, Start = 0, End = 0 },
+        HttpMethod.Post, $"ctrl/c/{Rig.Cluster}/d/{drone}/drain{(terminate ? "?terminate=true" : "")}", null, null, cancellationToken);
+
+    public Task<Entry> UndrainAsync(string drone, CancellationToken cancellationToken) => AskAsync(
+        new Entry { Op = Ops.Undrain, Drone = drone, Start = 0, End = 0 }, HttpMethod.Post, $"ctrl/c/{Rig.Cluster}/d/{drone}/undrain", null, null, cancellationToken);
+
+    public Task<Entry> StatusAsync(string backend, CancellationToken cancellationToken) => AskAsync(
+        new Entry { Op = Ops.Status, Backend = backend, Start = 0, End = 0 },
+        HttpMethod.Get,
+        $"pub/b/{backend}/status",
+        null,
+        (json, entry) => entry with { Status = (string)json["status"]!, Reason = (string?)json["termination_reason"] },
+        cancellationToken);
+
+    public Task<Entry> HistoryAsync(string backend, CancellationToken cancellationToken) => AskAsync(
+        new Entry { Op = Ops.History, Backend = backend, Start = 0, End = 0 },
+        HttpMethod.Get,
+        $"ctrl/b/{backend}",
+        null,
+        (json, entry) => entry with
+        {
+            History = [.. json["history"]!.AsArray().Select(h => (string)h!["status"]!)],
+            Reason = (string?)json["history"]!.AsArray().LastOrDefault()?["termination_reason"],
+        },
+        cancellationToken);
+
+    /// <summary>The drones that are ready and take backends.</summary>
+    public async Task<int> ReadyDronesAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var patience = Limited(cancellationToken);
+            var state = await _controller.GetFromJsonAsync<JsonNode>($"ctrl/c/{Rig.Cluster}/state", patience.Token);
+            return state!["drones"]!.AsArray().Count(d => (bool)d!["ready"]! && !(bool)d["draining"]!);
+        }
+        catch (Exception e) when (Failure(e, cancellationToken) is not null)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>One request through a proxy.</summary>
+    public async Task<Entry> VisitAsync(Ticket ticket, int proxy, CancellationToken cancellationToken)
+    {
+        var entry = new Entry { Op = Ops.Visit, Backend = ticket.Backend, Ticket = ticket.Number, Start = BootClock.Now, End = 0 };
+        try
+        {
+            using var patience = Limited(cancellationToken);
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Rig.Cluster}/{ticket.Token}/");
+            using var response = await _proxies[proxy].SendAsync(request, patience.Token);
+            var text = await response.Content.ReadAsStringAsync(patience.Token);
+            entry = response.StatusCode == HttpStatusCode.OK
+                ? entry with { Ok = true, Answered = text.Split(' ')[0] }
+                : entry with { Error = ((int)response.StatusCode).ToString(CultureInfo.InvariantCulture) };
+        }
+        catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
+        {
+            entry = entry with { Error = failure };
+        }
+
+        return log.Add(entry with { End = BootClock.Now });
+    }
+
+    /// <summary>Holds a WebSocket open over a proxy; every message must come back as it was. False where it broke.</summary>
+    public async Task<bool> StreamAsync(Ticket ticket, int proxy, TimeSpan length, CancellationToken cancellationToken)
+    {
+        var entry = new Entry { Op = Ops.Visit, Backend = ticket.Backend, Ticket = ticket.Number, Start = BootClock.Now, End = 0 };
+        using var socket = new ClientWebSocket();
+        var buffer = new byte[1024];
+        try
+        {
+            using (var patience = Limited(cancellationToken))
+            {
+                await socket.ConnectAsync(new Uri($"ws://{Rig.Cluster}/{ticket.Token}/stream"), _proxies[proxy], patience.Token);
+                var first = await socket.ReceiveAsync(buffer.AsMemory(), patience.Token);
+                entry = entry with { Ok = true, Answered = Encoding.ASCII.GetString(buffer, 0, first.Count).Split(' ')[0] };
+            }
+        }
+        catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
+        {
+            log.Add(entry with { Error = socket.HttpStatusCode is 0 or HttpStatusCode.SwitchingProtocols ? failure : ((int)socket.HttpStatusCode).ToString(CultureInfo.InvariantCulture), End = BootClock.Now });
+            return false;
+        }
+
+        log.Add(entry with { End = BootClock.Now });
+        entry = new Entry { Op = "stream", Backend = ticket.Backend, Start = BootClock.Now, End = 0 };
+        var began = TimeProvider.System.GetTimestamp();
+        try
+        {
+            for (var i = 0; TimeProvider.System.GetElapsedTime(began) < length; i++)
+            {
+                var message = $"{ticket.Number} {i}";
+                using var patience = Limited(cancellationToken);
+                await socket.SendAsync(Encoding.ASCII.GetBytes(message), WebSocketMessageType.Text, endOfMessage: true, patience.Token);
+                var echo = await socket.ReceiveAsync(buffer.AsMemory(), patience.Token);
+                if (echo.MessageType == WebSocketMessageType.Close)
+                {
+                    log.Add(entry with { Error = "closed", End = BootClock.Now });
+                    return false;
+                }
+
+                if (Encoding.ASCII.GetString(buffer, 0, echo.Count) != message)
+                {
+                    log.Add(entry with { Op = Ops.Visit, Ticket = ticket.Number, Ok = true, Answered = $"somebody who echoed '{Encoding.ASCII.GetString(buffer, 0, echo.Count)}' to '{message}'", End = BootClock.Now });
+                    return false;
+                }
+
+                await Task.Delay(EchoEvery, TimeProvider.System, cancellationToken);
+            }
+        }
+        catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
+        {
+            log.Add(entry with { Error = failure, End = BootClock.Now });
+            return false;
+        }
+
+        log.Add(entry with { Ok = true, End = BootClock.Now });
+        return true;
+    }
+
+    public void Dispose()
+    {
+        _controller.Dispose();
+        foreach (var proxy in _proxies)
+        {
+            proxy.Dispose();
+        }
+    }
+
+    private async Task<Entry> AskAsync(
+        Entry entry, HttpMethod method, string path, JsonObject? body, Func<JsonNode, Entry, Entry>? read, CancellationToken cancellationToken)
+    {
+        entry = entry with { Start = BootClock.Now };
+        try
+        {
+            using var patience = Limited(cancellationToken);
+            using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
+            using var response = await _controller.SendAsync(request, patience.Token);
+            var text = await response.Content.ReadAsStringAsync(patience.Token);
+            var json = text.Length == 0 ? null : JsonNode.Parse(text);
+            entry = response.IsSuccessStatusCode
+                ? (read is null ? entry : read(json!, entry)) with { Ok = true }
+                : entry with { Error = (string?)json?["kind"] ?? ((int)response.StatusCode).ToString(CultureInfo.InvariantCulture) };
+        }
+        catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
+        {
+            entry = entry with { Error = failure };
+        }
+
+        return log.Add(entry with { End = BootClock.Now });
+    }
+
+    /// <summary>What is written for an exception that a fault explains; null for what nothing explains and for the end of the run.</summary>
+    private static string? Failure(Exception e, CancellationToken cancellationToken) => e switch
+    {
+        _ when cancellationToken.IsCancellationRequested => null,
+        OperationCanceledException => "timeout",
+        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } => "away",
+        HttpRequestException or WebSocketException or IOException or SocketException or JsonException => "broken",
+        _ => null,
+    };
+
+    private static CancellationTokenSource Limited(CancellationToken cancellationToken)
+    {
+        var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        source.CancelAfter(Patience);
+        return source;
+    }
+
+    /// <summary>All names lead to one proxy; which, is the client's choice.</summary>
+    private static HttpMessageInvoker Proxy(int index) => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        AllowAutoRedirect = false,
+        ConnectCallback = async (_, cancellationToken) =>
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(Rig.ProxyAddress(index), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        },
+    });
+}

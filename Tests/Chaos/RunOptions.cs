@@ -1,0 +1,132 @@
+using System.Globalization;
+
+namespace Plane.Chaos;
+
+/// <summary>What a run is asked to be.</summary>
+internal sealed record RunOptions
+{
+    public const string Usage = """
+        plane chaos [--seed N] [--minutes M] [--keep DIR] [--scale F] [--keys N] [--faults KIND,…]
+        plane chaos --measure [--scale F] [--keep DIR]     the measured scenarios, with the default times of leases
+        plane chaos --judge DIR                            the verdict over the records of an earlier run
+
+          --seed     draws faults and load; a random one is drawn, and printed, where none is given
+          --minutes  how long faults happen [default: 10]
+          --keep     where logs and records go, kept in any case; else they are kept only of a run that failed
+          --scale    times of the leases, as a part of the defaults [default: 0.15: an expiry of 9 s]
+          --keys     how many keys are fought for [default: 10]
+          --faults   only these kinds
+          --no-guard no fault lets an agent be away for as long as a lease
+        """;
+
+    public int? SeedGiven { get; init; }
+
+    public double Minutes { get; init; } = 10;
+
+    public string? Keep { get; init; }
+
+    public double? Scale { get; init; }
+
+    public int Keys { get; init; } = 10;
+
+    public string[]? Faults { get; init; }
+
+    public bool Guard { get; init; } = GuardByDefault;
+
+    public bool Measure { get; init; }
+
+    public string? Judge { get; init; }
+
+    /// <summary>Whether drones have a guard.</summary>
+    public const bool GuardByDefault = true;
+
+    /// <summary>The options, or what is wrong with them.</summary>
+    public static (RunOptions? Options, string? Problem) Parse(string[] arguments)
+    {
+        var options = new RunOptions();
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            switch (arguments[i])
+            {
+                case "--measure":
+                    options = options with { Measure = true };
+                    continue;
+                case "--no-guard":
+                    options = options with { Guard = false };
+                    continue;
+                case "--seed" or "--minutes" or "--keep" or "--scale" or "--keys" or "--faults" or "--judge" when i + 1 < arguments.Length:
+                    break;
+                default:
+                    return (null, $"'{arguments[i]}' is not understood");
+            }
+
+            var (name, value) = (arguments[i], arguments[++i]);
+            var number = double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var d) ? d : double.NaN;
+            switch (name)
+            {
+                case "--seed" when number is >= 0 and <= int.MaxValue:
+                    options = options with { SeedGiven = (int)number };
+                    break;
+                case "--minutes" when number is > 0 and <= 1_440:
+                    options = options with { Minutes = number };
+                    break;
+                case "--scale" when number is >= 0.05 and <= 2:
+                    options = options with { Scale = number };
+                    break;
+                case "--keys" when number is >= 1 and <= 1_000:
+                    options = options with { Keys = (int)number };
+                    break;
+                case "--keep":
+                    options = options with { Keep = value };
+                    break;
+                case "--judge":
+                    options = options with { Judge = value };
+                    break;
+                case "--faults":
+                    options = options with { Faults = value.Split(',') };
+                    var unknown = options.Faults.Except(Chaos.Faults.FaultKinds.All(guard: true).Select(k => k.Kind)).ToList();
+                    if (unknown.Count > 0)
+                    {
+                        return (null, $"--faults: {string.Join(", ", unknown)} is not one of {string.Join(", ", Chaos.Faults.FaultKinds.All(guard: true).Select(k => k.Kind))}");
+                    }
+
+                    break;
+                default:
+                    return (null, $"{name} cannot be {value}");
+            }
+        }
+
+        return (options, null);
+    }
+
+    /// <summary>The same for the program inside the sandbox.</summary>
+    public string[] Arguments(int seed, string folder)
+    {
+        List<string> arguments =
+        [
+            "--seed", seed.ToString(CultureInfo.InvariantCulture), "--minutes", Minutes.ToString(CultureInfo.InvariantCulture), "--keep", folder,
+            "--keys", Keys.ToString(CultureInfo.InvariantCulture),
+        ];
+        if (Scale is { } scale)
+        {
+            arguments.AddRange(["--scale", scale.ToString(CultureInfo.InvariantCulture)]);
+        }
+
+        if (Faults is not null)
+        {
+            arguments.AddRange(["--faults", string.Join(',', Faults)]);
+        }
+
+        if (!Guard)
+        {
+            arguments.Add("--no-guard");
+        }
+
+        if (Measure)
+        {
+            arguments.Add("--measure");
+        }
+
+        return [.. arguments];
+    }
+}

@@ -1,0 +1,101 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Plane.Chaos.Verdict;
+
+/// <summary>What a client did, as it wrote down itself. Times are nanoseconds of the boot clock: what was answered held at some moment between the two.</summary>
+internal sealed record Entry
+{
+    /// <summary>One of <see cref="Ops"/>.</summary>
+    public required string Op { get; init; }
+
+    /// <summary>Just before the request was sent.</summary>
+    public required long Start { get; init; }
+
+    /// <summary>Just after its answer was read, or it failed.</summary>
+    public required long End { get; init; }
+
+    /// <summary>Whether it was acknowledged.</summary>
+    public bool Ok { get; init; }
+
+    /// <summary>Why not: an error kind, a status code, <c>timeout</c> or <c>broken</c>. Of the last two nobody knows what became of the request.</summary>
+    public string? Error { get; init; }
+
+    public string? Key { get; init; }
+
+    public string? Backend { get; init; }
+
+    public long Token { get; init; }
+
+    public bool Spawned { get; init; }
+
+    public string? Drone { get; init; }
+
+    public string? Status { get; init; }
+
+    public string? Reason { get; init; }
+
+    /// <summary>A number for the connection token: it isn't written down.</summary>
+    public int Ticket { get; init; }
+
+    /// <summary>Which backend answered.</summary>
+    public string? Answered { get; init; }
+
+    /// <summary>All statuses of a backend, in order.</summary>
+    public string[]? History { get; init; }
+
+    /// <summary>Whether the answer is known; of a request that broke it isn't, and it may have been carried out.</summary>
+    [JsonIgnore]
+    public bool IsUnknown => Error is "timeout" or "broken";
+}
+
+/// <summary>What an entry may be about.</summary>
+internal static class Ops
+{
+    /// <summary>A connect to a key.</summary>
+    public const string Connect = "connect";
+
+    /// <summary>A request to end a backend.</summary>
+    public const string Terminate = "terminate";
+
+    /// <summary>A request to drain a drone, or to end that.</summary>
+    public const string Drain = "drain";
+
+    /// <summary>The end of a drain.</summary>
+    public const string Undrain = "undrain";
+
+    /// <summary>The revocation of a ticket.</summary>
+    public const string Revoke = "revoke";
+
+    /// <summary>A look at a backend's status.</summary>
+    public const string Status = "status";
+
+    /// <summary>A request through a proxy with a ticket.</summary>
+    public const string Visit = "visit";
+
+    /// <summary>Everything that a backend's description tells at the end.</summary>
+    public const string History = "history";
+
+    /// <summary>A phase of the run begins; <see cref="Entry.Key"/> names it.</summary>
+    public const string Phase = "phase";
+
+    /// <summary>All faults are over for long enough: what was acknowledged must have been carried out.</summary>
+    public const string Settled = "settled";
+
+    /// <summary>Every backend was told to end, long enough ago: nothing runs any more.</summary>
+    public const string Over = "over";
+}
+
+/// <summary>The clients' log, a file of one JSON object a line.</summary>
+internal static class EntryFile
+{
+    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+    };
+
+    public static string Line(Entry entry) => JsonSerializer.Serialize(entry, Options);
+
+    public static IReadOnlyList<Entry> Read(string file) =>
+        [.. File.ReadLines(file).Where(line => line.Length > 0).Select(line => JsonSerializer.Deserialize<Entry>(line, Options)!)];
+}

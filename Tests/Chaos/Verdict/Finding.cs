@@ -1,0 +1,22 @@
+namespace Plane.Chaos.Verdict;
+
+/// <summary>A rule that was broken, and by what.</summary>
+/// <param name="Rule">Its name.</param>
+/// <param name="What">What was seen.</param>
+/// <param name="At">When, on the boot clock.</param>
+internal sealed record Finding(string Rule, string What, long At);
+
+/// <summary>The names of the rules.</summary>
+internal static class Rules
+{
+    public const string AtMostOne = "at most one backend of a key";
+    public const string TokensGrow = "tokens grow";
+    public const string StatesForward = "states move forward";
+    public const string EveryoneEnds = "every backend ends";
+    public const string TerminatedIsGone = "terminated means gone";
+    public const string ConnectNamesHolder = "a connect names the holder";
+    public const string RightBackend = "a token reaches its backend alone";
+    public const string NothingLost = "nothing acknowledged is lost";
+    public const string Recovers = "every key can be had again";
+    public const string DrainHolds = "a draining drone gets nothing new";
+}

@@ -1,0 +1,207 @@
+using Plane.Drone.Guard;
+using Plane.Hosting;
+using Plane.Tests.Runtimes;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Guard;
+
+/// <summary>The guard alone: there is no agent to help it.</summary>
+public sealed class GuardTests
+{
+    private const long Hour = 3_600_000;
+
+    public static TheoryData<string> Kinds => new("docker", "process");
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task It_ends_what_has_passed_its_hard_deadline_and_nothing_else(string kind)
+    {
+        await using var bench = await GuardBench.StartAsync(BenchOf(kind), withGuard: false);
+        var prolonged = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var due = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var hard = GuardBench.Now + 3_000;
+        Expire(bench, prolonged, hard);
+        Expire(bench, due, hard);
+        await bench.StartGuardAsync();
+        bench.Leases.Prolong(prolonged, bench.Until(GuardBench.Now + Hour + 60_000));
+        var ranBefore = await bench.IsRunningAsync(due) || GuardBench.Now >= hard;
+
+        await bench.EndedAsync(due);
+
+        Assert.True(bench.Leases.IsEnded(due));
+        Assert.True(ranBefore && GuardBench.Now >= hard, "it ended before its deadline");
+        Assert.True(await bench.IsRunningAsync(prolonged));
+        Assert.False(bench.Leases.IsEnded(prolonged));
+
+        bench.Leases.Release(due);
+        await Eventually.TrueAsync(() => !bench.Leases.IsEnded(due), "the mark goes with the lease");
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task An_agent_that_stood_still_between_its_look_and_its_start_starts_nothing(string kind)
+    {
+        await using var bench = await GuardBench.StartAsync(BenchOf(kind));
+        BackendIdentity backend = default;
+        var looks = 0;
+        var start = await bench.StartOfAsync("exec sleep 600", () =>
+        {
+            // It looked, all was well; then it stands still until the guard has seen to it.
+            SpinWait.SpinUntil(() => bench.Log.Contains($"{backend.Backend} is gone"), TimeSpan.FromSeconds(30));
+            return looks++ == 0;
+        });
+        backend = start.Identity;
+        Assert.True(bench.Leases.TryProtect(backend, bench.Until(GuardBench.Now + 500), bench.Runtime.TargetOf(backend), TimeSpan.FromSeconds(2)));
+
+        // The process's launcher looks once more, by itself, and finds the mark.
+        var started = await bench.Runtime.StartAsync(start with { Deadlines = bench.Until(GuardBench.Now + Hour) }, default);
+
+        Assert.True(looks > 0, "the agent looked");
+        Assert.Null(started);
+        Assert.False(await bench.IsRunningAsync(backend));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Where_the_engine_is_silent_the_process_is_killed(bool isProcessKnown)
+    {
+        await using var engine = await EngineProxy.StartAsync();
+        engine.Hold = "";
+        await using var bench = await GuardBench.StartAsync(new DockerBench(), dockerHost: engine.Host);
+        var due = await bench.SleeperAsync(GuardBench.Now + Hour, isProcessKnown);
+        var other = await bench.SleeperAsync(GuardBench.Now + Hour);
+        await bench.StopGuardAsync();
+        Expire(bench, due, GuardBench.Now);
+
+        await bench.StartGuardAsync(engine.Host);
+
+        await bench.EndedAsync(due);
+        Assert.True(await bench.IsRunningAsync(other));
+    }
+
+    [Fact]
+    public async Task Files_that_tell_nothing_end_their_backend_and_disturb_nothing_else()
+    {
+        await using var bench = await GuardBench.StartAsync(new ProcessBench(), withGuard: false);
+        var healthy = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var foreign = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var whole = await File.ReadAllTextAsync(bench.Directory.LeaseOf(healthy));
+        var damaged = new Dictionary<BackendIdentity, string>();
+        foreach (var damage in (Func<string, BackendIdentity, string>[])
+            [
+                (_, _) => "",
+                (text, _) => text[..(text.Length / 2)],
+                (_, _) => new string('x', 100_000),
+                (_, _) => whole,
+                (text, _) => text.Replace(BootTimeClock.Instance.BootId, "another-boot", StringComparison.Ordinal),
+                (text, id) => text.Replace($"\"hard_at\":{bench.Leases.Find(id)!.HardAt}", "\"hard_at\":9223372036854775807", StringComparison.Ordinal),
+            ])
+        {
+            var backend = await bench.SleeperAsync(GuardBench.Now + Hour);
+            damaged[backend] = damage(await File.ReadAllTextAsync(bench.Directory.LeaseOf(backend)), backend);
+        }
+
+        foreach (var (backend, text) in damaged)
+        {
+            await File.WriteAllTextAsync(bench.Directory.LeaseOf(backend), text);
+        }
+
+        var theirs = bench.Leases.Find(foreign)! with { Instance = "di-another", HardAt = GuardBench.Now - 1, SoftAt = GuardBench.Now - 1, RenewAt = 0 };
+        await File.WriteAllBytesAsync(bench.Directory.LeaseOf(foreign), theirs.ToBytes());
+        await File.WriteAllTextAsync(Path.Combine(bench.Directory.Leases, "README"), "no lease");
+
+        await bench.StartGuardAsync();
+
+        foreach (var backend in damaged.Keys)
+        {
+            await bench.EndedAsync(backend);
+            Assert.True(bench.Leases.IsEnded(backend));
+        }
+
+        Assert.True(await bench.IsRunningAsync(healthy));
+        Assert.True(await bench.IsRunningAsync(foreign));
+        Assert.False(bench.Leases.IsEnded(foreign));
+        Assert.True(bench.Log.Contains("di-another"), "it says whose the lease is");
+        Assert.True(bench.Log.Contains("README is not a lease"), "it says what it can't read");
+    }
+
+    [Fact]
+    public async Task A_container_of_another_drone_under_the_same_name_is_left_alone()
+    {
+        await using var bench = await GuardBench.StartAsync(new DockerBench());
+        var theirs = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var mark = bench.Directory.MarkOf(theirs);
+        bench.Leases.Release(theirs);
+
+        // The same backend's name under another token: another acquisition, of which this lease says nothing.
+        var older = theirs with { Token = new FencingToken(theirs.Token.Value - 1) };
+        Assert.True(bench.Leases.TryProtect(older, bench.Until(GuardBench.Now - 1), bench.Runtime.TargetOf(older), TimeSpan.FromSeconds(2)));
+
+        await Eventually.TrueAsync(() => bench.Log.Contains($"{older.Backend} is gone"), "it has looked");
+        Assert.True(await bench.IsRunningAsync(theirs));
+        Assert.False(File.Exists(mark));
+    }
+
+    [Fact]
+    public async Task What_a_guard_has_begun_to_end_the_next_goes_on_to_end()
+    {
+        await using var bench = await GuardBench.StartAsync(new ProcessBench(), withGuard: false);
+        var backend = await bench.SleeperAsync(GuardBench.Now + Hour);
+        await File.WriteAllTextAsync(bench.Directory.MarkOf(backend), "");
+
+        await bench.StartGuardAsync();
+
+        await bench.EndedAsync(backend);
+    }
+
+    [Fact]
+    public async Task A_directory_has_one_guard()
+    {
+        await using var bench = await GuardBench.StartAsync(new ProcessBench());
+
+        var refused = await Assert.ThrowsAsync<StartRefusedException>(() => bench.StartGuardAsync());
+
+        Assert.Contains("has a guard already", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_directory_has_one_agent()
+    {
+        await using var bench = await GuardBench.StartAsync(new ProcessBench(), withGuard: false);
+
+        var refused = await Assert.ThrowsAsync<StartRefusedException>(() => LeaseDirectory.OpenAsync(
+            bench.Directory.Root, null, "di-twin", BootTimeClock.Instance, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, default));
+
+        Assert.Contains("another drone agent", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--run-dir")]
+    [InlineData("--runtime")]
+    [InlineData("--docker-host")]
+    [InlineData("--gone-for")]
+    public void A_bad_option_names_itself(string flag)
+    {
+        var options = new GuardOptions { RunDir = "/x" };
+        switch (flag)
+        {
+            case "--run-dir": options.RunDir = ""; break;
+            case "--runtime": options.Runtime = "podman"; break;
+            case "--docker-host": options.DockerHost = "ssh://x"; break;
+            default: options.GoneFor = TimeSpan.Zero; break;
+        }
+
+        Assert.StartsWith(flag[2..], Assert.Single(options.Problems()), StringComparison.Ordinal);
+        Assert.Contains(flag, Plane.Cli.Roles.GuardCommand.Create().Options.Select(o => o.Name));
+    }
+
+    private static Bench BenchOf(string kind) => kind == "docker" ? new DockerBench() : new ProcessBench();
+
+    /// <summary>Lets the lease on disk end then, whatever the agent knows.</summary>
+    private static void Expire(GuardBench bench, BackendIdentity backend, long hard)
+    {
+        var lease = bench.Leases.Find(backend)! with { HardAt = hard, SoftAt = hard, RenewAt = 0 };
+        PrivateFile.Replace(bench.Directory.LeaseOf(backend), lease.ToBytes());
+    }
+}

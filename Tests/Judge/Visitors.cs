@@ -1,0 +1,104 @@
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Plane.Judge;
+
+/// <summary>Tells every visitor who this backend is: by one HTTP response, or over a WebSocket, which otherwise echoes.</summary>
+internal sealed class Visitors(string answer)
+{
+    private const int MaxHead = 32 * 1024;
+
+    public async Task ServeAsync(TcpListener listener)
+    {
+        while (true)
+        {
+            var client = await listener.AcceptTcpClientAsync();
+            _ = VisitAsync(client);
+        }
+    }
+
+    private async Task VisitAsync(TcpClient client)
+    {
+        using (client)
+        {
+            try
+            {
+                client.NoDelay = true;
+                var stream = client.GetStream();
+                if (await HeadAsync(stream) is not { } head)
+                {
+                    return;
+                }
+
+                if (Header(head, "Sec-WebSocket-Key") is { } key)
+                {
+                    await EchoAsync(stream, key);
+                    return;
+                }
+
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(
+                    $"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {answer.Length}\r\nConnection: close\r\n\r\n{answer}"));
+            }
+            catch (Exception e) when (e is IOException or WebSocketException or SocketException)
+            {
+                // A visitor that went away says nothing about this backend; a visitor's own record tells what it saw.
+                Console.WriteLine(e.Message);
+            }
+        }
+    }
+
+    private async Task EchoAsync(NetworkStream stream, string key)
+    {
+#pragma warning disable CA5350 // RFC 6455, 4.2.2: the handshake is defined with SHA-1.
+        var accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+#pragma warning restore CA5350
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(
+            $"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"));
+        using var socket = WebSocket.CreateFromStream(stream, new WebSocketCreationOptions { IsServer = true });
+        await socket.SendAsync(Encoding.ASCII.GetBytes(answer), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+        var buffer = new byte[16 * 1024];
+        while (true)
+        {
+            var message = await socket.ReceiveAsync(buffer.AsMemory(), CancellationToken.None);
+            if (message.MessageType == WebSocketMessageType.Close)
+            {
+                await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+                return;
+            }
+
+            await socket.SendAsync(buffer.AsMemory(0, message.Count), message.MessageType, message.EndOfMessage, CancellationToken.None);
+        }
+    }
+
+    /// <summary>The request's head; null where none came. Its body is of no interest: every answer closes the connection.</summary>
+    private static async Task<string?> HeadAsync(NetworkStream stream)
+    {
+        var buffer = new byte[MaxHead];
+        var filled = 0;
+        while (filled < buffer.Length)
+        {
+            var read = await stream.ReadAsync(buffer.AsMemory(filled));
+            if (read == 0)
+            {
+                return null;
+            }
+
+            filled += read;
+            if (buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8) >= 0)
+            {
+                return Encoding.Latin1.GetString(buffer, 0, filled);
+            }
+        }
+
+        return null;
+    }
+
+    private static string? Header(string head, string name) => head.Split("\r\n")
+        .Skip(1)
+        .Select(line => line.Split(':', 2))
+        .Where(parts => parts.Length == 2 && parts[0].Equals(name, StringComparison.OrdinalIgnoreCase))
+        .Select(parts => parts[1].Trim())
+        .FirstOrDefault();
+}

@@ -1,0 +1,91 @@
+using Plane.Bench.Load;
+using Plane.Bench.Roles;
+using Plane.Tests.Support;
+
+namespace Plane.Bench.Benches;
+
+/// <summary>Connects to a key that is held: one more token each. Against one row inserted by each transaction of as many clients.</summary>
+internal sealed class ConnectHeldBench : IBench
+{
+    private const int Clients = 64;
+
+    public string Name => "connect-held";
+
+    public async Task RunAsync(BenchContext context, Report report)
+    {
+        await using var installation = await Installation.StartAsync();
+        await installation.AddDroneAsync("127.0.0.1:1");
+        await installation.ConnectAsync("held");
+        using var directory = new TempDirectory();
+        await File.WriteAllTextAsync(
+            directory["connect.lua"],
+            $"""
+            wrk.method = "POST"
+            wrk.headers["Content-Type"] = "application/json"
+            wrk.body = '{Installation.Body("held").ToJsonString()}'
+            """);
+        const string Insert =
+            "insert into plane.tokens (hash, backend_id, user_name, auth, secret) values (replace(gen_random_uuid()::text, '-', ''), 'bench', null, null, replace(gen_random_uuid()::text, '-', ''));";
+        var measured = await context.InTurnsAsync(
+            new Side("plane", async () => (await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, context.Round, directory["connect.lua"])).RequestsPerSecond),
+            new Side("pgbench", () => PgBench.TransactionsPerSecondAsync(installation.Database.ConnectionString, Insert, Clients, context.Round)));
+        report.Ratio("connect, key held, 64 clients", "requests/s", measured[0], measured[1], 1.0);
+    }
+}
+
+/// <summary>Connects to keys that nobody holds, up to the committed spawn action. Against the same statements, one transaction each, by as many clients.</summary>
+internal sealed class ConnectNewBench : IBench
+{
+    private const int Clients = 64;
+    private const int Drones = 16;
+
+    public string Name => "connect-new";
+
+    public async Task RunAsync(BenchContext context, Report report)
+    {
+        await using var installation = await Installation.StartAsync();
+        for (var i = 0; i < Drones; i++)
+        {
+            await installation.AddDroneAsync("127.0.0.1:1");
+        }
+
+        using var directory = new TempDirectory();
+        var run = 0;
+        var measured = await context.InTurnsAsync(
+            new Side("plane", async () =>
+            {
+                await File.WriteAllTextAsync(
+                    directory["connect.lua"],
+                    $$"""
+                    local n = 0
+                    wrk.headers["Content-Type"] = "application/json"
+                    request = function()
+                        n = n + 1
+                        return wrk.format("POST", nil, nil, '{"key":{"name":"k{{run++}}-' .. n .. '"},"spawn_config":{"executable":{"image":"simulated"} } }')
+                    end
+                    """);
+                return (await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, context.Round, directory["connect.lua"])).RequestsPerSecond;
+            }),
+            new Side("pgbench", () => PgBench.TransactionsPerSecondAsync(installation.Database.ConnectionString, Statements, Clients, context.Round)));
+        report.Ratio("connect, new key, 64 clients", "requests/s", measured[0], measured[1], 0.6);
+    }
+
+    // What an acquisition writes and locks, as plain statements, each a round trip as any client without a stored function would make it.
+    private const string Statements =
+        """
+        \set n random(1, 1000000000000)
+        \set d random(1, 16)
+        begin;
+        select name as drone from plane.drones order by name offset :d - 1 limit 1 for share \gset
+        insert into plane.keys (namespace, name, tag, backend_id, fencing_token, expires_at) values ('', 'p' || :n, '', 'p' || :n, 0, 'infinity') on conflict do nothing;
+        update plane.keys set fencing_token = nextval('plane.fencing_tokens'), expires_at = clock_timestamp() + interval '1 minute' where namespace = '' and name = 'p' || :n;
+        insert into plane.backends (id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at, uses_static_token, executor, image)
+            values ('p' || :n, 'bench', 'bench', '', '', 'p' || :n, '', :n, md5(random()::text), 10, now(), now(), false, 0, 'simulated') on conflict do nothing;
+        insert into plane.tokens (hash, backend_id, secret) values (md5(random()::text), 'p' || :n, md5(random()::text));
+        insert into plane.history (backend_id, status, at) values ('p' || :n, 10, now());
+        insert into plane.changes (kind, cluster, backend_id, fencing_token, status) values (1, 'bench', 'p' || :n, 1, 10), (3, 'bench', null, null, null);
+        update plane.drone_counters set last_number = last_number + 1 where drone = :drone;
+        insert into plane.actions (cluster, drone, number, backend_id, fencing_token, kind, spawn) values ('bench', 'bench', :n, 'p' || :n, 1, 0, repeat('x', 300)) on conflict do nothing;
+        commit;
+        """;
+}

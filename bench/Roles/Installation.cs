@@ -1,0 +1,109 @@
+using System.Text.Json.Nodes;
+using Plane.Tests.Support;
+
+namespace Plane.Bench.Roles;
+
+/// <summary>A controller on PostgreSQL (on disk, durable), as many proxies as asked for, each a process of its own on built binaries, and drones that are simulated here.</summary>
+internal sealed class Installation : IAsyncDisposable
+{
+    private readonly List<IAsyncDisposable> _parts = [];
+
+    private Installation(PostgresServer server, TestDatabase database, RunningProgram controller, Uri url, string gateway, ClusterName cluster)
+    {
+        Server = server;
+        Database = database;
+        Controller = controller;
+        Url = url;
+        Gateway = gateway;
+        Cluster = cluster;
+    }
+
+    public PostgresServer Server { get; }
+
+    public TestDatabase Database { get; }
+
+    public RunningProgram Controller { get; }
+
+    public Uri Url { get; }
+
+    public string Gateway { get; }
+
+    public ClusterName Cluster { get; }
+
+    public HttpClient Http { get; } = new();
+
+    public static async Task<Installation> StartAsync()
+    {
+        // Not on a memory file system: what a commit costs is part of the question.
+        var server = await PostgresServer.StartAsync(settings: ["max_connections=300"], parent: Path.GetTempPath());
+        var database = await server.CreateDatabaseAsync();
+        var cluster = ClusterName.Parse($"localhost:{FreePort.Next()}");
+        var controller = await RunningProgram.StartDotnetAsync(
+            Checkout.Cli,
+            ["controller", "--db", database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", cluster.Value, "--log-level", "warning"],
+            name: "controller");
+        var ready = await controller.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");
+        return new Installation(server, database, controller, new Uri(ready.Groups[1].Value), ready.Groups[2].Value, cluster);
+    }
+
+    /// <summary>A drone that says at once that what it should start is ready, at <paramref name="address"/>.</summary>
+    public async Task<SimulatedDrone> AddDroneAsync(string address, int maxBackends = 100_000, string pool = "")
+    {
+        var drone = await SimulatedDrone.StartAsync(Gateway, Cluster, address, maxBackends, pool);
+        _parts.Add(drone);
+        return drone;
+    }
+
+    public async Task<(RunningProgram Program, Uri Url)> AddProxyAsync()
+    {
+        var proxy = await RunningProgram.StartDotnetAsync(
+            Checkout.Cli,
+            ["proxy", "--gateway", Gateway, "--cluster", Cluster.Value, "--host", "127.0.0.1", "--port", Cluster.Value.Split(':')[1], "--log-level", "warning"],
+            name: "proxy");
+        _parts.Add(proxy);
+        await proxy.WaitForLineAsync("^ready proxy ");
+        return (proxy, new Uri($"http://{Cluster.Value}/"));
+    }
+
+    /// <summary>Connects to a key and waits until its backend is ready; the answer as it came.</summary>
+    public async Task<JsonNode> ConnectAsync(string key, bool ready = true)
+    {
+        using var response = await Http.PostAsJsonAsync(new Uri(Url, "ctrl/connect"), Body(key));
+        var text = await response.Content.ReadAsStringAsync();
+        if (!response.IsSuccessStatusCode)
+        {
+            throw new InvalidOperationException($"connect to {key}: {(int)response.StatusCode} {text}");
+        }
+
+        var answer = JsonNode.Parse(text)!;
+        if (ready)
+        {
+            var backend = (string)answer["backend_id"]!;
+            await Eventually.SeenAsync(
+                async token => (string?)JsonNode.Parse(await Http.GetStringAsync(new Uri(Url, $"pub/b/{backend}/status"), token))!["status"],
+                status => status == "ready",
+                $"{backend} is ready");
+        }
+
+        return answer;
+    }
+
+    /// <summary>What a connect to a key says.</summary>
+    public static JsonObject Body(string key) => new()
+    {
+        ["key"] = new JsonObject { ["name"] = key },
+        ["spawn_config"] = new JsonObject { ["executable"] = new JsonObject { ["image"] = "simulated" } },
+    };
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var part in Enumerable.Reverse(_parts))
+        {
+            await part.DisposeAsync();
+        }
+
+        await Controller.DisposeAsync();
+        Http.Dispose();
+        await Server.DisposeAsync();
+    }
+}
