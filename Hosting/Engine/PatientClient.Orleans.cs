@@ -13,18 +13,22 @@ namespace Plane.Hosting;
 internal sealed partial class PatientClient(IReadOnlyList<ServiceDescriptor> services, IServiceProvider provider, HostExit exit, ILogger<PatientClient> logger)
     : IHostedService, IAsyncDisposable
 {
+    private static readonly TimeSpan s_courtesy = TimeSpan.FromSeconds(1);
+
     private readonly CancellationTokenSource _stop = new();
     private IHostedService[] _inner = [];
     private Task _starting = Task.CompletedTask;
+    private bool _disposed;
 
     /// <summary>Whether it was connected once: references can be made from then on.</summary>
     public bool IsConnected { get; private set; }
 
-    public Task StartAsync(CancellationToken cancellationToken)
+    // Where a gateway is there, whoever starts next finds the client connected; where none is, nobody waits for it.
+    public async Task StartAsync(CancellationToken cancellationToken)
     {
         _inner = [.. services.Select(s => (IHostedService)s.ImplementationFactory!(provider))];
         _starting = Task.Run(ConnectAsync, CancellationToken.None);
-        return Task.CompletedTask;
+        await Task.WhenAny(_starting, Task.Delay(s_courtesy, TimeProvider.System, cancellationToken));
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -37,11 +41,15 @@ internal sealed partial class PatientClient(IReadOnlyList<ServiceDescriptor> ser
         }
     }
 
+    // Asked for by two services, disposed of by both.
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _starting;
-        _stop.Dispose();
+        if (!Interlocked.Exchange(ref _disposed, true))
+        {
+            await _stop.CancelAsync();
+            await _starting;
+            _stop.Dispose();
+        }
     }
 
     private async Task ConnectAsync()

@@ -62,7 +62,7 @@ public sealed class DuplicateTests(DuplicateTests.Pair pair) : IClassFixture<Dup
         var acks = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => (i % 2 == 0 ? A : B).Backend(backend).ApplyState(end)));
         Assert.Contains(acks, a => a.Applied);
 
-        // A report that comes late is taken note of and changes nothing.
+        // It was applied before, and says so; it changes nothing.
         await B.Backend(backend).ApplyState(drone.Event(backend, BackendStatus.Ready));
         foreach (var plane in new[] { A, B })
         {
