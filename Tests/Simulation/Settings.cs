@@ -59,6 +59,7 @@ internal sealed class Settings
         }
 
         Stubborn = chance.Pick(10, 30, 80);
+        IsLongLived = chance.Percent(25);
         IdleBetween = chance.Pick<long>(3_000, 15_000, 40_000);
         var drawn = chance.Below(10) switch
         {
@@ -75,7 +76,7 @@ internal sealed class Settings
                 (Kinds, Faults, IdleBetween, Stubborn) = ([5, 6, 10], 8, 1_500, 80);
                 break;
             case Focus.Database:
-                (Kinds, Faults, IdleBetween, DatabaseStalls) = ([5, 6, 5, 6, 9], 8, 2_500, 12_000);
+                (Kinds, Faults, IdleBetween, DatabaseStalls, IsLongLived) = ([5, 6, 9], 3, 2_500, 12_000, chance.Percent(50));
                 break;
             case Focus.Messages:
                 (Kinds, Faults, IdleBetween, LongDelays, Stubborn) = ([5, 6, 5, 6, 7], 7, 1_000, 80_000, 80);
@@ -141,6 +142,9 @@ internal sealed class Settings
     public long StepsForward { get; }
 
     public long IdleBetween { get; }
+
+    /// <summary>Hardly anybody ends a session: leases are renewed again and again.</summary>
+    public bool IsLongLived { get; }
 
     /// <summary>So many of a hundred backends ignore the stop signal.</summary>
     public int Stubborn { get; }

@@ -26,7 +26,7 @@ public sealed class ScheduleTests
     [InlineData(Bug.ReleaseWithoutToken, Focus.Ids, 2_500, "at most one")]
     [InlineData(Bug.TokenBeforeRow, Focus.Database, 1_500, "tokens grow")]
     [InlineData(Bug.TerminateOvertakesSpawn, Focus.Mixed, 200, "everyone ends")]
-    [InlineData(Bug.LookThenStart, Focus.Agents, 1_000, "at most one")]
+    [InlineData(Bug.LookThenStart, Focus.Agents, 3_000, "at most one")]
     [InlineData(Bug.FreedByReport, Focus.Mixed, 500, "at most one")]
     [InlineData(Bug.HardEqualsExpiry, Focus.Agents, 2_000, "at most one")]
     [InlineData(Bug.TerminatedTooEarly, Focus.Agents, 200, "terminated is final")]

@@ -28,7 +28,9 @@ internal sealed class Clients(World world)
     {
         while (!world.IsCalm)
         {
-            switch (world.Chance.Below(20))
+            // A number beyond those named is a connect as well.
+            var what = world.Chance.Below(world.Settings.IsLongLived ? 200 : 20);
+            switch (what < 20 ? what : 0)
             {
                 case < 13:
                     yield return Wait.Run(Connect(key, spawn: true));

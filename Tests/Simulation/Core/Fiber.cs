@@ -13,6 +13,8 @@ internal sealed class Fiber(Process owner, IEnumerator<Wait> body)
     /// <summary>It has just been stalled: what follows goes through.</summary>
     public bool WasStalled { get; set; }
 
+    public override string ToString() => $"{Owner.Name}: {_calls.FirstOrDefault()}";
+
     /// <summary>Goes on until it has to wait; null once it is done.</summary>
     public Wait? Advance()
     {

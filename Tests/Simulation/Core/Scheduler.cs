@@ -6,6 +6,9 @@ namespace Plane.Simulation.Core;
 /// </summary>
 internal sealed class Scheduler(Chance chance)
 {
+    /// <summary>A thousand times what a schedule has: a loop in which no time passes.</summary>
+    private const long MostEvents = 3_000_000;
+
     private readonly PriorityQueue<(Fiber Fiber, int Wake), ulong> _queue = new(256);
 
     public long Now { get; private set; }
@@ -39,7 +42,11 @@ internal sealed class Scheduler(Chance chance)
             }
 
             Now = Math.Max(Now, (long)(priority >> 24));
-            Events++;
+            if (++Events > MostEvents)
+            {
+                throw new InvalidOperationException($"the schedule does not get on: {fiber} at {Now} ms");
+            }
+
             Resume(fiber);
         }
     }

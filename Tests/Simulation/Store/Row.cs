@@ -26,9 +26,8 @@ internal abstract class RowLock
         return false;
     }
 
-    /// <summary>Who keeps a transaction from it: those that hold it, and those before it in the line.</summary>
-    public IEnumerable<Tx> Before(Tx tx) =>
-        _shared.Concat(_holder is null ? [] : [_holder]).Concat(_waiting.TakeWhile(w => w.Tx != tx).Where(w => !w.Tx.IsOver).Select(w => w.Tx));
+    /// <summary>Who holds it; those before one in the line wait for the same.</summary>
+    public IEnumerable<Tx> Holders => _holder is null ? _shared : _shared.Append(_holder);
 
     public bool IsHeldBy(Tx tx) => _holder == tx || _shared.Contains(tx);
 

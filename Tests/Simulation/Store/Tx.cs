@@ -41,16 +41,19 @@ internal sealed class Tx(Scheduler scheduler, long now)
         }
 
         _waitsFor = row;
+        yield return Wait.On(Granted, DeadlockTimeout);
+
+        // Looked at once, as the server does: whoever closes the ring is the last to wait.
+        if (!row.IsHeldBy(this) && IsDeadlocked())
+        {
+            // It ends one of them with 40P01; whoever asked sees a failure and asks again.
+            Deadlocked = true;
+            Abort();
+        }
+
         while (!row.IsHeldBy(this))
         {
-            yield return Wait.On(Granted, DeadlockTimeout);
-            if (!row.IsHeldBy(this) && IsDeadlocked())
-            {
-                // The server ends one of them with 40P01; whoever asked sees a failure and asks again.
-                Deadlocked = true;
-                Abort();
-                yield return Wait.On(Granted);
-            }
+            yield return Wait.On(Granted);
         }
 
         _waitsFor = null;
@@ -60,7 +63,7 @@ internal sealed class Tx(Scheduler scheduler, long now)
     private bool IsDeadlocked()
     {
         var seen = new HashSet<Tx>();
-        var open = new Stack<Tx>(_waitsFor!.Before(this));
+        var open = new Stack<Tx>(_waitsFor!.Holders);
         while (open.TryPop(out var tx))
         {
             if (tx == this)
@@ -70,7 +73,7 @@ internal sealed class Tx(Scheduler scheduler, long now)
 
             if (seen.Add(tx) && tx._waitsFor is { } row)
             {
-                foreach (var holder in row.Before(tx))
+                foreach (var holder in row.Holders)
                 {
                     open.Push(holder);
                 }
