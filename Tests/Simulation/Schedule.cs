@@ -36,7 +36,10 @@ public static class Schedule
         new Clients(world).Begin();
         new Faults(world).Begin();
         bool IsBroken() => world.Judge.Violation is not null;
-        world.Scheduler.RunUntil(settings.CalmAt + Settings.EndsWithin, () => world.IsOver || IsBroken());
+        world.Scheduler.RunUntil(settings.CalmAt, () => world.IsOver || IsBroken());
+
+        // A clock that was set back makes leases so much longer.
+        world.Scheduler.RunUntil(settings.CalmAt + Settings.EndsWithin + world.Database.SteppedBack, () => world.IsOver || IsBroken());
         if (!IsBroken())
         {
             world.Judge.AtTheEnd();

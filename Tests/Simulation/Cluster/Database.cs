@@ -64,6 +64,9 @@ internal sealed class Database
         _world.Tell("database", $"is back");
     }
 
+    /// <summary>By how much the clock was set back, in sum.</summary>
+    public long SteppedBack { get; private set; }
+
     /// <summary>Steps the clock: back as far as one likes, forward no further in sum than is tolerated.</summary>
     public void Step(long by)
     {
@@ -76,6 +79,7 @@ internal sealed class Database
         }
 
         _steppedForward += Math.Max(by, 0);
+        SteppedBack -= Math.Min(by, 0);
         _offset += by;
     }
 
