@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using Plane.Grains;
 using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
@@ -95,18 +96,8 @@ public sealed class DatabaseClockTests : IDisposable
     [Fact]
     public async Task Steps_of_a_real_servers_clock_are_noticed_both_ways()
     {
-        using var directory = new TempDirectory();
-        var offset = directory["offset"];
-        File.WriteAllText(offset, "+0");
-        Permit(directory.Path, offset);
-        await using var server = await PostgresServer.StartAsync(_output, environment: new Dictionary<string, string?>
-        {
-            ["LD_PRELOAD"] = FakeTime(),
-            ["FAKETIME_TIMESTAMP_FILE"] = offset,
-            ["FAKETIME_NO_CACHE"] = "1",
-            ["FAKETIME_DISABLE_SHM"] = "1",
-            ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
-        });
+        await using var clock = await SteppedServer.StartAsync(_output);
+        var server = clock.Server;
         await using var store = StoreFactory.Create($"postgres://postgres@127.0.0.1:{server.Port}/postgres", new LeaseNumbers());
         await store.InitializeAsync(default);
         var watch = Watch(BootTimeClock.Instance);
@@ -114,10 +105,10 @@ public sealed class DatabaseClockTests : IDisposable
         await ReadAsync();
         await ReadAsync();
         Assert.Empty(_steps);
-        File.WriteAllText(offset, "+30");
+        clock.Set("+30");
         await ReadAsync();
         Assert.Equal(["forward"], _steps);
-        File.WriteAllText(offset, "-15");
+        clock.Set("-15");
         await ReadAsync();
         await ReadAsync();
         Assert.Equal(["forward", "back"], _steps);
@@ -127,15 +118,34 @@ public sealed class DatabaseClockTests : IDisposable
         Assert.Matches(@"stepped 4[45](\.\d+)? s back", _log.Lines.Last());
     }
 
-    private static void Permit(string directory, string file)
+    /// <summary>now() of a transaction that was open when the clock was set back is later than moments after it.</summary>
+    [Fact]
+    public async Task A_lease_from_after_a_step_back_is_not_taken_by_a_transaction_from_before_it()
     {
-        File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-        File.SetUnixFileMode(file, (UnixFileMode)0b110_100_100);
-    }
+        await using var clock = await SteppedServer.StartAsync(_output);
+        var url = $"postgres://postgres@127.0.0.1:{clock.Server.Port}/postgres";
+        await using var store = StoreFactory.Create(url, new LeaseNumbers());
+        await store.InitializeAsync(default);
+        await OneDrone.RegisterAsync(store);
+        await store.AcquireAsync(OneDrone.Request("one"), default);
+        await using var connection = new NpgsqlConnection(clock.Server.AdminConnectionString);
+        await connection.OpenAsync();
+        async Task<int> SweepAsync() => (int)(await new NpgsqlCommand("select plane.sweep_lost(10)", connection).ExecuteScalarAsync())!;
 
-    private static string FakeTime() => Directory.GetDirectories("/usr/lib").Append("/usr/local/lib")
-        .SelectMany(d => new[] { $"{d}/faketime/libfaketime.so.1", $"{d}/libfaketime.so.1" })
-        .FirstOrDefault(File.Exists) ?? throw new InvalidOperationException("libfaketime was not found: install the package faketime");
+        clock.Set("+3600");
+        await using (var before = await connection.BeginTransactionAsync())
+        {
+            // The transaction begins with its first statement.
+            await new NpgsqlCommand("select now()", connection).ExecuteScalarAsync();
+            clock.Set("+0");
+            Assert.Equal(0, await SweepAsync());
+            await before.CommitAsync();
+        }
+
+        Assert.NotNull(await store.ReadHolderAsync(new KeyConfig { Name = "one" }, default));
+        clock.Set("+3600");
+        Assert.Equal(1, await SweepAsync());
+    }
 
     private DatabaseClockWatch Watch(ILeaseClock clock) =>
         new(clock, new GrainOptions(), new ControllerMetrics(_meters), _log.CreateLogger<DatabaseClockWatch>());

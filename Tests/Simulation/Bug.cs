@@ -40,6 +40,9 @@ public enum Bug
     /// <summary>Deadlines are counted from when the answer arrives, not from when the question was asked.</summary>
     DeadlinesFromAnswer = 1 << 11,
 
+    /// <summary>Whether a lease has expired is decided by the start of the transaction alone, which may lie before a step of the clock.</summary>
+    ExpiredByStart = 1 << 14,
+
     /// <summary>No mistake but a broken assumption: the database's clock is stepped forward further than is tolerated.</summary>
     ClockStepTooFar = 1 << 12,
 

@@ -22,6 +22,9 @@ public enum Focus
 
     /// <summary>Ids are chosen and used again.</summary>
     Ids,
+
+    /// <summary>The database's clock is set forward and back while statements stand still.</summary>
+    Clock,
 }
 
 /// <summary>What one schedule is made of. Each seed mixes other faults in other strengths: what every fault at once would drown, some mixes show.</summary>
@@ -68,6 +71,7 @@ internal sealed class Settings
             2 => Focus.Messages,
             3 => Focus.Agents,
             4 => Focus.Ids,
+            5 => Focus.Clock,
             _ => Focus.Mixed,
         };
         switch (focus ?? drawn)
@@ -86,6 +90,9 @@ internal sealed class Settings
                 break;
             case Focus.Ids:
                 (Kinds, Faults, IdleBetween, ChosenIds, KeepEnded) = ([5, 6, 5, 6, 0, 4], 7, 3_000, true, 1_000);
+                break;
+            case Focus.Clock:
+                (Kinds, Faults, IdleBetween, DatabaseStalls) = ([10, 10, 10, 5], 8, 800, 40_000);
                 break;
         }
 

@@ -31,6 +31,7 @@ public sealed class ScheduleTests
     [InlineData(Bug.HardEqualsExpiry, Focus.Agents, 2_000, "at most one")]
     [InlineData(Bug.TerminatedTooEarly, Focus.Agents, 200, "terminated is final")]
     [InlineData(Bug.DeadlinesFromAnswer, Focus.Messages, 1_500, "at most one")]
+    [InlineData(Bug.ExpiredByStart, Focus.Clock, 2_000, "at most one")]
     public void A_planted_mistake_is_found(Bug bug, Focus focus, int within, string rule)
     {
         var campaign = new Campaign();

@@ -116,7 +116,7 @@ internal sealed partial class ModelStore
         foreach (var (name, key) in names)
         {
             yield return Wait.Run(tx.Lock(_keys[key]));
-            if (_keys[key].Read(tx) is { } k && k.Backend == name && k.ExpiresAt < tx.Now)
+            if (_keys[key].Read(tx) is { } k && k.Backend == name && HasExpired(tx, k))
             {
                 DeleteKey(tx, key);
                 MarkLost(tx, _backends[name]);

@@ -77,7 +77,7 @@ internal sealed partial class ModelStore
                 yield return Wait.Run(tx.Lock(old2));
                 yield return Wait.Step;
                 yield return Wait.Run(tx.Lock(keyRow));
-                if (keyRow.Read(tx) is { } k && k.Backend == expired && (k.ExpiresAt < tx.Now || old2.Read(tx) is not { Lives: true }))
+                if (keyRow.Read(tx) is { } k && k.Backend == expired && (HasExpired(tx, k) || old2.Read(tx) is not { Lives: true }))
                 {
                     DeleteKey(tx, a.Key);
                     MarkLost(tx, old2);
@@ -169,16 +169,19 @@ internal sealed partial class ModelStore
     {
         Array.Fill(outcomes, RenewalOutcome.Unknown);
         var order = holders.Count == 1 ? [0] : Enumerable.Range(0, holders.Count).OrderBy(i => holders[i].Backend.Value, StringComparer.Ordinal).ToArray();
+        foreach (var holder in holders)
+        {
+            if (KeyOf(tx, holder)?.Read(tx) is { } before && before.ExpiresAt > tx.Now)
+            {
+                tx.OnEnd.Add(observer.RenewalBegun(before.Backend, before.Token));
+            }
+        }
+
         foreach (var i in order)
         {
             if (KeyOf(tx, holders[i]) is not { } row)
             {
                 continue;
-            }
-
-            if (row.Read(tx) is { } before && before.ExpiresAt > tx.Now)
-            {
-                tx.OnEnd.Add(observer.RenewalBegun(before.Backend, before.Token));
             }
 
             yield return Wait.Step;

@@ -50,6 +50,9 @@ internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbe
         }
     }
 
+    /// <summary>By the transaction's start and by now: the start alone is late where the clock was set back since.</summary>
+    private bool HasExpired(Tx tx, KeyRow key) => key.ExpiresAt < (bugs.HasFlag(Bug.ExpiredByStart) ? tx.Now : Math.Min(tx.Now, Clock));
+
     /// <summary>Mirrors <c>plane.drop_actions</c> and the clean-up of actions of ended backends.</summary>
     private void DropActions(Tx tx, BackendName backend, int drone) => tx.OnCommit.Add(() => _actions[drone].RemoveAll(a => a.Identity.Backend == backend));
 
