@@ -37,7 +37,9 @@ internal sealed class LeaseBench : IBench
             }
 
             single ??= await OneByOneAsync(installation, context.Round);
+            var allocated = await installation.AllocatedAsync();
             var (perRenewal, renewals, statements, silo, postgres) = await RenewAllAsync(installation, items);
+            allocated = (await installation.AllocatedAsync() - allocated) / (3.0 * keys);
             report.Value(
                 $"leases, {keys:N0} live keys, CPU a renewal",
                 $"{Report.Number(perRenewal)} µs ({Report.Number(renewals)} renewals/s in {Report.Number(statements)} commits/s; silo {Report.Number(silo)} %, PostgreSQL {Report.Number(postgres)} % of a core)",
@@ -45,6 +47,7 @@ internal sealed class LeaseBench : IBench
                 perRenewal / single.Value,
                 "of one by one",
                 0.1);
+            report.Value($"leases, {keys:N0} live keys, allocated by the silo a renewal", "", "", allocated, "bytes");
             await ClearAsync(installation);
         }
     }

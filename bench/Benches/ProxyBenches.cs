@@ -28,6 +28,24 @@ internal sealed class ProxySmallBench : IBench
         {
             report.Ratio("proxy, small bodies, 64 connections", "requests/s", measured[0], measured[i], goals[i]);
         }
+
+        await CostAsync(context, setting, yarp, report);
+    }
+
+    /// <summary>What one request costs the proxy itself, whatever the load's and the backend's share is.</summary>
+    private static async Task CostAsync(BenchContext context, ProxySetting setting, Peer yarp, Report report)
+    {
+        var (bytes, requests) = (await setting.AllocatedAsync(), 0.0);
+        Side Of(string name, Uri url, int pid, bool counted) => new(name, async () =>
+        {
+            var before = ProcessUse.Cpu(pid);
+            var count = (await Wrk.RunAsync(url, Connections, context.Round)).RequestsPerSecond * context.Round.TotalSeconds;
+            requests += counted ? count : 0;
+            return (ProcessUse.Cpu(pid) - before).TotalMicroseconds / count;
+        });
+        var measured = await context.InTurnsAsync(Of("plane", setting.Url, setting.Pid, true), Of("bare YARP", yarp.Url, yarp.Program.Pid, false));
+        report.Ratio("proxy, CPU of the proxy a request", "µs", measured[0], measured[1], 1.15, atLeast: false);
+        report.Value("proxy, allocated a request", "", "", (await setting.AllocatedAsync() - bytes) / requests, "bytes");
     }
 }
 
@@ -100,8 +118,11 @@ internal sealed class ColdRouteBench : IBench
 /// <summary>A controller, a proxy, and one backend that is somewhere else already.</summary>
 internal sealed class ProxySetting : IAsyncDisposable
 {
-    private ProxySetting(Installation installation, int pid, Uri url)
+    private readonly int _metrics;
+
+    private ProxySetting(Installation installation, int pid, int metrics, Uri url)
     {
+        _metrics = metrics;
         Installation = installation;
         Pid = pid;
         Url = url;
@@ -121,8 +142,8 @@ internal sealed class ProxySetting : IAsyncDisposable
         try
         {
             await installation.AddDroneAsync(backend);
-            var (proxy, _) = await installation.AddProxyAsync();
-            return new ProxySetting(installation, proxy.Pid, new Uri((string)(await installation.ConnectAsync("bench"))["url"]!));
+            var (proxy, metrics) = await installation.AddProxyAsync();
+            return new ProxySetting(installation, proxy.Pid, metrics, new Uri((string)(await installation.ConnectAsync("bench"))["url"]!));
         }
         catch
         {
@@ -130,6 +151,9 @@ internal sealed class ProxySetting : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>What the proxy has allocated so far, in bytes.</summary>
+    public Task<double> AllocatedAsync() => Installation.AllocatedAsync(_metrics);
 
     public async Task<Uri> NewTokenAsync() => new((string)(await Installation.ConnectAsync("bench", ready: false))["url"]!);
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Plane.Tests.Support;
 
@@ -8,8 +9,11 @@ internal sealed class Installation : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> _parts = [];
 
-    private Installation(PostgresServer server, TestDatabase database, RunningProgram controller, Uri url, string gateway, ClusterName cluster)
+    private readonly int _metrics;
+
+    private Installation(PostgresServer server, TestDatabase database, RunningProgram controller, Uri url, string gateway, ClusterName cluster, int metrics)
     {
+        _metrics = metrics;
         Server = server;
         Database = database;
         Controller = controller;
@@ -38,12 +42,13 @@ internal sealed class Installation : IAsyncDisposable
         var server = await PostgresServer.StartAsync(settings: ["max_connections=300"], parent: Path.GetTempPath());
         var database = await server.CreateDatabaseAsync();
         var cluster = ClusterName.Parse($"localhost:{FreePort.Next()}");
+        var metrics = FreePort.Next();
         var controller = await RunningProgram.StartDotnetAsync(
             Checkout.Cli,
-            ["controller", "--db", database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", cluster.Value, "--log-level", "warning"],
+            ["controller", "--db", database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", cluster.Value, "--log-level", "warning", "--metrics-port", $"{metrics}"],
             name: "controller");
         var ready = await controller.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");
-        return new Installation(server, database, controller, new Uri(ready.Groups[1].Value), ready.Groups[2].Value, cluster);
+        return new Installation(server, database, controller, new Uri(ready.Groups[1].Value), ready.Groups[2].Value, cluster, metrics);
     }
 
     /// <summary>A drone that says at once that what it should start is ready, at <paramref name="address"/>.</summary>
@@ -54,15 +59,31 @@ internal sealed class Installation : IAsyncDisposable
         return drone;
     }
 
-    public async Task<(RunningProgram Program, Uri Url)> AddProxyAsync()
+    public async Task<(RunningProgram Program, int Metrics)> AddProxyAsync()
     {
+        var metrics = FreePort.Next();
         var proxy = await RunningProgram.StartDotnetAsync(
             Checkout.Cli,
-            ["proxy", "--gateway", Gateway, "--cluster", Cluster.Value, "--host", "127.0.0.1", "--port", Cluster.Value.Split(':')[1], "--log-level", "warning"],
+            ["proxy", "--gateway", Gateway, "--cluster", Cluster.Value, "--host", "127.0.0.1", "--port", Cluster.Value.Split(':')[1], "--log-level", "warning", "--metrics-port", $"{metrics}"],
             name: "proxy");
         _parts.Add(proxy);
         await proxy.WaitForLineAsync("^ready proxy ");
-        return (proxy, new Uri($"http://{Cluster.Value}/"));
+        return (proxy, metrics);
+    }
+
+    /// <summary>What the controller has allocated so far, in bytes.</summary>
+    public Task<double> AllocatedAsync() => AllocatedAsync(_metrics);
+
+    /// <summary>What the program with this metrics port has allocated so far, in bytes, as it says itself.</summary>
+    public async Task<double> AllocatedAsync(int metrics)
+    {
+        var text = await Http.GetStringAsync(new Uri($"http://127.0.0.1:{metrics}/metrics"));
+        var line = text.Split('\n').FirstOrDefault(l => l.StartsWith("dotnet_gc_heap_total_allocated", StringComparison.Ordinal))
+            ?? throw new InvalidOperationException("the metrics say nothing of the heap");
+
+        // NAME{LABELS} VALUE [TIME]
+        var value = line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return double.Parse(line.Contains('}', StringComparison.Ordinal) ? value[0] : value[1], CultureInfo.InvariantCulture);
     }
 
     /// <summary>Connects to a key and waits until its backend is ready; the answer as it came.</summary>
