@@ -7,12 +7,16 @@ using Xunit.Abstractions;
 
 namespace Plane.Tests.Cluster;
 
-/// <summary>Two controllers that share the work and take over from each other. The tests run one after another; each leaves both running.</summary>
+/// <summary>Two controllers that share the work and take over from each other. The tests run one after another; each finds both running.</summary>
 [Trait("Engine", "Orleans")]
-public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) : IClassFixture<Controllers>
+public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) : IClassFixture<Controllers>, IAsyncLifetime
 {
     /// <summary>What a takeover may take here; on an idle machine it is a few seconds.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public Task InitializeAsync() => cluster.MendAsync();
+
+    public Task DisposeAsync() => Task.CompletedTask;
 
     [Fact]
     public async Task Any_controller_answers_for_any_key_and_backend()

@@ -101,6 +101,20 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
     /// <summary>From now on controllers do not reach each other, though everybody else reaches them.</summary>
     public void Divide() => _relays.ForEach(r => r.Cut());
 
+    /// <summary>Puts right what a test that failed may have left.</summary>
+    public async Task MendAsync()
+    {
+        Reunite();
+        foreach (var node in Nodes)
+        {
+            node.Program!.Send(Signal.Continue);
+            if (node.Program!.HasExited)
+            {
+                await StartNodeAsync(node);
+            }
+        }
+    }
+
     public void Reunite() => _relays.ForEach(r => r.Mend());
 
     /// <summary>How many controllers the membership's table calls alive.</summary>
