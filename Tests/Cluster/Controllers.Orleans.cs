@@ -76,11 +76,11 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
             ]);
         await Task.WhenAll(Nodes.Select(n => StartNodeAsync(n)));
         await StartBalancerAsync();
-        await proxy.WaitForLineAsync("^ready proxy ");
-        await drone.WaitForLineAsync("^ready drone ");
+        await proxy.WaitForLineAsync("^ready proxy ", TimeSpan.FromSeconds(120));
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(120));
     }
 
-    /// <summary>Starts a controller, on the ports that it had before.</summary>
+    /// <summary>Starts a controller, on the ports that it had before. On a machine that does much else that takes its time.</summary>
     public async Task StartNodeAsync(Node node)
     {
         if (!_relays.Any(r => r.Port == node.SiloPort))
@@ -89,7 +89,7 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         }
 
         node.Program = await StartAsync(node.Name, Arguments(node, Database.Url, "--advertised-address", $"{s_reachedAt}"));
-        await node.Program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(60));
+        await node.Program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(120));
     }
 
     public string[] Arguments(Node node, string database, params string[] more) =>

@@ -22,7 +22,7 @@ public sealed partial class StartTests
         var request = await Installation.RequestAsync($"k{Guid.NewGuid():N}", Installation.Processes);
         var first = await plane.ConnectAsync((JsonObject)request.DeepClone());
         var second = await SecondAsync();
-        var url = (await second.WaitForLineAsync(@"^ready controller .*url=(\S+)")).Groups[1].Value;
+        var url = (await second.WaitForLineAsync(@"^ready controller .*url=(\S+)", TimeSpan.FromSeconds(60))).Groups[1].Value;
         using (var response = await plane.Http.PostAsJsonAsync(new Uri(new Uri(url), "/ctrl/connect"), request))
         {
             Assert.Equal(first.Backend, new Connected(JsonNode.Parse(await response.Content.ReadAsStringAsync())!).Backend);
