@@ -27,6 +27,8 @@ IBench[] all =
     new EngineBench(),
     new ConnectHeldBench(),
     new ConnectNewBench(),
+    new SpawnBench(),
+    new SpawnBurstBench(),
     new LeaseBench(),
     new ProxySmallBench(),
     new ProxyLatencyBench(),

@@ -109,7 +109,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
     {
         foreach (var (key, i) in keys.Select((k, i) => (k, i)))
         {
-            for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(key, i % 2 == 0, 0, false, stop)).Entry.Ok; attempt++)
+            for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(new Wish(key) { InContainer = i % 2 == 0 }, stop)).Entry.Ok; attempt++)
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
             }

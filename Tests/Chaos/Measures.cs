@@ -57,7 +57,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
         {
             while (!over.IsCancellationRequested)
             {
-                var (entry, _) = await clients.ConnectAsync($"{(kill ? "killed" : "restarted")} 0", false, 0, false, stop);
+                var (entry, _) = await clients.ConnectAsync(new Wish($"{(kill ? "killed" : "restarted")} 0"), stop);
                 if (!entry.Ok)
                 {
                     firstFailure = firstFailure == 0 ? entry.Start : firstFailure;
@@ -136,7 +136,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
         {
             while (true)
             {
-                var (entry, _) = await clients.ConnectAsync(held.Key, inContainer, 0, false, stop);
+                var (entry, _) = await clients.ConnectAsync(new Wish(held.Key) { InContainer = inContainer }, stop);
                 if (entry.Ok && entry.Backend != held.Backend)
                 {
                     return (entry.End - began) / 1e9;
@@ -154,7 +154,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
         var tickets = new List<Ticket>();
         for (var i = 0; i < Keys; i++)
         {
-            var (entry, ticket) = await clients.ConnectAsync($"{label} {i}", inContainer, 0, false, stop);
+            var (entry, ticket) = await clients.ConnectAsync(new Wish($"{label} {i}") { InContainer = inContainer }, stop);
             tickets.Add(ticket ?? throw new InvalidOperationException($"a connect to a quiet installation failed: {entry.Error}"));
             Placed[ticket.Backend] = entry.Drone ?? "";
         }

@@ -62,7 +62,7 @@ internal sealed class DnsServer : IAsyncDisposable
 
     public async Task<DnsReply> AskAsync(string name, RecordType type, Transport transport = Transport.Any)
     {
-        var outcome = await new DnsClient(TimeProvider.System, TimeSpan.FromSeconds(10))
+        var outcome = await new DnsClient(TimeProvider.System, TimeSpan.FromSeconds(60))
             .AskAsync(At, DomainName.Parse(name), type, recursive: false, transport, default);
         Assert.True(outcome.Reply is not null, outcome.Problem);
         return outcome.Reply!;

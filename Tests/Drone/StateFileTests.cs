@@ -111,7 +111,7 @@ public sealed class StateFileTests : IDisposable
     {
         await using var state = await OpenAsync();
         using var go = new ManualResetEventSlim();
-        var first = state.Writer.DoAsync((_, _) => go.Wait(TimeSpan.FromSeconds(30)));
+        var first = state.Writer.DoAsync((_, _) => go.Wait(TimeSpan.FromSeconds(90)));
         var before = state.Writer.Commits;
 
         var rest = Enumerable.Range(0, 100).Select(_ => state.Writer.DoAsync((_, _) => true)).ToList();
@@ -126,7 +126,7 @@ public sealed class StateFileTests : IDisposable
     {
         await using var state = await OpenAsync();
         using var go = new ManualResetEventSlim();
-        var first = state.Writer.DoAsync((_, _) => go.Wait(TimeSpan.FromSeconds(30)));
+        var first = state.Writer.DoAsync((_, _) => go.Wait(TimeSpan.FromSeconds(90)));
         var good = state.Writer.DoAsync((c, t) => Sql.Execute(c, t, "insert into meta values ('good', '1')"));
         var bad = state.Writer.DoAsync<bool>((_, _) => throw new InvalidOperationException("for the test"));
         var better = state.Writer.DoAsync((c, t) => Sql.Execute(c, t, "insert into meta values ('better', '1')"));

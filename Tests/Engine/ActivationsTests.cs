@@ -28,7 +28,7 @@ public sealed class ActivationsTests(ProbeCluster cluster) : IClassFixture<Probe
         cluster.Signals.FailNextActivations(key, 1);
         var grain = cluster.Client.GetGrain<IFragile>(key);
         var calls = Enumerable.Range(0, 20).Select(_ => grain.Ping()).ToArray();
-        await Task.WhenAll(calls.Select(c => c.ContinueWith(_ => { }, TaskScheduler.Default))).WaitAsync(TimeSpan.FromSeconds(30));
+        await Task.WhenAll(calls.Select(c => c.ContinueWith(_ => { }, TaskScheduler.Default))).WaitAsync(TimeSpan.FromSeconds(90));
         Assert.Contains(calls, c => c.IsFaulted);
         Assert.True(await grain.Ping() > 0);
     }

@@ -48,7 +48,7 @@ public sealed class ProbeSignals
     /// <summary>Waits until a text was said so often; what was said instead is the failure.</summary>
     public async Task HeardAsync(string text, int times = 1)
     {
-        var deadline = Task.Delay(TimeSpan.FromSeconds(30));
+        var deadline = Task.Delay(TimeSpan.FromSeconds(90));
         while (true)
         {
             Task changed;

@@ -9,8 +9,8 @@ using Plane.Tests.Support;
 namespace Plane.Tests.Guard;
 
 /// <summary>
-/// Agents that are killed, stopped and out of disk, on an installation of separate processes with real containers. Leases are a tenth as long as by default: the hard
-/// deadline comes after 5 s.
+/// Agents that are killed, stopped and out of disk, on an installation of separate processes with real containers. Leases are three tenths as long as by default: the
+/// hard deadline comes after 15 s, and an agent that is killed has 7 s to come back.
 /// </summary>
 [Collection(InstallationTests.Name)]
 public sealed class AgentLossTests(Installation plane)

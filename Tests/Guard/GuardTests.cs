@@ -47,7 +47,7 @@ public sealed class GuardTests
         var start = await bench.StartOfAsync("exec sleep 600", () =>
         {
             // It looked, all was well; then it stands still until the guard has seen to it.
-            SpinWait.SpinUntil(() => bench.Log.Contains($"{backend.Backend} is gone"), TimeSpan.FromSeconds(30));
+            SpinWait.SpinUntil(() => bench.Log.Contains($"{backend.Backend} is gone"), TimeSpan.FromSeconds(90));
             return looks++ == 0;
         });
         backend = start.Identity;

@@ -123,7 +123,7 @@ public sealed class ConnectionTests
     {
         // The report at the start is the only one before that at the end.
         var controller = new FakeController { ReportAgainAfter = TimeSpan.FromMinutes(5) };
-        await using var proxy = await TestProxy.StartAsync(o => o.Drain = TimeSpan.FromSeconds(20), controller);
+        await using var proxy = await TestProxy.StartAsync(o => o.Drain = TimeSpan.FromMinutes(3), controller);
         await Eventually.TrueAsync(() => !controller.Reports.IsEmpty, "the first report");
         var release = new TaskCompletionSource();
         await using var backend = await WebBackend.StartAsync(async context =>
@@ -156,7 +156,7 @@ public sealed class ConnectionTests
         Assert.False(stopping.IsCompleted);
         release.SetResult();
         Assert.Equal("done", await response);
-        await Eventually.EndsAsync(stopping, "the proxy stops", TimeSpan.FromSeconds(10));
+        await Eventually.EndsAsync(stopping, "the proxy stops");
         Assert.Contains(used, proxy.Controller.Reports.Last());
     }
 
@@ -167,7 +167,7 @@ public sealed class ConnectionTests
         await using var backend = await StreamingTests.EchoAsync();
         using var socket = await StreamingTests.OpenAsync(proxy, proxy.Route(backend.Address));
         var ends = socket.ReceiveAsync(new byte[1], CancellationToken.None);
-        await Eventually.EndsAsync(proxy.StopAsync(), "the proxy stops", TimeSpan.FromSeconds(4));
+        await Eventually.EndsAsync(proxy.StopAsync(), "the proxy stops");
         await Assert.ThrowsAsync<WebSocketException>(() => ends);
     }
 

@@ -155,7 +155,7 @@ public abstract class RuntimeConformance(Bench bench) : IAsyncLifetime
         var start = await bench.StartOf(Sleep, mayStart: () =>
         {
             looked.TrySetResult();
-            return go.Wait(TimeSpan.FromSeconds(20));
+            return go.Wait(TimeSpan.FromSeconds(90));
         });
         var starting = Task.Run(() => Runtime.StartAsync(start, default));
         await Eventually.EndsAsync(looked.Task, "the start comes to its last look");
@@ -215,7 +215,7 @@ public abstract class RuntimeConformance(Bench bench) : IAsyncLifetime
         {
             // An agent that is dead does nothing after its look, until the test is over.
             looked.TrySetResult();
-            over.Wait(TimeSpan.FromSeconds(30));
+            over.Wait(TimeSpan.FromSeconds(90));
             throw new OperationCanceledException("dead for the test");
         });
         var dying = Task.Run(() => Runtime.StartAsync(start, default));

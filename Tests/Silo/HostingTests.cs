@@ -225,7 +225,7 @@ public sealed class HostingTests
     {
         await using var controller = await Controller.StartAsync();
         var probe = new HealthProbe(TimeProvider.System);
-        var limit = TimeSpan.FromSeconds(20);
+        var limit = TimeSpan.FromSeconds(60);
         Assert.Equal(ExitCodes.Done, (await probe.CheckAsync(new Uri(controller.Http.BaseAddress!, "/pub/health"), limit, default)).ExitCode);
         Assert.Equal(ExitCodes.Refused, (await probe.CheckAsync(new Uri(controller.Http.BaseAddress!, "/pub/none"), limit, default)).ExitCode);
         Assert.Equal(

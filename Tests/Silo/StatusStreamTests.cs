@@ -157,7 +157,7 @@ public sealed class StatusStreamTests(ControllerFixture fixture) : IClassFixture
         var id = (await controller.ConnectAsync("k"))["backend_id"]!.GetValue<string>();
         await using var stream = await EventStream.OpenAsync(controller.Http, $"/pub/b/{id}/status-stream");
         Assert.Equal("scheduled", (await stream.NextAsync())!.Id);
-        await Eventually.EndsAsync(controller.StopAsync(), "the controller stops though a stream is open", TimeSpan.FromSeconds(15));
+        await Eventually.EndsAsync(controller.StopAsync(), "the controller stops though a stream is open");
     }
 
     [Fact]

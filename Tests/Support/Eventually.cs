@@ -10,7 +10,7 @@ namespace Plane.Tests.Support;
 public static class Eventually
 {
     /// <summary>Long enough for a busy machine; a test that needs it has failed.</summary>
-    public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(90);
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 

@@ -174,7 +174,7 @@ public sealed class PostgresServer : IAsyncDisposable
                 }
 
                 _program = await LaunchAsync(_directory!, Port, output, settings ?? []);
-                await _program.WaitForLineAsync(Ready, TimeSpan.FromSeconds(20));
+                await _program.WaitForLineAsync(Ready);
                 return true;
             },
             ready => ready,

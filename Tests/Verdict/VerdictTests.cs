@@ -80,6 +80,29 @@ public sealed class VerdictTests
         OnlyFinds(Rules.ConnectNamesHolder, [Lived("one", 10, "k", 3, 5)], [Connected("k", "one", 12, 1, 2)]);
 
     [Fact]
+    public void A_repeat_by_its_request_id_is_answered_as_the_first_one_was_though_others_came_since() =>
+        Assert.Empty(Judgement.Of(
+            [],
+            [
+                Connected("k", "one", 10, 1, 2) with { Request = "r", Ticket = 1 },
+                Saw("one", "terminated", 3, 4),
+                Connected("k", "two", 11, 5, 6),
+                Connected("k", "one", 10, 7, 8) with { Request = "r", Ticket = 1 },
+            ]));
+
+    [Fact]
+    public void A_request_id_with_two_answers_is_found() => OnlyFinds(
+        Rules.AnsweredOnce,
+        [],
+        [Connected("k", "one", 10, 1, 2) with { Request = "r", Ticket = 1 }, Connected("k", "one", 10, 3, 4) with { Request = "r", Ticket = 2 }]);
+
+    [Fact]
+    public void A_repeat_that_is_refused_as_another_request_is_found() => OnlyFinds(
+        Rules.AnsweredOnce,
+        [],
+        [Connected("k", "one", 10, 1, 2) with { Request = "r" }, Connected("k", "one", 10, 3, 4) with { Request = "r", Ok = false, Error = "RequestIdTaken" }]);
+
+    [Fact]
     public void A_status_that_moves_back_is_found() =>
         OnlyFinds(Rules.StatesForward, [], [Saw("one", "ready", 1, 2), Saw("one", "starting", 3, 4)]);
 

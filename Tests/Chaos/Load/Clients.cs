@@ -21,6 +21,24 @@ internal sealed record Ticket(int Number, string Backend, string Token)
     public bool IsStatic => Token.StartsWith("s.", StringComparison.Ordinal);
 }
 
+/// <summary>A connect that somebody wants to make, once or again.</summary>
+/// <param name="Key">To which key.</param>
+internal sealed record Wish(string Key)
+{
+    /// <summary>Whether a new backend runs in a container.</summary>
+    public bool InContainer { get; init; }
+
+    /// <summary>How long a new backend takes to stop.</summary>
+    public int StopMilliseconds { get; init; }
+
+    public bool IsStatic { get; init; }
+
+    /// <summary>The id under which a repeat gets the first answer.</summary>
+    public string? RequestId { get; init; }
+
+    public int WaitSeconds { get; init; }
+}
+
 /// <summary>Asks the controller and visits backends over the proxies as an application and its users do, and writes all of it down.</summary>
 internal sealed class Clients(RequestLog log, string image, string processRecords) : IDisposable
 {
@@ -29,18 +47,18 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
 
     private readonly HttpClient _controller = new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = Rig.Controller, Timeout = Timeout.InfiniteTimeSpan };
     private readonly HttpMessageInvoker[] _proxies = [Proxy(0), Proxy(1)];
-    private int _tickets;
+    private readonly Dictionary<string, int> _tickets = [];
 
     /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
-    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(string key, bool inContainer, int stopMilliseconds, bool staticToken, CancellationToken cancellationToken)
+    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken)
     {
         Ticket? ticket = null;
         var env = new JsonObject
         {
-            ["JUDGE_STOP_MS"] = stopMilliseconds.ToString(CultureInfo.InvariantCulture), ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredPGO"] = "0",
+            ["JUDGE_STOP_MS"] = wish.StopMilliseconds.ToString(CultureInfo.InvariantCulture), ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredPGO"] = "0",
         };
         var executable = new JsonObject { ["env"] = env };
-        if (inContainer)
+        if (wish.InContainer)
         {
             (executable["image"], executable["pull_policy"], executable["mount"]) = (image, "Never", true);
         }
@@ -52,12 +70,18 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
 
         var request = new JsonObject
         {
-            ["key"] = new JsonObject { ["name"] = key },
-            ["spawn_config"] = new JsonObject { ["executable"] = executable, ["use_static_token"] = staticToken },
+            ["key"] = new JsonObject { ["name"] = wish.Key },
+            ["spawn_config"] = new JsonObject { ["executable"] = executable, ["use_static_token"] = wish.IsStatic },
+            ["wait_seconds"] = wish.WaitSeconds,
         };
-        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = key, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
+        if (wish.RequestId is not null)
         {
-            ticket = new Ticket(Interlocked.Increment(ref _tickets), (string)json["backend_id"]!, (string)json["token"]!);
+            request["request_id"] = wish.RequestId;
+        }
+
+        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
+        {
+            ticket = new Ticket(NumberOf((string)json["token"]!), (string)json["backend_id"]!, (string)json["token"]!);
             return entry with
             {
                 Backend = ticket.Backend, Token = (long)json["key"]!["fencing_token"]!, Spawned = (bool)json["spawned"]!, Drone = (string?)json["drone"],
@@ -205,6 +229,15 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         foreach (var proxy in _proxies)
         {
             proxy.Dispose();
+        }
+    }
+
+    /// <summary>The same token has the same number.</summary>
+    private int NumberOf(string token)
+    {
+        lock (_tickets)
+        {
+            return _tickets.TryGetValue(token, out var number) ? number : _tickets[token] = _tickets.Count + 1;
         }
     }
 

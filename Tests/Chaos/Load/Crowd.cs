@@ -67,7 +67,21 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
             streams.RemoveAll(s => s.IsCompletedSuccessfully);
             var key = keys[random.Next(keys.Count)];
             int[] stops = [0, 0, 300, (int)(numbers.Grace.TotalMilliseconds * 3)];
-            var (_, ticket) = await clients.ConnectAsync(key, random.Next(2) == 0, stops[random.Next(stops.Length)], random.Next(8) == 0, stop);
+            var wish = new Wish(key)
+            {
+                InContainer = random.Next(2) == 0,
+                StopMilliseconds = stops[random.Next(stops.Length)],
+                IsStatic = random.Next(8) == 0,
+                WaitSeconds = random.Next(4) == 0 ? 3 : 0,
+                RequestId = random.Next(3) == 0 ? $"{random.NextInt64():x16}" : null,
+            };
+            var (_, ticket) = await clients.ConnectAsync(wish, stop);
+            if (wish.RequestId is not null)
+            {
+                // As an application does that doesn't know what became of its request, and as one that is mistaken about it.
+                ticket = (await clients.ConnectAsync(wish, stop)).Ticket ?? ticket;
+            }
+
             if (ticket is null)
             {
                 continue;

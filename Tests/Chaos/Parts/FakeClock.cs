@@ -15,6 +15,9 @@ internal static class FakeClock
         environment["LD_PRELOAD"] = library;
         environment["FAKETIME_TIMESTAMP_FILE"] = file;
         environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1";
+
+        // What it does for older C libraries makes each timed wait on a monotonic clock return at once: .NET's timers would spin, and starve the machine.
+        environment["FAKETIME_FORCE_MONOTONIC_FIX"] = "0";
         environment["FAKETIME_CACHE_DURATION"] = "1";
         environment["FAKETIME_DISABLE_SHM"] = "1";
     }

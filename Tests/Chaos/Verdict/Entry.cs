@@ -23,6 +23,9 @@ internal sealed record Entry
 
     public string? Key { get; init; }
 
+    /// <summary>The id that the caller gave a connect: the same one with the same answer however often it is sent.</summary>
+    public string? Request { get; init; }
+
     public string? Backend { get; init; }
 
     public long Token { get; init; }

@@ -14,14 +14,25 @@ namespace Plane.Chaos.Verdict;
 /// <item>Once faults are over: who was told to end has; a revoked ticket opens nothing; any other one reaches its backend while that lives.</item>
 /// <item>Then, too, every key that is asked for is answered.</item>
 /// <item>Between the acknowledged drain of a drone and the request to end that, it gets no backend.</item>
+/// <item>All acknowledged connects with one request id name one backend and one token.</item>
 /// </list>
+/// A connect that repeats another by its request id is judged as if it had begun with the first of them: it is answered what that one was.
 /// </summary>
-internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> entries)
+internal sealed class Judgement
 {
     // Written down here once more, so that a mistake in the product's own table is found.
     private static readonly string[] Order = ["scheduled", "loading", "starting", "waiting", "ready", "terminating", "hard-terminating", "terminated"];
 
     private readonly List<Finding> _findings = [];
+    private readonly IReadOnlyList<Life> _lives;
+    private readonly IReadOnlyList<Entry> _entries;
+
+    private Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> entries)
+    {
+        _lives = lives;
+        var begun = entries.Where(e => e.Request is not null).GroupBy(e => e.Request!).ToDictionary(g => g.Key, g => g.Min(e => e.Start));
+        _entries = [.. entries.Select(e => e.Request is null ? e : e with { Start = begun[e.Request] })];
+    }
 
     public static IReadOnlyList<Finding> Of(IReadOnlyList<Life> lives, IReadOnlyList<Entry> entries) => new Judgement(lives, entries).Judge();
 
@@ -34,12 +45,13 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
         Visits();
         Acknowledged();
         Drains();
+        Repeats();
         return [.. _findings.OrderBy(f => f.At)];
     }
 
     private void Lives()
     {
-        foreach (var ofKey in lives.GroupBy(l => l.Key))
+        foreach (var ofKey in _lives.GroupBy(l => l.Key))
         {
             var ordered = ofKey.OrderBy(l => l.First).ToList();
             for (var i = 0; i < ordered.Count; i++)
@@ -63,12 +75,12 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
     private void Connects()
     {
         var ended = Terminated();
-        var lifeOf = lives.ToLookup(l => l.Backend);
-        foreach (var ofKey in entries.Where(e => e is { Op: Ops.Connect, Ok: true }).GroupBy(e => e.Key))
+        var lifeOf = _lives.ToLookup(l => l.Backend);
+        foreach (var ofKey in _entries.Where(e => e is { Op: Ops.Connect, Ok: true }).GroupBy(e => e.Key))
         {
             // Everything that proves that a token of this key was drawn by then.
             var drawn = ofKey.Select(e => (At: e.End, e.Token, What: $"{e.Backend} ({e.Token}) had been answered"))
-                .Concat(lives.Where(l => l.Key == ofKey.Key).Select(l => (At: l.First, l.Token, What: $"{Name(l)} had started")))
+                .Concat(_lives.Where(l => l.Key == ofKey.Key).Select(l => (At: l.First, l.Token, What: $"{Name(l)} had started")))
                 .OrderBy(d => d.At)
                 .ToList();
             var next = 0;
@@ -105,7 +117,7 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
 
     private void States()
     {
-        foreach (var ofBackend in entries.Where(e => e is { Op: Ops.Status, Ok: true }).GroupBy(e => e.Backend))
+        foreach (var ofBackend in _entries.Where(e => e is { Op: Ops.Status, Ok: true }).GroupBy(e => e.Backend))
         {
             var byEnd = ofBackend.OrderBy(e => e.End).ToList();
             var next = 0;
@@ -124,7 +136,7 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
             }
         }
 
-        foreach (var entry in entries.Where(e => e is { Op: Ops.History, Ok: true }))
+        foreach (var entry in _entries.Where(e => e is { Op: Ops.History, Ok: true }))
         {
             var ranks = (entry.History ?? []).Select(Rank).ToList();
             if (ranks.Contains(-1) || !ranks.SequenceEqual(ranks.Distinct().Order()))
@@ -137,7 +149,7 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
     private void Ends()
     {
         var ended = Terminated();
-        foreach (var life in lives)
+        foreach (var life in _lives)
         {
             if (ended.TryGetValue(life.Backend, out var gone) && life.Last > gone)
             {
@@ -150,12 +162,12 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
             return;
         }
 
-        foreach (var life in lives.Where(l => l.Last > over))
+        foreach (var life in _lives.Where(l => l.Last > over))
         {
             Find(Rules.EveryoneEnds, $"{Name(life)} of key {life.Key} runs on at the end", life.Last);
         }
 
-        foreach (var backend in lives.Select(l => l.Backend).Concat(entries.Where(e => e is { Op: Ops.Connect, Ok: true }).Select(e => e.Backend!)).Distinct())
+        foreach (var backend in _lives.Select(l => l.Backend).Concat(_entries.Where(e => e is { Op: Ops.Connect, Ok: true }).Select(e => e.Backend!)).Distinct())
         {
             if (!ended.ContainsKey(backend))
             {
@@ -167,7 +179,7 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
     private void Visits()
     {
         var issued = Issued();
-        foreach (var visit in entries.Where(e => e is { Op: Ops.Visit, Ok: true }))
+        foreach (var visit in _entries.Where(e => e is { Op: Ops.Visit, Ok: true }))
         {
             if (issued.TryGetValue(visit.Ticket, out var connect) && visit.Answered != connect.Backend)
             {
@@ -183,7 +195,7 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
             return;
         }
 
-        foreach (var ofKey in entries.Where(e => e.Op == Ops.Connect && e.Start > settled).GroupBy(e => e.Key))
+        foreach (var ofKey in _entries.Where(e => e.Op == Ops.Connect && e.Start > settled).GroupBy(e => e.Key))
         {
             if (!ofKey.Any(e => e.Ok))
             {
@@ -191,8 +203,8 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
             }
         }
 
-        var lifeOf = lives.ToLookup(l => l.Backend);
-        foreach (var terminate in entries.Where(e => e is { Op: Ops.Terminate, Ok: true } && e.End < settled).DistinctBy(e => e.Backend))
+        var lifeOf = _lives.ToLookup(l => l.Backend);
+        foreach (var terminate in _entries.Where(e => e is { Op: Ops.Terminate, Ok: true } && e.End < settled).DistinctBy(e => e.Backend))
         {
             foreach (var life in lifeOf[terminate.Backend!].Where(l => l.Last > settled))
             {
@@ -201,8 +213,8 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
         }
 
         var issued = Issued();
-        var revokes = entries.Where(e => e.Op == Ops.Revoke).ToLookup(e => e.Ticket);
-        foreach (var visit in entries.Where(e => e.Op == Ops.Visit && e.Start > settled && issued.ContainsKey(e.Ticket)))
+        var revokes = _entries.Where(e => e.Op == Ops.Revoke).ToLookup(e => e.Ticket);
+        foreach (var visit in _entries.Where(e => e.Op == Ops.Visit && e.Start > settled && issued.ContainsKey(e.Ticket)))
         {
             var backend = issued[visit.Ticket].Backend!;
             if (revokes[visit.Ticket].Any(r => r.Ok && r.End < settled))
@@ -215,7 +227,7 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
             else if (!visit.Ok
                 && !revokes[visit.Ticket].Any()
                 && lifeOf[backend].Any(l => l.First < settled && l.Last > visit.End + (20 * Life.Resolution))
-                && !entries.Any(e => e.Op == Ops.Terminate && e.Backend == backend))
+                && !_entries.Any(e => e.Op == Ops.Terminate && e.Backend == backend))
             {
                 Find(Rules.NothingLost, $"ticket {visit.Ticket} was refused ({visit.Error}) though {backend} lives", visit.End);
             }
@@ -224,29 +236,46 @@ internal sealed class Judgement(IReadOnlyList<Life> lives, IReadOnlyList<Entry> 
 
     private void Drains()
     {
-        var undrains = entries.Where(e => e.Op == Ops.Undrain).OrderBy(e => e.Start).ToList();
-        foreach (var drain in entries.Where(e => e is { Op: Ops.Drain, Ok: true }))
+        var undrains = _entries.Where(e => e.Op == Ops.Undrain).OrderBy(e => e.Start).ToList();
+        foreach (var drain in _entries.Where(e => e is { Op: Ops.Drain, Ok: true }))
         {
             var until = undrains.FirstOrDefault(u => u.Drone == drain.Drone && u.Start > drain.End)?.Start ?? long.MaxValue;
-            foreach (var connect in entries.Where(e => e is { Op: Ops.Connect, Ok: true, Spawned: true } && e.Drone == drain.Drone && e.Start > drain.End && e.End < until))
+            foreach (var connect in _entries.Where(e => e is { Op: Ops.Connect, Ok: true, Spawned: true } && e.Drone == drain.Drone && e.Start > drain.End && e.End < until))
             {
                 Find(Rules.DrainHolds, $"{connect.Backend} was spawned on {drain.Drone} {Seconds(connect.Start - drain.End)} after it began to drain", connect.End);
             }
         }
     }
 
+    private void Repeats()
+    {
+        foreach (var request in _entries.Where(e => e is { Op: Ops.Connect, Request: not null }).GroupBy(e => e.Request))
+        {
+            var answers = request.Where(e => e.Ok).ToList();
+            foreach (var other in answers.Where(a => (a.Backend, a.Token, a.Ticket) != (answers[0].Backend, answers[0].Token, answers[0].Ticket)))
+            {
+                Find(Rules.AnsweredOnce, $"request {request.Key} was answered {answers[0].Backend} (ticket {answers[0].Ticket}) and {other.Backend} (ticket {other.Ticket})", other.End);
+            }
+
+            foreach (var refused in request.Where(e => e.Error == "RequestIdTaken"))
+            {
+                Find(Rules.AnsweredOnce, $"request {request.Key} was refused as another one's", refused.End);
+            }
+        }
+    }
+
     /// <summary>When each backend was first seen as terminated.</summary>
-    private Dictionary<string, long> Terminated() => entries
+    private Dictionary<string, long> Terminated() => _entries
         .Where(e => e.Ok && ((e.Op == Ops.Status && e.Status == "terminated") || (e.Op == Ops.History && e.History is [.., "terminated"])))
         .GroupBy(e => e.Backend!)
         .ToDictionary(g => g.Key, g => g.Min(e => e.End));
 
-    private Dictionary<int, Entry> Issued() => entries
+    private Dictionary<int, Entry> Issued() => _entries
         .Where(e => e is { Op: Ops.Connect, Ok: true, Ticket: > 0 })
         .GroupBy(e => e.Ticket)
         .ToDictionary(g => g.Key, g => g.First());
 
-    private long? Phase(string name) => entries.FirstOrDefault(e => e.Op == Ops.Phase && e.Key == name)?.Start;
+    private long? Phase(string name) => _entries.FirstOrDefault(e => e.Op == Ops.Phase && e.Key == name)?.Start;
 
     private static int Rank(string? status) => Array.IndexOf(Order, status);
 

@@ -15,7 +15,7 @@ namespace Plane.Tests.Engine.Embedded;
 /// <summary>A silo on a free port, and raw ends of its wire.</summary>
 internal sealed class GatewayHost : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly IHost _host;
 

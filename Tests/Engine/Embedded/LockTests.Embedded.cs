@@ -58,7 +58,7 @@ public sealed class LockTests
         var runtime = silo.Services.GetRequiredService<SiloRuntime>();
         held.Late = new TaskCompletionSource();
         held.Lose();
-        await held.AskedLate.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await held.AskedLate.Task.WaitAsync(TimeSpan.FromSeconds(90));
         var stopping = silo.DisposeAsync();
         await Eventually.TrueAsync(() => runtime.Closed == "the silo stops", "the silo is closed");
         held.Late.SetResult();

@@ -42,7 +42,7 @@ public sealed class ReconnectTests
         var call = grain.IncrementInterleaved("never");
         await silo.Signals.HeardAsync("increment k");
         silo.Services.GetRequiredService<Orleans.Gateway.GatewayServer>().Abort();
-        await Assert.ThrowsAsync<SiloUnavailableException>(() => call.WaitAsync(TimeSpan.FromSeconds(20)));
+        await Assert.ThrowsAsync<SiloUnavailableException>(() => call.WaitAsync(TimeSpan.FromSeconds(90)));
         silo.Signals.Open("never");
         await silo.DisposeAsync();
         await client.StopAsync();
@@ -65,7 +65,7 @@ public sealed class ReconnectTests
         await using var silo = await GatewayHost.StartAsync();
         var provider = new MovingGateways(FreePort());
         using var client = await GatewayHost.ClientAsync(0, c => c.Services.AddSingleton<IGatewayListProvider>(provider));
-        await provider.AskedTwice.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await provider.AskedTwice.Task.WaitAsync(TimeSpan.FromSeconds(90));
         provider.Port = silo.EndPoint.Port;
         Assert.Equal("k", await client.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbe>("k").WhoAreYou());
         await client.StopAsync();

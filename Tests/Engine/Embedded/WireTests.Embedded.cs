@@ -94,7 +94,7 @@ public sealed class WireTests
         var buffer = new byte[1 << 16];
         while (seen.Count < 50)
         {
-            var result = await socket.ReceiveAsync(buffer, default).WaitAsync(TimeSpan.FromSeconds(20));
+            var result = await socket.ReceiveAsync(buffer, default).WaitAsync(TimeSpan.FromSeconds(90));
             foreach (var line in Encoding.UTF8.GetString(buffer, 0, result.Count).Split('\n').Where(l => l.StartsWith("[\"r\"", StringComparison.Ordinal)))
             {
                 seen.Add(System.Text.Json.JsonSerializer.Deserialize<System.Text.Json.JsonElement[]>(line)![1].GetInt32());
@@ -122,7 +122,7 @@ public sealed class WireTests
         {
             for (var i = 0; i < 20; i++)
             {
-                await socket.SendAsync(piece, WebSocketMessageType.Text, endOfMessage: false, default).WaitAsync(TimeSpan.FromSeconds(20));
+                await socket.SendAsync(piece, WebSocketMessageType.Text, endOfMessage: false, default).WaitAsync(TimeSpan.FromSeconds(90));
             }
         }
         catch (WebSocketException)
@@ -290,7 +290,7 @@ public sealed class WireTests
         listener.Start();
         using var socket = await silo.JoinAsync();
         await GatewayHost.SendAsync(socket, "nonsense");
-        Assert.Equal("malformed", await counted.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Equal("malformed", await counted.Task.WaitAsync(TimeSpan.FromSeconds(90)));
     }
 
     private static void Quick(EmbeddedEngineOptions options)
