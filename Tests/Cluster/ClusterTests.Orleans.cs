@@ -200,6 +200,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         var held = NewKeys(4);
         var before = await Task.WhenAll(held.Select((k, i) => cluster.ConnectAsync(cluster.Nodes[i % 2].Url, k)));
         await using var load = new RouteLoad(cluster.Http, before);
+        await load.PassedAsync(20);
         using var stop = new CancellationTokenSource();
 
         // Both live, and both reach the database, the drone and the proxy: keys are fought for over either.
@@ -270,10 +271,11 @@ internal sealed class RouteLoad : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly Task[] _callers;
+    private readonly ConcurrentDictionary<int, bool> _known = [];
     private int _passed;
 
     public RouteLoad(HttpClient http, IEnumerable<Connected> routes) =>
-        _callers = [.. routes.Select(r => Task.Run(async () =>
+        _callers = [.. routes.Select((r, i) => Task.Run(async () =>
         {
             while (!_stop.IsCancellationRequested)
             {
@@ -283,6 +285,7 @@ internal sealed class RouteLoad : IAsyncDisposable
                     if (response.IsSuccessStatusCode)
                     {
                         Interlocked.Increment(ref _passed);
+                        _known[i] = true;
                     }
                     else
                     {
@@ -303,11 +306,11 @@ internal sealed class RouteLoad : IAsyncDisposable
 
     public int Passed => Volatile.Read(ref _passed);
 
-    /// <summary>Waits until so many more requests were answered.</summary>
+    /// <summary>Waits until so many more requests were answered, and one at least over each route: from then on it is known.</summary>
     public async Task PassedAsync(int more)
     {
         var from = Passed;
-        await Eventually.TrueAsync(() => Passed >= from + more || !Failures.IsEmpty, $"{more} more requests pass");
+        await Eventually.TrueAsync(() => (Passed >= from + more && _known.Count == _callers.Length) || !Failures.IsEmpty, $"{more} more requests pass");
     }
 
     public async ValueTask DisposeAsync()

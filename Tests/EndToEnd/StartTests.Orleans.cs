@@ -20,9 +20,9 @@ public sealed partial class StartTests
     public async Task A_second_controller_of_the_cluster_joins_and_answers_for_what_the_first_began()
     {
         var request = await Installation.RequestAsync($"k{Guid.NewGuid():N}", Installation.Processes);
-        var first = await plane.ConnectAsync((JsonObject)request.DeepClone());
         var second = await SecondAsync();
         var url = (await second.WaitForLineAsync(@"^ready controller .*url=(\S+)", TimeSpan.FromSeconds(60))).Groups[1].Value;
+        var first = await plane.ConnectAsync((JsonObject)request.DeepClone());
         using (var response = await plane.Http.PostAsJsonAsync(new Uri(new Uri(url), "/ctrl/connect"), request))
         {
             Assert.Equal(first.Backend, new Connected(JsonNode.Parse(await response.Content.ReadAsStringAsync())!).Backend);
