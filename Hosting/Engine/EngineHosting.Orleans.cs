@@ -56,12 +56,12 @@ public static class EngineHosting
                 });
             }
         });
-        ConnectBesideTheHost(builder.Services, before);
+        ConnectBesideTheHost(builder.Services, before, options.ClusterId);
         return builder;
     }
 
     // What Orleans would start with the host: its client.
-    private static void ConnectBesideTheHost(IServiceCollection services, HashSet<ServiceDescriptor> before)
+    private static void ConnectBesideTheHost(IServiceCollection services, HashSet<ServiceDescriptor> before, string clusterId)
     {
         ServiceDescriptor[] client = [.. services.Where(s => s.ServiceType == typeof(IHostedService) && !before.Contains(s))];
         var inner = services.Last(s => s.ServiceType == typeof(IClusterClient));
@@ -73,7 +73,7 @@ public static class EngineHosting
         services.TryAddSingleton<HostExit>();
         services.AddSingleton(sp => new PatientClient(client, sp, sp.GetRequiredService<HostExit>(), sp.GetRequiredService<ILogger<PatientClient>>()));
         services.AddHostedService(sp => sp.GetRequiredService<PatientClient>());
-        services.AddSingleton<IClusterClient>(sp => new PatientClusterClient((IClusterClient)inner.ImplementationFactory!(sp), sp.GetRequiredService<PatientClient>()));
+        services.AddSingleton<IClusterClient>(sp => new PatientClusterClient((IClusterClient)inner.ImplementationFactory!(sp), sp.GetRequiredService<PatientClient>(), clusterId));
         services.AddSingleton<IGrainFactory>(sp => sp.GetRequiredService<IClusterClient>());
     }
 

@@ -83,12 +83,12 @@ internal sealed partial class PatientClient(IReadOnlyList<ServiceDescriptor> ser
 }
 
 /// <summary>The cluster's client as the host's services see it.</summary>
-internal sealed class PatientClusterClient(IClusterClient inner, PatientClient connection) : IClusterClient
+internal sealed class PatientClusterClient(IClusterClient inner, PatientClient connection, string clusterId) : IClusterClient
 {
     public IServiceProvider ServiceProvider => inner.ServiceProvider;
 
     private IClusterClient Connected =>
-        connection.IsConnected ? inner : throw new SiloUnavailableException("no gateway has answered yet; ask again");
+        connection.IsConnected ? inner : throw new SiloUnavailableException($"no gateway of the cluster '{clusterId}' has answered yet; ask again");
 
     public TGrainInterface GetGrain<TGrainInterface>(Guid primaryKey, string? grainClassNamePrefix = null)
         where TGrainInterface : IGrainWithGuidKey => Connected.GetGrain<TGrainInterface>(primaryKey, grainClassNamePrefix);

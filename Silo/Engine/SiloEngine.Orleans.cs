@@ -7,6 +7,7 @@ using Npgsql;
 using Orleans.Configuration;
 using Orleans.Connections.Security;
 using Orleans.Hosting;
+using Orleans.Runtime;
 using Plane.Grains.Storage;
 using Plane.Hosting;
 
@@ -48,6 +49,7 @@ public static class SiloEngine
             silo.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
             silo.Configure<GrainCollectionOptions>(o => o.CollectionAge = options.CollectionAge);
             silo.Services.KeepExceptions();
+            silo.Services.AddSingleton<IFatalErrorHandler, SiloDeath>();
             var endpoint = ConfigureEndpoints(silo, options);
             if (membership is null)
             {

@@ -7,12 +7,16 @@ using Xunit.Abstractions;
 
 namespace Plane.Tests.Cluster;
 
-/// <summary>Two controllers that share the work and take over from each other. The tests run one after another; each leaves both running.</summary>
+/// <summary>Two controllers that share the work and take over from each other. The tests run one after another; each finds both running.</summary>
 [Trait("Engine", "Orleans")]
-public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) : IClassFixture<Controllers>
+public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) : IClassFixture<Controllers>, IAsyncLifetime
 {
     /// <summary>What a takeover may take here; on an idle machine it is a few seconds.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public Task InitializeAsync() => cluster.MendAsync();
+
+    public Task DisposeAsync() => Task.CompletedTask;
 
     [Fact]
     public async Task Any_controller_answers_for_any_key_and_backend()
@@ -156,10 +160,107 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
     [Fact]
     public async Task A_controller_of_another_cluster_id_is_refused_and_told_which_it_is()
     {
-        var stranger = new Controllers.Node("co-stranger", FreePort.Next(), FreePort.Next(), FreePort.Next());
+        var stranger = new Controllers.Node("co-stranger");
         await using var program = await cluster.StartAsync(stranger.Name, cluster.Arguments(stranger, cluster.Database.Url, "--cluster-id", "other"));
         Assert.Equal(ExitCodes.Refused, await program.WaitForExitAsync(Patience));
         Assert.Contains(program.Lines, l => l.Contains("controllers of the cluster 'plane' (service 'plane') have it, and this one is of 'other'", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Of_three_controllers_one_is_killed_and_the_other_two_serve_every_key()
+    {
+        var third = new Controllers.Node("co-three");
+        await cluster.StartNodeAsync(third);
+        Controllers.Node[] all = [.. cluster.Nodes, third];
+        var keys = NewKeys(12);
+        var before = await Task.WhenAll(keys.Select((k, i) => cluster.ConnectAsync(all[i % 3].Url, k)));
+        await using var load = new RouteLoad(cluster.Http, before);
+        await load.PassedAsync(20);
+        await cluster.Two.Program!.KillAsync();
+        foreach (var survivor in (Controllers.Node[])[cluster.One, third])
+        {
+            var after = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(survivor.Url, k, Patience)));
+            Assert.Equal(before.Select(c => c.Backend), after.Select(c => c.Backend));
+            var fresh = await Task.WhenAll(NewKeys(6).Select(k => cluster.ConnectAsync(survivor.Url, k, Patience)));
+            Assert.All(fresh, c => Assert.True(c.Spawned));
+        }
+
+        await Eventually.SeenAsync(_ => cluster.AliveAsync(), n => n == 2, "two of three are left", Patience);
+        await cluster.StartNodeAsync(cluster.Two);
+        Assert.Equal(ExitCodes.Done, await third.Program!.StopAsync(Patience));
+        var back = await Task.WhenAll(keys.Select((k, i) => cluster.ConnectAsync(cluster.Nodes[i % 2].Url, k)));
+        Assert.Equal(before.Select(c => c.Backend), back.Select(c => c.Backend));
+        await load.PassedAsync(20);
+        Assert.Empty(load.Failures);
+    }
+
+    [Fact]
+    public async Task Of_controllers_that_do_not_reach_each_other_one_ends_and_no_key_gets_two_backends()
+    {
+        var held = NewKeys(4);
+        var before = await Task.WhenAll(held.Select((k, i) => cluster.ConnectAsync(cluster.Nodes[i % 2].Url, k)));
+        await using var load = new RouteLoad(cluster.Http, before);
+        await load.PassedAsync(20);
+        using var stop = new CancellationTokenSource();
+
+        // Both live, and both reach the database, the drone and the proxy: keys are fought for over either.
+        var fought = NewKeys(6).ToDictionary(k => k, _ => new ConcurrentBag<Connected>());
+        cluster.Divide();
+        var callers = fought.SelectMany(f => cluster.Nodes.Select(n => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                if ((await cluster.TryConnectAsync(n.Url, f.Key)).Connected is { } connected)
+                {
+                    f.Value.Add(connected);
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+            }
+        }))).ToArray();
+        await Eventually.EndsAsync(Task.WhenAny(cluster.Nodes.Select(n => n.Program!.Exited)), $"one of them ends\n{cluster.Transcripts()}", Patience);
+        var (ended, left) = cluster.One.Program!.HasExited ? (cluster.One, cluster.Two) : (cluster.Two, cluster.One);
+        SaysThatItIsDead(ended);
+        var after = await Task.WhenAll(held.Concat(fought.Keys).Select(k => cluster.ConnectAsync(left.Url, k, Patience)));
+        await stop.CancelAsync();
+        await Eventually.EndsAsync(Task.WhenAll(callers), "the callers end", Patience);
+        Assert.Equal(before.Select(c => c.Backend), after.Take(held.Length).Select(c => c.Backend));
+        foreach (var (connected, key) in after.Skip(held.Length).Zip(fought.Keys))
+        {
+            Assert.All(fought[key], c => Assert.Equal(connected.Backend, c.Backend));
+            Assert.InRange(fought[key].Append(connected).Count(c => c.Spawned), 0, 1);
+        }
+
+        output.WriteLine($"{ended.Name} ended; {fought.Sum(f => f.Value.Count)} connects to {fought.Count} new keys");
+        Assert.False(left.Program!.HasExited);
+        cluster.Reunite();
+        await cluster.StartNodeAsync(ended);
+        Assert.Equal(before[0].Backend, (await cluster.ConnectAsync(ended.Url, held[0])).Backend);
+        await load.PassedAsync(20);
+        Assert.Empty(load.Failures);
+    }
+
+    [Fact]
+    public async Task A_controller_that_stood_still_until_the_others_gave_it_up_ends_and_says_why()
+    {
+        var keys = NewKeys(8);
+        var before = await Task.WhenAll(keys.Select((k, i) => cluster.ConnectAsync(cluster.Nodes[i % 2].Url, k)));
+        cluster.Two.Program!.Send(Signal.Stop);
+        await Eventually.SeenAsync(_ => cluster.AliveAsync(), n => n == 1, "one is left", Patience);
+        var between = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k, Patience)));
+        cluster.Two.Program!.Send(Signal.Continue);
+        await cluster.Two.Program!.WaitForExitAsync(Patience);
+        SaysThatItIsDead(cluster.Two);
+        await cluster.StartNodeAsync(cluster.Two);
+        var after = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Two.Url, k)));
+        Assert.Equal(before.Select(c => c.Backend), between.Select(c => c.Backend));
+        Assert.Equal(before.Select(c => c.Backend), after.Select(c => c.Backend));
+    }
+
+    private static void SaysThatItIsDead(Controllers.Node node)
+    {
+        Assert.True(node.Program!.ExitCode == ExitCodes.Refused, $"exited with {node.Program.ExitCode}. {node.Program.Transcript()}");
+        Assert.Contains(node.Program.Lines, l => l.Contains("the other controllers have declared this one dead", StringComparison.Ordinal));
     }
 
     private static string[] NewKeys(int count) => [.. Enumerable.Range(0, count).Select(_ => $"k{Guid.NewGuid():N}")];
@@ -170,10 +271,11 @@ internal sealed class RouteLoad : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly Task[] _callers;
+    private readonly ConcurrentDictionary<int, bool> _known = [];
     private int _passed;
 
     public RouteLoad(HttpClient http, IEnumerable<Connected> routes) =>
-        _callers = [.. routes.Select(r => Task.Run(async () =>
+        _callers = [.. routes.Select((r, i) => Task.Run(async () =>
         {
             while (!_stop.IsCancellationRequested)
             {
@@ -183,6 +285,7 @@ internal sealed class RouteLoad : IAsyncDisposable
                     if (response.IsSuccessStatusCode)
                     {
                         Interlocked.Increment(ref _passed);
+                        _known[i] = true;
                     }
                     else
                     {
@@ -203,11 +306,11 @@ internal sealed class RouteLoad : IAsyncDisposable
 
     public int Passed => Volatile.Read(ref _passed);
 
-    /// <summary>Waits until so many more requests were answered.</summary>
+    /// <summary>Waits until so many more requests were answered, and one at least over each route: from then on it is known.</summary>
     public async Task PassedAsync(int more)
     {
         var from = Passed;
-        await Eventually.TrueAsync(() => Passed >= from + more || !Failures.IsEmpty, $"{more} more requests pass");
+        await Eventually.TrueAsync(() => (Passed >= from + more && _known.Count == _callers.Length) || !Failures.IsEmpty, $"{more} more requests pass");
     }
 
     public async ValueTask DisposeAsync()

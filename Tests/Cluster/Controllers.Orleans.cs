@@ -1,5 +1,7 @@
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using Npgsql;
 using Plane.Tests.EndToEnd;
 using Plane.Tests.Support;
 
@@ -7,21 +9,30 @@ namespace Plane.Tests.Cluster;
 
 /// <summary>
 /// Two controllers on one PostgreSQL of their own, a proxy and a drone that know both, and a load balancer before the controllers: each a process, so that one can
-/// be killed. The proxy and the drone are started first. Leases are the default ones, since what is tested takes seconds.
+/// be killed. The proxy and the drone are started first. Controllers reach each other over relays, at addresses of their own, so that the way between them can be
+/// cut. Leases are the default ones, since what is tested takes seconds.
 /// </summary>
 public sealed class Controllers : IAsyncLifetime, IDisposable
 {
     private readonly TempDirectory _directory = new();
     private readonly List<RunningProgram> _programs = [];
+    private readonly List<TcpRelay> _relays = [];
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, PooledConnectionLifetime = TimeSpan.FromSeconds(1) })
     {
         Timeout = TimeSpan.FromSeconds(30),
     };
 
+    private static readonly IPAddress s_reachedAt = IPAddress.Parse("127.0.0.2");
+
     private PostgresServer? _server;
 
     public sealed record Node(string Name, int HttpPort, int GatewayPort, int SiloPort)
     {
+        public Node(string name)
+            : this(name, FreePort.Next(), FreePort.Next(), FreePort.Next())
+        {
+        }
+
         public Uri Url => new($"http://127.0.0.1:{HttpPort}/");
 
         public RunningProgram? Program { get; set; }
@@ -29,8 +40,8 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
 
     public IReadOnlyList<Node> Nodes { get; } =
     [
-        new("co-one", FreePort.Next(), FreePort.Next(), FreePort.Next()),
-        new("co-two", FreePort.Next(), FreePort.Next(), FreePort.Next()),
+        new("co-one"),
+        new("co-two"),
     ];
 
     public Node One => Nodes[0];
@@ -63,17 +74,22 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
                 "--state", _directory["drone.db"], "--run-dir", _directory["run"], "--mount-base", _directory["mounts"],
                 "--port-range", $"{ports}-{ports + 49}", "--end-backends-on-stop", "--port-rest", "1s",
             ]);
-        await Task.WhenAll(Nodes.Select(StartNodeAsync));
+        await Task.WhenAll(Nodes.Select(n => StartNodeAsync(n)));
         await StartBalancerAsync();
-        await proxy.WaitForLineAsync("^ready proxy ");
-        await drone.WaitForLineAsync("^ready drone ");
+        await proxy.WaitForLineAsync("^ready proxy ", TimeSpan.FromSeconds(120));
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(120));
     }
 
-    /// <summary>Starts a controller, on the ports that it had before.</summary>
+    /// <summary>Starts a controller, on the ports that it had before. On a machine that does much else that takes its time.</summary>
     public async Task StartNodeAsync(Node node)
     {
-        node.Program = await StartAsync(node.Name, Arguments(node, Database.Url));
-        await node.Program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(60));
+        if (!_relays.Any(r => r.Port == node.SiloPort))
+        {
+            _relays.Add(new TcpRelay(s_reachedAt, node.SiloPort));
+        }
+
+        node.Program = await StartAsync(node.Name, Arguments(node, Database.Url, "--advertised-address", $"{s_reachedAt}"));
+        await node.Program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(120));
     }
 
     public string[] Arguments(Node node, string database, params string[] more) =>
@@ -81,6 +97,34 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
             "controller", "--db", database, "--name", node.Name, "--port", $"{node.HttpPort}", "--gateway-port", $"{node.GatewayPort}", "--silo-port", $"{node.SiloPort}",
             "--default-cluster", Cluster, .. more,
         ];
+
+    /// <summary>From now on controllers do not reach each other, though everybody else reaches them.</summary>
+    public void Divide() => _relays.ForEach(r => r.Cut());
+
+    /// <summary>Puts right what a test that failed may have left.</summary>
+    public async Task MendAsync()
+    {
+        Reunite();
+        foreach (var node in Nodes)
+        {
+            node.Program!.Send(Signal.Continue);
+            if (node.Program!.HasExited)
+            {
+                await StartNodeAsync(node);
+            }
+        }
+    }
+
+    public void Reunite() => _relays.ForEach(r => r.Mend());
+
+    /// <summary>How many controllers the membership's table calls alive.</summary>
+    public async Task<long> AliveAsync()
+    {
+        await using var connection = new NpgsqlConnection(Database.ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand("select count(*) from plane.orleansmembershiptable where status = 3", connection);
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
 
     /// <summary>Starts a program of this build's command line.</summary>
     public async Task<RunningProgram> StartAsync(string name, string[] arguments)
@@ -141,6 +185,11 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
             }
 
             await program.DisposeAsync();
+        }
+
+        foreach (var relay in _relays)
+        {
+            await relay.DisposeAsync();
         }
 
         if (_server is not null)

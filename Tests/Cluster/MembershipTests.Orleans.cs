@@ -77,6 +77,49 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_client_of_another_cluster_is_not_served_and_reads_which_cluster_it_met()
+    {
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        var stranger = await DroneAsync("dr-stranger", gateway, ["--cluster-id", "other"]);
+        await stranger.WaitForLineAsync("no gateway of the cluster 'other' has answered yet", TimeSpan.FromSeconds(60));
+        await stranger.WaitForLineAsync("Unexpected cluster id \"plane\", expected \"other\"", TimeSpan.FromSeconds(60));
+        Assert.DoesNotContain(stranger.Lines, l => l.StartsWith("ready drone", StringComparison.Ordinal));
+        Assert.Equal(0L, await ScalarAsync("select count(*) from plane.drones"));
+    }
+
+    [Fact]
+    public async Task A_password_file_in_the_url_serves_the_membership_too()
+    {
+        var rules = _directory["hba.conf"];
+        await File.WriteAllTextAsync(rules, "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
+
+        // The server runs as a user of its own.
+        File.SetUnixFileMode(_directory.Path, File.GetUnixFileMode(_directory.Path) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        File.SetUnixFileMode(rules, File.GetUnixFileMode(rules) | UnixFileMode.OtherRead);
+        await using var server = await PostgresServer.StartAsync(settings: [$"hba_file={rules}"]);
+        await server.ScalarAsync("create role plane login password 'right'");
+        await server.ScalarAsync("create database plane owner plane");
+        string Url(string password)
+        {
+            var file = _directory[$"pgpass-{password}"];
+            File.WriteAllText(file, $"127.0.0.1:{server.Port}:plane:plane:{password}\n");
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            return $"postgres://plane@127.0.0.1:{server.Port}/plane?passfile={file}";
+        }
+
+        var wrong = await ControllerAsync(Url("wrong"), []);
+        await wrong.WaitForLineAsync("the database answered 28P01", TimeSpan.FromSeconds(60));
+        await wrong.KillAsync();
+        var two = await Task.WhenAll(ControllerAsync(Url("right"), []), ControllerAsync(Url("right"), []));
+        await Task.WhenAll(two.Select(ReadyAsync));
+        foreach (var program in two)
+        {
+            Assert.Equal(ExitCodes.Done, await program.StopAsync(TimeSpan.FromSeconds(60)));
+        }
+    }
+
+    [Fact]
     public async Task Controllers_and_clients_of_one_authority_talk_and_no_other_does()
     {
         using var authority = NewAuthority("ours");
@@ -104,8 +147,10 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
 
     private static async Task ReadyAsync(RunningProgram program) => await program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(60));
 
-    private Task<RunningProgram> ControllerAsync(params string[] arguments) => StartAsync(
-        ["controller", "--db", _database.Url, "--port", "0", "--silo-port", "0", .. arguments.Contains("--gateway-port") ? [] : (string[])["--gateway-port", "0"], .. arguments]);
+    private Task<RunningProgram> ControllerAsync(params string[] arguments) => ControllerAsync(_database.Url, arguments);
+
+    private Task<RunningProgram> ControllerAsync(string database, string[] arguments) => StartAsync(
+        ["controller", "--db", database, "--port", "0", "--silo-port", "0", .. arguments.Contains("--gateway-port") ? [] : (string[])["--gateway-port", "0"], .. arguments]);
 
     private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments)
     {
@@ -120,7 +165,11 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     private async Task<RunningProgram> StartAsync(string[] arguments)
     {
         var program = await RunningProgram.StartDotnetAsync(Checkout.Cli, arguments, workingDirectory: _directory.Path);
-        _programs.Add(program);
+        lock (_programs)
+        {
+            _programs.Add(program);
+        }
+
         return program;
     }
 

@@ -25,6 +25,10 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
         builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [plane.Gateway] });
         _client = builder.Build();
         await _client.StartAsync();
+
+        // It says that it is ready when it answers, which it does before a controller has: then with SERVFAIL.
+        await Eventually.SeenAsync(
+            async _ => await AskAsync($"{Cluster()}.{Zone}", "TXT"), a => !a.Contains("status: SERVFAIL", StringComparison.Ordinal), "a controller was met");
     }
 
     public async Task DisposeAsync()

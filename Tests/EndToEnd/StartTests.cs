@@ -4,17 +4,8 @@ namespace Plane.Tests.EndToEnd;
 
 /// <summary>Programs that must not start, or not go on: each says why and exits with its code.</summary>
 [Collection(InstallationTests.Name)]
-public sealed class StartTests(Installation plane)
+public sealed partial class StartTests(Installation plane)
 {
-    [Fact]
-    public async Task A_second_controller_on_one_database_is_refused_and_told_who_holds_it()
-    {
-        var second = await plane.StartAsync("second", ["controller", "--db", plane.Database.Url, "--port", "0", "--gateway-port", "0"], Installation.ShortLeases());
-        Assert.NotEqual(0, await second.WaitForExitAsync());
-        Assert.Contains(second.Lines, l => l.Contains("one silo", StringComparison.Ordinal));
-        Assert.Contains(second.Lines, l => l.Contains("co-", StringComparison.Ordinal));
-    }
-
     [Fact]
     public async Task A_second_agent_on_one_state_file_is_refused_and_told_who_holds_it()
     {

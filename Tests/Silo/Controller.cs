@@ -70,7 +70,9 @@ public sealed class Controller : IAsyncDisposable
         Action<SiloOptions>? set = null,
         Action<IHostApplicationBuilder>? addEngine = null)
     {
-        var options = new SiloOptions { Db = $"sqlite:{directory["plane.db"]}", Port = 0, DefaultCluster = ClusterName.Parse(Cluster) };
+        // A drone's double says once that it lives; how long a class of tests takes is up to the machine.
+        var numbers = new LeaseNumbers { HeartbeatFresh = TimeSpan.FromMinutes(15) };
+        var options = new SiloOptions { Db = $"sqlite:{directory["plane.db"]}", Port = 0, DefaultCluster = ClusterName.Parse(Cluster), LeaseNumbers = numbers };
         set?.Invoke(options);
         return SiloRole.Build(
             options,
