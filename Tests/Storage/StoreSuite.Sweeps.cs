@@ -40,9 +40,9 @@ public abstract partial class StoreSuite
         var session = await RegisterAsync();
         var holder = await AcquireAsync(Command(null, s => s with { LifetimeLimitSeconds = 30 }));
         await AcquireAsync(Command());
-        await Harness.AdvanceAsync(TimeSpan.FromSeconds(29));
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(20));
         Assert.Equal(0, await Store.SweepLifetimeAsync(default));
-        await Harness.AdvanceAsync(TimeSpan.FromSeconds(2));
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(11));
         Assert.Equal(1, await Store.SweepLifetimeAsync(default));
         Assert.Equal(0, await Store.SweepLifetimeAsync(default));
         var action = (await ActionsAsync(session))[^1];
@@ -58,9 +58,9 @@ public abstract partial class StoreSuite
         await Harness.AdvanceAsync(TimeSpan.FromSeconds(30));
         Assert.Equal(0, await Store.SweepIdleAsync(default));
         await ReadyAsync(holder.Identity);
-        await Harness.AdvanceAsync(TimeSpan.FromSeconds(19));
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(0, await Store.SweepIdleAsync(default));
-        await Harness.AdvanceAsync(TimeSpan.FromSeconds(2));
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(11));
         Assert.Equal(1, await Store.SweepIdleAsync(default));
         Assert.Equal(0, await Store.SweepIdleAsync(default));
         var action = (await ActionsAsync(session))[^1];
@@ -112,9 +112,9 @@ public abstract partial class StoreSuite
         var holder = await AcquireAsync(Command(null, s => s with { MaxIdleSeconds = 20 }));
         await ReadyAsync(holder.Identity);
         await ReportAsync(s_proxy);
-        await Harness.AdvanceAsync(Numbers.ProxySilent - TimeSpan.FromSeconds(1));
+        await Harness.AdvanceAsync(Numbers.ProxySilent - TimeSpan.FromSeconds(10));
         Assert.Equal(0, await Store.SweepIdleAsync(default));
-        await Harness.AdvanceAsync(TimeSpan.FromSeconds(2));
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(11));
         Assert.Equal(1, await Store.SweepIdleAsync(default));
     }
 
