@@ -228,6 +228,33 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task What_ends_makes_room_and_a_drone_that_registers_with_another_capacity_has_that()
+    {
+        async Task<int> FillAsync()
+        {
+            var acquired = 0;
+            while ((await Store.AcquireAsync(On(Command()), default)).Outcome == AcquireOutcome.Acquired)
+            {
+                acquired++;
+            }
+
+            return acquired;
+        }
+
+        await RegisterAsync(capacity: 4);
+        var first = await AcquireAsync(Command());
+        Assert.Equal(3, await FillAsync());
+        await ApplyAsync(first.Identity, BackendStatus.Terminated);
+        Assert.Equal(1, await FillAsync());
+        await RegisterAsync(capacity: 6);
+        Assert.Equal(2, await FillAsync());
+        await RegisterAsync(capacity: 5);
+        Assert.Equal(0, await FillAsync());
+        await RegisterAsync(capacity: 7);
+        Assert.Equal(1, await FillAsync());
+    }
+
+    [Fact]
     public async Task A_drone_is_never_filled_beyond_its_capacity()
     {
         await RegisterAsync(capacity: 7);

@@ -13,6 +13,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
     private readonly string _instance = "di-" + Guid.NewGuid().ToString("N")[..14];
     private readonly IDroneGrain _grain;
     private readonly List<Task> _loops = [];
+    private readonly List<BackendIdentity> _held = [];
     private DroneSession _session = null!;
     private long _sequence;
 
@@ -55,6 +56,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
         drone._session = reply.Session ?? throw new InvalidOperationException($"{reply.Outcome}: {reply.Message}");
         drone._loops.Add(drone.BeatAsync());
         drone._loops.Add(drone.WorkAsync());
+        drone._loops.Add(drone.HoldAsync());
         return drone;
     }
 
@@ -105,6 +107,32 @@ internal sealed class SimulatedDrone : IAsyncDisposable
         }
     }
 
+    /// <summary>Renews what was started here, at the default pace: a bench may last longer than a lease.</summary>
+    private async Task HoldAsync()
+    {
+        using var timer = new PeriodicTimer(new LeaseNumbers().RenewAfter);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                BackendIdentity[] held;
+                lock (_held)
+                {
+                    held = [.. _held];
+                }
+
+                foreach (var (batch, i) in held.Chunk(RenewalBatch.MaxItems).Select((b, i) => (b, i)))
+                {
+                    await TryAsync(() => RenewAsync(batch, i));
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // The bench is over.
+        }
+    }
+
     private async Task WorkAsync()
     {
         var last = 0L;
@@ -116,6 +144,11 @@ internal sealed class SimulatedDrone : IAsyncDisposable
                 var spawned = page.Actions.Where(a => a.Kind == DroneActionKind.Spawn).Select(a => (a.Identity, BackendStatus.Ready)).ToArray();
                 if (spawned.Length > 0)
                 {
+                    lock (_held)
+                    {
+                        _held.AddRange(spawned.Select(s => s.Identity));
+                    }
+
                     await ReportAsync(spawned);
                 }
 

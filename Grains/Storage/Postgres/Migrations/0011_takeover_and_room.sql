@@ -1,4 +1,8 @@
 -- oldest: 1
+-- A drone's backends are counted only where it may be full. room is how many more it has for certain, as of the last count: acquisitions take from it, in line at the
+-- counter, and what ends since only adds. It holds for the capacity that it was counted for.
+alter table plane.drone_counters add column room integer not null default 0, add column room_of integer not null default 0;
+
 -- A lease that is taken away has expired by the start of the transaction and by the moment at which its row is looked at. The start alone errs on the safe side only
 -- as long as the clock is not set back: a transaction that waited through that would compare a reading from before with an expiry from after.
 
@@ -19,6 +23,7 @@ declare
     v_inserted boolean := false;
     v_token bigint;
     v_number bigint;
+    v_room integer;
     v_now timestamptz;
 begin
     for attempt in 1 .. 3 loop
@@ -57,7 +62,12 @@ begin
         v_now := clock_timestamp();
         if not found or not v_drone.ready or v_drone.draining or v_drone.heartbeat_at <= v_now - p_fresh
             or v_drone.pool <> p_pool or not (p_executor = any (v_drone.kinds))
-            or (select count(*) from plane.backends b where b.cluster = p_cluster and b.drone = p_drone and b.status < 70) >= v_drone.max_backends then
+            or (case
+                when exists (
+                    select 1 from plane.drone_counters c
+                    where c.cluster = p_cluster and c.drone = p_drone and c.room > 0 and c.room_of = v_drone.max_backends) then false
+                else (select count(*) from plane.backends b where b.cluster = p_cluster and b.drone = p_drone and b.status < 70) >= v_drone.max_backends
+            end) then
             return query select 2::smallint, null::text, null::bigint, null::text, null::text, null::text, null::smallint, null::text, null::text;
             return;
         end if;
@@ -120,8 +130,10 @@ begin
     insert into plane.changes (kind, cluster, backend_id, fencing_token, status, drone)
     values (1, p_cluster, p_id, v_token, 10, null), (3, p_cluster, null, null, null, p_drone);
 
-    update plane.drone_counters c set last_number = c.last_number + 1 where c.cluster = p_cluster and c.drone = p_drone
-    returning c.last_number into v_number;
+    update plane.drone_counters c
+    set last_number = c.last_number + 1, room = case when c.room_of = v_drone.max_backends then c.room - 1 else -1 end
+    where c.cluster = p_cluster and c.drone = p_drone
+    returning c.last_number, c.room into v_number, v_room;
     insert into plane.actions (
         cluster, drone, number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at)
     values (
@@ -129,8 +141,13 @@ begin
         v_drone.reading + p_renew_ms, v_drone.reading + p_soft_ms, v_drone.reading + p_hard_ms);
 
     -- Acquisitions on one drone have come in line at the counter: now the count is exact.
-    if (select count(*) from plane.backends b where b.cluster = p_cluster and b.drone = p_drone and b.status < 70) > v_drone.max_backends then
-        raise exception 'drone full' using errcode = 'PLN02';
+    if v_room < 0 then
+        v_room := v_drone.max_backends
+            - (select count(*) from plane.backends b where b.cluster = p_cluster and b.drone = p_drone and b.status < 70);
+        if v_room < 0 then
+            raise exception 'drone full' using errcode = 'PLN02';
+        end if;
+        update plane.drone_counters c set room = v_room, room_of = v_drone.max_backends where c.cluster = p_cluster and c.drone = p_drone;
     end if;
 
     return query select 0::smallint, * from plane.holder(p_id);
