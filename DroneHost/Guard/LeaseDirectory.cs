@@ -152,7 +152,8 @@ internal sealed partial class LeaseDirectory : IDisposable
     }
 
     /// <summary>Removes what agents before left of this instance and nobody leads: what they named has been made sure of.</summary>
-    public void RemoveLeftovers()
+    /// <param name="led">Whose supervisors were begun: one that has not come to writing its lease yet has that of the agent before, and is guarded by it.</param>
+    public void RemoveLeftovers(IReadOnlyCollection<BackendIdentity> led)
     {
         lock (_gate)
         {
@@ -168,6 +169,7 @@ internal sealed partial class LeaseDirectory : IDisposable
                     // What can't be read may be of anybody; the guard sees to it.
                     if (BackendFiles.TryParseName(Path.GetFileName(file)) is { } backend
                         && !_leases.ContainsKey(backend)
+                        && !led.Contains(backend)
                         && LeaseFile.Read(file, backend, _clock, out _)?.Instance == _instanceId)
                     {
                         Delete(backend);

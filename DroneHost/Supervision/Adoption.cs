@@ -25,7 +25,7 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
         return async cancellationToken =>
         {
             await Task.WhenAll(runtimes.All.Select(r => AdoptAsync(r, known, rows, cancellationToken)));
-            leases.RemoveLeftovers();
+            leases.RemoveLeftovers(known.Keys);
         };
     }
 
