@@ -71,8 +71,8 @@ public sealed class DroneOptions
     [Description("the directory under which backends' mounts lie")]
     public string? MountBase { get; set; }
 
-    /// <summary>The most backends that it is given at a time, 1 to 100,000. Default 1,000.</summary>
-    [Description("the most backends at a time")]
+    /// <summary>The most backends that it is given at a time, 1 to 100,000, and never more than it has ports. Default 1,000.</summary>
+    [Description("the most backends at a time; never more than it has ports")]
     public int MaxBackends { get; set; } = 1_000;
 
     /// <summary>The first port of its backends. Default 20,000: below the ephemeral range, so that no outgoing connection takes one.</summary>
@@ -233,6 +233,9 @@ public sealed class DroneOptions
             }
         }
     }
+
+    /// <summary>How many backends it is given: each needs a port, and one that found none would only be told to start and fail.</summary>
+    internal int Places => Math.Min(MaxBackends, PortTo - PortFrom + 1);
 
     /// <summary>Where the processes' files are, as an absolute path.</summary>
     internal string ProcessDirectory => Path.GetFullPath(ProcessDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));

@@ -1,6 +1,7 @@
 using Plane.Bench;
 using Plane.Bench.Benches;
 using Plane.Bench.Peers;
+using Plane.Tests.Support;
 
 // The peers that are .NET programs are this one again, as processes of their own.
 if (args is ["serve-yarp", var port, var upstream])
@@ -27,6 +28,7 @@ IBench[] all =
     new EngineBench(),
     new ConnectHeldBench(),
     new ConnectNewBench(),
+    .. Checkout.Engine == "Orleans" ? (IBench[])[new ControllersBench()] : [],
     new SpawnBench(),
     new SpawnBurstBench(),
     new LeaseBench(),

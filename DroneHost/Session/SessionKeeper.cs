@@ -203,7 +203,7 @@ internal sealed partial class SessionKeeper(
             BootId = clock.BootId,
             Reading = clock.Milliseconds,
             Kinds = readiness.Kinds,
-            MaxBackends = options.MaxBackends,
+            MaxBackends = options.Places,
             Version = PlaneVersion.Current.Version,
             Hash = PlaneVersion.Current.Hash,
             InstallationId = state.InstallationId,

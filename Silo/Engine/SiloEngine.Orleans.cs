@@ -43,7 +43,8 @@ public static class SiloEngine
             AddMembership(builder.Services, options, membership);
         }
 
-        return builder.UseOrleans(silo =>
+        var before = builder.Services.Where(s => s.ServiceType == typeof(IHostedService)).ToHashSet();
+        builder.UseOrleans(silo =>
         {
             silo.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
             silo.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
@@ -65,6 +66,14 @@ public static class SiloEngine
                 UseTls(silo, options);
             }
         });
+        foreach (var service in builder.Services.Where(s => s.ServiceType == typeof(IHostedService) && !before.Contains(s)).ToArray())
+        {
+            builder.Services.Remove(service);
+            builder.Services.AddSingleton<IHostedService>(sp => new StartedOnly(
+                (IHostedService)(service.ImplementationFactory?.Invoke(sp) ?? ActivatorUtilities.CreateInstance(sp, service.ImplementationType!))));
+        }
+
+        return builder;
     }
 
     /// <summary>Where the gateway listens.</summary>

@@ -14,9 +14,13 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
     /// <summary>What a takeover may take here; on an idle machine it is a few seconds.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public Task InitializeAsync() => cluster.MendAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
 
-    public Task DisposeAsync() => Task.CompletedTask;
+    public async Task DisposeAsync()
+    {
+        await cluster.MendAsync();
+        await cluster.EndBackendsAsync();
+    }
 
     [Fact]
     public async Task Any_controller_answers_for_any_key_and_backend()
@@ -30,7 +34,9 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         Assert.All(second.Concat(third), c => Assert.False(c.Spawned));
         foreach (var connected in third)
         {
-            Assert.Contains(connected.Backend, await cluster.Http.GetStringAsync(connected.Url), StringComparison.Ordinal);
+            using var response = await cluster.Http.GetAsync(connected.Url);
+            var text = await response.Content.ReadAsStringAsync();
+            Assert.True(text.Contains(connected.Backend, StringComparison.Ordinal), $"{(int)response.StatusCode} {text}\n{cluster.Transcripts()}");
         }
     }
 
@@ -253,8 +259,8 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         SaysThatItIsDead(cluster.Two);
         await cluster.StartNodeAsync(cluster.Two);
         var after = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Two.Url, k)));
-        Assert.Equal(before.Select(c => c.Backend), between.Select(c => c.Backend));
-        Assert.Equal(before.Select(c => c.Backend), after.Select(c => c.Backend));
+        await cluster.AssertSameAsync(cluster.One.Url, before, between);
+        await cluster.AssertSameAsync(cluster.One.Url, before, after);
     }
 
     private static void SaysThatItIsDead(Controllers.Node node)

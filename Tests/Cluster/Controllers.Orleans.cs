@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
@@ -17,6 +18,7 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
     private readonly TempDirectory _directory = new();
     private readonly List<RunningProgram> _programs = [];
     private readonly List<TcpRelay> _relays = [];
+    private readonly ConcurrentDictionary<string, bool> _backends = [];
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, PooledConnectionLifetime = TimeSpan.FromSeconds(1) })
     {
         Timeout = TimeSpan.FromSeconds(30),
@@ -115,6 +117,30 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         }
     }
 
+    /// <summary>Ends the backends of a test that is over: the drone's ports are for the next one.</summary>
+    public async Task EndBackendsAsync()
+    {
+        await Task.WhenAll(_backends.Keys.Select(async backend =>
+        {
+            await Eventually.SeenAsync(_ => TryEndAsync(backend), s => s is HttpStatusCode.OK, $"{backend} is told to end\n{Transcripts()}");
+            await Eventually.SeenAsync(_ => StatusAsync(Nodes[0].Url, backend), s => s == "terminated", $"{backend} has ended\n{Transcripts()}");
+        }));
+        _backends.Clear();
+    }
+
+    private async Task<HttpStatusCode?> TryEndAsync(string backend)
+    {
+        try
+        {
+            using var response = await _http.PostAsync(new Uri(Nodes[0].Url, $"/ctrl/b/{backend}/hard-terminate"), null);
+            return response.StatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return null;
+        }
+    }
+
     public void Reunite() => _relays.ForEach(r => r.Mend());
 
     /// <summary>How many controllers the membership's table calls alive.</summary>
@@ -146,7 +172,14 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
             var request = await Installation.RequestAsync(key, Installation.Processes);
             using var response = await _http.PostAsJsonAsync(new Uri(controller, "/ctrl/connect"), request);
             var text = await response.Content.ReadAsStringAsync();
-            return response.IsSuccessStatusCode ? (new Connected(JsonNode.Parse(text)!), "") : (null, $"{(int)response.StatusCode} {text}");
+            if (!response.IsSuccessStatusCode)
+            {
+                return (null, $"{(int)response.StatusCode} {text}");
+            }
+
+            var connected = new Connected(JsonNode.Parse(text)!);
+            _backends[connected.Backend] = true;
+            return (connected, "");
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
         {
@@ -158,8 +191,22 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
     public async Task<Connected> ConnectAsync(Uri controller, string key, TimeSpan? deadline = null) =>
         (await Eventually.SeenAsync(_ => TryConnectAsync(controller, key), c => c.Connected is not null, $"a connect to {key}\n{Transcripts()}", deadline)).Connected!;
 
-    public async Task<string> StatusAsync(Uri controller, string backend) =>
-        (string)(await _http.GetFromJsonAsync<JsonNode>(new Uri(controller, $"/pub/b/{backend}/status")))!["status"]!;
+    public async Task<string> StatusAsync(Uri controller, string backend) => (string)(await StatusEntryAsync(controller, backend))["status"]!;
+
+    /// <summary>That each key still has the backend that it had; where not, what became of that one.</summary>
+    public async Task AssertSameAsync(Uri controller, IEnumerable<Connected> before, IEnumerable<Connected> after)
+    {
+        foreach (var (was, now) in before.Zip(after))
+        {
+            if (was.Backend != now.Backend)
+            {
+                Assert.Fail($"a key had {was.Json.ToJsonString()}, which is {await StatusEntryAsync(controller, was.Backend)}, and has {now.Json.ToJsonString()}\n{Transcripts()}");
+            }
+        }
+    }
+
+    private async Task<JsonNode> StatusEntryAsync(Uri controller, string backend) =>
+        (await _http.GetFromJsonAsync<JsonNode>(new Uri(controller, $"/pub/b/{backend}/status")))!;
 
     public string Transcripts()
     {

@@ -143,6 +143,9 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     {
         Assert.Equal(code, await program.WaitForExitAsync(TimeSpan.FromSeconds(60)));
         Assert.True(program.Lines.Any(l => l.Contains(reason, StringComparison.Ordinal)), program.Transcript());
+
+        // The reason, and no stack of what came of it.
+        Assert.False(program.Lines.Any(l => l.Contains("   at ", StringComparison.Ordinal)), program.Transcript());
     }
 
     private static async Task ReadyAsync(RunningProgram program) => await program.WaitForLineAsync("^ready controller ", TimeSpan.FromSeconds(60));

@@ -23,6 +23,14 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task A_drone_offers_no_more_places_than_it_has_ports()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => (d.Options.MaxBackends, d.Options.PortTo) = (7, d.Options.PortFrom + 2));
+
+        Assert.Equal(3, Assert.Single(drone.Controller.Registrations).MaxBackends);
+    }
+
+    [Fact]
     public async Task Name_instance_and_installation_outlive_the_agent()
     {
         await using var drone = await DroneUnderTest.StartedAsync();

@@ -4,51 +4,66 @@ using Plane.Tests.Support;
 
 namespace Plane.Bench.Roles;
 
-/// <summary>A controller on PostgreSQL (on disk, durable), as many proxies as asked for, each a process of its own on built binaries, and drones that are simulated here.</summary>
+/// <summary>A controller, or several, on PostgreSQL (on disk, durable), as many proxies as asked for, each a process of its own on built binaries, and drones that are simulated here.</summary>
 internal sealed class Installation : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> _parts = [];
 
     private readonly int _metrics;
 
-    private Installation(PostgresServer server, TestDatabase database, RunningProgram controller, Uri url, string gateway, ClusterName cluster, int metrics)
+    private Installation(PostgresServer server, TestDatabase database, ClusterName cluster, int metrics, IEnumerable<(RunningProgram Program, Uri Url, string Gateway)> controllers)
     {
         _metrics = metrics;
         Server = server;
         Database = database;
-        Controller = controller;
-        Url = url;
-        Gateway = gateway;
         Cluster = cluster;
+        Controllers = [.. controllers.Select(c => c.Program)];
+        Urls = [.. controllers.Select(c => c.Url)];
+        Gateway = string.Join(',', controllers.Select(c => c.Gateway));
     }
 
     public PostgresServer Server { get; }
 
     public TestDatabase Database { get; }
 
-    public RunningProgram Controller { get; }
+    public IReadOnlyList<RunningProgram> Controllers { get; }
 
-    public Uri Url { get; }
+    /// <summary>Where each controller serves.</summary>
+    public IReadOnlyList<Uri> Urls { get; }
 
+    public RunningProgram Controller => Controllers[0];
+
+    public Uri Url => Urls[0];
+
+    /// <summary>The gateways of all, as the command line takes them.</summary>
     public string Gateway { get; }
 
     public ClusterName Cluster { get; }
 
     public HttpClient Http { get; } = new();
 
-    public static async Task<Installation> StartAsync()
+    public static async Task<Installation> StartAsync(int controllers = 1)
     {
         // Not on a memory file system: what a commit costs is part of the question.
         var server = await PostgresServer.StartAsync(settings: ["max_connections=300"], parent: Path.GetTempPath());
         var database = await server.CreateDatabaseAsync();
         var cluster = ClusterName.Parse($"localhost:{FreePort.Next()}");
         var metrics = FreePort.Next();
-        var controller = await RunningProgram.StartDotnetAsync(
-            Checkout.Cli,
-            ["controller", "--db", database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", cluster.Value, "--log-level", "warning", "--metrics-port", $"{metrics}"],
-            name: "controller");
-        var ready = await controller.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");
-        return new Installation(server, database, controller, new Uri(ready.Groups[1].Value), ready.Groups[2].Value, cluster, metrics);
+        var started = new List<(RunningProgram, Uri, string)>();
+        for (var i = 0; i < controllers; i++)
+        {
+            var program = await RunningProgram.StartDotnetAsync(
+                Checkout.Cli,
+                [
+                    "controller", "--db", database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", cluster.Value, "--log-level", "warning",
+                    "--metrics-port", i == 0 ? $"{metrics}" : "0", .. Checkout.Engine == "Orleans" ? (string[])["--silo-port", "0"] : [],
+                ],
+                name: $"controller-{i + 1}");
+            var ready = await program.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");
+            started.Add((program, new Uri(ready.Groups[1].Value), ready.Groups[2].Value));
+        }
+
+        return new Installation(server, database, cluster, metrics, started);
     }
 
     /// <summary>A drone that says at once that what it should start is ready, at <paramref name="address"/>.</summary>
@@ -123,7 +138,11 @@ internal sealed class Installation : IAsyncDisposable
             await part.DisposeAsync();
         }
 
-        await Controller.DisposeAsync();
+        foreach (var controller in Controllers)
+        {
+            await controller.DisposeAsync();
+        }
+
         Http.Dispose();
         await Server.DisposeAsync();
     }
