@@ -69,8 +69,9 @@ public static class SiloEngine
         foreach (var service in builder.Services.Where(s => s.ServiceType == typeof(IHostedService) && !before.Contains(s)).ToArray())
         {
             builder.Services.Remove(service);
-            builder.Services.AddSingleton<IHostedService>(sp => new StartedOnly(
-                (IHostedService)(service.ImplementationFactory?.Invoke(sp) ?? ActivatorUtilities.CreateInstance(sp, service.ImplementationType!))));
+            builder.Services.AddSingleton<IHostedService>(sp => new SiloStart(
+                (IHostedService)(service.ImplementationFactory?.Invoke(sp) ?? ActivatorUtilities.CreateInstance(sp, service.ImplementationType!)),
+                sp.GetRequiredService<IOptions<EndpointOptions>>().Value));
         }
 
         return builder;
@@ -104,8 +105,10 @@ public static class SiloEngine
     {
         if (membership is not null)
         {
+            // Controllers that look for each other in different tables would be two clusters under one name.
+            var service = options.OrleansSchema is null ? options.ServiceId : $"{options.ServiceId}, tables of --orleans-schema";
             services.AddHostedService(sp => new SiloMembership(
-                StoreHold.Shared(sp, options.ClusterId, options.ServiceId),
+                StoreHold.Shared(sp, options.ClusterId, service),
                 membership,
                 options.OrleansSchema,
                 sp.GetRequiredService<HostExit>(),

@@ -13,7 +13,7 @@ internal sealed partial class SiloMembership(
     ISiloHold hold, string connectionString, string? script, HostExit exit, TimeProvider time, ILogger<SiloMembership> logger)
     : IHostedLifecycleService, IAsyncDisposable
 {
-    private const string Remedy = "start it with the others' --cluster-id, --service-id and engine, or on another database";
+    private const string Remedy = "start it with the others' --cluster-id, --service-id, --orleans-schema and engine, or on another database";
 
     private static readonly string[] s_queries =
     [

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Npgsql;
@@ -48,6 +50,31 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         await ReadyAsync(await ControllerAsync("--orleans-schema", _directory["own.sql"]));
         Assert.Equal(2L, await ScalarAsync("select count(*) from public.orleansmembershiptable where status = 3"));
         Assert.Equal(0L, await ScalarAsync("select count(*) from plane.orleansmembershiptable"));
+
+        // It would look for the others in tables where they are not, and be a cluster of its own beside theirs.
+        await RefusedAsync(await ControllerAsync(), ExitCodes.Refused, "(service 'plane, tables of --orleans-schema') have it, and this one is of 'plane' (service 'plane')");
+    }
+
+    [Theory]
+    [InlineData("--silo-port")]
+    [InlineData("--gateway-port")]
+    public async Task A_port_that_another_program_has_is_named(string option)
+    {
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        var port = ((IPEndPoint)other.LocalEndpoint).Port;
+        await RefusedAsync(await ControllerAsync(option, $"{port}"), ExitCodes.Refused, $"{option} {port}: this program cannot listen on 127.0.0.1:{port}: Address already in use");
+    }
+
+    [Fact]
+    public async Task A_client_whose_gateway_is_not_there_says_so_and_goes_on_trying()
+    {
+        var gateway = FreePort.Next();
+        var drone = await DroneAsync("dr-early", gateway, []);
+        await drone.WaitForLineAsync("no gateway of the cluster 'plane' has answered yet", TimeSpan.FromSeconds(60));
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
+        Assert.Equal(ExitCodes.Done, await drone.StopAsync(TimeSpan.FromSeconds(60)));
     }
 
     [Theory]
@@ -153,7 +180,11 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     private Task<RunningProgram> ControllerAsync(params string[] arguments) => ControllerAsync(_database.Url, arguments);
 
     private Task<RunningProgram> ControllerAsync(string database, string[] arguments) => StartAsync(
-        ["controller", "--db", database, "--port", "0", "--silo-port", "0", .. arguments.Contains("--gateway-port") ? [] : (string[])["--gateway-port", "0"], .. arguments]);
+        [
+            "controller", "--db", database, "--port", "0",
+            .. ((string[])["--silo-port", "--gateway-port"]).Where(o => !arguments.Contains(o)).SelectMany(o => (string[])[o, "0"]),
+            .. arguments,
+        ]);
 
     private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments)
     {
