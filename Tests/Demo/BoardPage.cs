@@ -33,16 +33,22 @@ public sealed class BoardPage : IAsyncDisposable
     /// <summary>Opens <paramref name="url"/> as a person of their own, and waits until the board is live.</summary>
     public static async Task<BoardPage> OpenAsync(string url, string? name = null, BrowserNewContextOptions? options = null)
     {
+        var board = await NewAsync(name, options);
+        await board.Page.GotoAsync(url);
+        await board.StateAsync("live");
+        return board;
+    }
+
+    /// <summary>A person's own browser, which is nowhere yet.</summary>
+    public static async Task<BoardPage> NewAsync(string? name = null, BrowserNewContextOptions? options = null)
+    {
         var context = await Browser.NewContextAsync(options);
         if (name is not null)
         {
             await context.AddInitScriptAsync($"try {{ localStorage.setItem('board-name', {JsonSerializer.Serialize(name)}) }} catch {{ }}");
         }
 
-        var board = new BoardPage(context, await context.NewPageAsync());
-        await board.Page.GotoAsync(url);
-        await board.StateAsync("live");
-        return board;
+        return new BoardPage(context, await context.NewPageAsync());
     }
 
     /// <summary>Waits for the connection's state: <c>connecting</c>, <c>live</c>, <c>waiting</c> or <c>ended</c>.</summary>

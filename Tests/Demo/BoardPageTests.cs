@@ -171,6 +171,32 @@ public sealed class BoardPageTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_connection_that_nobody_answers_is_given_up_for_another()
+    {
+        await using var board = await RunningBoard.StartAsync(output);
+        await using var page = await BoardPage.NewAsync("Ada", Desktop);
+        await page.Page.Clock.InstallAsync();
+        var connections = 0;
+        // The first is open, and silent for ever.
+        await page.Page.RouteWebSocketAsync("**/ws", socket =>
+        {
+            if (Interlocked.Increment(ref connections) > 1)
+            {
+                socket.ConnectToServer();
+            }
+        });
+
+        await page.Page.GotoAsync(board.Url);
+        await page.StateAsync("connecting");
+        await page.Page.Clock.FastForwardAsync(14_000);
+        Assert.Equal("connecting", await page.Page.GetAttributeAsync("body", "data-state"));
+        await page.Page.Clock.FastForwardAsync(2_000);
+
+        await page.StateAsync("live");
+        Assert.Equal(2, connections);
+    }
+
+    [Fact]
     public async Task The_page_says_so_when_the_session_is_over()
     {
         var port = FreePort.Next();

@@ -1,5 +1,8 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Drone.Guard;
+using Plane.Drone.Runtimes;
 using Plane.Hosting;
+using Plane.Tests.Drone;
 using Plane.Tests.Runtimes;
 using Plane.Tests.Support;
 
@@ -163,6 +166,30 @@ public sealed class GuardTests
         var refused = await Assert.ThrowsAsync<StartRefusedException>(() => bench.StartGuardAsync());
 
         Assert.Contains("has a guard already", refused.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Its supervisor was begun and has not come to writing it: without the file nobody would end the backend, were the agent to die now.</summary>
+    [Fact]
+    public async Task The_lease_of_an_adopted_backend_is_no_left_over_before_its_supervisor_writes_it()
+    {
+        using var directory = new TempDirectory();
+        Task<LeaseDirectory> OpenAsync() => LeaseDirectory.OpenAsync(
+            directory["run"], null, "di-one", BootTimeClock.Instance, TimeProvider.System, NullLogger.Instance, default);
+        var (led, over) = (FakeController.NewIdentity(), FakeController.NewIdentity());
+        using (var before = await OpenAsync())
+        {
+            foreach (var backend in (BackendIdentity[])[led, over])
+            {
+                var deadlines = new LeaseNumbers().DeadlinesFrom(GuardBench.Now, "di-one", BootTimeClock.Instance.BootId);
+                Assert.True(before.TryProtect(backend, deadlines, GuardTarget.ProcessOnly, TimeSpan.FromSeconds(2)));
+            }
+        }
+
+        using var after = await OpenAsync();
+        after.RemoveLeftovers([led]);
+
+        Assert.True(File.Exists(after.Directory.LeaseOf(led)));
+        Assert.False(File.Exists(after.Directory.LeaseOf(over)));
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;
 using Plane.Tests.Support;
 using Xunit.Abstractions;
+using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
 
@@ -20,8 +21,8 @@ public sealed class FailoverTests(ITestOutputHelper output)
         await using var standby = await StandbyAsync(primary);
         await using var store = new PostgresStore(Both(primary, standby), s_numbers, log, TimeProvider.System);
         await store.InitializeAsync(default);
-        await OneDrone.RegisterAsync(store);
-        var kept = (await store.AcquireAsync(OneDrone.Request("kept"), default)).Holder!;
+        await RegisterAsync(store);
+        var kept = (await store.AcquireAsync(Request("kept"), default)).Holder!;
 
         // The standby has this, and nothing from now on.
         await FollowedAsync(primary, standby);
@@ -32,7 +33,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         await standby.ScalarAsync("select pg_wal_replay_pause()");
 
         // Acknowledged, and lost: a key is held by a backend that may run for a lease.
-        var lost = (await store.AcquireAsync(OneDrone.Request("lost"), default)).Holder!;
+        var lost = (await store.AcquireAsync(Request("lost"), default)).Holder!;
         var lostAt = TimeProvider.System.GetTimestamp();
         await primary.StopAsync(Signal.Kill);
         await standby.ScalarAsync("select pg_wal_replay_resume()");
@@ -40,14 +41,14 @@ public sealed class FailoverTests(ITestOutputHelper output)
 
         // Its control file still names the old timeline, until a checkpoint that takes its time: it must not be believed.
         var heldOff = await Eventually.SeenAsync(
-            async token => await store.AcquireAsync(OneDrone.Request("lost"), token), r => r.Outcome == AcquireOutcome.HeldOff, "the store finds the new primary and waits");
+            async token => await store.AcquireAsync(Request("lost"), token), r => r.Outcome == AcquireOutcome.HeldOff, "the store finds the new primary and waits");
         Assert.InRange(heldOff.HeldFor, TimeSpan.FromMilliseconds(1), s_numbers.Expiry);
         Assert.Null(await store.ReadHolderAsync(new KeyConfig { Name = "lost" }, default));
         Assert.Contains(log.Lines, l => l.StartsWith("Warning 2242", StringComparison.Ordinal));
 
         // A request that is refused so has no answer yet.
         var mark = new RequestMark("id", "what", [1]);
-        Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(OneDrone.Request("marked") with { Mark = mark }, default)).Outcome);
+        Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(Request("marked") with { Mark = mark }, default)).Outcome);
 
         // What the new primary knows goes on: renewals, tokens, and repeats of what was acquired.
         Assert.Equal([RenewalOutcome.Renewed], await store.RenewAsync([kept.Identity], default));
@@ -61,7 +62,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         await using (var other = new PostgresStore(Both(primary, standby), s_numbers, new CollectingLogger(), TimeProvider.System))
         {
             await other.InitializeAsync(default);
-            Assert.Equal(AcquireOutcome.HeldOff, (await other.AcquireAsync(OneDrone.Request("third"), default)).Outcome);
+            Assert.Equal(AcquireOutcome.HeldOff, (await other.AcquireAsync(Request("third"), default)).Outcome);
         }
 
         Assert.Equal(until, await standby.ScalarAsync("select hold_until from plane.server"));
@@ -70,14 +71,14 @@ public sealed class FailoverTests(ITestOutputHelper output)
             async token =>
             {
                 await store.RenewAsync([kept.Identity], token);
-                return await store.AcquireAsync(OneDrone.Request("lost"), token);
+                return await store.AcquireAsync(Request("lost"), token);
             },
             r => r.Outcome == AcquireOutcome.Acquired,
             "keys are acquired after the hold");
         Assert.True(TimeProvider.System.GetElapsedTime(lostAt) >= s_numbers.Expiry, "the lost lease had not run out");
         Assert.True(again.Holder!.Identity.Token > lost.Identity.Token, $"{again.Holder.Identity.Token} after {lost.Identity.Token}");
         Assert.True(again.Holder.Identity.Token.Value > lost.Identity.Token.Value + 900_000_000, $"{again.Holder.Identity.Token} after {lost.Identity.Token}");
-        Assert.Equal(AcquireOutcome.Acquired, (await store.AcquireAsync(OneDrone.Request("marked") with { Mark = mark }, default)).Outcome);
+        Assert.Equal(AcquireOutcome.Acquired, (await store.AcquireAsync(Request("marked") with { Mark = mark }, default)).Outcome);
     }
 
     [Fact]
@@ -86,16 +87,16 @@ public sealed class FailoverTests(ITestOutputHelper output)
         await using var server = await PostgresServer.StartAsync(output);
         await using var store = new PostgresStore(Pooled(server.AdminConnectionString), s_numbers, new CollectingLogger(), TimeProvider.System);
         await store.InitializeAsync(default);
-        await OneDrone.RegisterAsync(store);
-        Assert.Equal(AcquireOutcome.Acquired, (await store.AcquireAsync(OneDrone.Request("one"), default)).Outcome);
+        await RegisterAsync(store);
+        Assert.Equal(AcquireOutcome.Acquired, (await store.AcquireAsync(Request("one"), default)).Outcome);
         await server.StopAsync(Signal.Kill);
         await server.RestartAsync(output);
         await Eventually.SeenAsync(
-            async token => await store.AcquireAsync(OneDrone.Request("two"), token), r => r.Outcome == AcquireOutcome.Acquired, "acquired without a hold");
+            async token => await store.AcquireAsync(Request("two"), token), r => r.Outcome == AcquireOutcome.Acquired, "acquired without a hold");
 
         // A connection that stays, and behind it another server: what a pooler makes of a failover. The record says what was met before.
         await server.ScalarAsync("update plane.server set timeline = 77");
-        Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(OneDrone.Request("three"), default)).Outcome);
+        Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(Request("three"), default)).Outcome);
     }
 
     [Fact]

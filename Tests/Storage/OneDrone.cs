@@ -9,9 +9,9 @@ internal static class OneDrone
     private static readonly ControllerName s_controller = ControllerName.Parse("co-test");
     private static readonly DroneName s_drone = DroneName.Parse("dr-one");
 
-    public static async Task RegisterAsync(IPlaneStore store) => Assert.Equal(
-        RegistrationOutcome.Accepted,
-        (await store.RegisterDroneAsync(
+    public static async Task<DroneSession> RegisterAsync(IPlaneStore store)
+    {
+        var reply = await store.RegisterDroneAsync(
             new DroneRegistration
             {
                 Cluster = s_cluster,
@@ -24,7 +24,10 @@ internal static class OneDrone
                 Version = "1",
             },
             s_controller,
-            default)).Outcome);
+            default);
+        Assert.Equal(RegistrationOutcome.Accepted, reply.Outcome);
+        return reply.Session!;
+    }
 
     public static AcquireRequest Request(string key) => new()
     {

@@ -3,6 +3,7 @@ using Npgsql;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;
 using Plane.Tests.Support;
+using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
 
@@ -451,40 +452,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
 
         return counts;
     }
-
-    private static async Task<DroneSession> RegisterAsync(IPlaneStore store)
-    {
-        var reply = await store.RegisterDroneAsync(
-            new DroneRegistration
-            {
-                Cluster = s_cluster,
-                Name = s_drone,
-                InstanceId = "i",
-                BootId = "b",
-                Reading = 1,
-                Kinds = [ExecutorKind.Process],
-                MaxBackends = 1_000,
-                Version = "1",
-            },
-            s_controller,
-            default);
-        Assert.Equal(RegistrationOutcome.Accepted, reply.Outcome);
-        return reply.Session!;
-    }
-
-    private static AcquireRequest Request(string key) => new()
-    {
-        Cluster = s_cluster,
-        Drone = s_drone,
-        Command = new ConnectCommand
-        {
-            Key = new KeyConfig { Name = key },
-            BackendId = BackendName.NewRandom(),
-            Spawn = new SpawnConfig { Executable = new Executable { Command = ["x"] } },
-            Token = BearerToken.NewRandom(),
-            SecretToken = "secret",
-        },
-    };
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
     {

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Sqlite;
 using Plane.Tests.Support;
+using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
 
@@ -116,7 +117,7 @@ public sealed class SqliteOnlyTests : IDisposable
         DroneSession session;
         await using (var store = await OpenAsync())
         {
-            session = (await RegisterAsync(store)).Session!;
+            session = await RegisterAsync(store);
             Assert.Single(await store.ListCandidatesAsync(s_cluster, default));
         }
 
@@ -246,35 +247,6 @@ public sealed class SqliteOnlyTests : IDisposable
 
         Assert.Equal(10, await engine.ReadAsync(s => s.Scalar("select count(*) from controllers"), default));
     }
-
-    private static AcquireRequest Request(string key) => new()
-    {
-        Cluster = s_cluster,
-        Drone = DroneName.Parse("dr-one"),
-        Command = new ConnectCommand
-        {
-            Key = new KeyConfig { Name = key },
-            BackendId = BackendName.NewRandom(),
-            Spawn = new SpawnConfig { Executable = new Executable { Command = ["x"] } },
-            Token = BearerToken.NewRandom(),
-            SecretToken = "secret",
-        },
-    };
-
-    private static Task<RegistrationReply> RegisterAsync(IPlaneStore store) => store.RegisterDroneAsync(
-        new DroneRegistration
-        {
-            Cluster = s_cluster,
-            Name = DroneName.Parse("dr-one"),
-            InstanceId = "i",
-            BootId = "b",
-            Reading = 1,
-            Kinds = [ExecutorKind.Process],
-            MaxBackends = 1_000,
-            Version = "1",
-        },
-        s_controller,
-        default);
 
     private static async Task<BackendIdentity> AcquireAsync(IPlaneStore store, string key)
     {

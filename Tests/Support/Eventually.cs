@@ -26,6 +26,7 @@ public static class Eventually
         while (true)
         {
             string observation;
+            var begun = time.GetElapsedTime(start);
             try
             {
                 var value = await observe(cancel.Token).WaitAsync(cancel.Token);
@@ -35,6 +36,11 @@ public static class Eventually
                 }
 
                 observation = Describe(value);
+            }
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+            {
+                // Whether what is observed stayed as it was, or the observer hung, is the first question to a failure.
+                observation = $"(the observation begun at {begun.TotalSeconds:F3} s had not come back)";
             }
             catch (Exception e)
             {

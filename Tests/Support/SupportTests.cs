@@ -133,6 +133,15 @@ public sealed class SupportTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_wait_that_fails_says_that_it_was_the_observer_who_hung()
+    {
+        var failure = await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(
+            () => Eventually.SeenAsync(_ => new TaskCompletionSource<int>().Task, _ => true, "an answer", TimeSpan.FromMilliseconds(50)));
+
+        Assert.Contains("had not come back", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Ports_are_never_given_twice()
     {
         var ports = Enumerable.Range(0, 50).AsParallel().SelectMany(i => i % 2 == 0 ? [FreePort.Next()] : Enumerable.Range(FreePort.Range(3), 3)).ToArray();

@@ -199,6 +199,7 @@ const hear = {
     $('key').textContent = m.key || '–';
     $('token').textContent = m.token || '–';
     attempt = 0;
+    clearTimeout(patience);
     state('live', 'Live');
     showPeople();
     redrawSoon();
@@ -258,7 +259,9 @@ const hear = {
 
 // ---- connection ----
 
-let attempt = 0, retry = 0;
+// A browser bounds neither a WebSocket's handshake nor the wait for its first message; a network that swallows either must not hold the page for ever.
+const PATIENCE = 15000;
+let attempt = 0, retry = 0, patience = 0;
 function state(name, text) {
   document.body.dataset.state = name;
   $('state-text').textContent = text;
@@ -277,8 +280,14 @@ function connect() {
   mine.onopen = () => mine.send(JSON.stringify({ t: 'hello', name: ownName() }));
   mine.onmessage = event => { const m = JSON.parse(event.data); hear[m.t]?.(m); };
   mine.onclose = event => { if (mine === socket) lost(event); };
+  patience = setTimeout(() => {
+    if (mine !== socket) return;
+    lost({ code: 1006 });
+    mine.close();
+  }, PATIENCE);
 }
 async function lost(event) {
+  clearTimeout(patience);
   current = null;
   socket = null;
   if (ended) return;
