@@ -14,13 +14,13 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
 {
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
 
-    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? 0.15);
+    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? RunOptions.ScaleByDefault);
 
     /// <summary>Whether no rule was broken.</summary>
     public async Task<bool> RunAsync(CancellationToken stop)
     {
-        await using var rig = new Rig(folder, _numbers);
-        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Guard, options.Faults);
+        await using var rig = new Rig(folder, _numbers, options.Controllers);
+        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Victims, options.Faults);
         if (rig.FakeTime is null && plan.Any(f => f.Kind == FaultKinds.StepClock))
         {
             plan = [.. plan.Where(f => f.Kind != FaultKinds.StepClock)];
@@ -33,7 +33,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         {
             var drones = rig.Drones.Select(d => d.Name).ToList();
             var keys = Enumerable.Range(1, options.Keys).Select(i => $"room {i}").ToList();
-            using var clients = new Clients(log, rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First(), Path.Combine(folder.Records, "process"));
+            using var clients = new Clients(log, rig, Path.Combine(folder.Records, "process"));
             var crowd = new Crowd(clients, drones, keys, _numbers, seed);
             using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = crowd.RunAsync(load.Token);
@@ -48,9 +48,9 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             await EndAsync(clients, crowd, log, drones, stop);
         }
 
-        foreach (var line in rig.Drones.Select(d => $"{d.Name}: {d.Weather.Counts}").Concat(rig.ProxyWeather.Select((w, i) => $"px-{i + 1}: {w.Counts}")))
+        foreach (var (name, weather) in rig.Ways)
         {
-            reporter.Write(line);
+            reporter.Write($"{name}: {weather.Counts}");
         }
 
         foreach (var part in rig.Parts.Where(p => p.UnexpectedExits > 0))

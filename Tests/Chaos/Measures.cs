@@ -13,12 +13,12 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
 
     public async Task RunAsync(CancellationToken stop)
     {
-        await using var rig = new Rig(folder, _numbers);
+        await using var rig = new Rig(folder, _numbers, options.Controllers);
         await rig.StartAsync(cgroup, seed, new HashSet<string>());
         reporter.Say(string.Create(CultureInfo.InvariantCulture, $"everything is ready; a lease expires after {_numbers.Expiry.TotalSeconds:F1} s"));
         using (var log = new RequestLog(folder.Requests))
         {
-            using var clients = new Clients(log, rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First(), Path.Combine(folder.Records, "process"));
+            using var clients = new Clients(log, rig, Path.Combine(folder.Records, "process"));
             await RestartAsync(rig, clients, kill: false, stop);
             await RestartAsync(rig, clients, kill: true, stop);
             await DrainAsync(clients, inContainer: false, stop);
@@ -73,9 +73,9 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
         var connecting = ConnectAsync();
         await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
         var began = BootClock.Now;
-        await rig.Silo.EndAsync(kill ? Signal.Kill : Signal.Terminate);
-        rig.Silo.Start();
-        var ready = await rig.Silo.ReadyAsync(TimeSpan.FromSeconds(60), stop);
+        await rig.Controllers[0].Part.EndAsync(kill ? Signal.Kill : Signal.Terminate);
+        rig.Controllers[0].Part.Start();
+        var ready = await rig.Controllers[0].Part.ReadyAsync(TimeSpan.FromSeconds(60), stop);
         var restarted = BootClock.Now;
         await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System, stop);
         await over.CancelAsync();
@@ -110,11 +110,11 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
     {
         var tickets = await SpawnAsync(clients, "lost", inContainer: false, stop);
         var drone = rig.Drones[0];
-        var moved = await TimeToMoveAsync(clients, "lost", inContainer: false, drone.Name, tickets, () => drone.CableAsync(plugged: false), stop);
+        var moved = await TimeToMoveAsync(clients, "lost", inContainer: false, drone.Name, tickets, () => drone.Cable.PlugAsync(plugged: false), stop);
         reporter.Say(string.Create(
             CultureInfo.InvariantCulture,
             $"drone lost: {moved.Count} keys had again, the slowest after {moved.DefaultIfEmpty(0).Max():F2} s, the fastest after {moved.DefaultIfEmpty(0).Min():F2} s (expiry {_numbers.Expiry.TotalSeconds:F1} s, sweep {_numbers.Sweep.TotalSeconds:F1} s)"));
-        await drone.CableAsync(plugged: true);
+        await drone.Cable.PlugAsync(plugged: true);
     }
 
     /// <summary>Does something and asks for the keys of one drone until all are held by others; seconds per key.</summary>

@@ -98,11 +98,6 @@ internal static class Program
     /// <summary>What this machine lacks for a run, or null.</summary>
     private static string? Lacking()
     {
-        if (Checkout.Engine != "Embedded")
-        {
-            return "its relay knows the frames of the embedded engine alone";
-        }
-
         if (Environment.UserName != "root")
         {
             return "only root may make namespaces, networks and mounts";

@@ -40,14 +40,18 @@ internal sealed record Wish(string Key)
 }
 
 /// <summary>Asks the controller and visits backends over the proxies as an application and its users do, and writes all of it down.</summary>
-internal sealed class Clients(RequestLog log, string image, string processRecords) : IDisposable
+internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EchoEvery = TimeSpan.FromMilliseconds(250);
 
-    private readonly HttpClient _controller = new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = Rig.Controller, Timeout = Timeout.InfiniteTimeSpan };
-    private readonly HttpMessageInvoker[] _proxies = [Proxy(0), Proxy(1)];
+    private readonly HttpClient[] _controllers =
+        [.. rig.Controllers.Select(c => new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = c.Url, Timeout = Timeout.InfiniteTimeSpan })];
+
+    private readonly HttpMessageInvoker[] _proxies = [.. rig.Proxies.Select(p => Through(p.Address))];
+    private readonly string _image = rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First();
     private readonly Dictionary<string, int> _tickets = [];
+    private int _asked;
 
     /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
     public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken)
@@ -60,7 +64,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         var executable = new JsonObject { ["env"] = env };
         if (wish.InContainer)
         {
-            (executable["image"], executable["pull_policy"], executable["mount"]) = (image, "Never", true);
+            (executable["image"], executable["pull_policy"], executable["mount"]) = (_image, "Never", true);
         }
         else
         {
@@ -135,7 +139,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         try
         {
             using var patience = Limited(cancellationToken);
-            var state = await _controller.GetFromJsonAsync<JsonNode>($"ctrl/c/{Rig.Cluster}/state", patience.Token);
+            var state = await Next().GetFromJsonAsync<JsonNode>($"ctrl/c/{Rig.Cluster}/state", patience.Token);
             return state!["drones"]!.AsArray().Count(d => (bool)d!["ready"]! && !(bool)d["draining"]!);
         }
         catch (Exception e) when (Failure(e, cancellationToken) is not null)
@@ -225,12 +229,19 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
 
     public void Dispose()
     {
-        _controller.Dispose();
+        foreach (var controller in _controllers)
+        {
+            controller.Dispose();
+        }
+
         foreach (var proxy in _proxies)
         {
             proxy.Dispose();
         }
     }
+
+    /// <summary>As a load balancer: in turn, whether it is there or not.</summary>
+    private HttpClient Next() => _controllers[(int)((uint)Interlocked.Increment(ref _asked) % (uint)_controllers.Length)];
 
     /// <summary>The same token has the same number.</summary>
     private int NumberOf(string token)
@@ -249,7 +260,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         {
             using var patience = Limited(cancellationToken);
             using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
-            using var response = await _controller.SendAsync(request, patience.Token);
+            using var response = await Next().SendAsync(request, patience.Token);
             var text = await response.Content.ReadAsStringAsync(patience.Token);
             var json = text.Length == 0 ? null : JsonNode.Parse(text);
             entry = response.IsSuccessStatusCode
@@ -282,7 +293,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
     }
 
     /// <summary>All names lead to one proxy; which, is the client's choice.</summary>
-    private static HttpMessageInvoker Proxy(int index) => new(new SocketsHttpHandler
+    private static HttpMessageInvoker Through(IPEndPoint proxy) => new(new SocketsHttpHandler
     {
         UseProxy = false,
         AllowAutoRedirect = false,
@@ -291,7 +302,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
-                await socket.ConnectAsync(Rig.ProxyAddress(index), cancellationToken);
+                await socket.ConnectAsync(proxy, cancellationToken);
                 return new NetworkStream(socket, ownsSocket: true);
             }
             catch

@@ -10,7 +10,8 @@ internal static class Checkout
         .Where(a => a.Key.StartsWith("Checkout.", StringComparison.Ordinal))
         .ToDictionary(a => a.Key, a => a.Value);
 
-    public static string Engine => Value("Checkout.Engine");
+    /// <summary>Whether controllers may be several, and speak what the relay does not know.</summary>
+    public static bool IsOrleans { get; } = Value("Checkout.Engine") == "Orleans";
 
     public static string Dotnet { get; } =
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } host ? host
