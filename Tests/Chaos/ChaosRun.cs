@@ -19,7 +19,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
     /// <summary>Whether no rule was broken.</summary>
     public async Task<bool> RunAsync(CancellationToken stop)
     {
-        await using var rig = new Rig(folder, _numbers, options.Controllers);
+        await using var rig = new Rig(folder, _numbers, options.Controllers, new Builds(options.Other, seed));
         var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Victims, options.Faults);
         if (rig.FakeTime is null && plan.Any(f => f.Kind == FaultKinds.StepClock))
         {
@@ -45,10 +45,10 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             await running;
             log.Phase(Ops.Settled);
             await ProbeAsync(clients, crowd, keys, stop);
-            await EndAsync(clients, crowd, log, drones, stop);
+            await new Ending(folder, _numbers, reporter).RunAsync(clients, crowd.Backends, log, drones, stop);
         }
 
-        foreach (var (name, weather) in rig.Ways)
+        foreach (var (name, weather) in rig.Ways.Where(w => w.Weather.DidAnything))
         {
             reporter.Write($"{name}: {weather.Counts}");
         }
@@ -120,43 +120,5 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         {
             await clients.VisitAsync(ticket, i % 2, stop);
         }
-    }
-
-    private async Task EndAsync(Clients clients, Crowd crowd, RequestLog log, List<string> drones, CancellationToken stop)
-    {
-        foreach (var drone in drones)
-        {
-            await clients.DrainAsync(drone, terminate: true, stop);
-        }
-
-        var began = TimeProvider.System.GetTimestamp();
-        var limit = _numbers.Grace + _numbers.Expiry + TimeSpan.FromSeconds(30);
-        var backends = crowd.Backends.Concat(log.Entries.Where(e => e is { Op: Ops.Connect, Ok: true }).Select(e => e.Backend!)).Concat(Life.ReadAll(folder.Records).Select(l => l.Backend)).Distinct().ToList();
-        var histories = new Dictionary<string, Entry>();
-        while (TimeProvider.System.GetElapsedTime(began) < limit)
-        {
-            foreach (var backend in backends.Where(b => !histories.ContainsKey(b)))
-            {
-                if ((await clients.StatusAsync(backend, stop)) is { Ok: true, Status: "terminated" })
-                {
-                    histories[backend] = await clients.HistoryAsync(backend, stop);
-                }
-            }
-
-            if (histories.Count == backends.Count && Judges.All().Count == 0)
-            {
-                break;
-            }
-
-            await Task.Delay(TimeSpan.FromMilliseconds(250), TimeProvider.System, stop);
-        }
-
-        log.Phase(Ops.Over);
-        var reasons = histories.Values.GroupBy(h => h.Reason ?? "by itself").OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => $"{g.Count()} {g.Key}");
-        reporter.Say(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{histories.Count} of {backends.Count} backends have ended, {Judges.All().Count} run, {TimeProvider.System.GetElapsedTime(began).TotalSeconds:F1} s after all were told to: {string.Join(", ", reasons)}"));
-        // Whoever runs on shows it by marks that are later than the end.
-        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System, stop);
     }
 }

@@ -80,6 +80,11 @@ internal static class Program
                 return Held;
             }
 
+            if (options.Upgrade)
+            {
+                return await new Upgrade(options, seed, folder, $"{cgroup}-docker", reporter).RunAsync(stop.Token) ? Held : Violated;
+            }
+
             return await new ChaosRun(options, seed, folder, $"{cgroup}-docker", reporter).RunAsync(stop.Token) ? Held : Violated;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -10,6 +10,7 @@ internal sealed record RunOptions
     public const string Usage = """
         plane chaos [--seed N] [--minutes M] [--keep DIR] [--scale F] [--keys N] [--controllers N] [--faults KIND,…]
         plane chaos --measure [--scale F] [--controllers N] [--keep DIR]     the measured scenarios, with the default times of leases
+        plane chaos --upgrade --other DIR [--keep DIR]     one program after another from the other build to this one
         plane chaos --judge DIR                            the verdict over the records of an earlier run
 
           --seed     draws faults and load; a random one is drawn, and printed, where none is given
@@ -20,6 +21,7 @@ internal sealed record RunOptions
           --keys     how many keys are fought for [default: 10]
           --controllers  how many [default: 1; with Orleans 2]
           --faults   only these kinds
+          --other    another version's checkout, built with the same engine: each start of a program draws one of the two
           --no-guard no fault lets an agent be away for as long as a lease
         """;
 
@@ -43,6 +45,10 @@ internal sealed record RunOptions
 
     public string? Judge { get; init; }
 
+    public string? Other { get; init; }
+
+    public bool Upgrade { get; init; }
+
     /// <summary>Whether drones have a guard.</summary>
     public const bool GuardByDefault = true;
 
@@ -65,10 +71,13 @@ internal sealed record RunOptions
                 case "--measure":
                     options = options with { Measure = true };
                     continue;
+                case "--upgrade":
+                    options = options with { Upgrade = true };
+                    continue;
                 case "--no-guard":
                     options = options with { Guard = false };
                     continue;
-                case "--seed" or "--minutes" or "--keep" or "--scale" or "--keys" or "--controllers" or "--faults" or "--judge" when i + 1 < arguments.Length:
+                case "--seed" or "--minutes" or "--keep" or "--scale" or "--keys" or "--controllers" or "--faults" or "--judge" or "--other" when i + 1 < arguments.Length:
                     break;
                 default:
                     return (null, $"'{arguments[i]}' is not understood");
@@ -98,6 +107,9 @@ internal sealed record RunOptions
                 case "--keep":
                     options = options with { Keep = value };
                     break;
+                case "--other":
+                    options = options with { Other = Path.GetFullPath(value) };
+                    break;
                 case "--judge":
                     options = options with { Judge = value };
                     break;
@@ -107,6 +119,11 @@ internal sealed record RunOptions
                 default:
                     return (null, $"{name} cannot be {value}");
             }
+        }
+
+        if (options.Upgrade && options.Other is null)
+        {
+            return (null, "--upgrade needs --other, the build to come from");
         }
 
         var known = FaultKinds.All(VictimsOf(guard: true, options.Controllers)).Select(k => k.Kind).Distinct().ToList();
@@ -131,6 +148,16 @@ internal sealed record RunOptions
         if (Faults is not null)
         {
             arguments.AddRange(["--faults", string.Join(',', Faults)]);
+        }
+
+        if (Other is not null)
+        {
+            arguments.AddRange(["--other", Other]);
+        }
+
+        if (Upgrade)
+        {
+            arguments.Add("--upgrade");
         }
 
         if (!Guard)

@@ -52,6 +52,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
     private readonly string _image = rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First();
     private readonly Dictionary<string, int> _tickets = [];
     private int _asked;
+    private volatile int[] _open = [.. Enumerable.Range(0, rig.Controllers.Count)];
 
     /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
     public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken)
@@ -121,6 +122,23 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
         (json, entry) => entry with { Status = (string)json["status"]!, Reason = (string?)json["termination_reason"] },
         cancellationToken);
 
+    /// <summary>Looks until a backend's status is this one, or the limit has passed.</summary>
+    public async Task<bool> BecomesAsync(string backend, string status, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while ((await StatusAsync(backend, cancellationToken)).Status != status)
+        {
+            if (TimeProvider.System.GetElapsedTime(began) > limit)
+            {
+                return false;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
+        }
+
+        return true;
+    }
+
     public Task<Entry> HistoryAsync(string backend, CancellationToken cancellationToken) => AskAsync(
         new Entry { Op = Ops.History, Backend = backend, Start = 0, End = 0 },
         HttpMethod.Get,
@@ -170,8 +188,8 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
         return log.Add(entry with { End = BootClock.Now });
     }
 
-    /// <summary>Holds a WebSocket open over a proxy; every message must come back as it was. False where it broke.</summary>
-    public async Task<bool> StreamAsync(Ticket ticket, int proxy, TimeSpan length, CancellationToken cancellationToken)
+    /// <summary>Holds a WebSocket open over a proxy, for so long or until it is enough; every message must come back as it was. False where it broke.</summary>
+    public async Task<bool> StreamAsync(Ticket ticket, int proxy, TimeSpan length, CancellationToken cancellationToken, CancellationToken enough = default)
     {
         var entry = new Entry { Op = Ops.Visit, Backend = ticket.Backend, Ticket = ticket.Number, Start = BootClock.Now, End = 0 };
         using var socket = new ClientWebSocket();
@@ -196,7 +214,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
         var began = TimeProvider.System.GetTimestamp();
         try
         {
-            for (var i = 0; TimeProvider.System.GetElapsedTime(began) < length; i++)
+            for (var i = 0; TimeProvider.System.GetElapsedTime(began) < length && !enough.IsCancellationRequested; i++)
             {
                 var message = $"{ticket.Number} {i}";
                 using var patience = Limited(cancellationToken);
@@ -240,8 +258,15 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
         }
     }
 
-    /// <summary>As a load balancer: in turn, whether it is there or not.</summary>
-    private HttpClient Next() => _controllers[(int)((uint)Interlocked.Increment(ref _asked) % (uint)_controllers.Length)];
+    /// <summary>From now on only these are asked, as a load balancer would that knows which are there.</summary>
+    public void Ask(params IEnumerable<int> controllers) => _open = [.. controllers];
+
+    /// <summary>As a load balancer: in turn.</summary>
+    private HttpClient Next()
+    {
+        var open = _open;
+        return _controllers[open[(int)((uint)Interlocked.Increment(ref _asked) % (uint)open.Length)]];
+    }
 
     /// <summary>The same token has the same number.</summary>
     private int NumberOf(string token)

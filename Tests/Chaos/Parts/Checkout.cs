@@ -19,6 +19,13 @@ internal static class Checkout
 
     public static string Plane => Program("Cli", "plane.dll");
 
+    /// <summary>The program of another checkout, built with this one's engine.</summary>
+    public static string PlaneOf(string checkout)
+    {
+        var path = Path.GetFullPath(Path.Combine(checkout, "Cli", Value("Checkout.Output"), "plane.dll"));
+        return System.IO.File.Exists(path) ? path : throw new FileNotFoundException($"{path} was not built: run ./plane --version there with the same PLANE_ENGINE", path);
+    }
+
     public static string Judge => Program("Tests/Judge", "judge.dll");
 
     public static string Chaos => Program("Tests/Chaos", "plane-chaos.dll");

@@ -60,7 +60,7 @@ internal sealed class Controller : IAsyncDisposable
         }
     }
 
-    public void Install(string cluster, LeaseNumbers numbers, IReadOnlyList<string> trust, string? fakeTime)
+    public void Install(Builds builds, string cluster, LeaseNumbers numbers, IReadOnlyList<string> trust, string? fakeTime)
     {
         var environment = new Dictionary<string, string>();
         foreach (var property in typeof(LeaseNumbers).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
@@ -81,7 +81,7 @@ internal sealed class Controller : IAsyncDisposable
             Path.Combine(_folder.Logs, $"{Name}.log"),
             () =>
             [
-                .. Cable.Inside, Checkout.Dotnet, Checkout.Plane, "controller", "--name", Name, "--db", Database.Url(Cable.Near), "--host", Cable.Far, "--port", $"{HttpPort}",
+                .. Cable.Inside, Checkout.Dotnet, builds.For(Name), "controller", "--name", Name, "--db", Database.Url(Cable.Near), "--host", Cable.Far, "--port", $"{HttpPort}",
                 "--gateway-host", Cable.Far, "--gateway-port", $"{GatewayPort}", .. toOthers, .. trust, "--default-cluster", cluster,
             ],
             environment,

@@ -45,7 +45,7 @@ internal sealed class Drone
         await File.WriteAllTextAsync(ClockFile, "+0");
     }
 
-    public void Install(string cluster, IReadOnlyList<string> toControllers, string? fakeTime)
+    public void Install(Builds builds, string cluster, IReadOnlyList<string> toControllers, string? fakeTime)
     {
         var environment = new Dictionary<string, string> { ["DOTNET_TieredPGO"] = "0", ["DOTNET_gcServer"] = "0" };
         if (fakeTime is not null)
@@ -58,7 +58,7 @@ internal sealed class Drone
             Path.Combine(_folder.Logs, $"{Name}.log"),
             () =>
             [
-                .. Cable.Inside, Checkout.Dotnet, Checkout.Plane, "drone", .. toControllers,
+                .. Cable.Inside, Checkout.Dotnet, builds.For(Name), "drone", .. toControllers,
                 "--cluster", cluster, "--name", Name, "--runtime", Runtime, "--ip", Cable.Far, "--state", Path.Combine(_disk, "drone.db"),
                 "--run-dir", RunDir, "--mount-base", Records, "--port-range", "20000-20999", "--startup-limit", "30s", "--runtime-away-limit", "10s",
                 "--check-every", "1s", .. Engine is null ? (string[])[] : ["--docker-host", Engine.Host],

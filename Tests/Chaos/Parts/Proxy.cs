@@ -17,10 +17,10 @@ internal sealed class Proxy(Folder folder, int number)
     /// <summary>Where it listens.</summary>
     public IPEndPoint Address => new(Cable.Address, Port);
 
-    public void Install(string cluster, IReadOnlyList<string> toControllers) => Part = new Part(
+    public void Install(Builds builds, string cluster, IReadOnlyList<string> toControllers) => Part = new Part(
         Name,
         Path.Combine(folder.Logs, $"{Name}.log"),
-        () => [.. Cable.Inside, Checkout.Dotnet, Checkout.Plane, "proxy", .. toControllers, "--cluster", cluster, "--name", Name, "--host", Cable.Far, "--port", $"{Port}"],
+        () => [.. Cable.Inside, Checkout.Dotnet, builds.For(Name), "proxy", .. toControllers, "--cluster", cluster, "--name", Name, "--host", Cable.Far, "--port", $"{Port}"],
         new Dictionary<string, string>(),
         "ready proxy");
 }

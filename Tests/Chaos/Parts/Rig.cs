@@ -13,12 +13,13 @@ internal sealed class Rig : IAsyncDisposable
 
     private readonly Folder _folder;
     private readonly LeaseNumbers _numbers;
+    private readonly Builds _builds;
     private readonly CancellationTokenSource _stop = new();
     private Task _reviving = Task.CompletedTask;
 
-    public Rig(Folder folder, LeaseNumbers numbers, int controllers)
+    public Rig(Folder folder, LeaseNumbers numbers, int controllers, Builds builds)
     {
-        (_folder, _numbers) = (folder, numbers);
+        (_folder, _numbers, _builds) = (folder, numbers, builds);
         Database = new Database(folder);
         Controllers = [.. Enumerable.Range(1, controllers).Select(n => new Controller(folder, n))];
     }
@@ -50,6 +51,9 @@ internal sealed class Rig : IAsyncDisposable
         Database.Part, .. Controllers.Select(c => c.Part), .. Proxies.Select(p => p.Part), .. Drones.Select(d => d.Agent), .. Drones.Select(d => d.Engine?.Part).OfType<Part>(),
     ];
 
+    /// <summary>Of all programs of the product.</summary>
+    public IEnumerable<string> Names => Controllers.Select(c => c.Name).Concat(["px-1", "px-2", "dr-1", "dr-2", "dr-3"]);
+
     public Cable Cable(string name) => Cables.Single(c => c.Name == name).Cable;
 
     /// <param name="cgroup">What the containers' control groups are below.</param>
@@ -79,7 +83,7 @@ internal sealed class Rig : IAsyncDisposable
         WriteSecret();
         foreach (var controller in Controllers)
         {
-            controller.Install(Cluster, _numbers, Trust(ofController: true), steppedClocks.Contains(controller.Name) ? FakeTime : null);
+            controller.Install(_builds, Cluster, _numbers, Trust(ofController: true), steppedClocks.Contains(controller.Name) ? FakeTime : null);
             controller.Part.Start();
         }
 
@@ -90,14 +94,14 @@ internal sealed class Rig : IAsyncDisposable
 
         foreach (var proxy in Proxies)
         {
-            proxy.Install(Cluster, ToAllControllers);
+            proxy.Install(_builds, Cluster, ToAllControllers);
             proxy.Part.Start();
         }
 
         await preparing;
         foreach (var drone in Drones)
         {
-            drone.Install(Cluster, ToAllControllers, steppedClocks.Contains(drone.Name) ? FakeTime : null);
+            drone.Install(_builds, Cluster, ToAllControllers, steppedClocks.Contains(drone.Name) ? FakeTime : null);
             drone.Agent.Start();
         }
 

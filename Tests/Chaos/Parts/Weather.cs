@@ -37,6 +37,8 @@ internal sealed class Weather
         ? FormattableString.Invariant($"{Interlocked.Read(ref _delayed)} pieces delayed, connections broken: {Interlocked.Read(ref _lost)} by a loss, {Interlocked.Read(ref _cut)} at random")
         : FormattableString.Invariant($"{Interlocked.Read(ref _lost)} frames lost, {Interlocked.Read(ref _delayed)} delayed, {Interlocked.Read(ref _repeated)} calls repeated");
 
+    public bool DidAnything => Interlocked.Read(ref _lost) + Interlocked.Read(ref _repeated) + Interlocked.Read(ref _delayed) + Interlocked.Read(ref _cut) > 0;
+
     public bool Loses(bool up) => up ? LoseUp : LoseDown;
 
     public void CountCut() => Interlocked.Increment(ref _cut);
