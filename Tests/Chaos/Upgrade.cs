@@ -67,7 +67,7 @@ internal sealed class Upgrade(RunOptions options, int seed, Folder folder, strin
     private async Task StepAsync(Rig rig, Clients clients, IReadOnlyList<(Wish Wish, Ticket Ticket)> sessions, string name, bool other, CancellationToken stop)
     {
         var part = rig.Parts.Single(p => p.Name == name || p.Name == $"drone-{name}");
-        var silo = rig.Controllers.Select((c, i) => (c.Name, Index: i)).Where(c => c.Name == name).Select(c => (int?)c.Index).FirstOrDefault();
+        var isSilo = rig.Controllers.Any(c => c.Name == name);
         int[] proxies = [.. rig.Proxies.Select((p, i) => (p.Name, i)).Where(p => p.Name != name).Select(p => p.i)];
         foreach (var proxy in proxies)
         {
@@ -90,7 +90,7 @@ internal sealed class Upgrade(RunOptions options, int seed, Folder folder, strin
         reporter.Say($"  {seen}");
 
         // One controller alone is away while it restarts; with several, a client's single retry finds another.
-        Must(seen is { FailedVisits: 0, BrokenStreams: 0 } && (seen.Uncured == 0 || (silo is not null && rig.Controllers.Count == 1)), $"{name}: {seen}");
+        Must(seen is { FailedVisits: 0, BrokenStreams: 0 } && (seen.Uncured == 0 || (isSilo && rig.Controllers.Count == 1)), $"{name}: {seen}");
     }
 
     /// <summary>Whoever comes is served: by each controller, for a key that is held and for a new one of each kind, over each proxy.</summary>
@@ -100,7 +100,7 @@ internal sealed class Upgrade(RunOptions options, int seed, Folder folder, strin
         {
             foreach (var (wish, ticket) in sessions)
             {
-                var (entry, again) = await clients.ConnectAsync(wish, stop);
+                var (entry, again) = await clients.ConnectAsync(wish, stop, silo);
                 Must(again?.Backend == ticket.Backend, $"{when}: {wish.Key} is {again?.Backend ?? entry.Error}, was {ticket.Backend}");
                 for (var proxy = 0; proxy < rig.Proxies.Count && again is not null; proxy++)
                 {
@@ -134,7 +134,7 @@ internal sealed class Upgrade(RunOptions options, int seed, Folder folder, strin
     {
         for (var silo = 0; silo < rig.Controllers.Count; silo++)
         {
-            var (entry, ticket) = await clients.ConnectAsync(new Wish($"new {++_fresh}") { InContainer = runtime == "docker", RequestId = $"{_fresh}" }, stop);
+            var (entry, ticket) = await clients.ConnectAsync(new Wish($"new {++_fresh}") { InContainer = runtime == "docker", RequestId = $"{_fresh}" }, stop, silo);
             Must(entry is { Ok: true, Spawned: true } && entry.Drone == drone, $"{when}: a new key on {drone}: {entry.Error ?? entry.Drone}");
             if (ticket is null)
             {

@@ -7,14 +7,14 @@ namespace Plane.Chaos.Load;
 /// <param name="FailedVisits">How many of them failed.</param>
 /// <param name="Connects">Connects to keys that are held.</param>
 /// <param name="FailedConnects">How many of them failed.</param>
-/// <param name="Uncured">How many of those failed once more when they were repeated at once.</param>
+/// <param name="Uncured">How many of those failed once more when they were repeated at once, at another controller where there is one.</param>
 /// <param name="Streams">Open WebSockets.</param>
 /// <param name="BrokenStreams">How many of them broke.</param>
 /// <param name="LongestWithout">The longest time between two answers to connects to one key.</param>
 internal sealed record Seen(int Visits, int FailedVisits, int Connects, int FailedConnects, int Uncured, int Streams, int BrokenStreams, TimeSpan LongestWithout)
 {
     public override string ToString() => FormattableString.Invariant(
-        $"{FailedVisits} of {Visits} requests on known routes failed, {BrokenStreams} of {Streams} open WebSockets broke, {FailedConnects} of {Connects} connects failed ({Uncured} of them again when repeated), a key was not had for at most {LongestWithout.TotalSeconds:F2} s");
+        $"{FailedVisits} of {Visits} requests on known routes failed, {BrokenStreams} of {Streams} open WebSockets broke, {FailedConnects} of {Connects} connects failed ({Uncured} of them again when repeated at once), a key was not had for at most {LongestWithout.TotalSeconds:F2} s");
 }
 
 /// <summary>Holds WebSockets open, sends requests over known routes, and connects to keys that are held, each all the time, until asked what it was like.</summary>
@@ -75,14 +75,14 @@ internal sealed class Bystanders : IAsyncDisposable
     private async Task ConnectAsync(Wish wish)
     {
         var had = BootClock.Now;
-        while (!_enough.IsCancellationRequested)
+        for (var turn = 0; !_enough.IsCancellationRequested; turn++)
         {
             Interlocked.Increment(ref _connects);
-            var ok = (await _clients.ConnectAsync(wish, _stop)).Entry.Ok;
+            var ok = (await _clients.ConnectAsync(wish, _stop, turn)).Entry.Ok;
             if (!ok)
             {
                 Interlocked.Increment(ref _failedConnects);
-                ok = (await _clients.ConnectAsync(wish, _stop)).Entry.Ok;
+                ok = (await _clients.ConnectAsync(wish, _stop, ++turn)).Entry.Ok;
                 Interlocked.Add(ref _uncured, ok ? 0 : 1);
             }
 

@@ -55,7 +55,10 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
     private volatile int[] _open = [.. Enumerable.Range(0, rig.Controllers.Count)];
 
     /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
-    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken)
+    /// <param name="wish">What to.</param>
+    /// <param name="cancellationToken">The end of the run.</param>
+    /// <param name="turn">Whose turn it is, of the open controllers; null: in turn with everybody else's requests.</param>
+    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken, int? turn = null)
     {
         Ticket? ticket = null;
         var env = new JsonObject
@@ -92,7 +95,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
                 Backend = ticket.Backend, Token = (long)json["key"]!["fencing_token"]!, Spawned = (bool)json["spawned"]!, Drone = (string?)json["drone"],
                 Status = (string)json["status"]!, Ticket = ticket.Number,
             };
-        }, cancellationToken);
+        }, cancellationToken, turn);
         return (entry, ticket);
     }
 
@@ -262,10 +265,10 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
     public void Ask(params IEnumerable<int> controllers) => _open = [.. controllers];
 
     /// <summary>As a load balancer: in turn.</summary>
-    private HttpClient Next()
+    private HttpClient Next(int? turn = null)
     {
         var open = _open;
-        return _controllers[open[(int)((uint)Interlocked.Increment(ref _asked) % (uint)open.Length)]];
+        return _controllers[open[(int)((uint)(turn ?? Interlocked.Increment(ref _asked)) % (uint)open.Length)]];
     }
 
     /// <summary>The same token has the same number.</summary>
@@ -278,14 +281,14 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
     }
 
     private async Task<Entry> AskAsync(
-        Entry entry, HttpMethod method, string path, JsonObject? body, Func<JsonNode, Entry, Entry>? read, CancellationToken cancellationToken)
+        Entry entry, HttpMethod method, string path, JsonObject? body, Func<JsonNode, Entry, Entry>? read, CancellationToken cancellationToken, int? turn = null)
     {
         entry = entry with { Start = BootClock.Now };
         try
         {
             using var patience = Limited(cancellationToken);
             using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
-            using var response = await Next().SendAsync(request, patience.Token);
+            using var response = await Next(turn).SendAsync(request, patience.Token);
             var text = await response.Content.ReadAsStringAsync(patience.Token);
             var json = text.Length == 0 ? null : JsonNode.Parse(text);
             entry = response.IsSuccessStatusCode
