@@ -16,8 +16,8 @@ internal sealed class SiloStart(IHostedService silo, EndpointOptions endpoints) 
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        RequireFree("--silo-port", endpoints.SiloListeningEndpoint);
-        RequireFree("--gateway-port", endpoints.GatewayListeningEndpoint);
+        RequireFree("--silo-port", endpoints.SiloListeningEndpoint!);
+        RequireFree("--gateway-port", endpoints.GatewayListeningEndpoint!);
         _started = true;
         return silo.StartAsync(cancellationToken);
     }
