@@ -14,13 +14,13 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
 {
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
 
-    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? 0.15);
+    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? RunOptions.ScaleByDefault);
 
     /// <summary>Whether no rule was broken.</summary>
     public async Task<bool> RunAsync(CancellationToken stop)
     {
-        await using var rig = new Rig(folder, _numbers);
-        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Guard, options.Faults);
+        await using var rig = new Rig(folder, _numbers, options.Controllers, new Builds(options.Other, seed));
+        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Victims, options.Faults);
         if (rig.FakeTime is null && plan.Any(f => f.Kind == FaultKinds.StepClock))
         {
             plan = [.. plan.Where(f => f.Kind != FaultKinds.StepClock)];
@@ -33,7 +33,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         {
             var drones = rig.Drones.Select(d => d.Name).ToList();
             var keys = Enumerable.Range(1, options.Keys).Select(i => $"room {i}").ToList();
-            using var clients = new Clients(log, rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First(), Path.Combine(folder.Records, "process"));
+            using var clients = new Clients(log, rig, Path.Combine(folder.Records, "process"));
             var crowd = new Crowd(clients, drones, keys, _numbers, seed);
             using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = crowd.RunAsync(load.Token);
@@ -45,12 +45,12 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             await running;
             log.Phase(Ops.Settled);
             await ProbeAsync(clients, crowd, keys, stop);
-            await EndAsync(clients, crowd, log, drones, stop);
+            await new Ending(folder, _numbers, reporter).RunAsync(clients, crowd.Backends, log, drones, stop);
         }
 
-        foreach (var line in rig.Drones.Select(d => $"{d.Name}: {d.Weather.Counts}").Concat(rig.ProxyWeather.Select((w, i) => $"px-{i + 1}: {w.Counts}")))
+        foreach (var (name, weather) in rig.Ways.Where(w => w.Weather.DidAnything))
         {
-            reporter.Write(line);
+            reporter.Write($"{name}: {weather.Counts}");
         }
 
         foreach (var part in rig.Parts.Where(p => p.UnexpectedExits > 0))
@@ -120,43 +120,5 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         {
             await clients.VisitAsync(ticket, i % 2, stop);
         }
-    }
-
-    private async Task EndAsync(Clients clients, Crowd crowd, RequestLog log, List<string> drones, CancellationToken stop)
-    {
-        foreach (var drone in drones)
-        {
-            await clients.DrainAsync(drone, terminate: true, stop);
-        }
-
-        var began = TimeProvider.System.GetTimestamp();
-        var limit = _numbers.Grace + _numbers.Expiry + TimeSpan.FromSeconds(30);
-        var backends = crowd.Backends.Concat(log.Entries.Where(e => e is { Op: Ops.Connect, Ok: true }).Select(e => e.Backend!)).Concat(Life.ReadAll(folder.Records).Select(l => l.Backend)).Distinct().ToList();
-        var histories = new Dictionary<string, Entry>();
-        while (TimeProvider.System.GetElapsedTime(began) < limit)
-        {
-            foreach (var backend in backends.Where(b => !histories.ContainsKey(b)))
-            {
-                if ((await clients.StatusAsync(backend, stop)) is { Ok: true, Status: "terminated" })
-                {
-                    histories[backend] = await clients.HistoryAsync(backend, stop);
-                }
-            }
-
-            if (histories.Count == backends.Count && Judges.All().Count == 0)
-            {
-                break;
-            }
-
-            await Task.Delay(TimeSpan.FromMilliseconds(250), TimeProvider.System, stop);
-        }
-
-        log.Phase(Ops.Over);
-        var reasons = histories.Values.GroupBy(h => h.Reason ?? "by itself").OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => $"{g.Count()} {g.Key}");
-        reporter.Say(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{histories.Count} of {backends.Count} backends have ended, {Judges.All().Count} run, {TimeProvider.System.GetElapsedTime(began).TotalSeconds:F1} s after all were told to: {string.Join(", ", reasons)}"));
-        // Whoever runs on shows it by marks that are later than the end.
-        await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System, stop);
     }
 }

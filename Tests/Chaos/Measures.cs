@@ -13,14 +13,19 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
 
     public async Task RunAsync(CancellationToken stop)
     {
-        await using var rig = new Rig(folder, _numbers);
+        await using var rig = new Rig(folder, _numbers, options.Controllers, new Builds(null, null));
         await rig.StartAsync(cgroup, seed, new HashSet<string>());
         reporter.Say(string.Create(CultureInfo.InvariantCulture, $"everything is ready; a lease expires after {_numbers.Expiry.TotalSeconds:F1} s"));
         using (var log = new RequestLog(folder.Requests))
         {
-            using var clients = new Clients(log, rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First(), Path.Combine(folder.Records, "process"));
+            using var clients = new Clients(log, rig, Path.Combine(folder.Records, "process"));
             await RestartAsync(rig, clients, kill: false, stop);
             await RestartAsync(rig, clients, kill: true, stop);
+            if (rig.Controllers.Count > 1)
+            {
+                await LoseControllerAsync(rig, clients, stop);
+            }
+
             await DrainAsync(clients, inContainer: false, stop);
             await DrainAsync(clients, inContainer: true, stop);
             await LoseDroneAsync(rig, clients, stop);
@@ -29,67 +34,61 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
         ChaosRun.JudgeFolder(folder, reporter);
     }
 
-    /// <summary>A controller that restarts: sessions, requests on known routes, connects.</summary>
+    /// <summary>Controllers that restart, one after another: sessions, requests on known routes, connects to whichever controller's turn it is.</summary>
     private async Task RestartAsync(Rig rig, Clients clients, bool kill, CancellationToken stop)
     {
-        var tickets = await SpawnAsync(clients, $"{(kill ? "killed" : "restarted")}", inContainer: false, stop);
+        var how = kill ? "killed and started again" : "restarted";
+        await SeeAsync(clients, how, "each controller in turn", async () =>
+        {
+            foreach (var controller in rig.Controllers)
+            {
+                var began = BootClock.Now;
+                await controller.Part.EndAsync(kill ? Signal.Kill : Signal.Terminate);
+                controller.Part.Start();
+                var ready = await controller.Part.ReadyAsync(TimeSpan.FromSeconds(60), stop);
+                reporter.Say(string.Create(CultureInfo.InvariantCulture, $"{controller.Name} {how}: ready again after {(BootClock.Now - began) / 1e9:F2} s ({ready})"));
+
+                // For the next one, too, there are others by then.
+                await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System, stop);
+            }
+        }, stop);
+    }
+
+    /// <summary>A controller that is gone, and callers who know it: the others are asked.</summary>
+    private async Task LoseControllerAsync(Rig rig, Clients clients, CancellationToken stop)
+    {
+        var lost = rig.Controllers[0];
+        clients.Ask(Enumerable.Range(1, rig.Controllers.Count - 1));
+        await SeeAsync(clients, "killed, for good", lost.Name, async () =>
+        {
+            await lost.Part.EndAsync(Signal.Kill);
+            await Task.Delay(TimeSpan.FromSeconds(15), TimeProvider.System, stop);
+        }, stop);
+        lost.Part.Start();
+        await lost.Part.ReadyAsync(TimeSpan.FromSeconds(60), stop);
+        clients.Ask(Enumerable.Range(0, rig.Controllers.Count));
+    }
+
+    private async Task SeeAsync(Clients clients, string how, string what, Func<Task> act, CancellationToken stop)
+    {
+        var tickets = await SpawnAsync(clients, how, inContainer: false, stop);
+        var sessions = tickets.Select((t, i) => (new Wish($"{how} {i}"), t)).ToList();
         foreach (var ticket in tickets)
         {
             await clients.VisitAsync(ticket, 0, stop);
         }
 
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var streams = tickets.Select(t => clients.StreamAsync(t, 0, TimeSpan.FromSeconds(20), stop)).ToList();
-        var failedVisits = 0;
-        var visits = 0;
-        long firstFailure = 0, lastFailure = 0, worst = 0;
-        async Task VisitAsync()
-        {
-            for (var i = 0; !over.IsCancellationRequested; i++)
-            {
-                visits++;
-                failedVisits += (await clients.VisitAsync(tickets[i % tickets.Count], 0, stop)).Ok ? 0 : 1;
-                await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, over.Token));
-            }
-        }
-
-        async Task ConnectAsync()
-        {
-            while (!over.IsCancellationRequested)
-            {
-                var (entry, _) = await clients.ConnectAsync(new Wish($"{(kill ? "killed" : "restarted")} 0"), stop);
-                if (!entry.Ok)
-                {
-                    firstFailure = firstFailure == 0 ? entry.Start : firstFailure;
-                    lastFailure = entry.End;
-                }
-
-                worst = Math.Max(worst, entry.Ok ? entry.End - entry.Start : 0);
-                await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, over.Token));
-            }
-        }
-
-        var visiting = VisitAsync();
-        var connecting = ConnectAsync();
+        await using var bystanders = new Bystanders(clients, sessions, [0], stop);
         await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
-        var began = BootClock.Now;
-        await rig.Silo.EndAsync(kill ? Signal.Kill : Signal.Terminate);
-        rig.Silo.Start();
-        var ready = await rig.Silo.ReadyAsync(TimeSpan.FromSeconds(60), stop);
-        var restarted = BootClock.Now;
-        await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System, stop);
-        await over.CancelAsync();
-        await Task.WhenAll(visiting, connecting);
-        var broken = (await Task.WhenAll(streams)).Count(ok => !ok);
+        await act();
+        var seen = await bystanders.EndAsync();
         var ended = 0;
         foreach (var ticket in tickets)
         {
             ended += (await clients.StatusAsync(ticket.Backend, stop)).Status == "ready" ? 0 : 1;
         }
 
-        reporter.Say(string.Create(
-            CultureInfo.InvariantCulture,
-            $"controller {(kill ? "killed and started again" : "restarted")}: ready again after {(restarted - began) / 1e9:F2} s ({ready}); connects failed for {Math.Max(0, lastFailure - firstFailure) / 1e9:F2} s; {ended} of {tickets.Count} sessions ended, {broken} of {streams.Count} open WebSockets broke, {failedVisits} of {visits} requests on known routes failed"));
+        reporter.Say($"{what} {how}: {ended} of {tickets.Count} sessions ended, {seen}");
     }
 
     /// <summary>A drain with <c>terminate</c>: each key's way to another drone.</summary>
@@ -110,11 +109,11 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
     {
         var tickets = await SpawnAsync(clients, "lost", inContainer: false, stop);
         var drone = rig.Drones[0];
-        var moved = await TimeToMoveAsync(clients, "lost", inContainer: false, drone.Name, tickets, () => drone.CableAsync(plugged: false), stop);
+        var moved = await TimeToMoveAsync(clients, "lost", inContainer: false, drone.Name, tickets, () => drone.Cable.PlugAsync(plugged: false), stop);
         reporter.Say(string.Create(
             CultureInfo.InvariantCulture,
             $"drone lost: {moved.Count} keys had again, the slowest after {moved.DefaultIfEmpty(0).Max():F2} s, the fastest after {moved.DefaultIfEmpty(0).Min():F2} s (expiry {_numbers.Expiry.TotalSeconds:F1} s, sweep {_numbers.Sweep.TotalSeconds:F1} s)"));
-        await drone.CableAsync(plugged: true);
+        await drone.Cable.PlugAsync(plugged: true);
     }
 
     /// <summary>Does something and asks for the keys of one drone until all are held by others; seconds per key.</summary>

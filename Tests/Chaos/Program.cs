@@ -80,6 +80,11 @@ internal static class Program
                 return Held;
             }
 
+            if (options.Upgrade)
+            {
+                return await new Upgrade(options, seed, folder, $"{cgroup}-docker", reporter).RunAsync(stop.Token) ? Held : Violated;
+            }
+
             return await new ChaosRun(options, seed, folder, $"{cgroup}-docker", reporter).RunAsync(stop.Token) ? Held : Violated;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -98,11 +103,6 @@ internal static class Program
     /// <summary>What this machine lacks for a run, or null.</summary>
     private static string? Lacking()
     {
-        if (Checkout.Engine != "Embedded")
-        {
-            return "its relay knows the frames of the embedded engine alone";
-        }
-
         if (Environment.UserName != "root")
         {
             return "only root may make namespaces, networks and mounts";

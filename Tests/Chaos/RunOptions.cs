@@ -1,4 +1,6 @@
 using System.Globalization;
+using Plane.Chaos.Faults;
+using Plane.Chaos.Parts;
 
 namespace Plane.Chaos;
 
@@ -6,16 +8,20 @@ namespace Plane.Chaos;
 internal sealed record RunOptions
 {
     public const string Usage = """
-        plane chaos [--seed N] [--minutes M] [--keep DIR] [--scale F] [--keys N] [--faults KIND,…]
-        plane chaos --measure [--scale F] [--keep DIR]     the measured scenarios, with the default times of leases
+        plane chaos [--seed N] [--minutes M] [--keep DIR] [--scale F] [--keys N] [--controllers N] [--faults KIND,…]
+        plane chaos --measure [--scale F] [--controllers N] [--keep DIR]     the measured scenarios, with the default times of leases
+        plane chaos --upgrade --other DIR [--keep DIR]     one program after another from the other build to this one
         plane chaos --judge DIR                            the verdict over the records of an earlier run
 
           --seed     draws faults and load; a random one is drawn, and printed, where none is given
           --minutes  how long faults happen [default: 10]
           --keep     where logs and records go, kept in any case; else they are kept only of a run that failed
-          --scale    times of the leases, as a part of the defaults [default: 0.15: an expiry of 9 s]
+          --scale    times of the leases, as a part of the defaults [default: 0.15, an expiry of 9 s; with Orleans, whose controllers need
+                     some seconds to find that one is gone, 0.25: 15 s]
           --keys     how many keys are fought for [default: 10]
+          --controllers  how many [default: 1; with Orleans 2]
           --faults   only these kinds
+          --other    another version's checkout, built with the same engine: each start of a program draws one of the two
           --no-guard no fault lets an agent be away for as long as a lease
         """;
 
@@ -29,6 +35,8 @@ internal sealed record RunOptions
 
     public int Keys { get; init; } = 10;
 
+    public int Controllers { get; init; } = Checkout.IsOrleans ? 2 : 1;
+
     public string[]? Faults { get; init; }
 
     public bool Guard { get; init; } = GuardByDefault;
@@ -37,8 +45,20 @@ internal sealed record RunOptions
 
     public string? Judge { get; init; }
 
+    public string? Other { get; init; }
+
+    public bool Upgrade { get; init; }
+
     /// <summary>Whether drones have a guard.</summary>
     public const bool GuardByDefault = true;
+
+    /// <summary>
+    /// With Orleans a silo that is gone is declared dead after 3 to 4 s, and a renewal that hung with it is asked again. A session is to outlive that: soft - renew-after is
+    /// 6.25 s at this scale.
+    /// </summary>
+    public static double ScaleByDefault => Checkout.IsOrleans ? 0.25 : 0.15;
+
+    public Victims Victims => VictimsOf(Guard, Controllers);
 
     /// <summary>The options, or what is wrong with them.</summary>
     public static (RunOptions? Options, string? Problem) Parse(string[] arguments)
@@ -51,10 +71,13 @@ internal sealed record RunOptions
                 case "--measure":
                     options = options with { Measure = true };
                     continue;
+                case "--upgrade":
+                    options = options with { Upgrade = true };
+                    continue;
                 case "--no-guard":
                     options = options with { Guard = false };
                     continue;
-                case "--seed" or "--minutes" or "--keep" or "--scale" or "--keys" or "--faults" or "--judge" when i + 1 < arguments.Length:
+                case "--seed" or "--minutes" or "--keep" or "--scale" or "--keys" or "--controllers" or "--faults" or "--judge" or "--other" when i + 1 < arguments.Length:
                     break;
                 default:
                     return (null, $"'{arguments[i]}' is not understood");
@@ -76,27 +99,37 @@ internal sealed record RunOptions
                 case "--keys" when number is >= 1 and <= 1_000:
                     options = options with { Keys = (int)number };
                     break;
+                case "--controllers" when number is >= 1 and <= 5 && (Checkout.IsOrleans || number is 1):
+                    options = options with { Controllers = (int)number };
+                    break;
+                case "--controllers" when number is >= 1 and <= 5:
+                    return (null, "--controllers: the embedded engine runs one; PLANE_ENGINE=Orleans runs more");
                 case "--keep":
                     options = options with { Keep = value };
+                    break;
+                case "--other":
+                    options = options with { Other = Path.GetFullPath(value) };
                     break;
                 case "--judge":
                     options = options with { Judge = value };
                     break;
                 case "--faults":
                     options = options with { Faults = value.Split(',') };
-                    var unknown = options.Faults.Except(Chaos.Faults.FaultKinds.All(guard: true).Select(k => k.Kind)).ToList();
-                    if (unknown.Count > 0)
-                    {
-                        return (null, $"--faults: {string.Join(", ", unknown)} is not one of {string.Join(", ", Chaos.Faults.FaultKinds.All(guard: true).Select(k => k.Kind))}");
-                    }
-
                     break;
                 default:
                     return (null, $"{name} cannot be {value}");
             }
         }
 
-        return (options, null);
+        if (options.Upgrade && options.Other is null)
+        {
+            return (null, "--upgrade needs --other, the build to come from");
+        }
+
+        var known = FaultKinds.All(VictimsOf(guard: true, options.Controllers)).Select(k => k.Kind).Distinct().ToList();
+        return options.Faults?.Except(known).ToList() is { Count: > 0 } unknown
+            ? (null, $"--faults: {string.Join(", ", unknown)} is not one of {string.Join(", ", known)}")
+            : (options, null);
     }
 
     /// <summary>The same for the program inside the sandbox.</summary>
@@ -105,7 +138,7 @@ internal sealed record RunOptions
         List<string> arguments =
         [
             "--seed", seed.ToString(CultureInfo.InvariantCulture), "--minutes", Minutes.ToString(CultureInfo.InvariantCulture), "--keep", folder,
-            "--keys", Keys.ToString(CultureInfo.InvariantCulture),
+            "--keys", Keys.ToString(CultureInfo.InvariantCulture), "--controllers", Controllers.ToString(CultureInfo.InvariantCulture),
         ];
         if (Scale is { } scale)
         {
@@ -115,6 +148,16 @@ internal sealed record RunOptions
         if (Faults is not null)
         {
             arguments.AddRange(["--faults", string.Join(',', Faults)]);
+        }
+
+        if (Other is not null)
+        {
+            arguments.AddRange(["--other", Other]);
+        }
+
+        if (Upgrade)
+        {
+            arguments.Add("--upgrade");
         }
 
         if (!Guard)
@@ -129,4 +172,6 @@ internal sealed record RunOptions
 
         return [.. arguments];
     }
+
+    private static Victims VictimsOf(bool guard, int controllers) => new(guard, controllers, Frames: !Checkout.IsOrleans);
 }

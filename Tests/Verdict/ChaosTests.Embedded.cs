@@ -1,4 +1,3 @@
-using Plane.Tests.Support;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Verdict;
@@ -11,33 +10,5 @@ public sealed class ChaosTests(ITestOutputHelper output)
     public const string Name = "chaos";
 
     [Fact]
-    public async Task An_installation_under_faults_breaks_no_rule()
-    {
-        using var directory = new TempDirectory();
-
-        // The database runs as a user of its own, who has to get to its data.
-        File.SetUnixFileMode(directory.Path, File.GetUnixFileMode(directory.Path) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-        await using var chaos = await RunningProgram.StartDotnetAsync(
-            Checkout.Chaos, ["--seed", "11", "--minutes", "1", "--scale", "0.2", "--keep", directory["kept"]], output, name: "chaos");
-        var code = await chaos.WaitForExitAsync(TimeSpan.FromMinutes(6));
-        if (code != 0)
-        {
-            // Every log of a failed run, where the run's other logs are.
-            var kept = Checkout.File(Path.Combine(".build", "test", "chaos"));
-            CopyFiles(directory["kept"], kept);
-            Assert.Fail($"the run exited with {code}; its logs and records: {kept}. {chaos.Transcript()}");
-        }
-
-        Assert.Contains("verdict: no violation", chaos.Lines);
-    }
-
-    private static void CopyFiles(string from, string to)
-    {
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var copy = Path.Combine(to, Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
-            File.Copy(file, copy, overwrite: true);
-        }
-    }
+    public Task An_installation_under_faults_breaks_no_rule() => ShortRun.BreaksNoRuleAsync(["--seed", "11", "--minutes", "1", "--scale", "0.2"], output);
 }

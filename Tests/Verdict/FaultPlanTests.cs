@@ -7,24 +7,34 @@ public sealed class FaultPlanTests
 {
     private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(9);
 
+    private static readonly Victims All = new(Guard: true, Controllers: 1, Frames: true);
+
     [Fact]
     public void The_same_seed_draws_the_same_faults() => Assert.Equal(Draw(7), Draw(7));
 
     [Fact]
     public void Another_seed_draws_others() => Assert.NotEqual(Draw(7), Draw(8));
 
-    [Fact]
-    public void Every_kind_is_drawn_in_the_end() =>
-        Assert.Equal(FaultKinds.All(guard: true).Select(k => k.Kind).Order(), Enumerable.Range(1, 20).SelectMany(Draw).Select(f => f.Kind).Distinct().Order());
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    [InlineData(3, false)]
+    public void Every_kind_is_drawn_in_the_end_for_every_target(int controllers, bool frames)
+    {
+        var victims = All with { Controllers = controllers, Frames = frames };
+        Assert.Equal(
+            FaultKinds.All(victims).SelectMany(k => k.Targets.Select(t => (k.Kind, t))).Distinct().Order(),
+            Enumerable.Range(1, 100).SelectMany(seed => Draw(seed, victims)).Select(f => (f.Kind, f.Target)).Distinct().Order());
+    }
 
     [Fact]
     public void Without_a_guard_no_agent_is_away_for_as_long_as_it_may_not_be() => Assert.All(
-        Enumerable.Range(1, 20).SelectMany(seed => FaultPlan.Draw(seed, TimeSpan.FromMinutes(5), Expiry, guard: false, only: null)).Where(f => f.Kind is FaultKinds.KillAgent or FaultKinds.FreezeAgent),
+        Enumerable.Range(1, 20).SelectMany(seed => FaultPlan.Draw(seed, TimeSpan.FromMinutes(5), Expiry, All with { Guard = false }, only: null)).Where(f => f.Kind is FaultKinds.KillAgent or FaultKinds.FreezeAgent),
         f => Assert.InRange(f.Length, TimeSpan.Zero, Expiry * 0.1));
 
     [Fact]
     public void Only_what_was_asked_for_is_drawn() =>
-        Assert.Equal([FaultKinds.Unplug], FaultPlan.Draw(7, TimeSpan.FromMinutes(5), Expiry, guard: true, [FaultKinds.Unplug]).Select(f => f.Kind).Distinct());
+        Assert.Equal([FaultKinds.Unplug], FaultPlan.Draw(7, TimeSpan.FromMinutes(5), Expiry, All, [FaultKinds.Unplug]).Select(f => f.Kind).Distinct());
 
-    private static IReadOnlyList<PlannedFault> Draw(int seed) => FaultPlan.Draw(seed, TimeSpan.FromMinutes(5), Expiry, guard: true, only: null);
+    private static IReadOnlyList<PlannedFault> Draw(int seed, Victims? victims = null) => FaultPlan.Draw(seed, TimeSpan.FromMinutes(5), Expiry, victims ?? All, only: null);
 }

@@ -36,7 +36,13 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         switch (fault.Kind)
         {
             case FaultKinds.KillSilo:
-                await KillAsync(rig.Silo, WaitAsync);
+                await KillAsync(Controller(fault).Part, WaitAsync);
+                break;
+            case FaultKinds.KillSilos:
+                await Task.WhenAll(rig.Controllers.Select(c => KillAsync(c.Part, WaitAsync)));
+                break;
+            case FaultKinds.FreezeSilos:
+                await Task.WhenAll(rig.Controllers.Select(c => FreezeAsync(c.Part, WaitAsync)));
                 break;
             case FaultKinds.RestartDatabase or FaultKinds.KillDatabase:
                 await rig.Database.Part.EndAsync(fault.Kind == FaultKinds.KillDatabase ? Signal.Kill : Signal.Quit);
@@ -63,16 +69,16 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
 
                 break;
             case FaultKinds.KillProxy:
-                await KillAsync(rig.Proxies[Proxy(fault)], WaitAsync);
+                await KillAsync(Proxy(fault).Part, WaitAsync);
                 break;
             case FaultKinds.FreezeSilo:
-                await FreezeAsync(rig.Silo, WaitAsync);
+                await FreezeAsync(Controller(fault).Part, WaitAsync);
                 break;
             case FaultKinds.FreezeAgent:
                 await FreezeAsync(Drone(fault).Agent, WaitAsync);
                 break;
             case FaultKinds.FreezeProxy:
-                await FreezeAsync(rig.Proxies[Proxy(fault)], WaitAsync);
+                await FreezeAsync(Proxy(fault).Part, WaitAsync);
                 break;
             case FaultKinds.FreezeEngine:
                 await FreezeAsync(Drone(fault).Engine!.Part, WaitAsync);
@@ -102,9 +108,9 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
 
                 break;
             case FaultKinds.Unplug:
-                await Drone(fault).CableAsync(plugged: false);
+                await rig.Cable(fault.Target).PlugAsync(plugged: false);
                 await WaitAsync();
-                await Drone(fault).CableAsync(plugged: true);
+                await rig.Cable(fault.Target).PlugAsync(plugged: true);
                 break;
             case FaultKinds.FullDisk:
                 await Drone(fault).FillDiskAsync(full: true);
@@ -117,7 +123,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 rig.StepClock(fault.Target, offset);
                 break;
             default:
-                await WeatherAsync(fault, WaitAsync);
+                await WeatherAsync(fault, random, WaitAsync);
                 break;
         }
 
@@ -127,38 +133,85 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         }
     }
 
-    private async Task WeatherAsync(PlannedFault fault, Func<Task> wait)
+    private async Task WeatherAsync(PlannedFault fault, Random random, Func<Task> wait)
     {
-        var weather = fault.Target.StartsWith("px-", StringComparison.Ordinal) ? rig.ProxyWeather[Proxy(fault)] : Drone(fault).Weather;
-        switch (fault.Kind)
+        var ways = Ways(fault, random);
+        var oneWay = random.Next(2) == 0;
+        foreach (var weather in ways)
         {
-            case FaultKinds.Deaf:
-                weather.LoseDown = true;
-                break;
-            case FaultKinds.Mute:
-                weather.LoseUp = true;
-                break;
-            case FaultKinds.HoldFrom:
-                weather.Hold(up: false, down: true);
-                break;
-            case FaultKinds.HoldTo:
-                weather.Hold(up: true, down: false);
-                break;
-            case FaultKinds.Slow:
-                weather.Delay = numbers.RenewalCall * 1.5;
-                break;
-            case FaultKinds.Lossy:
-                weather.Loss = 0.25;
-                break;
-            case FaultKinds.Repeat:
-                (weather.RepeatWithin, weather.Repeat) = (numbers.Expiry * 1.2, 0.4);
-                break;
-            default:
-                throw new InvalidOperationException($"nobody knows how to do {fault.Kind}");
+            switch (fault.Kind)
+            {
+                case FaultKinds.Deaf:
+                    weather.LoseDown = true;
+                    break;
+                case FaultKinds.Mute:
+                    weather.LoseUp = true;
+                    break;
+                case FaultKinds.HoldFrom:
+                    weather.Hold(up: false, down: true);
+                    break;
+                case FaultKinds.HoldTo:
+                    weather.Hold(up: true, down: false);
+                    break;
+                case FaultKinds.PartSilos when oneWay:
+                    (weather.LoseUp, weather.LoseDown) = (true, true);
+                    break;
+                case FaultKinds.PartSilos or FaultKinds.PartDatabase:
+                    weather.Hold(up: true, down: true);
+                    break;
+                case FaultKinds.HalfPartSilos:
+                    weather.Hold(up: oneWay, down: !oneWay);
+                    break;
+                case FaultKinds.Slow or FaultKinds.SlowStream:
+                    weather.Delay = numbers.RenewalCall * 1.5;
+                    break;
+                case FaultKinds.SlowSilos:
+                    // Around what a probe may take.
+                    weather.Delay = TimeSpan.FromSeconds(1.5);
+                    break;
+                case FaultKinds.CutStream or FaultKinds.CutSilos:
+                    weather.Cut = 0.03;
+                    break;
+                case FaultKinds.Lossy:
+                    weather.Loss = 0.25;
+                    break;
+                case FaultKinds.Repeat:
+                    (weather.RepeatWithin, weather.Repeat) = (numbers.Expiry * 1.2, 0.4);
+                    break;
+                default:
+                    throw new InvalidOperationException($"nobody knows how to do {fault.Kind}");
+            }
         }
 
         await wait();
-        weather.Clear();
+        foreach (var weather in ways)
+        {
+            weather.Clear();
+        }
+    }
+
+    /// <summary>All of the target's ways of the kind, or one of those to the controllers.</summary>
+    private IReadOnlyList<Weather> Ways(PlannedFault fault, Random random)
+    {
+        if (rig.Between.TryGetValue(fault.Target, out var between))
+        {
+            return [between];
+        }
+
+        if (fault.Kind == FaultKinds.PartDatabase)
+        {
+            return [Controller(fault).ToDatabase];
+        }
+
+        var all = rig.ToControllers[fault.Target];
+        var drawn = random.Next(all.Count * 2);
+        if (all.Count == 1 || drawn >= all.Count)
+        {
+            return all;
+        }
+
+        say($"  on the way to {rig.Controllers[drawn].Name}");
+        return [all[drawn]];
     }
 
     private static async Task KillAsync(Part part, Func<Task> wait)
@@ -175,7 +228,9 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         part.Thaw();
     }
 
+    private Controller Controller(PlannedFault fault) => rig.Controllers.Single(c => c.Name == fault.Target);
+
     private Drone Drone(PlannedFault fault) => rig.Drones.Single(d => d.Name == fault.Target);
 
-    private static int Proxy(PlannedFault fault) => fault.Target == "px-1" ? 0 : 1;
+    private Proxy Proxy(PlannedFault fault) => rig.Proxies.Single(p => p.Name == fault.Target);
 }

@@ -6,12 +6,12 @@ internal static class FaultPlan
     /// <param name="seed">The seed.</param>
     /// <param name="length">No fault begins later.</param>
     /// <param name="expiry">The unit of time: a lease.</param>
-    /// <param name="guard">Whether drones have a guard.</param>
+    /// <param name="victims">What there is to befall.</param>
     /// <param name="only">The kinds to draw from, or null for all.</param>
-    public static IReadOnlyList<PlannedFault> Draw(int seed, TimeSpan length, TimeSpan expiry, bool guard, IReadOnlyCollection<string>? only)
+    public static IReadOnlyList<PlannedFault> Draw(int seed, TimeSpan length, TimeSpan expiry, Victims victims, IReadOnlyCollection<string>? only)
     {
         var random = new Random(seed);
-        var kinds = FaultKinds.All(guard).Where(k => only is null || only.Contains(k.Kind)).ToList();
+        var kinds = FaultKinds.All(victims).Where(k => only is null || only.Contains(k.Kind)).ToList();
         var bag = kinds.SelectMany(k => Enumerable.Repeat(k, k.Weight)).ToList();
         var plan = new List<PlannedFault>();
         var busy = new Dictionary<string, TimeSpan>();

@@ -40,17 +40,25 @@ internal sealed record Wish(string Key)
 }
 
 /// <summary>Asks the controller and visits backends over the proxies as an application and its users do, and writes all of it down.</summary>
-internal sealed class Clients(RequestLog log, string image, string processRecords) : IDisposable
+internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EchoEvery = TimeSpan.FromMilliseconds(250);
 
-    private readonly HttpClient _controller = new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = Rig.Controller, Timeout = Timeout.InfiniteTimeSpan };
-    private readonly HttpMessageInvoker[] _proxies = [Proxy(0), Proxy(1)];
+    private readonly HttpClient[] _controllers =
+        [.. rig.Controllers.Select(c => new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = c.Url, Timeout = Timeout.InfiniteTimeSpan })];
+
+    private readonly HttpMessageInvoker[] _proxies = [.. rig.Proxies.Select(p => Through(p.Address))];
+    private readonly string _image = rig.Drones.Select(d => d.Engine?.Image).OfType<string>().First();
     private readonly Dictionary<string, int> _tickets = [];
+    private int _asked;
+    private volatile int[] _open = [.. Enumerable.Range(0, rig.Controllers.Count)];
 
     /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
-    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken)
+    /// <param name="wish">What to.</param>
+    /// <param name="cancellationToken">The end of the run.</param>
+    /// <param name="turn">Whose turn it is, of the open controllers; null: in turn with everybody else's requests.</param>
+    public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken, int? turn = null)
     {
         Ticket? ticket = null;
         var env = new JsonObject
@@ -60,7 +68,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         var executable = new JsonObject { ["env"] = env };
         if (wish.InContainer)
         {
-            (executable["image"], executable["pull_policy"], executable["mount"]) = (image, "Never", true);
+            (executable["image"], executable["pull_policy"], executable["mount"]) = (_image, "Never", true);
         }
         else
         {
@@ -87,7 +95,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
                 Backend = ticket.Backend, Token = (long)json["key"]!["fencing_token"]!, Spawned = (bool)json["spawned"]!, Drone = (string?)json["drone"],
                 Status = (string)json["status"]!, Ticket = ticket.Number,
             };
-        }, cancellationToken);
+        }, cancellationToken, turn);
         return (entry, ticket);
     }
 
@@ -117,6 +125,23 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         (json, entry) => entry with { Status = (string)json["status"]!, Reason = (string?)json["termination_reason"] },
         cancellationToken);
 
+    /// <summary>Looks until a backend's status is this one, or the limit has passed.</summary>
+    public async Task<bool> BecomesAsync(string backend, string status, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while ((await StatusAsync(backend, cancellationToken)).Status != status)
+        {
+            if (TimeProvider.System.GetElapsedTime(began) > limit)
+            {
+                return false;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellationToken);
+        }
+
+        return true;
+    }
+
     public Task<Entry> HistoryAsync(string backend, CancellationToken cancellationToken) => AskAsync(
         new Entry { Op = Ops.History, Backend = backend, Start = 0, End = 0 },
         HttpMethod.Get,
@@ -135,7 +160,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         try
         {
             using var patience = Limited(cancellationToken);
-            var state = await _controller.GetFromJsonAsync<JsonNode>($"ctrl/c/{Rig.Cluster}/state", patience.Token);
+            var state = await Next().GetFromJsonAsync<JsonNode>($"ctrl/c/{Rig.Cluster}/state", patience.Token);
             return state!["drones"]!.AsArray().Count(d => (bool)d!["ready"]! && !(bool)d["draining"]!);
         }
         catch (Exception e) when (Failure(e, cancellationToken) is not null)
@@ -166,8 +191,8 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         return log.Add(entry with { End = BootClock.Now });
     }
 
-    /// <summary>Holds a WebSocket open over a proxy; every message must come back as it was. False where it broke.</summary>
-    public async Task<bool> StreamAsync(Ticket ticket, int proxy, TimeSpan length, CancellationToken cancellationToken)
+    /// <summary>Holds a WebSocket open over a proxy, for so long or until it is enough; every message must come back as it was. False where it broke.</summary>
+    public async Task<bool> StreamAsync(Ticket ticket, int proxy, TimeSpan length, CancellationToken cancellationToken, CancellationToken enough = default)
     {
         var entry = new Entry { Op = Ops.Visit, Backend = ticket.Backend, Ticket = ticket.Number, Start = BootClock.Now, End = 0 };
         using var socket = new ClientWebSocket();
@@ -192,7 +217,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
         var began = TimeProvider.System.GetTimestamp();
         try
         {
-            for (var i = 0; TimeProvider.System.GetElapsedTime(began) < length; i++)
+            for (var i = 0; TimeProvider.System.GetElapsedTime(began) < length && !enough.IsCancellationRequested; i++)
             {
                 var message = $"{ticket.Number} {i}";
                 using var patience = Limited(cancellationToken);
@@ -225,11 +250,25 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
 
     public void Dispose()
     {
-        _controller.Dispose();
+        foreach (var controller in _controllers)
+        {
+            controller.Dispose();
+        }
+
         foreach (var proxy in _proxies)
         {
             proxy.Dispose();
         }
+    }
+
+    /// <summary>From now on only these are asked, as a load balancer would that knows which are there.</summary>
+    public void Ask(params IEnumerable<int> controllers) => _open = [.. controllers];
+
+    /// <summary>As a load balancer: in turn.</summary>
+    private HttpClient Next(int? turn = null)
+    {
+        var open = _open;
+        return _controllers[open[(int)((uint)(turn ?? Interlocked.Increment(ref _asked)) % (uint)open.Length)]];
     }
 
     /// <summary>The same token has the same number.</summary>
@@ -242,14 +281,14 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
     }
 
     private async Task<Entry> AskAsync(
-        Entry entry, HttpMethod method, string path, JsonObject? body, Func<JsonNode, Entry, Entry>? read, CancellationToken cancellationToken)
+        Entry entry, HttpMethod method, string path, JsonObject? body, Func<JsonNode, Entry, Entry>? read, CancellationToken cancellationToken, int? turn = null)
     {
         entry = entry with { Start = BootClock.Now };
         try
         {
             using var patience = Limited(cancellationToken);
             using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
-            using var response = await _controller.SendAsync(request, patience.Token);
+            using var response = await Next(turn).SendAsync(request, patience.Token);
             var text = await response.Content.ReadAsStringAsync(patience.Token);
             var json = text.Length == 0 ? null : JsonNode.Parse(text);
             entry = response.IsSuccessStatusCode
@@ -282,7 +321,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
     }
 
     /// <summary>All names lead to one proxy; which, is the client's choice.</summary>
-    private static HttpMessageInvoker Proxy(int index) => new(new SocketsHttpHandler
+    private static HttpMessageInvoker Through(IPEndPoint proxy) => new(new SocketsHttpHandler
     {
         UseProxy = false,
         AllowAutoRedirect = false,
@@ -291,7 +330,7 @@ internal sealed class Clients(RequestLog log, string image, string processRecord
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
-                await socket.ConnectAsync(Rig.ProxyAddress(index), cancellationToken);
+                await socket.ConnectAsync(proxy, cancellationToken);
                 return new NetworkStream(socket, ownsSocket: true);
             }
             catch

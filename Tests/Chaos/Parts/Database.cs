@@ -1,18 +1,22 @@
 using System.Globalization;
+using System.Net;
 
 namespace Plane.Chaos.Parts;
 
 /// <summary>A PostgreSQL server of the run's own, as durable as the product demands.</summary>
 internal sealed class Database(Folder folder)
 {
-    public const string Url = "postgres://postgres@127.0.0.1:5432/postgres";
-
     private const string Ready = "database system is ready to accept connections";
     private const string User = "postgres";
 
     private readonly string _data = Path.Combine(folder.Run, "postgres");
 
+    public static IPEndPoint Address { get; } = new(IPAddress.Loopback, 5432);
+
     public Part Part { get; private set; } = null!;
+
+    /// <summary>For one who reaches it at another address.</summary>
+    public static string Url(string host) => $"postgres://{User}@{host}:{Address.Port}/postgres";
 
     public async Task StartAsync()
     {

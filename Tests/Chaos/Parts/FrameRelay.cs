@@ -14,7 +14,7 @@ namespace Plane.Chaos.Parts;
 /// is what this relay does to single frames. A repeated call gets an id of its own (to use one twice is an error of the protocol, and no
 /// network makes one); its answer goes nowhere.
 /// </summary>
-internal sealed class FrameRelay : IAsyncDisposable
+internal sealed class FrameRelay : IRelay
 {
     private const long RepeatedIds = 1_000_000_000_000;
     private const int MaxHead = 16 * 1024;
@@ -24,20 +24,19 @@ internal sealed class FrameRelay : IAsyncDisposable
 
     private readonly TcpListener _listener;
     private readonly Uri _gateway;
+    private readonly Func<IPAddress, Way> _way;
     private readonly Random _random;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
 
-    public FrameRelay(IPEndPoint listen, Uri gateway, int seed)
+    public FrameRelay(IPEndPoint listen, Uri gateway, Func<IPAddress, Way> way, int seed)
     {
-        _gateway = gateway;
+        (_gateway, _way) = (gateway, way);
         _random = new Random(seed);
         _listener = new TcpListener(listen);
         _listener.Start();
         _accepting = AcceptAsync();
     }
-
-    public Weather Weather { get; } = new();
 
     public async ValueTask DisposeAsync()
     {
@@ -73,7 +72,8 @@ internal sealed class FrameRelay : IAsyncDisposable
         try
         {
             client.NoDelay = true;
-            await Weather.OpenAsync(up: true).WaitAsync(over.Token);
+            var weather = _way(((IPEndPoint)client.Client.RemoteEndPoint!).Address).Weather;
+            await weather.OpenAsync(up: true).WaitAsync(over.Token);
             up.Options.KeepAliveInterval = TimeSpan.Zero;
             up.Options.Proxy = null;
             var stream = client.GetStream();
@@ -82,7 +82,7 @@ internal sealed class FrameRelay : IAsyncDisposable
             await stream.WriteAsync(Encoding.ASCII.GetBytes(
                 $"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {Accept(key)}\r\n\r\n"), over.Token);
             using var down = WebSocket.CreateFromStream(stream, new WebSocketCreationOptions { IsServer = true, KeepAliveInterval = TimeSpan.Zero });
-            Task[] pumps = [PumpAsync(down, up, isUp: true, over.Token), PumpAsync(up, down, isUp: false, over.Token)];
+            Task[] pumps = [PumpAsync(down, up, weather, isUp: true, over.Token), PumpAsync(up, down, weather, isUp: false, over.Token)];
             await Task.WhenAny(pumps);
             await over.CancelAsync();
             up.Abort();
@@ -96,10 +96,10 @@ internal sealed class FrameRelay : IAsyncDisposable
         }
     }
 
-    private async Task PumpAsync(WebSocket from, WebSocket to, bool isUp, CancellationToken over)
+    private async Task PumpAsync(WebSocket from, WebSocket to, Weather weather, bool isUp, CancellationToken over)
     {
         var outgoing = Channel.CreateUnbounded<ReadOnlyMemory<byte>>();
-        var sending = SendAsync(to, outgoing.Reader, isUp, over);
+        var sending = SendAsync(to, outgoing.Reader, weather, isUp, over);
         try
         {
             using var message = new MemoryStream();
@@ -115,7 +115,7 @@ internal sealed class FrameRelay : IAsyncDisposable
                 message.Write(buffer, 0, part.Count);
                 if (part.EndOfMessage)
                 {
-                    OnMessage(message.ToArray(), isUp, outgoing.Writer, over);
+                    OnMessage(message.ToArray(), weather, isUp, outgoing.Writer, over);
                     message.SetLength(0);
                 }
             }
@@ -131,7 +131,7 @@ internal sealed class FrameRelay : IAsyncDisposable
         }
     }
 
-    private void OnMessage(byte[] message, bool isUp, ChannelWriter<ReadOnlyMemory<byte>> outgoing, CancellationToken over)
+    private void OnMessage(byte[] message, Weather weather, bool isUp, ChannelWriter<ReadOnlyMemory<byte>> outgoing, CancellationToken over)
     {
         var text = Encoding.UTF8.GetString(message);
         if (Handshake.Any(h => text.StartsWith(h, StringComparison.Ordinal)))
@@ -142,9 +142,9 @@ internal sealed class FrameRelay : IAsyncDisposable
 
         foreach (var frame in text.Split('\n'))
         {
-            if (isUp ? Weather.LoseUp : Weather.LoseDown || Chance(Weather.Loss))
+            if (weather.Loses(isUp) || Chance(weather.Loss))
             {
-                Weather.CountLost();
+                weather.CountLost();
                 continue;
             }
 
@@ -155,18 +155,18 @@ internal sealed class FrameRelay : IAsyncDisposable
             }
 
             var bytes = Encoding.UTF8.GetBytes(frame);
-            Pass(bytes, Some(Weather.Delay), outgoing, over);
-            if (isUp && id is > 0 && frame.StartsWith("[\"c\",", StringComparison.Ordinal) && Chance(Weather.Repeat))
+            Pass(bytes, Some(weather.Delay), weather, outgoing, over);
+            if (isUp && id is > 0 && frame.StartsWith("[\"c\",", StringComparison.Ordinal) && Chance(weather.Repeat))
             {
-                Weather.CountRepeated();
+                weather.CountRepeated();
                 var digits = id.Value.ToString(CultureInfo.InvariantCulture);
                 var again = string.Concat("[\"c\",", (id.Value + RepeatedIds).ToString(CultureInfo.InvariantCulture), frame.AsSpan("[\"c\",".Length + digits.Length));
-                Pass(Encoding.UTF8.GetBytes(again), Some(Weather.RepeatWithin), outgoing, over);
+                Pass(Encoding.UTF8.GetBytes(again), Some(weather.RepeatWithin), weather, outgoing, over);
             }
         }
     }
 
-    private void Pass(byte[] frame, TimeSpan delay, ChannelWriter<ReadOnlyMemory<byte>> outgoing, CancellationToken over)
+    private static void Pass(byte[] frame, TimeSpan delay, Weather weather, ChannelWriter<ReadOnlyMemory<byte>> outgoing, CancellationToken over)
     {
         if (delay <= TimeSpan.Zero)
         {
@@ -174,18 +174,18 @@ internal sealed class FrameRelay : IAsyncDisposable
             return;
         }
 
-        Weather.CountDelayed();
+        weather.CountDelayed();
         // Too late for a connection that is over: then the frame is lost with it.
         Task.Delay(delay, TimeProvider.System, over).ContinueWith(_ => outgoing.TryWrite(frame), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
     }
 
-    private async Task SendAsync(WebSocket to, ChannelReader<ReadOnlyMemory<byte>> outgoing, bool isUp, CancellationToken over)
+    private static async Task SendAsync(WebSocket to, ChannelReader<ReadOnlyMemory<byte>> outgoing, Weather weather, bool isUp, CancellationToken over)
     {
         try
         {
             await foreach (var message in outgoing.ReadAllAsync(over))
             {
-                await Weather.OpenAsync(isUp).WaitAsync(over);
+                await weather.OpenAsync(isUp).WaitAsync(over);
                 await to.SendAsync(message, WebSocketMessageType.Text, endOfMessage: true, over);
             }
         }

@@ -1,50 +1,60 @@
-using System.Globalization;
-using System.Net;
+using Plane.Chaos.Faults;
 
 namespace Plane.Chaos.Parts;
 
 /// <summary>
-/// The installation under test, each program a process of its own: PostgreSQL, one controller, two proxies, three drones of which one runs processes, one
-/// containers and one both. Everything is in the sandbox's network; what comes to the controller from another program comes through a relay.
+/// The installation under test, each program a process of its own: PostgreSQL, controllers (one, or with Orleans several), two proxies, three drones of which one runs
+/// processes, one containers and one both. Each is on a machine of its own in the sandbox's network, but for the database, which shares one with the clients and with the relays
+/// before controllers and database.
 /// </summary>
 internal sealed class Rig : IAsyncDisposable
 {
     public const string Cluster = "chaos.test:9090";
-    private const int GatewayPort = 30000;
 
     private readonly Folder _folder;
     private readonly LeaseNumbers _numbers;
-    private readonly List<FrameRelay> _relays = [];
+    private readonly Builds _builds;
     private readonly CancellationTokenSource _stop = new();
-    private readonly string _clockFile;
     private Task _reviving = Task.CompletedTask;
 
-    public Rig(Folder folder, LeaseNumbers numbers)
+    public Rig(Folder folder, LeaseNumbers numbers, int controllers, Builds builds)
     {
-        (_folder, _numbers) = (folder, numbers);
+        (_folder, _numbers, _builds) = (folder, numbers, builds);
         Database = new Database(folder);
-        _clockFile = Path.Combine(folder.Run, "silo-clock");
+        Controllers = [.. Enumerable.Range(1, controllers).Select(n => new Controller(folder, n))];
     }
-
-    public static Uri Controller { get; } = new("http://127.0.0.1:8080/");
 
     public Database Database { get; }
 
-    public Part Silo { get; private set; } = null!;
+    public IReadOnlyList<Controller> Controllers { get; }
+
+    /// <summary>The ways between controllers, by the names of both. Up is from the first to the second.</summary>
+    public Dictionary<string, Weather> Between { get; } = [];
 
     public IReadOnlyList<Drone> Drones { get; private set; } = [];
 
-    public IReadOnlyList<Part> Proxies { get; private set; } = [];
+    public IReadOnlyList<Proxy> Proxies { get; private set; } = [];
 
-    /// <summary>What reaches the proxies' relays, by the proxies' order.</summary>
-    public IReadOnlyList<Weather> ProxyWeather => [.. _relays.Select(r => r.Weather)];
+    /// <summary>The ways of drones and proxies to the controllers, by name, in the order of the controllers.</summary>
+    public Dictionary<string, IReadOnlyList<Weather>> ToControllers { get; } = [];
+
+    /// <summary>Every way that has a weather, by name.</summary>
+    public IEnumerable<(string Name, Weather Weather)> Ways =>
+        ToControllers.SelectMany(w => w.Value.Select((weather, i) => ($"{w.Key} to {Controllers[i].Name}", weather)))
+            .Concat(Between.Select(b => (b.Key, b.Value)))
+            .Concat(Controllers.Select(c => ($"{c.Name} to the database", c.ToDatabase)));
 
     public string? FakeTime { get; } = FakeClock.Find();
 
-    public IEnumerable<Part> Parts => [Database.Part, Silo, .. Proxies, .. Drones.Select(d => d.Agent), .. Drones.Select(d => d.Engine?.Part).OfType<Part>()];
+    public IEnumerable<Part> Parts =>
+    [
+        Database.Part, .. Controllers.Select(c => c.Part), .. Proxies.Select(p => p.Part), .. Drones.Select(d => d.Agent), .. Drones.Select(d => d.Engine?.Part).OfType<Part>(),
+    ];
 
-    /// <summary>Where a proxy listens.</summary>
-    public static IPEndPoint ProxyAddress(int index) => new(new IPAddress([127, 0, 0, (byte)(index + 1)]), 9090);
+    /// <summary>Of all programs of the product.</summary>
+    public IEnumerable<string> Names => Controllers.Select(c => c.Name).Concat(["px-1", "px-2", "dr-1", "dr-2", "dr-3"]);
+
+    public Cable Cable(string name) => Cables.Single(c => c.Name == name).Cable;
 
     /// <param name="cgroup">What the containers' control groups are below.</param>
     /// <param name="seed">For what the ways to the gateway draw.</param>
@@ -57,13 +67,8 @@ internal sealed class Rig : IAsyncDisposable
             new Drone(_folder, 2, "docker", new ContainerEngine(_folder, Drone.NameOf(2), cgroup, liveRestore: true)),
             new Drone(_folder, 3, "docker,process", new ContainerEngine(_folder, Drone.NameOf(3), cgroup, liveRestore: false)),
         ];
-        var gateway = new Uri($"http://127.0.0.1:{GatewayPort}/gateway");
-        var socket = new UriBuilder(gateway) { Scheme = "ws" }.Uri;
-        foreach (var drone in Drones)
-        {
-            await drone.PlugInAsync(socket, seed + _relays.Count);
-        }
-
+        Proxies = [new Proxy(_folder, 1), new Proxy(_folder, 2)];
+        await PlugInAsync(seed);
         var engines = Drones.Select(d => d.Engine).OfType<ContainerEngine>().ToList();
         // One after another: the script that makes the image waits for itself otherwise.
         var preparing = Task.Run(async () =>
@@ -75,22 +80,32 @@ internal sealed class Rig : IAsyncDisposable
             }
         });
         await Database.StartAsync();
-        InstallControllerAndProxies(seed, socket, steppedClocks.Contains("controller"));
-        Silo.Start();
-        await MustBeReadyAsync(Silo);
+        WriteSecret();
+        foreach (var controller in Controllers)
+        {
+            controller.Install(_builds, Cluster, _numbers, Trust(ofController: true), steppedClocks.Contains(controller.Name) ? FakeTime : null);
+            controller.Part.Start();
+        }
+
+        foreach (var controller in Controllers)
+        {
+            await MustBeReadyAsync(controller.Part);
+        }
+
         foreach (var proxy in Proxies)
         {
-            proxy.Start();
+            proxy.Install(_builds, Cluster, ToAllControllers);
+            proxy.Part.Start();
         }
 
         await preparing;
         foreach (var drone in Drones)
         {
-            drone.Install(Cluster, SecretFile, steppedClocks.Contains(drone.Name) ? FakeTime : null, GatewayPort);
+            drone.Install(_builds, Cluster, ToAllControllers, steppedClocks.Contains(drone.Name) ? FakeTime : null);
             drone.Agent.Start();
         }
 
-        foreach (var part in Proxies.Concat(Drones.Select(d => d.Agent)))
+        foreach (var part in Proxies.Select(p => p.Part).Concat(Drones.Select(d => d.Agent)))
         {
             await MustBeReadyAsync(part);
         }
@@ -98,8 +113,17 @@ internal sealed class Rig : IAsyncDisposable
         _reviving = ReviveAsync();
     }
 
-    public void StepClock(string target, TimeSpan offset) =>
-        FakeClock.Set(target == "controller" ? _clockFile : Drones.Single(d => d.Name == target).ClockFile, offset);
+    public void StepClock(string target, TimeSpan offset)
+    {
+        if (Controllers.FirstOrDefault(c => c.Name == target) is { } controller)
+        {
+            controller.StepClock(offset);
+        }
+        else
+        {
+            FakeClock.Set(Drones.Single(d => d.Name == target).ClockFile, offset);
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -110,66 +134,68 @@ internal sealed class Rig : IAsyncDisposable
             await part.EndAsync(Signal.Kill);
         }
 
-        foreach (var relay in _relays)
+        foreach (var controller in Controllers)
         {
-            await relay.DisposeAsync();
-        }
-
-        foreach (var drone in Drones)
-        {
-            await drone.DisposeAsync();
+            await controller.DisposeAsync();
         }
 
         _stop.Dispose();
     }
 
+    private IEnumerable<(string Name, Cable Cable)> Clients => Drones.Select(d => (d.Name, d.Cable)).Concat(Proxies.Select(p => (p.Name, p.Cable)));
+
+    private IEnumerable<(string Name, Cable Cable)> Cables => Clients.Concat(Controllers.Select(c => (c.Name, c.Cable)));
+
+    private string[] ToAllControllers => ["--gateway", string.Join(',', Controllers.Select(c => c.Gateway)), .. Trust(ofController: false)];
+
     private string SecretFile => Path.Combine(_folder.Run, "gateway-secret");
 
-    private void InstallControllerAndProxies(int seed, Uri socket, bool steppedClock)
+    // The embedded engine's gateways know their clients by a secret. Orleans' know certificates alone, which are not what is tested here.
+    private string[] Trust(bool ofController) => !Checkout.IsOrleans ? ["--gateway-secret-file", SecretFile] : ofController ? ["--insecure-gateway"] : [];
+
+    private void WriteSecret()
     {
         File.WriteAllText(SecretFile, Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32)));
         File.SetUnixFileMode(SecretFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        var environment = new Dictionary<string, string>();
-        foreach (var property in typeof(LeaseNumbers).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
+    }
+
+    private async Task PlugInAsync(int seed)
+    {
+        // Between machines: proxies reach backends at the drones.
+        await File.WriteAllTextAsync("/proc/sys/net/ipv4/ip_forward", "1");
+        foreach (var drone in Drones)
         {
-            environment[$"PLANE__LEASE_NUMBERS__{property.Name}"] =
-                string.Create(CultureInfo.InvariantCulture, $"{((TimeSpan)property.GetValue(_numbers)!).TotalMilliseconds}ms");
+            await drone.PlugInAsync();
         }
 
-        if (steppedClock && FakeTime is not null)
+        foreach (var proxy in Proxies)
         {
-            File.WriteAllText(_clockFile, "+0");
-            FakeClock.Add(environment, FakeTime, _clockFile);
+            await proxy.Cable.LayAsync();
         }
 
-        Silo = new Part(
-            "controller",
-            Path.Combine(_folder.Logs, "controller.log"),
-            () =>
-            [
-                Checkout.Dotnet, Checkout.Plane, "controller", "--db", Database.Url, "--port", $"{Controller.Port}", "--gateway-port", $"{GatewayPort}",
-                "--gateway-secret-file", SecretFile, "--default-cluster", Cluster,
-            ],
-            environment,
-            "ready controller");
-        var proxies = new List<Part>();
-        for (var i = 0; i < 2; i++)
+        foreach (var controller in Controllers)
         {
-            var at = ProxyAddress(i);
-            _relays.Add(new FrameRelay(new IPEndPoint(at.Address, GatewayPort + 1), socket, seed + 100 + i));
-            proxies.Add(new Part(
-                $"px-{i + 1}",
-                Path.Combine(_folder.Logs, $"px-{i + 1}.log"),
-                () =>
-                [
-                    Checkout.Dotnet, Checkout.Plane, "proxy", "--gateway", $"{at.Address}:{GatewayPort + 1}", "--gateway-secret-file", SecretFile, "--cluster", Cluster,
-                    "--name", $"px-{at.Address.GetAddressBytes()[3]}", "--host", at.Address.ToString(), "--port", $"{at.Port}",
-                ],
-                new Dictionary<string, string>(),
-                "ready proxy"));
+            await controller.PlugInAsync(seed += 3);
         }
 
-        Proxies = proxies;
+        foreach (var (name, cable) in Clients)
+        {
+            ToControllers[name] = [.. Controllers.Select(_ => new Weather())];
+            foreach (var (controller, weather) in Controllers.Zip(ToControllers[name]))
+            {
+                controller.Ways[cable.Address] = new Way(weather);
+            }
+        }
+
+        foreach (var (one, i) in Controllers.Select((c, i) => (c, i)))
+        {
+            foreach (var two in Controllers.Skip(i + 1))
+            {
+                var weather = Between[FaultKinds.Between(one.Name, two.Name)] = new Weather();
+                two.Ways[one.Cable.Address] = new Way(weather);
+                one.Ways[two.Cable.Address] = new Way(weather, Reversed: true);
+            }
+        }
     }
 
     private static async Task MustBeReadyAsync(Part part)

@@ -1,14 +1,16 @@
 namespace Plane.Chaos.Parts;
 
-/// <summary>How the way between one program and the gateway is at the moment. Set by faults, read for every frame.</summary>
+/// <summary>How the way between two programs is at the moment. Set by faults, read for every frame, or for every piece of a stream. Up is to the controller, or to the later of two.</summary>
 internal sealed class Weather
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _holdUp;
     private TaskCompletionSource? _holdDown;
+    private TaskCompletionSource _clear = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lost;
     private long _repeated;
     private long _delayed;
+    private long _cut;
 
     /// <summary>Nothing gets to the controller.</summary>
     public bool LoseUp { get; set; }
@@ -16,10 +18,13 @@ internal sealed class Weather
     /// <summary>Nothing comes from the controller.</summary>
     public bool LoseDown { get; set; }
 
+    /// <summary>The part of a stream's pieces with which its connection breaks.</summary>
+    public double Cut { get; set; }
+
     /// <summary>The part of the frames that vanish, each way.</summary>
     public double Loss { get; set; }
 
-    /// <summary>Each frame is late by up to this, each by its own time: they overtake each other.</summary>
+    /// <summary>Each frame is late by up to this, each by its own time: they overtake each other. In a stream they wait in line.</summary>
     public TimeSpan Delay { get; set; }
 
     /// <summary>The part of the calls that are made once more.</summary>
@@ -28,7 +33,15 @@ internal sealed class Weather
     /// <summary>A repeated call comes up to so much later.</summary>
     public TimeSpan RepeatWithin { get; set; }
 
-    public string Counts => FormattableString.Invariant($"{Interlocked.Read(ref _lost)} frames lost, {Interlocked.Read(ref _delayed)} delayed, {Interlocked.Read(ref _repeated)} calls repeated");
+    public string Counts => Checkout.IsOrleans
+        ? FormattableString.Invariant($"{Interlocked.Read(ref _delayed)} pieces delayed, connections broken: {Interlocked.Read(ref _lost)} by a loss, {Interlocked.Read(ref _cut)} at random")
+        : FormattableString.Invariant($"{Interlocked.Read(ref _lost)} frames lost, {Interlocked.Read(ref _delayed)} delayed, {Interlocked.Read(ref _repeated)} calls repeated");
+
+    public bool DidAnything => Interlocked.Read(ref _lost) + Interlocked.Read(ref _repeated) + Interlocked.Read(ref _delayed) + Interlocked.Read(ref _cut) > 0;
+
+    public bool Loses(bool up) => up ? LoseUp : LoseDown;
+
+    public void CountCut() => Interlocked.Increment(ref _cut);
 
     public void CountLost() => Interlocked.Increment(ref _lost);
 
@@ -61,16 +74,27 @@ internal sealed class Weather
         }
     }
 
+    /// <summary>Ends with what is at the moment.</summary>
+    public Task WhenClearAsync()
+    {
+        lock (_lock)
+        {
+            return _clear.Task;
+        }
+    }
+
     /// <summary>A fine day.</summary>
     public void Clear()
     {
-        (LoseUp, LoseDown, Loss, Delay, Repeat) = (false, false, 0, TimeSpan.Zero, 0);
-        TaskCompletionSource? up, down;
+        (LoseUp, LoseDown, Loss, Cut, Delay, Repeat) = (false, false, 0, 0, TimeSpan.Zero, 0);
+        TaskCompletionSource? up, down, clear;
         lock (_lock)
         {
-            (up, down) = (_holdUp, _holdDown);
-            (_holdUp, _holdDown) = (null, null);
+            (up, down, clear) = (_holdUp, _holdDown, _clear);
+            (_holdUp, _holdDown, _clear) = (null, null, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         }
+
+        clear.TrySetResult();
 
         up?.TrySetResult();
         down?.TrySetResult();

@@ -1,0 +1,15 @@
+using Xunit.Abstractions;
+
+namespace Plane.Tests.Verdict;
+
+/// <summary>A short chaos run with two controllers. Alone, since faults last as long as leases do.</summary>
+[Collection(Name)]
+[CollectionDefinition(Name, DisableParallelization = true)]
+[Trait("Engine", "Orleans")]
+public sealed class ChaosTests(ITestOutputHelper output)
+{
+    public const string Name = "chaos";
+
+    [Fact]
+    public Task An_installation_of_two_controllers_under_faults_breaks_no_rule() => ShortRun.BreaksNoRuleAsync(["--seed", "11", "--minutes", "1.3"], output);
+}
