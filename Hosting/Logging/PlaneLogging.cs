@@ -20,7 +20,7 @@ public static class PlaneLogging
         builder.Services.AddSingleton(options);
         var least = options.LogLevel ?? LogLevel.Information;
         var logging = builder.Logging.ClearProviders().SetMinimumLevel(least);
-        foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry"])
+        foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry", "Polly"])
         {
             logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= least);
         }
