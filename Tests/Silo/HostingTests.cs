@@ -135,16 +135,20 @@ public sealed class HostingTests
         Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warn  Silo\.Start\[7\] a\\nforged entry$", line);
     }
 
-    [Fact]
-    public void Frameworks_are_logged_from_warning_on()
+    [Theory]
+    [InlineData("Microsoft.Hosting.Lifetime")]
+    [InlineData("Orleans.Runtime.Silo")]
+    [InlineData("Npgsql.Connection")]
+    [InlineData("Polly")]
+    public void Frameworks_are_logged_from_warning_on(string framework)
     {
         var builder = PlaneHost.CreateBuilder("test");
         builder.AddPlaneLogging(new HostingOptions { LogLevel = LogLevel.Debug, LogFormat = LogFormat.Json });
         using var host = builder.Build();
         var loggers = host.Services.GetRequiredService<ILoggerFactory>();
         Assert.True(loggers.CreateLogger("Plane.Silo").IsEnabled(LogLevel.Debug));
-        Assert.False(loggers.CreateLogger("Microsoft.Hosting.Lifetime").IsEnabled(LogLevel.Information));
-        Assert.True(loggers.CreateLogger("Microsoft.Hosting.Lifetime").IsEnabled(LogLevel.Warning));
+        Assert.False(loggers.CreateLogger(framework).IsEnabled(LogLevel.Information));
+        Assert.True(loggers.CreateLogger(framework).IsEnabled(LogLevel.Warning));
     }
 
     [Theory]
