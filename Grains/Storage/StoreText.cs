@@ -22,6 +22,9 @@ internal static class StoreText
     /// </summary>
     public const int MaxPageText = 4 * 1024 * 1024;
 
+    // The last microsecond of the year 9999, beyond which there is no DateTime.
+    private const long MaxCreated = 253_402_300_799_999_999;
+
     private static readonly JsonSerializerOptions s_json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>
@@ -96,6 +99,7 @@ internal static class StoreText
             var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)).Split('.');
             if (parts is ["1", var created, var id]
                 && long.TryParse(created, NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+                && at <= MaxCreated
                 && BackendName.TryParse(id, out var backend))
             {
                 return (at, backend);
