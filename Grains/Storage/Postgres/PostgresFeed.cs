@@ -81,7 +81,8 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
             {
                 if (_isLong)
                 {
-                    LogLongEnded(_time.GetElapsedTime(_oldestSince).TotalSeconds);
+                    var lasted = _time.GetElapsedTime(_oldestSince);
+                    LogLongEnded(lasted.TotalSeconds);
                 }
 
                 (_oldest, _oldestSince, _isLong) = (oldest, _time.GetTimestamp(), false);

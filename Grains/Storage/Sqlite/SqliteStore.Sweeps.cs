@@ -66,9 +66,9 @@ internal sealed partial class SqliteStore
             var room = CleanBatch;
             foreach (var id in s.Query("select id from backends where status = 70 and tokens_purged = 0 limit $1", static r => r.GetString(0), CleanBatch))
             {
-                var gone = s.Execute("delete from tokens where hash in (select hash from tokens where backend_id = $1 limit $2)", id, room);
-                count += gone;
-                if ((room -= gone) == 0)
+                var tokens = s.Execute("delete from tokens where hash in (select hash from tokens where backend_id = $1 limit $2)", id, room);
+                count += tokens;
+                if ((room -= tokens) == 0)
                 {
                     break;
                 }
