@@ -48,13 +48,19 @@ internal static class ConnectVerb
             Description = "The request's own id: repeated with it, the same command gets the same answer for 10 minutes.",
             HelpName = "ID",
         };
+        var wait = new Option<int?>("--wait-seconds")
+        {
+            Description = "How long to wait, up to 20, for a drone that is free and for a holder that is ending.",
+            HelpName = "SECONDS",
+        };
         var immediate = new Option<bool>("--immediate") { Description = "Return at once instead of when the backend is ready." };
 
         var result = new Command("connect", "Connect to a key: prints the URL of the backend that holds it, started first if need be.")
         {
             key, ns, tag, image, command, workingDirectory, cluster, pool, env, idle, lifetime, grace, user, auth, staticToken, subdomain, mount, id, requestId,
-            immediate,
+            wait, immediate,
         };
+        Option[] ofStart = [workingDirectory, cluster, pool, env, idle, lifetime, grace, staticToken, subdomain, mount, id, wait];
         // An option of an array that isn't given reads as an empty one.
         string[]? CommandLine(ParseResult parsed) => parsed.GetValue(command) is { Length: > 0 } words ? words : null;
         context.SetAction(result, async (parsed, client, printer, cancellationToken) =>
@@ -70,8 +76,16 @@ internal static class ConnectVerb
                 throw new UsageException("give --key to connect to, --image or --command to start, or both");
             }
 
+            // Taken no notice of, they would leave their user in the belief that the backend is as they say.
+            var unused = ofStart.Where(o => parsed.GetResult(o) is { Implicit: false }).Select(o => o.Name).ToArray();
+            if (!spawns && unused.Length > 0)
+            {
+                throw new UsageException($"{string.Join(", ", unused)}: say how to start a backend, and neither --image nor --command says what");
+            }
+
             var request = new ConnectRequest
             {
+                WaitSeconds = parsed.GetValue(wait),
                 Key = parsed.GetValue(key) is { } name
                     ? new KeyConfig { Name = name, Namespace = parsed.GetValue(ns) ?? "", Tag = parsed.GetValue(tag) ?? "" }
                     : null,

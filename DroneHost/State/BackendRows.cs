@@ -85,6 +85,7 @@ internal static class BackendRows
         ("$backend", identity.Backend.Value),
         ("$token", identity.Token.Value));
 
+    /// <summary>A step that waited for the disk may come after a harder end was asked for: what was acknowledged of that stays.</summary>
     public static void Apply(SqliteConnection c, SqliteTransaction t, StateChange change) => Sql.Execute(
         c,
         t,
@@ -95,7 +96,7 @@ internal static class BackendRows
             address = coalesce($address, address),
             pid = coalesce($pid, pid),
             start_time = coalesce($start, start_time),
-            end_kind = coalesce($kind, end_kind),
+            end_kind = case when $kind is null then end_kind else max(coalesce(end_kind, 0), $kind) end,
             end_reason = coalesce($reason, end_reason),
             stop_at = coalesce($stop, stop_at),
             stop_boot = coalesce($boot, stop_boot),

@@ -28,8 +28,8 @@ public sealed record ConnectRequest
     public JsonText? Auth { get; init; }
 
     /// <summary>
-    /// How long to wait for a holder that is ending, 0 to <see cref="ConnectRules.MaxWaitSeconds"/>, to start a new backend after it. Without it, or when
-    /// the time is over, the response is the holder's, with its status.
+    /// How long to wait, 0 to <see cref="ConnectRules.MaxWaitSeconds"/>, where a backend would have to be started: for a holder that is ending, and for a drone that
+    /// is free. Without it, or when the time is over, the response is the holder's, with its status, or the refusal.
     /// </summary>
     [Id(4)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -43,9 +43,14 @@ public readonly record struct JsonText
     private static JsonText Compact(JsonElement element)
     {
         using var buffer = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(buffer))
+        try
         {
+            using var writer = new Utf8JsonWriter(buffer);
             element.WriteTo(writer);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new JsonException("a text is no valid Unicode", e);
         }
 
         return new JsonText(Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));

@@ -18,6 +18,7 @@ internal sealed class ClusterGrain(IPlaneStore store, TimeProvider time) : Grain
     private ClusterName _cluster;
     private Picture? _picture;
     private Reading? _reading;
+    private StateReading? _stateReading;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -46,7 +47,29 @@ internal sealed class ClusterGrain(IPlaneStore store, TimeProvider time) : Grain
         return (await ReadAsync(asked, cancellationToken)).Pick(query);
     }
 
-    public Task<ClusterState> ReadState(CancellationToken cancellationToken) => store.ReadClusterAsync(_cluster, cancellationToken).OrAskAgain();
+    /// <summary>
+    /// One read at a time, however many ask: each connect that finds no drone asks, again and again while it waits for one. Who comes while a read is under way waits for
+    /// its end and shares the next with all who came meanwhile, so that what is answered was read after the question.
+    /// </summary>
+    public async Task<ClusterState> ReadState(CancellationToken cancellationToken)
+    {
+        var asked = time.GetTimestamp();
+        if (_stateReading is { State.IsCompleted: false } running)
+        {
+            // Its failure is the answer of those who asked for it.
+            await ((Task)running.State).WaitAsync(cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        if (_stateReading is not { } reading || reading.BegunAt < asked)
+        {
+            reading = new StateReading(time.GetTimestamp(), store.ReadClusterAsync(_cluster, CancellationToken.None).Observed());
+            _stateReading = reading;
+        }
+
+        return await reading.State.WaitAsync(cancellationToken).OrAskAgain();
+    }
 
     private async Task<Picture> ReadAsync(long notBefore, CancellationToken cancellationToken)
     {
@@ -73,6 +96,8 @@ internal sealed class ClusterGrain(IPlaneStore store, TimeProvider time) : Grain
     }
 
     private sealed record Reading(long BegunAt, Task<Picture> Picture);
+
+    private sealed record StateReading(long BegunAt, Task<ClusterState> State);
 
     private sealed class Picture(long readAt, IReadOnlyList<DroneCandidate> candidates)
     {

@@ -22,6 +22,11 @@ internal static class StoreText
     /// </summary>
     public const int MaxPageText = 4 * 1024 * 1024;
 
+    // The last microsecond of the year 9999, beyond which there is no DateTime.
+    private const long MaxCreated = 253_402_300_799_999_999;
+
+    private static readonly TimeSpan s_leastSilence = TimeSpan.FromDays(1);
+
     private static readonly JsonSerializerOptions s_json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>
@@ -96,6 +101,7 @@ internal static class StoreText
             var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)).Split('.');
             if (parts is ["1", var created, var id]
                 && long.TryParse(created, NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+                && at <= MaxCreated
                 && BackendName.TryParse(id, out var backend))
             {
                 return (at, backend);
@@ -104,6 +110,9 @@ internal static class StoreText
 
         throw new FormatException("the cursor is not one that a list of backends gave");
     }
+
+    /// <summary>How long a drone that runs nothing must have been silent to be forgotten: as long as what it ran is remembered, and a day, which it may be away for.</summary>
+    public static TimeSpan ForgetsDronesAfter(TimeSpan endedBackends) => endedBackends > s_leastSilence ? endedBackends : s_leastSilence;
 
     /// <summary>Why a state event was not applied.</summary>
     public static string Refusal(bool known, BackendStatus stored) =>

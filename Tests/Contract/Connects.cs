@@ -171,5 +171,12 @@ public sealed class Connects
     private static ConnectRequest With(Func<Executable, Executable> change) =>
         new() { SpawnConfig = new SpawnConfig { Executable = change(new Executable { Image = "board:1" }) } };
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("\"\\ud800\"")]
+    [InlineData("{\"\\udc00\":1}")]
+    public void What_is_no_JSON_of_valid_Unicode_is_not_read(string text) => Assert.False(JsonText.TryParse(text, out _));
+
     private static JsonText Json(string text) => JsonText.TryParse(text, out var json) ? json : throw new ArgumentException(text);
 }

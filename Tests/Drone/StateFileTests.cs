@@ -156,6 +156,41 @@ public sealed class StateFileTests : IDisposable
     }
 
     [Fact]
+    public async Task A_hard_end_that_was_asked_for_is_not_softened_by_a_step_that_is_recorded_after_it()
+    {
+        await using var state = await OpenAsync();
+        var identity = FakeController.NewIdentity();
+        var order = new SpawnOrder
+        {
+            Executable = new Executable { Command = ["x"] },
+            Key = new KeyConfig { Name = "k" },
+            Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
+        };
+        DroneAction End(long number, TerminationKind kind) => new()
+        {
+            Number = number,
+            Identity = identity,
+            Kind = DroneActionKind.Terminate,
+            Terminate = new TerminateOrder { Kind = kind, Reason = TerminationReason.External },
+        };
+        await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
+        await state.ApplyActionsAsync([End(2, TerminationKind.Soft)], _ => null);
+        await state.ApplyActionsAsync([End(3, TerminationKind.Hard)], _ => null);
+
+        // The step of the soft end waited for the disk.
+        await state.RecordAsync(new StateChange
+        {
+            Identity = identity,
+            Status = BackendStatus.Terminating,
+            Reason = TerminationReason.External,
+            Kind = TerminationKind.Soft,
+        });
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.HardTerminating });
+
+        Assert.Equal(TerminationKind.Hard, (await state.ReadBackendsAsync()).Single().EndKind);
+    }
+
+    [Fact]
     public async Task An_ended_backend_is_forgotten_only_after_its_last_event_was_acknowledged_and_its_port_has_rested()
     {
         await using var state = await OpenAsync();

@@ -5,7 +5,7 @@ using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 
-/// <summary>Reads that several callers share, when they fail after all of those have gone: an unseen failure would end the whole controller.</summary>
+/// <summary>Reads that several callers share; also when they fail after all of those have gone: an unseen failure would end the whole controller.</summary>
 public sealed class SharedReadTests
 {
     [Fact]
@@ -32,6 +32,30 @@ public sealed class SharedReadTests
             nameof(IPlaneStore.ListCandidatesAsync),
             t => grain.PickDrone(new PlacementQuery { Pool = "", Kind = ExecutorKind.Process }, t),
             () => grain.ReadState());
+    }
+
+    [Fact]
+    public async Task However_many_ask_for_a_clusters_state_at_once_it_is_read_one_time_after_the_other()
+    {
+        await using var plane = await GrainCluster.StartAsync(On.Sqlite);
+        var grain = plane.Cluster(plane.NewCluster());
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var before = plane.Faults.Calls(nameof(IPlaneStore.ReadClusterAsync));
+        int Reads() => plane.Faults.Calls(nameof(IPlaneStore.ReadClusterAsync)) - before;
+        plane.Faults.Hold(nameof(IPlaneStore.ReadClusterAsync), gate.Task);
+        var first = grain.ReadState();
+        await Eventually.TrueAsync(() => Reads() == 1, "the first read has begun");
+        var others = Enumerable.Range(0, 50).Select(_ => grain.ReadState()).ToArray();
+        for (var i = 0; i < 5; i++)
+        {
+            // The grain has heard of them once it answers what was asked later.
+            await grain.PickDrone(new PlacementQuery { Pool = "", Kind = ExecutorKind.Process });
+        }
+
+        Assert.Equal(1, Reads());
+        gate.SetResult();
+        await Task.WhenAll([first, .. others]);
+        Assert.InRange(Reads(), 2, 10);
     }
 
     private static async Task FailAfterItsCallerAsync(GrainCluster plane, string method, Func<CancellationToken, Task> read, Func<Task> another)

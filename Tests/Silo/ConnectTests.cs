@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;
 
@@ -171,6 +172,57 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
     }
 
     [Fact]
+    public async Task With_wait_seconds_a_free_drone_is_waited_for()
+    {
+        await using var controller = await Controller.StartAsync();
+        var waiting = controller.ConnectAsync(Requests.Unique("wait"), r => r["wait_seconds"] = 20);
+        await RefusedOnceAsync(controller);
+        var drone = await controller.AddDroneAsync();
+        Assert.Equal(drone.Name.Value, Text(await waiting, "drone"));
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_free_drone_finds_the_backend_that_another_started_meanwhile()
+    {
+        await using var controller = await Controller.StartAsync();
+        var key = Requests.Unique("wait");
+        var waiting = controller.ConnectAsync(key, r =>
+        {
+            r["wait_seconds"] = 20;
+            r.Spawn()["pool"] = "nobody-is-here";
+        });
+        await RefusedOnceAsync(controller);
+        await controller.AddDroneAsync();
+        var other = await controller.ConnectAsync(key);
+        var found = await waiting;
+        Assert.Equal(Text(other, "backend_id"), Text(found, "backend_id"));
+        Assert.False(found["spawned"]!.GetValue<bool>());
+    }
+
+    [Fact]
+    public async Task Who_waits_while_the_controller_stops_is_told_to_ask_again()
+    {
+        await using var controller = await Controller.StartAsync();
+        var request = Requests.Connect(Requests.Unique("wait"));
+        request["wait_seconds"] = 20;
+        var waiting = controller.PostAsync("/ctrl/connect", request);
+        await RefusedOnceAsync(controller);
+        var stopping = controller.StopAsync();
+        Assert.Contains("ask again", (await waiting).ExpectError(HttpStatusCode.ServiceUnavailable, "Other").Text, StringComparison.Ordinal);
+        await stopping;
+    }
+
+    [Fact]
+    public async Task A_wait_for_a_free_drone_that_is_over_is_refused_as_without_it()
+    {
+        var request = Requests.Connect(Requests.Unique("wait"));
+        request["wait_seconds"] = 1;
+        request.Spawn()["pool"] = "nobody-is-here";
+        var answer = (await _controller.PostAsync("/ctrl/connect", request)).ExpectError(HttpStatusCode.ServiceUnavailable, "NoDroneAvailable");
+        Assert.NotNull(answer.Headers.RetryAfter);
+    }
+
+    [Fact]
     public async Task Unknown_fields_are_ignored()
     {
         await _controller.ConnectAsync(Requests.Unique("unknown"), r =>
@@ -189,6 +241,9 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
         Assert.Single(responses, r => r["spawned"]!.GetValue<bool>());
         Assert.Equal(40, responses.Select(r => Text(r, "token")).Distinct().Count());
     }
+
+    private static Task<string> RefusedOnceAsync(Controller controller) => Eventually.SeenAsync(
+        async _ => (await controller.GetAsync("/metrics")).Text, text => text.Contains("outcome=\"NoDroneAvailable\"", StringComparison.Ordinal), "a connect found no drone");
 
     private static string Text(JsonNode node, string field) => node[field]!.GetValue<string>();
 

@@ -46,6 +46,7 @@ public sealed class HostileInputTests(ControllerFixture fixture) : IClassFixture
         { """{"key":{"name":"a"},"auth":"x"}""", "auth must be an object" },
         { """{"key":{"name":"a"},"auth":{"a":"\udc00"}}""", "auth must be valid JSON" },
         { """{"key":{"name":"a"},"wait_seconds":-1}""", "wait_seconds must be from 0 to 20" },
+        { """{"key":{"name":"a"},"auth":{"a":"\ud800"}}""", "auth must be valid JSON" },
         { """{"key":{"name":"a"},"wait_seconds":1e99}""", "wait_seconds must be a whole number" },
         { """{"spawn_config":{}}""", "spawn_config.executable is missing" },
         { """{"spawn_config":{"executable":null}}""", "spawn_config.executable must be an object" },

@@ -127,6 +127,19 @@ public sealed class RequestIdTests(ControllerFixture fixture) : IClassFixture<Co
     }
 
     [Fact]
+    public async Task A_request_that_waits_for_a_free_drone_keeps_what_it_got_in_the_end()
+    {
+        await using var controller = await Controller.StartAsync();
+        var request = Request(null);
+        request["wait_seconds"] = 20;
+        var waiting = Task.WhenAll(SendAsync(controller, request), SendAsync(controller, request));
+        await controller.AddDroneAsync();
+        var answers = await waiting;
+        Assert.Equal(answers[0].ToJsonString(), answers[1].ToJsonString());
+        Assert.Equal(answers[0].ToJsonString(), (await SendAsync(controller, request)).ToJsonString());
+    }
+
+    [Fact]
     public async Task A_repeat_says_how_the_backend_is_by_now()
     {
         var request = Request(Requests.Unique("later"));

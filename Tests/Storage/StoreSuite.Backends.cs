@@ -223,6 +223,9 @@ public abstract partial class StoreSuite
     [InlineData("nonsense!")]
     [InlineData("MS4xLg")]
     [InlineData("MS45OTk5OTk5OTk5OTk5OTk5OTk5OTkuYQ")]
+    [InlineData("MS45MDAwMDAwMDAwMDAwMDAwMDAuYQ")]
+    [InlineData("MS45MjIzMzcyMDM2ODU0Nzc1ODA3LmE")]
+    [InlineData("MS4yNTM0MDIzMDA4MDAwMDAwMDAuYQ")]
     public async Task A_foreign_cursor_is_refused(string cursor) =>
         await Assert.ThrowsAsync<FormatException>(() => Store.ListBackendsAsync(new BackendQuery { Cursor = cursor }, default));
 

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Hosting;
 using Orleans;
 using Plane.Silo.Http.Json;
 
@@ -17,12 +18,16 @@ internal static class ConnectEndpoint
     /// <summary>The longest that one call of a backend waits, as its interface says.</summary>
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
+
     public static async Task<IResult> ConnectAsync(
         HttpContext http,
         [FromServices] IGrainFactory grains,
         [FromServices] SiloOptions options,
         [FromServices] HttpMetrics metrics,
         [FromServices] TimeProvider time,
+        [FromServices] IHostApplicationLifetime lifetime,
         CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
@@ -48,31 +53,62 @@ internal static class ConnectEndpoint
             cluster = parsed;
         }
 
-        var waits = request is { WaitSeconds: > 0, SpawnConfig: not null };
-        var command = ConnectCommand.For(request, cluster) with { WaitsForEnd = waits };
-        var result = await CallAsync(grains, command, cancellationToken);
-        if (waits && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
-        {
-            if (await WaitForEndAsync(grains, ending, TimeSpan.FromSeconds(request.WaitSeconds!.Value), time, cancellationToken))
-            {
-                // The token of the first command belongs to the backend that has ended. The request stays the same.
-                command = ConnectCommand.For(request with { Key = command.Key }, cluster) with { Request = command.Request };
-                result = await CallAsync(grains, command, cancellationToken);
-            }
-            else if (command.Request is not null)
-            {
-                // Now it is the answer, also to repeats.
-                command = command with { WaitsForEnd = false };
-                result = await CallAsync(grains, command, cancellationToken);
-            }
-        }
-
+        // Who waits while the controller stops is told to ask again, elsewhere.
+        using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+        var (command, result) = await ConnectWithinAsync(grains, request, cluster, time, waits.Token, cancellationToken);
         command = command.AnsweredBy(result);
 
         metrics.Connected(time.GetElapsedTime(began), result.Refusal?.ToString() ?? (result.Spawned ? "spawned" : "connected"));
         return result.Holder is { } holder
             ? TypedResults.Json(Response(http.Request, options, command, result, holder), PlaneJson.Http)
             : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused") { RetryAfter = result.RetryAfter };
+    }
+
+    /// <summary>
+    /// Connects; with time to wait, again when what kept it from a backend that stays has changed: (1) the holder was ending, and has ended; (2) no drone took a
+    /// new backend. Nothing tells of every way that a drone becomes free in, so (2) asks again, less and less often up to once a second; and then may find that another
+    /// has started the backend. When the time is over the answer is what it would have been without it.
+    /// </summary>
+    private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(
+        IGrainFactory grains, ConnectRequest request, ClusterName? cluster, TimeProvider time, CancellationToken waits, CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        var wait = request.SpawnConfig is null ? TimeSpan.Zero : TimeSpan.FromSeconds(request.WaitSeconds ?? 0);
+        var command = ConnectCommand.For(request, cluster) with { WaitsForEnd = wait > TimeSpan.Zero };
+        for (var pause = s_firstPause; ;)
+        {
+            var result = await CallAsync(grains, command, cancellationToken);
+            var left = wait - time.GetElapsedTime(began);
+            if (command.WaitsForEnd && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
+            {
+                // (1)
+                if (await WaitForEndAsync(grains, ending, left, time, waits))
+                {
+                    // The token of this command belongs to the backend that has ended. The request stays the same.
+                    command = ConnectCommand.For(request with { Key = command.Key }, cluster) with { Request = command.Request, WaitsForEnd = true };
+                    continue;
+                }
+
+                if (command.Request is null)
+                {
+                    return (command, result);
+                }
+
+                // Now it is the answer, also to repeats.
+                command = command with { WaitsForEnd = false };
+            }
+            else if (result.Refusal == ErrorKind.NoDroneAvailable && left > TimeSpan.Zero)
+            {
+                // (2)
+                var next = pause * (0.5 + (Random.Shared.NextDouble() / 2));
+                await Task.Delay(next < left ? next : left, time, waits);
+                pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
+            }
+            else
+            {
+                return (command, result);
+            }
+        }
     }
 
     private static async Task<ConnectResult> CallAsync(IGrainFactory grains, ConnectCommand command, CancellationToken cancellationToken)
