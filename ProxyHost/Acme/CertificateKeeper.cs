@@ -179,8 +179,9 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
                 LogSuggested(info.SuggestedWindow!.Start, info.SuggestedWindow.End, AcmeProblem.Printable(info.ExplanationUrl ?? "none given"));
             }
         }
-        catch (Exception e) when (e is AcmeException or CertificateProblemException or IOException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
+            // Whatever it is: the certificate's age tells too.
             LogNotSaid(e.Message);
         }
     }
