@@ -117,6 +117,31 @@ public sealed class FailureTests(World world) : IDisposable
         await Eventually.TrueAsync(() => front.Count("/order") == 1, "the order was refused once");
     }
 
+    [Fact]
+    public async Task An_order_that_may_have_been_carried_out_is_gone_on_with_and_stays_counted()
+    {
+        await using var front = await CaFront.StartAsync(null);
+        var order = new JsonObject
+        {
+            ["status"] = "ready",
+            ["finalize"] = new Uri(front.Directory, "/finalize").AbsoluteUri,
+            ["authorizations"] = new JsonArray(new Uri(front.Directory, "/authorization").AbsoluteUri),
+        }.ToJsonString();
+        front.Before = call => call.Path switch
+        {
+            "/dir" => call.AnswerAsync(200, "application/json", Hostile.Directory(front.Directory)),
+            "/nonce" => call.AnswerAsync(200, "text/plain", ""),
+            "/account" => call.AnswerAsync(201, "application/json", """{"status":"valid","contact":["mailto:ops@example.com"]}""", ("Location", new Uri(front.Directory, "/acct/1").AbsoluteUri)),
+            "/order" => call.AnswerAsync(201, "application/json", order, ("Location", new Uri(front.Directory, "/made/1").AbsoluteUri)),
+            "/finalize" => call.AnswerAsync(200, "application/json", order),
+            _ => call.AnswerAsync(200, "text/html", "<html>Maintenance</html>"),
+        };
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], a => a.WeeklyLimit = 1), world.Client);
+        await ToldAsync(proxy, "not JSON: is it an ACME server?");
+        await Eventually.TrueAsync(() => proxy.Log.Lines.Count(l => l.Contains(" 6701 ", StringComparison.Ordinal)) >= 2, "the proxy goes on with the order, and again");
+        Assert.Equal(1, front.Calls.Count(c => c.Path == "/order"));
+    }
+
     [Theory]
     [MemberData(nameof(Hostile.Cases), MemberType = typeof(Hostile))]
     public async Task An_authority_that_answers_nonsense_is_told_and_survived(string name, string message)
