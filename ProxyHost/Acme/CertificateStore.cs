@@ -75,7 +75,8 @@ internal sealed class CertificateStore
 
     public void DropOrder() => File.Delete(OrderPath);
 
-    public bool IsRenewalWished => File.Exists(RenewPath);
+    /// <summary>When an operator last wished a renewal that hasn't come yet; null: none did.</summary>
+    public DateTime? RenewalWish => File.Exists(RenewPath) ? File.GetLastWriteTimeUtc(RenewPath) : null;
 
     public void WishRenewal() => PrivateFile.Write(RenewPath, []);
 

@@ -142,6 +142,27 @@ public sealed class FailureTests(World world) : IDisposable
         Assert.Equal(1, front.Calls.Count(c => c.Path == "/order"));
     }
 
+    [Fact]
+    public async Task An_operators_wish_does_not_wait_for_the_pause_after_a_failure()
+    {
+        await using var front = await CaFront.StartAsync(null);
+        var cluster = world.NewCluster();
+        front.Before = call => Hostile.AnswerAsync("order-invalid", call, front.Directory, cluster);
+        await using var proxy = await TlsProxy.StartAsync(
+            cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RetryAfter = TimeSpan.FromHours(2)), world.Client);
+        await ToldAsync(proxy, "the authority gave the order up");
+        var directory = new Plane.Proxy.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
+        for (var orders = 2; orders <= 3; orders++)
+        {
+            // One wish, one try: what failed once more waits as before, until the next wish.
+            directory.Renew();
+            await Eventually.SeenAsync(
+                () => (front.Calls.Count(c => c.Path == "/order"), proxy.Log.Lines.Count(l => l.Contains(" 6710 ", StringComparison.Ordinal))),
+                s => s == (orders, orders),
+                "the wish was tried and failed");
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Hostile.Cases), MemberType = typeof(Hostile))]
     public async Task An_authority_that_answers_nonsense_is_told_and_survived(string name, string message)
