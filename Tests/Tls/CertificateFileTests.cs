@@ -293,6 +293,9 @@ public sealed class CertificateFileTests : IDisposable
         (code, lines) = await PlaneAsync("cert", "renew", "--cluster", Cluster, "--cert-dir", certs);
         Assert.True(code == 0, string.Join('\n', lines));
         Assert.True(File.Exists(Path.Combine(certs, Cluster + ".renew")));
+        (code, lines) = await PlaneAsync("cert", "show");
+        Assert.Equal(2, code);
+        Assert.Contains("plane: see plane cert show --help", lines);
     }
 
     private static Task<(int ExitCode, IReadOnlyList<string> Lines)> PlaneAsync(params string[] arguments) =>
