@@ -10,11 +10,12 @@ internal static class HeaderRules
     private const string Forwarded = "forwarded";
 
     // RFC 9110 section 7.6.1, and the older ones that servers still act on. Upgrade is restored for a WebSocket alone: a tunnel to h2c would let a client
-    // send the backend whatever headers it likes.
+    // send the backend whatever headers it likes. Alt-Svc (RFC 7838) is about the whole origin, which is the cluster's and not one backend's, and names ports of the
+    // backend's machine: browsers would look for every session there.
     private static readonly FrozenSet<string> s_hop = new[]
     {
-        "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-        "HTTP2-Settings",
+        "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Alt-Svc",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // What a Connection header may name without its being dropped: a client must not be able to take away what frames or addresses the message.

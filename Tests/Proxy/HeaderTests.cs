@@ -141,7 +141,8 @@ public sealed class HeaderTests
     public async Task What_concerns_the_backends_hop_alone_is_not_passed_back()
     {
         var head = await AnsweredAsync(
-            "Connection: keep-alive, X-Hop\r\nX-Hop: hop\r\nKeep-Alive: timeout=hop\r\nProxy-Authenticate: hop\r\nUpgrade: hop\r\nTE: hop\r\n");
+            "Connection: keep-alive, X-Hop\r\nX-Hop: hop\r\nKeep-Alive: timeout=hop\r\nProxy-Authenticate: hop\r\nUpgrade: hop\r\nTE: hop\r\n"
+            + "Alt-Svc: h3=\":hop\"; ma=31536000; persist=1\r\nProxy-Authentication-Info: hop\r\n");
         Assert.DoesNotContain("hop", head, StringComparison.OrdinalIgnoreCase);
     }
 
