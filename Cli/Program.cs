@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Plane.Cli.Operator;
 using Plane.Cli.Roles;
 using Plane.Hosting;
@@ -31,6 +32,9 @@ internal static class Program
         return root;
     }
 
+    // "cert show ", as it was typed.
+    private static string Path(CommandResult command) => command.Parent is CommandResult parent ? $"{Path(parent)}{command.Command.Name} " : "";
+
     private static async Task<int> Main(string[] args)
     {
         var root = Commands();
@@ -42,7 +46,7 @@ internal static class Program
                 await Console.Error.WriteLineAsync("plane: " + error.Message).ConfigureAwait(false);
             }
 
-            await Console.Error.WriteLineAsync($"plane: see plane {(parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ")}--help").ConfigureAwait(false);
+            await Console.Error.WriteLineAsync($"plane: see plane {Path(parsed.CommandResult)}--help").ConfigureAwait(false);
             return ExitCodes.Usage;
         }
 

@@ -18,10 +18,11 @@ mkdir -p "$directory"
 chmod 700 "$directory"
 cd "$directory"
 
-random() { openssl rand -hex 24; }
-[ -e postgres-password ] || random >postgres-password
-[ -e pgpass ] || echo "*:*:*:plane:$(cat postgres-password)" >pgpass
-[ -e ctrl-token ] || random >ctrl-token
+# An empty file is what a run left that ended in the middle.
+random() { [ -s "$1" ] || { rm -f "$1" && openssl rand -hex 24 >"$1"; }; }
+random postgres-password
+[ -s pgpass ] || { rm -f pgpass && echo "*:*:*:plane:$(cat postgres-password)" >pgpass; }
+random ctrl-token
 
 key() { openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out "$1.key"; }
 if [ ! -e gateway-ca.crt ]; then
@@ -38,5 +39,5 @@ issue() { # name uses
 }
 issue controller serverAuth,clientAuth
 for client; do issue "$client" clientAuth; done
-chmod 444 -- *
+chmod 444 -- postgres-password pgpass ctrl-token *.crt *.key
 chmod 400 gateway-ca.key

@@ -10,6 +10,12 @@ internal struct DnsQuery
 
     public const int HeaderLength = 12;
 
+    /// <summary>
+    /// The longest question that is read. A name takes 255 octets, and what else stands in one (cookies, padding, a signature) some hundreds; the limit is what one that
+    /// waits for its values holds in memory.
+    /// </summary>
+    public const int MaxMessage = 4096;
+
     public ushort Id { get; private set; }
 
     public bool RecursionDesired { get; private set; }
@@ -57,6 +63,11 @@ internal struct DnsQuery
         if (query.OpCode != 0)
         {
             code = ResponseCode.NotImplemented;
+            return true;
+        }
+
+        if (message.Length > MaxMessage)
+        {
             return true;
         }
 

@@ -79,7 +79,13 @@ internal sealed class DnsResponder
 
         if (server is not null && query.Type is RecordType.A or RecordType.Aaaa)
         {
-            return Addresses(ref writer, query, message, server!, length);
+            return Addresses(ref writer, query, message, server!, query.Type, length);
+        }
+
+        // Any: here too one set of those there are.
+        if (server is { AddressRecords: [var first, ..] } && query.Type == RecordType.Any)
+        {
+            return Addresses(ref writer, query, message, server, first.Type, length);
         }
 
         if (!isCluster || query.Type is not (RecordType.Txt or RecordType.Any))
@@ -189,13 +195,13 @@ internal sealed class DnsResponder
         return End(ref writer, query, ResponseCode.NoError);
     }
 
-    private int Addresses(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, Zone.Server server, int labels)
+    private int Addresses(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, Zone.Server server, RecordType wanted, int labels)
     {
         writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
         var found = false;
         foreach (var (type, data) in server.AddressRecords)
         {
-            if (type == query.Type)
+            if (type == wanted)
             {
                 writer.Record(Section.Answer, DnsWriter.PointerToQuestion, type, ApexTtl, 0, null, null, data);
                 found = true;

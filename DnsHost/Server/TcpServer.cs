@@ -182,10 +182,12 @@ internal sealed partial class TcpServer : IAsyncDisposable
 
     private async Task AnswerLaterAsync(Connection connection, byte[] message, Task<TxtAnswer?> pending)
     {
-        var answer = ArrayPool<byte>.Shared.Rent(2 + ushort.MaxValue);
+        byte[]? answer = null;
         try
         {
+            // Rented when there is something to say: what waits for the controller holds its question alone.
             var values = await pending.ConfigureAwait(false);
+            answer = ArrayPool<byte>.Shared.Rent(2 + ushort.MaxValue);
             var length = _responder.Complete(message, answer.AsSpan(2, ushort.MaxValue), isUdp: false, values);
             using var stall = new CancellationTokenSource(_options.TcpIdle, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(stall.Token, _stopping.Token);
@@ -201,7 +203,11 @@ internal sealed partial class TcpServer : IAsyncDisposable
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(answer);
+            if (answer is not null)
+            {
+                ArrayPool<byte>.Shared.Return(answer);
+            }
+
             connection.Leave();
         }
     }

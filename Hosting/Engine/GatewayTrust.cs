@@ -17,13 +17,13 @@ public sealed class GatewayTrust
     /// <summary>A file with the secret, at least 16 characters, white space around it ignored. Embedded engine only.</summary>
     public string? SharedSecretFile { get; init; }
 
-    /// <summary>This end's certificate (PEM, with its chain). A silo that has one speaks TLS only.</summary>
+    /// <summary>This end's certificate (PEM, the first of the file). A silo that has one speaks TLS only.</summary>
     public string? CertificateFile { get; init; }
 
     /// <summary>The certificate's private key (PEM).</summary>
     public string? KeyFile { get; init; }
 
-    /// <summary>The authority that signed the other end's certificate (PEM). A silo that has one asks every client for a certificate.</summary>
+    /// <summary>The authority that signed the other end's certificate (PEM), with what stands between them. A silo that has one asks every client for a certificate.</summary>
     public string? AuthorityFile { get; init; }
 
     /// <summary>Whether connections are encrypted.</summary>
@@ -115,6 +115,9 @@ public sealed class GatewayTrust
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.AddRange(roots);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+
+        // A stranger's certificate may name any address as its issuer's: nothing is asked of it.
+        chain.ChainPolicy.DisableCertificateDownloads = true;
         chain.ChainPolicy.ApplicationPolicy.Add(new Oid(use));
         if (shown is not null)
         {

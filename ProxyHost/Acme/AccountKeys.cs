@@ -21,7 +21,7 @@ internal static class AccountKeys
         using var next = AcmeKey.Create();
         store.WriteNextAccountKey(options.Directory!, next);
         await client.ChangeKeyAsync(next, cancellationToken);
-        store.PromoteNextAccountKey(options.Directory!);
+        store.KeepAccountKey(options.Directory!, next);
     }
 
     /// <summary>Ends a change that was interrupted.</summary>
@@ -36,7 +36,7 @@ internal static class AccountKeys
         using var client = await AcmeClient.OpenAsync(options, next, time, cancellationToken);
         if (await client.TryFindAccountAsync(cancellationToken))
         {
-            store.PromoteNextAccountKey(options.Directory!);
+            store.KeepAccountKey(options.Directory!, next);
         }
         else
         {

@@ -187,7 +187,9 @@ internal sealed class AcmeClient : IDisposable
     /// <summary>When the authority wants the certificate renewed, and when it wants to be asked again.</summary>
     public async Task<(AcmeRenewalInfo Info, TimeSpan? AskAgain)> RenewalInfoAsync(string renewalId, CancellationToken cancellationToken)
     {
-        var url = new Uri($"{_directory.RenewalInfo!.OriginalString.TrimEnd('/')}/{renewalId}");
+        var text = $"{_directory.RenewalInfo!.OriginalString.TrimEnd('/')}/{renewalId}";
+        var url = Uri.TryCreate(text, UriKind.Absolute, out var absolute) ? absolute
+            : throw new AcmeException(AcmeFault.BadAnswer, $"the authority named the address {AcmeProblem.Printable(text)}, which is no https URL");
         var answer = await _transport.GetAsync(url, cancellationToken);
         var info = AcmeTransport.Read<AcmeRenewalInfo>(answer, url);
         return info.SuggestedWindow is { } window && window.Start < window.End

@@ -34,6 +34,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
     private byte[]? _bindingKey;
     private long _since;
     private TimeSpan _pause;
+    private DateTime? _triedWish;
 
     public CertificateKeeper(
         ProxyOptions options,
@@ -109,7 +110,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         while (true)
         {
             Load();
-            if (_time.GetElapsedTime(_since) >= _pause && await IsDueAsync(stoppingToken))
+            if ((_time.GetElapsedTime(_since) >= _pause || IsNewWish) && await IsDueAsync(stoppingToken))
             {
                 await OrderAsync(stoppingToken);
             }
@@ -117,6 +118,9 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
             await Task.Delay(_options.CertCheckEvery, _time, stoppingToken);
         }
     }
+
+    // The operator may have mended what failed. Each wish is one try: it stands until there is a certificate, and must not undo the pauses.
+    private bool IsNewWish => _store.RenewalWish is { } wish && wish != _triedWish;
 
     /// <summary>Serves what is stored, if it isn't yet: this proxy's own, one that an operator put there, or one of another proxy with the same directory.</summary>
     private void Load()
@@ -143,7 +147,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
 
     private async Task<bool> IsDueAsync(CancellationToken cancellationToken)
     {
-        if (_slot.Current is not { } certificate || _plan is not { } plan || _store.IsRenewalWished)
+        if (_slot.Current is not { } certificate || _plan is not { } plan || _store.RenewalWish is not null)
         {
             return true;
         }
@@ -179,8 +183,9 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
                 LogSuggested(info.SuggestedWindow!.Start, info.SuggestedWindow.End, AcmeProblem.Printable(info.ExplanationUrl ?? "none given"));
             }
         }
-        catch (Exception e) when (e is AcmeException or CertificateProblemException or IOException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
+            // Whatever it is: the certificate's age tells too.
             LogNotSaid(e.Message);
         }
     }
@@ -216,6 +221,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
             }
 
             _slot.Explain("the certificate is being ordered");
+            _triedWish = _store.RenewalWish;
             await _ordering.RunAsync(_bindingKey, Replaced(), cancellationToken);
             _store.RenewalDone();
             _metrics.OrderEnded("issued");

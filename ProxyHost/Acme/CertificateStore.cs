@@ -75,7 +75,8 @@ internal sealed class CertificateStore
 
     public void DropOrder() => File.Delete(OrderPath);
 
-    public bool IsRenewalWished => File.Exists(RenewPath);
+    /// <summary>When an operator last wished a renewal that hasn't come yet; null: none did.</summary>
+    public DateTime? RenewalWish => File.Exists(RenewPath) ? File.GetLastWriteTimeUtc(RenewPath) : null;
 
     public void WishRenewal() => PrivateFile.Write(RenewPath, []);
 
@@ -101,7 +102,12 @@ internal sealed class CertificateStore
 
     public void WriteNextAccountKey(Uri authority, AcmeKey key) => PrivateFile.Write(NextAccountPath(authority), Encoding.ASCII.GetBytes(key.ToPem()));
 
-    public void PromoteNextAccountKey(Uri authority) => File.Move(NextAccountPath(authority), AccountPath(authority), overwrite: true);
+    /// <summary>The authority has taken the key. It is written, not moved: a proxy that ended the change as interrupted may have dropped the file meanwhile.</summary>
+    public void KeepAccountKey(Uri authority, AcmeKey key)
+    {
+        PrivateFile.Write(AccountPath(authority), Encoding.ASCII.GetBytes(key.ToPem()));
+        DropNextAccountKey(authority);
+    }
 
     public void DropNextAccountKey(Uri authority) => File.Delete(NextAccountPath(authority));
 

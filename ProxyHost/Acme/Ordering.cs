@@ -65,6 +65,7 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
         }
 
         using var issued = IssuedChain.For(pending.KeyPem);
+        var mayBeIssued = false;
         var isIssued = false;
         try
         {
@@ -73,7 +74,9 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
             if (pending.Url is { } url)
             {
                 LogResuming(_host, url);
+                mayBeIssued = true;
                 order = await client.OrderAsync(url, cancellationToken);
+                mayBeIssued = order.Status == "processing";
             }
             else
             {
@@ -91,7 +94,9 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
             // 5.
             if (order.Status == "ready")
             {
-                await client.FinalizeAsync(Needed(order.Finalize, "finalize"), issued.SigningRequest(Names), cancellationToken);
+                var finalize = Needed(order.Finalize, "finalize");
+                mayBeIssued = true;
+                await client.FinalizeAsync(finalize, issued.SigningRequest(Names), cancellationToken);
                 order = await client.WhenOrderLeavesAsync(url, "ready", "begin to issue", cancellationToken);
             }
 
@@ -111,6 +116,11 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
             store.WriteCertificate(pending.KeyPem, chain);
             store.DropOrder();
             LogIssued(_host);
+        }
+        catch (AcmeException e) when (mayBeIssued && !isIssued && e.Fault == AcmeFault.BadAnswer)
+        {
+            // What answered is no authority at the moment. Whether the certificate was issued only the authority can say: the order is asked after again.
+            throw;
         }
         catch (AcmeException e) when (!e.LeavesOrderOpen)
         {

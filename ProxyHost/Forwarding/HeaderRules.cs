@@ -13,9 +13,15 @@ internal static class HeaderRules
     // send the backend whatever headers it likes.
     private static readonly FrozenSet<string> s_hop = new[]
     {
-        "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-        "HTTP2-Settings",
+        "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    // Of responses also what speaks for the whole origin, which is the cluster's and not one backend's, and outlives the page: other places to look for it
+    // (Alt-Svc, RFC 7838), reports of every URL in it (NEL), and a service worker over all of it. By either of the last two one backend would read the tokens of
+    // all sessions that its user opens in this browser later.
+    private static readonly FrozenSet<string> s_fromResponse =
+        s_hop.Concat(["Alt-Svc", "NEL", "Service-Worker-Allowed"]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // What a Connection header may name without its being dropped: a client must not be able to take away what frames or addresses the message.
     private static readonly FrozenSet<string> s_endToEnd =
@@ -37,7 +43,7 @@ internal static class HeaderRules
     /// <param name="name">The header's name.</param>
     /// <param name="connection">The response's <c>Connection</c> header.</param>
     public static bool StaysFromResponse(string name, StringValues connection) =>
-        s_hop.Contains(name) || (connection.Count != 0 && IsNamed(name, connection) && !s_endToEnd.Contains(name));
+        s_fromResponse.Contains(name) || (connection.Count != 0 && IsNamed(name, connection) && !s_endToEnd.Contains(name));
 
     /// <summary>Whether it is one of the CORS headers.</summary>
     public static bool IsCors(string name) => name.StartsWith("access-control-", StringComparison.OrdinalIgnoreCase);

@@ -19,6 +19,19 @@ internal static class CertificateRules
     /// <param name="now">The time.</param>
     public static string? Problem(IReadOnlyList<X509Certificate2> chain, string host, DateTimeOffset now)
     {
+        try
+        {
+            return ProblemOf(chain, host, now);
+        }
+        catch (CryptographicException)
+        {
+            // Parts are decoded when they are looked at: an extension that isn't what it says, a key on a curve that nobody knows.
+            return "a part of the certificate can't be read: have it issued again";
+        }
+    }
+
+    private static string? ProblemOf(IReadOnlyList<X509Certificate2> chain, string host, DateTimeOffset now)
+    {
         var leaf = chain[0];
         if (Date(leaf.NotAfter) <= now)
         {

@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Security.Authentication;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Plane.Proxy.Tls;
@@ -55,10 +56,22 @@ internal sealed class ServerCertificate
     /// <param name="host">The name that it must cover.</param>
     /// <param name="now">The time.</param>
     /// <exception cref="CertificateProblemException">It can't be served.</exception>
-    public static ServerCertificate From(IReadOnlyList<X509Certificate2> chain, string host, DateTimeOffset now) =>
-        CertificateRules.Problem(chain, host, now) is { } problem
-            ? throw new CertificateProblemException(problem)
-            : new ServerCertificate(chain, CertificateNames.Of(chain[0]));
+    public static ServerCertificate From(IReadOnlyList<X509Certificate2> chain, string host, DateTimeOffset now)
+    {
+        if (CertificateRules.Problem(chain, host, now) is { } problem)
+        {
+            throw new CertificateProblemException(problem);
+        }
+
+        try
+        {
+            return new ServerCertificate(chain, CertificateNames.Of(chain[0]));
+        }
+        catch (CryptographicException e)
+        {
+            throw new CertificateProblemException($"the certificate can't be served: {e.Message}", e);
+        }
+    }
 
     /// <summary>The options for a client that offers these versions.</summary>
     public SslServerAuthenticationOptions OptionsFor(SslProtocols offered) => offered.HasFlag(SslProtocols.Tls13) ? _newest : _older;

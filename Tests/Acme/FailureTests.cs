@@ -117,6 +117,52 @@ public sealed class FailureTests(World world) : IDisposable
         await Eventually.TrueAsync(() => front.Count("/order") == 1, "the order was refused once");
     }
 
+    [Fact]
+    public async Task An_order_that_may_have_been_carried_out_is_gone_on_with_and_stays_counted()
+    {
+        await using var front = await CaFront.StartAsync(null);
+        var order = new JsonObject
+        {
+            ["status"] = "ready",
+            ["finalize"] = new Uri(front.Directory, "/finalize").AbsoluteUri,
+            ["authorizations"] = new JsonArray(new Uri(front.Directory, "/authorization").AbsoluteUri),
+        }.ToJsonString();
+        front.Before = call => call.Path switch
+        {
+            "/dir" => call.AnswerAsync(200, "application/json", Hostile.Directory(front.Directory)),
+            "/nonce" => call.AnswerAsync(200, "text/plain", ""),
+            "/account" => call.AnswerAsync(201, "application/json", """{"status":"valid","contact":["mailto:ops@example.com"]}""", ("Location", new Uri(front.Directory, "/acct/1").AbsoluteUri)),
+            "/order" => call.AnswerAsync(201, "application/json", order, ("Location", new Uri(front.Directory, "/made/1").AbsoluteUri)),
+            "/finalize" => call.AnswerAsync(200, "application/json", order),
+            _ => call.AnswerAsync(200, "text/html", "<html>Maintenance</html>"),
+        };
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], a => a.WeeklyLimit = 1), world.Client);
+        await ToldAsync(proxy, "not JSON: is it an ACME server?");
+        await Eventually.TrueAsync(() => proxy.Log.Lines.Count(l => l.Contains(" 6701 ", StringComparison.Ordinal)) >= 2, "the proxy goes on with the order, and again");
+        Assert.Equal(1, front.Calls.Count(c => c.Path == "/order"));
+    }
+
+    [Fact]
+    public async Task An_operators_wish_does_not_wait_for_the_pause_after_a_failure()
+    {
+        await using var front = await CaFront.StartAsync(null);
+        var cluster = world.NewCluster();
+        front.Before = call => Hostile.AnswerAsync("order-invalid", call, front.Directory, cluster);
+        await using var proxy = await TlsProxy.StartAsync(
+            cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RetryAfter = TimeSpan.FromHours(2)), world.Client);
+        await ToldAsync(proxy, "the authority gave the order up");
+        var directory = new Plane.Proxy.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
+        for (var orders = 2; orders <= 3; orders++)
+        {
+            // One wish, one try: what failed once more waits as before, until the next wish.
+            directory.Renew();
+            await Eventually.SeenAsync(
+                () => (front.Calls.Count(c => c.Path == "/order"), proxy.Log.Lines.Count(l => l.Contains(" 6710 ", StringComparison.Ordinal))),
+                s => s == (orders, orders),
+                "the wish was tried and failed");
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Hostile.Cases), MemberType = typeof(Hostile))]
     public async Task An_authority_that_answers_nonsense_is_told_and_survived(string name, string message)

@@ -78,6 +78,32 @@ public sealed partial class DeployFilesTests
     }
 
     [Fact]
+    public void Whatever_is_restarted_is_restarted_for_ever()
+    {
+        // systemd's own limit, five starts in ten seconds, would leave a guard dead beside its drone.
+        foreach (var file in DeployFiles.Units)
+        {
+            var text = File.ReadAllText(file);
+            Assert.Equal(text.Contains("\nRestart=", StringComparison.Ordinal), text.Contains("\nStartLimitIntervalSec=0\n", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task What_else_lies_beside_the_secrets_stays_as_it_is_and_an_empty_secret_is_no_secret()
+    {
+        using var directory = new TempDirectory();
+        await File.WriteAllTextAsync(directory["controller.env"], "PLANE__DB=postgres://db/plane\n");
+        File.SetUnixFileMode(directory["controller.env"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        await File.WriteAllTextAsync(directory["ctrl-token"], "");
+        var (code, lines) = await RunningProgram.RunAsync("bash", [Checkout.File("deploy/secrets.sh"), directory.Path]);
+        Assert.True(code == 0, string.Join('\n', lines));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(directory["controller.env"]));
+        Assert.Equal(UnixFileMode.UserRead, File.GetUnixFileMode(directory["gateway-ca.key"]));
+        Assert.Equal(48, (await File.ReadAllTextAsync(directory["ctrl-token"])).Trim().Length);
+        Assert.Equal(48, (await File.ReadAllTextAsync(directory["postgres-password"])).Trim().Length);
+    }
+
+    [Fact]
     public async Task The_secrets_that_the_script_makes_are_those_that_the_files_name_and_each_certificate_is_for_its_use()
     {
         using var directory = new TempDirectory();

@@ -73,6 +73,23 @@ public sealed class ResponderTests
         Assert.Equal(2, Ask(Packet.Question("example.com.acme.test", RecordType.Any)).Answers.Count);
         Assert.Equal(RecordType.Soa, Assert.Single(Ask(Packet.Question("acme.test", RecordType.Any)).Answers).Type);
         Assert.Empty(Ask(Packet.Question("nobody.acme.test", RecordType.Any)).Answers);
+        Assert.Equal("192.0.2.53", Assert.Single(Ask(Packet.Question("ns.acme.test", RecordType.Any)).Answers).Data);
+    }
+
+    [Theory]
+    [InlineData(4096, ResponseCode.NoError)]
+    [InlineData(4097, ResponseCode.FormatError)]
+    [InlineData(ushort.MaxValue, ResponseCode.FormatError)]
+    public void A_question_has_at_most_4096_octets(int length, object code)
+    {
+        // One option of EDNS, of any size: the padding of RFC 7830.
+        var question = Packet.Question("example.com.acme.test", RecordType.Txt, edns: 1232);
+        var option = length - question.Length - 4;
+        question[^1] = (byte)(option + 4);
+        question[^2] = (byte)((option + 4) >> 8);
+        byte[] padded = [.. question, 0, 12, (byte)(option >> 8), (byte)option, .. new byte[option]];
+        Assert.Equal(length, padded.Length);
+        Assert.Equal((ResponseCode)code, DnsReply.TryRead(Respond(padded, isUdp: false))!.Code);
     }
 
     [Theory]

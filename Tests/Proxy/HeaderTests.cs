@@ -141,9 +141,17 @@ public sealed class HeaderTests
     public async Task What_concerns_the_backends_hop_alone_is_not_passed_back()
     {
         var head = await AnsweredAsync(
-            "Connection: keep-alive, X-Hop\r\nX-Hop: hop\r\nKeep-Alive: timeout=hop\r\nProxy-Authenticate: hop\r\nUpgrade: hop\r\nTE: hop\r\n");
+            "Connection: keep-alive, X-Hop\r\nX-Hop: hop\r\nKeep-Alive: timeout=hop\r\nProxy-Authenticate: hop\r\nUpgrade: hop\r\nTE: hop\r\n"
+            + "Proxy-Authentication-Info: hop\r\n");
         Assert.DoesNotContain("hop", head, StringComparison.OrdinalIgnoreCase);
     }
+
+    [Theory]
+    [InlineData("Alt-Svc: h3=\":4433\"; ma=31536000; persist=1")]
+    [InlineData("NEL: {\"report_to\":\"x\",\"max_age\":31536000,\"include_subdomains\":true,\"success_fraction\":1.0}")]
+    [InlineData("Service-Worker-Allowed: /")]
+    public async Task No_backend_speaks_for_the_whole_origin(string header) =>
+        Assert.Empty(Values(await AnsweredAsync(header + "\r\n"), header.Split(':')[0]));
 
     [Theory]
     [InlineData("HTTP/1.1 404 Not Here\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404 Not Here\r\n")]

@@ -44,6 +44,10 @@ public sealed class CertificateFileTests : IDisposable
         File.Delete(CertPath);
         await ToldAsync(proxy, "does not exist");
         Assert.Equal(second.Leaf.SerialNumber, (await proxy.HandshakeAsync()).SerialNumber);
+
+        Write(_authority.Issue([Cluster], uses: [0x30, 0x05, 0x01]));
+        await ToldAsync(proxy, "can't be read: have it issued again");
+        Assert.Equal(second.Leaf.SerialNumber, (await proxy.HandshakeAsync()).SerialNumber);
     }
 
     [Fact]
@@ -171,6 +175,7 @@ public sealed class CertificateFileTests : IDisposable
         { "stranger", "did not issue the one before it" },
         { "small-rsa", "has 1024 bits" },
         { "unreadable-key", "it must be an RSA or ECDSA key" },
+        { "odd-extension", "can't be read: have it issued again" },
     };
 
     [Theory]
@@ -212,6 +217,7 @@ public sealed class CertificateFileTests : IDisposable
 
                 break;
             case "small-rsa": Use(_authority.Issue([Cluster], key: rsa)); break;
+            case "odd-extension": Use(_authority.Issue([Cluster], uses: [0x30, 0x05, 0x01])); break;
             case "unreadable-key": key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"; break;
             default: throw new ArgumentException(name);
         }
@@ -287,6 +293,9 @@ public sealed class CertificateFileTests : IDisposable
         (code, lines) = await PlaneAsync("cert", "renew", "--cluster", Cluster, "--cert-dir", certs);
         Assert.True(code == 0, string.Join('\n', lines));
         Assert.True(File.Exists(Path.Combine(certs, Cluster + ".renew")));
+        (code, lines) = await PlaneAsync("cert", "show");
+        Assert.Equal(2, code);
+        Assert.Contains("plane: see plane cert show --help", lines);
     }
 
     private static Task<(int ExitCode, IReadOnlyList<string> Lines)> PlaneAsync(params string[] arguments) =>

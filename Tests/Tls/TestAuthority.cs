@@ -25,7 +25,7 @@ internal sealed class TestAuthority : IDisposable
     public string IntermediatePem => _intermediate.ExportCertificatePem();
 
     /// <summary>A server's certificate with its chain.</summary>
-    public Issued Issue(string[] names, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null, AsymmetricAlgorithm? key = null)
+    public Issued Issue(string[] names, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null, AsymmetricAlgorithm? key = null, byte[]? uses = null)
     {
         key ??= ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = Request("CN=" + names[0], key, authority: false);
@@ -43,7 +43,9 @@ internal sealed class TestAuthority : IDisposable
         }
 
         request.CertificateExtensions.Add(alternatives.Build());
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], critical: false));
+        request.CertificateExtensions.Add(uses is null
+            ? new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], critical: false)
+            : new X509Extension("2.5.29.37", uses, critical: false));
         var leaf = Sign(request, _intermediate, notBefore ?? DateTimeOffset.UtcNow.AddHours(-1), notAfter ?? DateTimeOffset.UtcNow.AddDays(90));
         return new Issued(leaf, key, IntermediatePem);
     }

@@ -159,6 +159,15 @@ internal sealed partial class GatewayServer(
             return;
         }
 
+        // Every browser tells by it which page asks, and no client of ours sends it. A gateway on loopback trusts this machine, not the pages in its browsers: to them a
+        // WebSocket is open whatever its origin.
+        if (context.Request.Headers.Origin.Count != 0)
+        {
+            Refused(context, "a page in a browser is no client", "browser");
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
         if (silo.Closed is { } closed)
         {
             Refused(context, closed, "closed");

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.DependencyInjection;
@@ -136,6 +138,20 @@ public sealed class TrustTests : IDisposable
         Assert.Contains("version 1", await GatewayHost.ClosedAsync(socket), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("https://evil.example")]
+    [InlineData("http://127.0.0.1:8080")]
+    [InlineData("null")]
+    public async Task A_page_in_a_browser_of_this_machine_is_no_client(string origin)
+    {
+        await using var silo = await GatewayHost.StartAsync();
+        using var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Origin", origin);
+        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri($"ws://{silo.EndPoint}{Wire.Path}"), default));
+        Assert.Equal(HttpStatusCode.Forbidden, await RefusalAsync(silo, origin));
+        await silo.Log.LoggedAsync(7033);
+    }
+
     [Fact]
     public async Task A_gateway_beyond_loopback_needs_authentication()
     {
@@ -224,6 +240,38 @@ public sealed class TrustTests : IDisposable
         Assert.True(trust.ReadValidation(ofServer: false)!(certificate, null, default));
     }
 
+    [Fact]
+    public async Task A_strangers_certificate_sends_the_gateway_nowhere()
+    {
+        // Where a certificate says that its issuer can be had: whoever connects could have the controller ask addresses of its network.
+        using var asked = new TcpListener(IPAddress.Loopback, 0);
+        asked.Start();
+        var issuer = new Uri($"http://127.0.0.1:{((IPEndPoint)asked.LocalEndpoint).Port}/issuer.crt");
+        using var authority = NewAuthority("plane");
+        using var foreign = NewAuthority("foreign");
+        var server = Trust("server", authority, "1.3.6.1.5.5.7.3.1");
+        var stranger = Trust("stranger", foreign, "1.3.6.1.5.5.7.3.2", trusts: authority, issuer);
+        using var certificate = stranger.ReadCertificate()!;
+        Assert.False(server.ReadValidation(ofServer: false)!(certificate, null, default));
+        Assert.False(asked.Pending(), "the check asked for the issuer");
+        await using var silo = await WiredSiloAsync(new SiloEngineOptions { GatewayPort = 0, Trust = server });
+        await Assert.ThrowsAsync<TimeoutException>(() => AskAsync(silo, "127.0.0.1", stranger));
+        Assert.False(asked.Pending(), "the handshake asked for the issuer");
+    }
+
+    private static async Task<HttpStatusCode> RefusalAsync(GatewayHost silo, string origin)
+    {
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{silo.EndPoint}{Wire.Path}");
+        request.Headers.TryAddWithoutValidation("Origin", origin);
+        request.Headers.TryAddWithoutValidation("Connection", "Upgrade");
+        request.Headers.TryAddWithoutValidation("Upgrade", "websocket");
+        request.Headers.TryAddWithoutValidation("Sec-WebSocket-Version", "13");
+        request.Headers.TryAddWithoutValidation("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        return response.StatusCode;
+    }
+
     private static async Task<WiredSilo> WiredSiloAsync(SiloEngineOptions options)
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
@@ -263,11 +311,16 @@ public sealed class TrustTests : IDisposable
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
     }
 
-    private GatewayTrust Trust(string name, X509Certificate2 authority, string use, X509Certificate2? trusts = null)
+    private GatewayTrust Trust(string name, X509Certificate2 authority, string use, X509Certificate2? trusts = null, Uri? issuer = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(use)], true));
+        if (issuer is not null)
+        {
+            request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension([], [issuer.AbsoluteUri]));
+        }
+
         using var certificate = request.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), RandomNumberGenerator.GetBytes(8));
         var path = Path.Combine(_files, name);
         File.WriteAllText(path + ".crt", certificate.ExportCertificatePem());
