@@ -39,6 +39,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<TokenWriter>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
+        services.AddSingleton<HistoryReader>();
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService(static s => s.GetRequiredService<ChangeFeed>());
         services.AddHostedService<SweepService>();

@@ -22,6 +22,15 @@ if (args is ["serve-silo", var siloPort])
     return 0;
 }
 
+// A proxy with all it needs, to be looked at by hand (perf, strace, wrk): stays until its input ends.
+if (args is ["serve-proxy", var backend])
+{
+    await using var setting = await ProxySetting.StartAsync(backend);
+    Console.WriteLine($"{setting.Url} pid={setting.Pid}");
+    await Console.In.ReadLineAsync();
+    return 0;
+}
+
 IBench[] all =
 [
     new StartBench(),

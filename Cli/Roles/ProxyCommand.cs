@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Plane.Hosting;
 using Plane.Proxy;
+using Plane.Proxy.Forwarding;
 
 namespace Plane.Cli.Roles;
 
@@ -14,7 +15,8 @@ internal static class ProxyCommand
             "proxy",
             "Run a proxy: routes tokenised URLs to backends.",
             new OptionsBinder<ProxyOptions>(),
-            (options, context) => [ProxyRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)]);
+            (options, context) => [ProxyRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)],
+            first: static _ => SocketCompletions.RunInline());
         gateway.AddTo(command);
         return command;
     }

@@ -9,7 +9,7 @@ namespace Plane.Grains.Backends;
 /// One backend. Every member is one statement of the store; which transitions are allowed stands in <see cref="BackendTransitions"/>.
 /// </summary>
 internal sealed class BackendGrain(
-    IPlaneStore store, StateWriter states, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
+    IPlaneStore store, StateWriter states, HistoryReader histories, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
 {
     private BackendName _backend;
 
@@ -30,11 +30,12 @@ internal sealed class BackendGrain(
         using var subscription = feed.Subscribe(Topic.Backend(_backend));
         while (true)
         {
-            var entries = await store.ReadHistoryAsync(_backend, after, cancellationToken).OrAskAgain();
-            if (entries is null)
+            if (await histories.ReadAsync(_backend, cancellationToken).OrAskAgain() is not { } history)
             {
                 return new StatusPage { Exists = false };
             }
+
+            var entries = history.After(after);
 
             // After the last state nothing comes: no reason to wait.
             if (entries.Count > 0

@@ -130,8 +130,8 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Everything known of a backend, with its history, or null.</summary>
     Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken);
 
-    /// <summary>The entries of a backend's history after a state, or null where there is no such backend.</summary>
-    Task<IReadOnlyList<StatusEntry>?> ReadHistoryAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken);
+    /// <summary>The histories of backends, in their order; null where there is no such backend. One may be named more than once.</summary>
+    Task<IReadOnlyList<BackendHistory?>> ReadHistoriesAsync(IReadOnlyList<BackendName> backends, CancellationToken cancellationToken);
 
     /// <summary>A page of backends, newest first.</summary>
     /// <exception cref="FormatException">The cursor is none of ours.</exception>

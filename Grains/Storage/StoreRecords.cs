@@ -47,6 +47,16 @@ public sealed record RequestMark(string IdHash, string Digest, byte[] Sealed);
 /// <param name="Sealed"><see cref="RequestMark.Sealed"/> of the request that was answered.</param>
 public sealed record KeptAnswer(bool Spawned, byte[] Sealed);
 
+/// <summary>What became of a backend so far.</summary>
+/// <param name="Cluster">Its cluster.</param>
+/// <param name="Entries">Its states in their order.</param>
+public sealed record BackendHistory(ClusterName Cluster, IReadOnlyList<StatusEntry> Entries)
+{
+    /// <summary>The entries after a state.</summary>
+    /// <param name="state">The state, or null for all entries.</param>
+    public IReadOnlyList<StatusEntry> After(BackendStatus? state) => state is null ? Entries : [.. Entries.Where(e => e.Status > state)];
+}
+
 /// <summary>An acquisition: a new backend for a free or expired key, on a drone.</summary>
 public sealed record AcquireRequest
 {

@@ -70,7 +70,7 @@ internal sealed class BackendHttp : IDisposable
             TcpKeepAlive.Set(socket);
             socket.NoDelay = true;
             await socket.ConnectAsync(address, context.DnsEndPoint.Port, either.Token);
-            return new NetworkStream(socket, ownsSocket: true);
+            return new BackendStream(socket);
         }
         catch (OperationCanceledException e) when (slow.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {

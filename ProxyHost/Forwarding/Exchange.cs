@@ -152,6 +152,11 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             ResponseHeaders.AllowAllOrigins(headers);
         }
 
+        if (headers.ContentLength is null or > FairStream.Stretch)
+        {
+            proxyResponse.Content = new FairContent(proxyResponse.Content, proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols);
+        }
+
         // A stream's head must not wait for its first event; what has a length is sent with its first bytes.
         if (headers.ContentLength is null && proxyResponse.StatusCode >= HttpStatusCode.OK && MayHaveBody(httpContext, proxyResponse.StatusCode))
         {

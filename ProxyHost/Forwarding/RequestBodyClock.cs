@@ -6,6 +6,8 @@ namespace Plane.Proxy.Forwarding;
 /// </summary>
 internal sealed class RequestBodyClock(Stream body) : Stream
 {
+    private int _stretch;
+
     /// <summary>The attempt that is being made.</summary>
     public required Exchange Exchange { get; set; }
 
@@ -26,12 +28,23 @@ internal sealed class RequestBodyClock(Stream body) : Stream
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var reading = body.ReadAsync(buffer, cancellationToken);
-        if (!reading.IsCompleted && Exchange.Upstream is { } upstream)
+        var waits = !reading.IsCompleted;
+        if (waits && Exchange.Upstream is { } upstream)
         {
             await upstream.FlushAsync(cancellationToken);
         }
 
         var read = await reading;
+        if (waits)
+        {
+            _stretch = 0;
+        }
+        else if (!FairStream.IsWithin(ref _stretch, read))
+        {
+            // As in FairStream: an upload must not keep the thread that it runs on for good.
+            await Task.Yield();
+        }
+
         Exchange.BodyMoved();
         return read;
     }

@@ -441,7 +441,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
                 ("states", () => store.ApplyStatesAsync(session, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Ready, Address = "a:1" }], default)),
                 ("terminate", () => store.TerminateAsync(id.Backend, null, TerminationKind.Soft, TerminationReason.External, default)),
                 ("details", () => store.ReadBackendAsync(id.Backend, default)),
-                ("history", () => store.ReadHistoryAsync(id.Backend, null, default)),
+                ("history", () => store.ReadHistoriesAsync([id.Backend], default)),
                 ("list", () => store.ListBackendsAsync(new BackendQuery(), default)),
                 ("list by key", () => store.ListBackendsAsync(new BackendQuery { KeyName = "room" }, default)),
                 ("list by drone", () => store.ListBackendsAsync(new BackendQuery { Drone = s_drone }, default)),

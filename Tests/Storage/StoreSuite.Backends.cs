@@ -137,16 +137,32 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task Histories_of_several_backends_come_in_the_order_that_was_asked_for()
+    {
+        await RegisterAsync();
+        var (one, two) = (await AcquireAsync("one"), await AcquireAsync("two"));
+        await ReadyAsync(one.Identity);
+        var (first, second) = (one.Identity.Backend, two.Identity.Backend);
+        var histories = await Store.ReadHistoriesAsync([second, BackendName.Parse("none"), first, second], default);
+        Assert.Equal(4, histories.Count);
+        Assert.Null(histories[1]);
+        Assert.Equal([BackendStatus.Scheduled], histories[0]!.Entries.Select(h => h.Status));
+        Assert.Equal([BackendStatus.Scheduled, BackendStatus.Ready], histories[2]!.Entries.Select(h => h.Status));
+        Assert.Equal([BackendStatus.Scheduled], histories[3]!.Entries.Select(h => h.Status));
+        Assert.All(histories, h => Assert.True(h is null || h.Cluster == Cluster));
+        Assert.Empty(await Store.ReadHistoriesAsync([], default));
+    }
+
+    [Fact]
     public async Task History_after_a_state_holds_the_later_entries_only()
     {
         await RegisterAsync();
         var holder = await AcquireAsync("room");
         await ReadyAsync(holder.Identity);
-        var id = holder.Identity.Backend;
-        Assert.Null(await Store.ReadHistoryAsync(BackendName.Parse("none"), null, default));
-        Assert.Equal([BackendStatus.Scheduled, BackendStatus.Ready], (await Store.ReadHistoryAsync(id, null, default))!.Select(h => h.Status));
-        Assert.Equal([BackendStatus.Ready], (await Store.ReadHistoryAsync(id, BackendStatus.Loading, default))!.Select(h => h.Status));
-        Assert.Empty((await Store.ReadHistoryAsync(id, BackendStatus.Ready, default))!);
+        var history = (await Store.ReadHistoriesAsync([holder.Identity.Backend], default)).Single()!;
+        Assert.Equal([BackendStatus.Scheduled, BackendStatus.Ready], history.After(null).Select(h => h.Status));
+        Assert.Equal([BackendStatus.Ready], history.After(BackendStatus.Loading).Select(h => h.Status));
+        Assert.Empty(history.After(BackendStatus.Ready));
     }
 
     [Fact]

@@ -162,7 +162,7 @@ public abstract partial class StoreSuite
 
         Assert.True(await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default) > 0);
         Assert.Null(await Store.ReadBackendAsync(old.Identity.Backend, default));
-        Assert.Null(await Store.ReadHistoryAsync(old.Identity.Backend, null, default));
+        Assert.Null((await Store.ReadHistoriesAsync([old.Identity.Backend], default)).Single());
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(command.Token.Hash(), default)).Outcome);
         Assert.NotNull(await Store.ReadBackendAsync(recent.Identity.Backend, default));
         Assert.NotNull(await Store.ReadBackendAsync(running.Identity.Backend, default));

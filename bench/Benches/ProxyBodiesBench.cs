@@ -32,6 +32,11 @@ internal sealed class ProxyBodiesBench : IBench
             new Side("plane", async () => (await Wrk.RunAsync(new Uri(setting.Url, "1m"), 16, context.Round)).RequestsPerSecond * 1.048576),
             new Side("nginx", async () => (await Wrk.RunAsync(new Uri(nginx.Url, "1m"), 16, context.Round)).RequestsPerSecond * 1.048576));
         report.Ratio("proxy, 1 MiB down, 16 connections", "MB/s", small[0], small[1], 0.8);
+        await File.WriteAllTextAsync(folder["post.lua"], "wrk.method = 'POST'\nwrk.body = string.rep('x', 1048576)\n");
+        var posted = await context.InTurnsAsync(
+            new Side("plane", async () => (await Wrk.RunAsync(new Uri(setting.Url, "sink"), 16, context.Round, folder["post.lua"])).RequestsPerSecond * 1.048576),
+            new Side("nginx", async () => (await Wrk.RunAsync(new Uri(nginx.Url, "sink"), 16, context.Round, folder["post.lua"])).RequestsPerSecond * 1.048576));
+        report.Ratio("proxy, 1 MiB up, 16 connections", "MB/s", posted[0], posted[1], 0.8);
 
         ProcessUse.ResetPeak(setting.Pid);
         var before = ProcessUse.Resident(setting.Pid);

@@ -92,7 +92,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
 
     private async Task BeatAsync()
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(4));
+        using var timer = new PeriodicTimer(new LeaseNumbers().Heartbeat);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
@@ -140,7 +140,8 @@ internal sealed class SimulatedDrone : IAsyncDisposable
         {
             await TryAsync(async () =>
             {
-                var page = await _grain.ReadActions(_session, last, TimeSpan.FromSeconds(1));
+                // As long as a real drone waits.
+                var page = await _grain.ReadActions(_session, last, TimeSpan.FromSeconds(5), _stop.Token);
                 var spawned = page.Actions.Where(a => a.Kind == DroneActionKind.Spawn).Select(a => (a.Identity, BackendStatus.Ready)).ToArray();
                 if (spawned.Length > 0)
                 {
@@ -166,6 +167,10 @@ internal sealed class SimulatedDrone : IAsyncDisposable
         try
         {
             await call();
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // The bench is over.
         }
         catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
         {

@@ -87,19 +87,20 @@ internal sealed partial class PostgresStore
         return rows.Count == 0 ? null : rows[0].Details with { History = [.. rows.Select(r => r.Entry).OfType<StatusEntry>()] };
     }
 
-    public async Task<IReadOnlyList<StatusEntry>?> ReadHistoryAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<BackendHistory?>> ReadHistoriesAsync(IReadOnlyList<BackendName> backends, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
             """
-            select h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
-            from plane.backends b left join plane.history h on h.backend_id = b.id and h.status > $2
-            where b.id = $1 order by h.status
+            select b.id, b.cluster, h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+            from plane.backends b left join plane.history h on h.backend_id = b.id
+            where b.id = any($1) order by b.id, h.status
             """,
-            static r => r.IsDBNull(0) ? null : ReadEntry(r, 0),
+            static r => (Backend: r.GetString(0), Cluster: r.GetString(1), Entry: r.IsDBNull(2) ? null : ReadEntry(r, 2)),
             cancellationToken,
-            Sql.Text(backend.Value),
-            Sql.Small((short)(after ?? 0)));
-        return rows.Count == 0 ? null : [.. rows.OfType<StatusEntry>()];
+            Sql.Texts([.. backends.Select(b => b.Value).Distinct()]));
+        var histories = rows.GroupBy(r => r.Backend).ToDictionary(
+            g => g.Key, g => new BackendHistory(ClusterName.Parse(g.First().Cluster), [.. g.Select(r => r.Entry).OfType<StatusEntry>()]));
+        return [.. backends.Select(b => histories.GetValueOrDefault(b.Value))];
     }
 
     public async Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken)

@@ -40,9 +40,18 @@ internal sealed partial class SqliteStore
                 : null,
         cancellationToken);
 
-    public Task<IReadOnlyList<StatusEntry>?> ReadHistoryAsync(BackendName backend, BackendStatus? after, CancellationToken cancellationToken) =>
-        _engine.ReadAsync<IReadOnlyList<StatusEntry>?>(
-            s => s.Scalar("select 1 from backends where id = $1", backend.Value) is null ? null : ReadEntries(s, backend.Value, after ?? 0), cancellationToken);
+    public Task<IReadOnlyList<BackendHistory?>> ReadHistoriesAsync(IReadOnlyList<BackendName> backends, CancellationToken cancellationToken) =>
+        _engine.ReadAsync<IReadOnlyList<BackendHistory?>>(
+            s =>
+            {
+                var histories = backends.Distinct().ToDictionary(
+                    b => b,
+                    b => s.Query("select cluster from backends where id = $1", static r => r.GetString(0), b.Value) is [var cluster]
+                        ? new BackendHistory(ClusterName.Parse(cluster), ReadEntries(s, b.Value, 0))
+                        : null);
+                return [.. backends.Select(b => histories[b])];
+            },
+            cancellationToken);
 
     public async Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken)
     {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
+using Plane.Grains.Backends;
 using Plane.Grains.Feed;
 using Plane.Grains.Storage;
 
@@ -18,14 +19,18 @@ namespace Plane.Silo.Http.Endpoints;
 /// </para>
 /// </summary>
 internal sealed class StatusStreams(
-    SiloOptions options, IPlaneStore store, ChangeFeed feed, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
+    SiloOptions options, HistoryReader histories, ChangeFeed feed, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly byte[] s_keepAlive = ":\n\n"u8.ToArray();
     private int _open;
 
     /// <summary>Opens a stream and writes it to its end, or says why not.</summary>
-    public async Task<IResult> OpenAsync(HttpContext http, BackendName backend, CancellationToken cancellationToken)
+    /// <param name="http">The request.</param>
+    /// <param name="backend">Whose states are told.</param>
+    /// <param name="cluster">The cluster that the backend must be of, if any.</param>
+    /// <param name="cancellationToken">The reader has left.</param>
+    public async Task<IResult> OpenAsync(HttpContext http, BackendName backend, ClusterName? cluster, CancellationToken cancellationToken)
     {
         if (Interlocked.Increment(ref _open) > options.MaxStatusStreams)
         {
@@ -38,7 +43,7 @@ internal sealed class StatusStreams(
         {
             using var subscription = feed.Subscribe(Topic.Backend(backend));
             var after = Position(http.Request);
-            if (await store.ReadHistoryAsync(backend, after, cancellationToken) is not { } entries)
+            if (await histories.ReadAsync(backend, cancellationToken) is not { } history || (cluster is { } named && history.Cluster != named))
             {
                 return RouteNames.NoBackend;
             }
@@ -50,7 +55,7 @@ internal sealed class StatusStreams(
             }
 
             using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-            await WriteAsync(http, backend, subscription, after, entries, end.Token);
+            await WriteAsync(http, backend, subscription, after, history.After(after), end.Token);
         }
         catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && http.Response.HasStarted)
         {
@@ -109,7 +114,7 @@ internal sealed class StatusStreams(
         {
             try
             {
-                return await store.ReadHistoryAsync(backend, after, cancellationToken);
+                return (await histories.ReadAsync(backend, cancellationToken))?.After(after);
             }
             catch (StoreUnavailableException)
             {

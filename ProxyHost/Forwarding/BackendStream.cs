@@ -1,0 +1,75 @@
+using System.Net.Sockets;
+
+namespace Plane.Proxy.Forwarding;
+
+/// <summary>
+/// A connection to a backend, as the handler reads and writes it. When the backend has switched protocols the handler is no longer needed for it, but holds
+/// buffers of 8 kB as long as the connection lives, which for an idle WebSocket is almost half of all that it costs: so the connection can be taken from it.
+/// </summary>
+internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
+{
+    // The handler tells nobody which connection a response came over. But an empty read of the response's line goes straight down to its connection, on the same
+    // thread, where nothing is buffered above it.
+    [ThreadStatic]
+    private static bool _isAsked;
+
+    [ThreadStatic]
+    private static BackendStream? _answer;
+
+    private bool _taken;
+
+    /// <summary>
+    /// The connection under a line that was switched to another protocol, which is then disposed of without it; or null where the handler has read on and holds
+    /// bytes of the new protocol already, or works otherwise than was seen: then the line is used as it is.
+    /// </summary>
+    public static BackendStream? TakeFrom(Stream line)
+    {
+        ValueTask<int> asking;
+        BackendStream? answer;
+        _isAsked = true;
+        try
+        {
+            asking = line.ReadAsync(Memory<byte>.Empty);
+            answer = _answer;
+        }
+        finally
+        {
+            _isAsked = false;
+            _answer = null;
+        }
+
+        if (!asking.IsCompletedSuccessfully)
+        {
+            throw new InvalidOperationException("an empty read of a switched line waits");
+        }
+
+        asking.GetAwaiter().GetResult();
+        if (answer is not null)
+        {
+            answer._taken = true;
+            line.Dispose();
+            answer._taken = false;
+        }
+
+        return answer;
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (_isAsked && buffer.IsEmpty)
+        {
+            _answer = this;
+            return ValueTask.FromResult(0);
+        }
+
+        return base.ReadAsync(buffer, cancellationToken);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (!_taken)
+        {
+            base.Dispose(disposing);
+        }
+    }
+}
