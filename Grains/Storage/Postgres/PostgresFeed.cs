@@ -16,6 +16,9 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private static readonly TimeSpan s_firstRecheck = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan s_lastRecheck = TimeSpan.FromMilliseconds(128);
 
+    // No transaction of ours comes near it.
+    private static readonly TimeSpan s_longTransaction = TimeSpan.FromSeconds(5);
+
     private readonly NpgsqlDataSource _source;
     private readonly Func<NpgsqlConnection> _connect;
     private readonly TimeProvider _time;
@@ -28,6 +31,9 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private readonly ITimer _recheck;
     private readonly Lock _recheckLock = new();
     private TimeSpan _recheckAfter = s_firstRecheck;
+    private long _oldest;
+    private long _oldestSince;
+    private bool _isLong;
     private Task _listening = Task.CompletedTask;
     private Task _notifying = Task.CompletedTask;
 
@@ -62,12 +68,31 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
 
     /// <summary>
     /// What a read of the log saw. A row that is committed while an older transaction still runs cannot be read yet, and the end of that other one wakes nobody
-    /// (it may be a renewal, or no transaction of ours): so the log is read again soon, and less and less often while it stays so.
+    /// (it may be a renewal, or no transaction of ours): so the log is read again soon, and less and less often while it stays so. Transactions are numbered over all
+    /// databases of a server: one that runs for long, in whichever, is logged, since nobody is told of anything meanwhile.
     /// </summary>
-    public void Read(bool rowsAreHeldBack)
+    /// <param name="rowsAreHeldBack">Whether there are rows that cannot be read yet.</param>
+    /// <param name="oldest">The oldest transaction that still ran.</param>
+    public void Read(bool rowsAreHeldBack, long oldest)
     {
         lock (_recheckLock)
         {
+            if (!rowsAreHeldBack || oldest != _oldest)
+            {
+                if (_isLong)
+                {
+                    var lasted = _time.GetElapsedTime(_oldestSince);
+                    LogLongEnded(lasted.TotalSeconds);
+                }
+
+                (_oldest, _oldestSince, _isLong) = (oldest, _time.GetTimestamp(), false);
+            }
+            else if (!_isLong && _time.GetElapsedTime(_oldestSince) >= s_longTransaction)
+            {
+                _isLong = true;
+                LogLong(s_longTransaction.TotalSeconds);
+            }
+
             if (!rowsAreHeldBack)
             {
                 _recheckAfter = s_firstRecheck;
@@ -167,6 +192,15 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
 
     [LoggerMessage(EventId = 2231, Level = LogLevel.Information, Message = "listening for changes again")]
     private partial void LogListening();
+
+    [LoggerMessage(
+        EventId = 2233,
+        Level = LogLevel.Warning,
+        Message = "a transaction has run on the database's server for {Seconds:0} s, maybe in another database: until it ends, drones hear late of what was committed since, proxies and status streams not at all")]
+    private partial void LogLong(double seconds);
+
+    [LoggerMessage(EventId = 2234, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: what was committed meanwhile is told now")]
+    private partial void LogLongEnded(double seconds);
 
     [LoggerMessage(EventId = 2232, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls")]
     private partial void LogNotifyFailed(Exception error);

@@ -131,7 +131,7 @@ internal sealed partial class PostgresStore
             Sql.Int(limit));
         Change[] changes = [.. rows.Select(r => r.Change).OfType<Change>()];
         var end = new LogPosition(rows[0].End, long.MaxValue);
-        _feed.Read(rows[0].HeldBack);
+        _feed.Read(rows[0].HeldBack, rows[0].End);
 
         // A position beyond the end is one of another life of the database: restored, or failed over with losses.
         return new ChangePage
