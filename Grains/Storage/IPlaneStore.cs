@@ -165,7 +165,10 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Queues the end of backends over their lifetime.</summary>
     Task<int> SweepLifetimeAsync(CancellationToken cancellationToken);
 
-    /// <summary>Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, kept answers, silent proxies; also the tokens of all that ended.</summary>
+    /// <summary>
+    /// Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, kept answers, silent proxies, drones that run nothing; also the
+    /// tokens of all that ended.
+    /// </summary>
     Task<int> CleanUpAsync(TimeSpan endedBackends, TimeSpan logRows, CancellationToken cancellationToken);
 
     // ---- the change log ----

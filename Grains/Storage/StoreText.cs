@@ -25,6 +25,8 @@ internal static class StoreText
     // The last microsecond of the year 9999, beyond which there is no DateTime.
     private const long MaxCreated = 253_402_300_799_999_999;
 
+    private static readonly TimeSpan s_leastSilence = TimeSpan.FromDays(1);
+
     private static readonly JsonSerializerOptions s_json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>
@@ -108,6 +110,9 @@ internal static class StoreText
 
         throw new FormatException("the cursor is not one that a list of backends gave");
     }
+
+    /// <summary>How long a drone that runs nothing must have been silent to be forgotten: as long as what it ran is remembered, and a day, which it may be away for.</summary>
+    public static TimeSpan ForgetsDronesAfter(TimeSpan endedBackends) => endedBackends > s_leastSilence ? endedBackends : s_leastSilence;
 
     /// <summary>Why a state event was not applied.</summary>
     public static string Refusal(bool known, BackendStatus stored) =>

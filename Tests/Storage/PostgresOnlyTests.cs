@@ -249,6 +249,24 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_transaction_of_the_clean_up_deletes_no_more_tokens_than_its_limit()
+    {
+        // The change feed waits for the oldest transaction: one that took all tokens of a busy key would hold up every drone and proxy.
+        var id = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
+        await Store.ApplyStatesAsync(null, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Terminated }], default);
+        await using var connection = await OpenAsync();
+        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) select 'token-' || i, '{id.Backend}' from generate_series(1, 24) i");
+        for (var left = 15L; left >= 5; left -= 10)
+        {
+            await ExecuteAsync(connection, "select plane.clean_up(interval '1 day', interval '1 day', interval '1 minute', 10)");
+            Assert.Equal(left, await ScalarAsync(connection, "select count(*) from plane.tokens"));
+        }
+
+        await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default);
+        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.tokens"));
+    }
+
+    [Fact]
     public async Task A_long_transaction_in_another_database_holds_the_log_up_and_the_controllers_log_says_so()
     {
         var server = await PostgresServer.SharedAsync();

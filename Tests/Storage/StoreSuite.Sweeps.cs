@@ -180,6 +180,50 @@ public abstract partial class StoreSuite
         Assert.Empty((await Store.ListBackendsAsync(new BackendQuery(), default)).Backends);
     }
 
+    [Fact]
+    public async Task Clean_up_forgets_drones_that_were_silent_for_long_and_run_nothing()
+    {
+        var (gone, busy) = (DroneName.Parse("dr-gone"), DroneName.Parse("dr-busy"));
+        var first = await RegisterAsync(gone);
+        await RegisterAsync(busy);
+        await AcquireAsync(Command(), busy);
+        await Harness.AdvanceAsync(TimeSpan.FromDays(8));
+        var lives = await RegisterAsync(DroneName.Parse("dr-lives"));
+
+        Assert.True(await Store.CleanUpAsync(TimeSpan.FromDays(7), TimeSpan.FromDays(1), default) > 0);
+        Assert.Equal(["dr-busy", "dr-lives"], (await Store.ReadClusterAsync(Cluster, default)).Drones.Select(d => d.Node.Name));
+        Assert.Equal(SessionState.Current, await Store.ReadSessionAsync(lives, default));
+
+        // One that comes back is new; but no session of before may be taken for its own.
+        Assert.Equal(SessionState.Unknown, await Store.ReadSessionAsync(first, default));
+        var again = (await Store.RegisterDroneAsync(Registration(gone) with { LastAction = 40 }, Controller, default)).Session!;
+        Assert.True(again.Number > first.Number);
+        Assert.Equal(SessionState.Replaced, await Store.ReadSessionAsync(first, default));
+        await AcquireAsync(Command(), gone);
+        Assert.Equal(41, Assert.Single(await ActionsAsync(again, after: 40)).Number);
+    }
+
+    [Fact]
+    public async Task A_silent_drone_is_not_forgotten_within_a_day_however_soon_ended_backends_are()
+    {
+        await RegisterAsync();
+        await Harness.AdvanceAsync(TimeSpan.FromHours(23));
+        await Store.CleanUpAsync(TimeSpan.Zero, TimeSpan.FromDays(1), default);
+        Assert.Equal("dr-one", Assert.Single((await Store.ReadClusterAsync(Cluster, default)).Drones).Node.Name);
+    }
+
+    [Fact]
+    public async Task Clean_up_removes_all_tokens_of_an_ended_backend_however_many()
+    {
+        await RegisterAsync();
+        var holder = await AcquireAsync("room");
+        var tokens = Enumerable.Range(0, 2_500).Select(_ => BearerToken.NewRandom()).ToArray();
+        await Store.IssueTokensAsync([.. tokens.Select(t => Ask(Key("room"), t))], default);
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated);
+        Assert.True(await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default) >= 2_500);
+        Assert.Equal(0, await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default));
+    }
+
     private async Task<DroneName> FreshDroneAsync()
     {
         var name = DroneName.NewRandom();

@@ -28,12 +28,18 @@ internal sealed partial class PostgresStore
         for (var total = 0; ;)
         {
             var count = await ScalarAsync<int>(
-                "select case when plane.is_served($3) then plane.clean_up($1, $2, plane.proxy_silence($3), $4) + plane.drop_requests($4) else 0 end",
+                """
+                select case
+                    when plane.is_served($3) then plane.clean_up($1, $2, plane.proxy_silence($3), $4) + plane.drop_requests($4) + plane.forget_drones($5, $4)
+                    else 0
+                end
+                """,
                 cancellationToken,
                 Sql.Span(endedBackends),
                 Sql.Span(logRows),
                 Sql.Span(_numbers.ProxySilent),
-                Sql.Int(CleanBatch));
+                Sql.Int(CleanBatch),
+                Sql.Span(StoreText.ForgetsDronesAfter(endedBackends)));
             total += count;
             if (count == 0)
             {

@@ -231,7 +231,7 @@ internal sealed partial class SqliteStore
             """
             insert into drones (
                 cluster, name, pool, instance_id, boot_id, reading, kinds, max_backends, version, hash, ready, session, controller, heartbeat_lease)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $13)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (select forgotten_session + 1 from installation), $12, $13)
             on conflict (cluster, name) do update
                 set pool = excluded.pool, instance_id = excluded.instance_id, boot_id = excluded.boot_id, reading = excluded.reading, kinds = excluded.kinds,
                     max_backends = excluded.max_backends, version = excluded.version, hash = excluded.hash, ready = excluded.ready,

@@ -62,11 +62,18 @@ internal sealed partial class SqliteStore
                 return count;
             }
 
-            // Tokens go soon after their backend: each connect made one.
+            // Tokens go soon after their backend: each connect made one. So many at a time, and the next batch takes the rest.
+            var room = CleanBatch;
             foreach (var id in s.Query("select id from backends where status = 70 and tokens_purged = 0 limit $1", static r => r.GetString(0), CleanBatch))
             {
-                count += 1 + s.Execute("delete from tokens where backend_id = $1", id);
-                s.Execute("update backends set tokens_purged = 1 where id = $1", id);
+                var tokens = s.Execute("delete from tokens where hash in (select hash from tokens where backend_id = $1 limit $2)", id, room);
+                count += tokens;
+                if ((room -= tokens) == 0)
+                {
+                    break;
+                }
+
+                count += s.Execute("update backends set tokens_purged = 1 where id = $1", id);
             }
 
             var old = s.Record - (long)endedBackends.TotalMilliseconds;
@@ -90,11 +97,36 @@ internal sealed partial class SqliteStore
             count += s.Execute("delete from txt_values where expires_lease < $1", s.Lease);
             count += s.Execute("delete from requests where expires_lease < $1", s.Lease);
             count += s.Execute("delete from proxies where report_lease < $1", s.Lease - ProxySilence(s));
+            count += ForgetDrones(s, s.Lease - (long)StoreText.ForgetsDronesAfter(endedBackends).TotalMilliseconds);
             return count + s.Execute(
                 "delete from controllers where heartbeat_lease < $1", s.Lease - Math.Max((long)endedBackends.TotalMilliseconds, 3_600_000));
         },
         1,
         cancellationToken);
+
+    // Silent for long and without anything that runs: machines come and go, often under names of their own. One that comes back is new, and no longer drained.
+    private static int ForgetDrones(SqliteSession s, long silentSince)
+    {
+        var gone = s.Query(
+            """
+            delete from drones where (cluster, name) in (
+                select d.cluster, d.name from drones d
+                where d.heartbeat_lease < $1
+                    and not exists (select 1 from backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)
+                    and not exists (select 1 from actions a where a.cluster = d.cluster and a.drone = d.name)
+                limit $2)
+            returning session
+            """,
+            static r => r.GetInt64(0),
+            silentSince,
+            CleanBatch);
+        if (gone.Count > 0)
+        {
+            s.Execute("update installation set forgotten_session = max(forgotten_session, $1)", gone.Max());
+        }
+
+        return gone.Count;
+    }
 
     private static int QueueEnds(SqliteSession s, List<string> ids) => ids.Count(id => QueueEnd(s, id, TerminationKind.Soft, TerminationReason.Swept));
 
