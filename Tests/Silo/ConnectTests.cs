@@ -200,6 +200,19 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
     }
 
     [Fact]
+    public async Task Who_waits_while_the_controller_stops_is_told_to_ask_again()
+    {
+        await using var controller = await Controller.StartAsync();
+        var request = Requests.Connect(Requests.Unique("wait"));
+        request["wait_seconds"] = 20;
+        var waiting = controller.PostAsync("/ctrl/connect", request);
+        await RefusedOnceAsync(controller);
+        var stopping = controller.StopAsync();
+        Assert.Contains("ask again", (await waiting).ExpectError(HttpStatusCode.ServiceUnavailable, "Other").Text, StringComparison.Ordinal);
+        await stopping;
+    }
+
+    [Fact]
     public async Task A_wait_for_a_free_drone_that_is_over_is_refused_as_without_it()
     {
         var request = Requests.Connect(Requests.Unique("wait"));

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Hosting;
 using Orleans;
 using Plane.Silo.Http.Json;
 
@@ -26,6 +27,7 @@ internal static class ConnectEndpoint
         [FromServices] SiloOptions options,
         [FromServices] HttpMetrics metrics,
         [FromServices] TimeProvider time,
+        [FromServices] IHostApplicationLifetime lifetime,
         CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
@@ -51,7 +53,9 @@ internal static class ConnectEndpoint
             cluster = parsed;
         }
 
-        var (command, result) = await ConnectAsync(grains, request, cluster, time, cancellationToken);
+        // Who waits while the controller stops is told to ask again, elsewhere.
+        using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+        var (command, result) = await ConnectWithinAsync(grains, request, cluster, time, waits.Token, cancellationToken);
         command = command.AnsweredBy(result);
 
         metrics.Connected(time.GetElapsedTime(began), result.Refusal?.ToString() ?? (result.Spawned ? "spawned" : "connected"));
@@ -65,8 +69,8 @@ internal static class ConnectEndpoint
     /// new backend. Nothing tells of every way that a drone becomes free in, so (2) asks again, less and less often up to once a second; and then may find that another
     /// has started the backend. When the time is over the answer is what it would have been without it.
     /// </summary>
-    private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectAsync(
-        IGrainFactory grains, ConnectRequest request, ClusterName? cluster, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(
+        IGrainFactory grains, ConnectRequest request, ClusterName? cluster, TimeProvider time, CancellationToken waits, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         var wait = request.SpawnConfig is null ? TimeSpan.Zero : TimeSpan.FromSeconds(request.WaitSeconds ?? 0);
@@ -78,7 +82,7 @@ internal static class ConnectEndpoint
             if (command.WaitsForEnd && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
             {
                 // (1)
-                if (await WaitForEndAsync(grains, ending, left, time, cancellationToken))
+                if (await WaitForEndAsync(grains, ending, left, time, waits))
                 {
                     // The token of this command belongs to the backend that has ended. The request stays the same.
                     command = ConnectCommand.For(request with { Key = command.Key }, cluster) with { Request = command.Request, WaitsForEnd = true };
@@ -97,7 +101,7 @@ internal static class ConnectEndpoint
             {
                 // (2)
                 var next = pause * (0.5 + (Random.Shared.NextDouble() / 2));
-                await Task.Delay(next < left ? next : left, time, cancellationToken);
+                await Task.Delay(next < left ? next : left, time, waits);
                 pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
             }
             else
