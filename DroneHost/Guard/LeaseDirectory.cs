@@ -104,11 +104,15 @@ internal sealed partial class LeaseDirectory : IDisposable
     }
 
     /// <summary>Writes a backend's lease for the guard; from here on it is kept up. False where it can't be written: then nothing may be started.</summary>
-    public bool TryProtect(BackendIdentity backend, LeaseDeadlines deadlines, GuardTarget target, TimeSpan confirm)
+    /// <param name="backend">The backend.</param>
+    /// <param name="deadlines">Its deadlines now. Asked for under the lock, so that a renewal's answer is either in them or comes by <see cref="Prolong"/> after.</param>
+    /// <param name="target">What the guard is to end.</param>
+    /// <param name="confirm">How long its runtime may take to confirm the end.</param>
+    public bool TryProtect(BackendIdentity backend, Func<LeaseDeadlines> deadlines, GuardTarget target, TimeSpan confirm)
     {
         lock (_gate)
         {
-            var lease = LeaseFile.Of(backend, deadlines, target, confirm);
+            var lease = LeaseFile.Of(backend, deadlines(), target, confirm);
             _leases[backend] = _leases.TryGetValue(backend, out var standing) ? lease with { Pid = standing.Pid, StartTime = standing.StartTime } : lease;
             return Write(backend);
         }

@@ -348,7 +348,7 @@ internal sealed partial class BackendSupervisor
 
     private void Protect()
     {
-        if (!_parts.Leases.TryProtect(Identity, Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm))
+        if (!_parts.Leases.TryProtect(Identity, () => Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm))
         {
             throw new RuntimeUnavailableException("its lease cannot be written for the guard");
         }
@@ -358,7 +358,7 @@ internal sealed partial class BackendSupervisor
     private void ProtectAdopted()
     {
         if (_row.Status >= BackendStatus.Starting && _row.Deadlines.BootId == _parts.Clock.BootId && _row.Deadlines.InstanceId == _parts.State.InstanceId
-            && _parts.Leases.TryProtect(Identity, Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm)
+            && _parts.Leases.TryProtect(Identity, () => Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm)
             && _row is { Pid: { } pid, StartTime: { } start })
         {
             _parts.Leases.SetProcess(Identity, pid, start);

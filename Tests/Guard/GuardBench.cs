@@ -93,7 +93,7 @@ internal sealed class GuardBench : IAsyncDisposable
     public async Task<BackendIdentity> SleeperAsync(long hard, bool tellProcess = true)
     {
         var start = await _bench.StartOf("exec sleep 600");
-        Assert.True(Leases.TryProtect(start.Identity, Until(hard), Runtime.TargetOf(start.Identity), TimeSpan.FromSeconds(2)));
+        Assert.True(Leases.TryProtect(start.Identity, () => Until(hard), Runtime.TargetOf(start.Identity), TimeSpan.FromSeconds(2)));
         var started = await Runtime.StartAsync(start, default);
         Assert.NotNull(started);
         if (tellProcess)

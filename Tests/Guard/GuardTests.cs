@@ -54,7 +54,7 @@ public sealed class GuardTests
             return looks++ == 0;
         });
         backend = start.Identity;
-        Assert.True(bench.Leases.TryProtect(backend, bench.Until(GuardBench.Now + 500), bench.Runtime.TargetOf(backend), TimeSpan.FromSeconds(2)));
+        Assert.True(bench.Leases.TryProtect(backend, () => bench.Until(GuardBench.Now + 500), bench.Runtime.TargetOf(backend), TimeSpan.FromSeconds(2)));
 
         // The process's launcher looks once more, by itself, and finds the mark.
         var started = await bench.Runtime.StartAsync(start with { Deadlines = bench.Until(GuardBench.Now + Hour) }, default);
@@ -139,7 +139,7 @@ public sealed class GuardTests
 
         // The same backend's name under another token: another acquisition, of which this lease says nothing.
         var older = theirs with { Token = new FencingToken(theirs.Token.Value - 1) };
-        Assert.True(bench.Leases.TryProtect(older, bench.Until(GuardBench.Now - 1), bench.Runtime.TargetOf(older), TimeSpan.FromSeconds(2)));
+        Assert.True(bench.Leases.TryProtect(older, () => bench.Until(GuardBench.Now - 1), bench.Runtime.TargetOf(older), TimeSpan.FromSeconds(2)));
 
         await Eventually.TrueAsync(() => bench.Log.Contains($"{older.Backend} is gone"), "it has looked");
         Assert.True(await bench.IsRunningAsync(theirs));
@@ -181,7 +181,7 @@ public sealed class GuardTests
             foreach (var backend in (BackendIdentity[])[led, over])
             {
                 var deadlines = new LeaseNumbers().DeadlinesFrom(GuardBench.Now, "di-one", BootTimeClock.Instance.BootId);
-                Assert.True(before.TryProtect(backend, deadlines, GuardTarget.ProcessOnly, TimeSpan.FromSeconds(2)));
+                Assert.True(before.TryProtect(backend, () => deadlines, GuardTarget.ProcessOnly, TimeSpan.FromSeconds(2)));
             }
         }
 
@@ -190,6 +190,30 @@ public sealed class GuardTests
 
         Assert.True(File.Exists(after.Directory.LeaseOf(led)));
         Assert.False(File.Exists(after.Directory.LeaseOf(over)));
+    }
+
+    [Fact]
+    public async Task A_renewal_that_is_answered_while_the_lease_is_first_written_is_in_it()
+    {
+        using var directory = new TempDirectory();
+        using var leases = await LeaseDirectory.OpenAsync(
+            directory["run"], null, "di-one", BootTimeClock.Instance, TimeProvider.System, NullLogger.Instance, default);
+        var backend = FakeController.NewIdentity();
+        LeaseDeadlines At(long reading) => new LeaseNumbers().DeadlinesFrom(reading, "di-one", BootTimeClock.Instance.BootId);
+        var (first, later) = (At(GuardBench.Now), At(GuardBench.Now + 15_000));
+        var answered = Task.CompletedTask;
+        Assert.True(leases.TryProtect(
+            backend,
+            () =>
+            {
+                answered = Task.Run(() => leases.Prolong(backend, later));
+                return first;
+            },
+            GuardTarget.ProcessOnly,
+            TimeSpan.FromSeconds(2)));
+        await answered;
+
+        Assert.Equal(later.HardAt, LeaseFile.Read(leases.Directory.LeaseOf(backend), backend, BootTimeClock.Instance, out _)?.HardAt);
     }
 
     [Fact]
