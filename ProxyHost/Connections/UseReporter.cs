@@ -67,7 +67,8 @@ internal sealed partial class UseReporter(
             while (true)
             {
                 var batch = used.AsSpan(told, Math.Min(ProxyReport.MaxBackends, used.Length - told)).ToArray();
-                var reply = await controller.ReportAsync(batch, cancellationToken).OrLeaveAsync(cancellationToken);
+                // The sign of life is the last part's: what a part that failed did not name must not count as idle.
+                var reply = await controller.ReportAsync(batch, told + batch.Length < used.Length, cancellationToken).OrLeaveAsync(cancellationToken);
                 contact.Answered();
                 told += batch.Length;
                 if (told == used.Length)

@@ -15,10 +15,10 @@ internal sealed class ClusterCalls(IClusterClient client, ProxyOptions options) 
     public Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken) =>
         client.GetGrain<IProxyGrain>(_name.Value).ReadChanges(_cluster, after, wait, cancellationToken);
 
-    public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, CancellationToken cancellationToken)
+    public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, bool continues, CancellationToken cancellationToken)
     {
         var (version, hash) = PlaneVersion.Current;
-        var report = new ProxyReport { Cluster = _cluster, Proxy = _name, Version = version, Hash = hash, InUse = inUse };
+        var report = new ProxyReport { Cluster = _cluster, Proxy = _name, Version = version, Hash = hash, InUse = inUse, Continues = continues };
         return client.GetGrain<IProxyGrain>(_name.Value).Report(report, cancellationToken);
     }
 }

@@ -10,5 +10,6 @@ internal interface IControllerCalls
 
     Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken);
 
-    Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, CancellationToken cancellationToken);
+    /// <summary>Tells what is in use; a report of many comes in parts, of which each but the last <paramref name="continues"/>.</summary>
+    Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, bool continues, CancellationToken cancellationToken);
 }

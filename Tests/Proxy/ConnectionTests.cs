@@ -1,6 +1,10 @@
 using System.Net;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
+using Plane.Proxy;
+using Plane.Proxy.Connections;
+using Plane.Proxy.Controller;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Proxy;
@@ -116,6 +120,24 @@ public sealed class ConnectionTests
         proxy.Controller.Reports.Clear();
         proxy.Controller.IsAway = false;
         await Eventually.TrueAsync(() => proxy.Controller.Reports.Any(r => r.Contains(used)), "the use is reported");
+    }
+
+    /// <summary>A part that counted as the whole report's sign of life would have what the next one names ended as idle, were that to fail.</summary>
+    [Fact]
+    public async Task A_report_that_is_too_long_for_one_call_comes_in_parts_that_say_so()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        var open = new OpenExchanges(proxy.Service<ProxyMetrics>());
+        open.GiveBack(Enumerable.Range(1, ProxyReport.MaxBackends + 7).Select(i => new BackendIdentity(BackendName.NewRandom(), new FencingToken(i))));
+        var controller = new FakeController();
+        using var reporter = new UseReporter(
+            proxy.Service<ProxyOptions>(), controller, open, proxy.Service<ControllerContact>(), TimeProvider.System, NullLogger<UseReporter>.Instance);
+
+        await reporter.StartAsync(default);
+        await Eventually.TrueAsync(() => controller.Parts.Count >= 2, "both parts are told");
+        await reporter.StopAsync(default);
+
+        Assert.Equal([(ProxyReport.MaxBackends, true), (7, false)], controller.Parts.Take(2));
     }
 
     [Fact]

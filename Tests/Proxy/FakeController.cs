@@ -28,6 +28,9 @@ internal sealed class FakeController : IControllerCalls
 
     public ConcurrentQueue<BackendIdentity[]> Reports { get; } = new();
 
+    /// <summary>Of each report, or part of one: how many it names, and whether another part follows.</summary>
+    public ConcurrentQueue<(int Backends, bool Continues)> Parts { get; } = new();
+
     public TimeSpan ReportAgainAfter { get; set; } = TimeSpan.FromMilliseconds(100);
 
     public int Resolves => Volatile.Read(ref _resolves);
@@ -194,9 +197,10 @@ internal sealed class FakeController : IControllerCalls
         }
     }
 
-    public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, CancellationToken cancellationToken)
+    public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, bool continues, CancellationToken cancellationToken)
     {
         Fail();
+        Parts.Enqueue((inUse.Length, continues));
         Reports.Enqueue(inUse);
         return Task.FromResult(new ProxyReportReply { ReportAgainAfter = ReportAgainAfter });
     }
