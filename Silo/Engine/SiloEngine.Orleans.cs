@@ -131,6 +131,11 @@ public static class SiloEngine
             // A silo that starts after all others were lost at once waits until their rows are stale: a quarter of a minute.
             o.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
             o.DefunctSiloExpiration = TimeSpan.FromDays(1);
+
+            // No controller is kept out for its clock. Both of these compare the moment at which another one says that it started with this one's wall clock: one whose
+            // clock is ahead would declare every controller dead that joins, and one whose clock was set back could not join again.
+            o.EvictWhenMaxJoinAttemptTimeExceeded = false;
+            o.SiloGenerationRetirementAge = null;
         });
         silo.UseAdoNetClustering(o =>
         {

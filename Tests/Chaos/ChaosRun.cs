@@ -44,7 +44,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             await load.CancelAsync();
             await running;
             log.Phase(Ops.Settled);
-            await ProbeAsync(clients, crowd, keys, stop);
+            await ProbeAsync(clients, crowd, keys, options.Controllers, stop);
             await new Ending(folder, _numbers, reporter).RunAsync(clients, crowd.Backends, log, drones, stop);
         }
 
@@ -104,12 +104,20 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         await least;
     }
 
-    /// <summary>Every key once more, and what was acknowledged before: tickets open what they were given for, revoked ones nothing.</summary>
-    private static async Task ProbeAsync(Clients clients, Crowd crowd, List<string> keys, CancellationToken stop)
+    /// <summary>Every key once more, over every controller, and what was acknowledged before: tickets open what they were given for, revoked ones nothing.</summary>
+    private static async Task ProbeAsync(Clients clients, Crowd crowd, List<string> keys, int controllers, CancellationToken stop)
     {
         foreach (var (key, i) in keys.Select((k, i) => (k, i)))
         {
             for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(new Wish(key) { InContainer = i % 2 == 0 }, stop)).Entry.Ok; attempt++)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
+            }
+        }
+
+        for (var controller = 0; controller < controllers; controller++)
+        {
+            for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(new Wish(keys[0]), stop, controller)).Entry.Ok; attempt++)
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
             }

@@ -6,7 +6,7 @@ using Plane.Tests.Support;
 namespace Plane.Tests.Verdict;
 
 /// <summary>What the relay between two programs does to a stream: a fault that does nothing proves nothing.</summary>
-public sealed class ByteRelayTests : IAsyncLifetime
+public sealed class ByteRelayTests : IAsyncLifetime, IDisposable
 {
     private readonly Weather _weather = new();
     private readonly TcpListener _target = new(IPAddress.Loopback, 0);
@@ -26,10 +26,15 @@ public sealed class ByteRelayTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
+        Dispose();
+        await _relay.DisposeAsync();
+    }
+
+    public void Dispose()
+    {
         _client.Dispose();
         _server.Dispose();
         _target.Dispose();
-        await _relay.DisposeAsync();
     }
 
     [Fact]

@@ -169,6 +169,14 @@ public sealed class VerdictTests
         Rules.Recovers, [], [Phase(Ops.Settled, 5), new Entry { Op = Ops.Connect, Key = "k", Error = "NoDroneAvailable", Start = 6 * Second, End = 7 * Second }]);
 
     [Fact]
+    public void A_controller_that_does_not_come_back_is_found()
+    {
+        var asked = Connected("k", "one", 10, 6, 7);
+        OnlyFinds(Rules.ServesAgain, [], [Phase(Ops.Settled, 5), asked with { Controller = "co-1" }, asked with { Ok = false, Error = "away", Controller = "co-2" }]);
+        Assert.Empty(Judgement.Of([], [Phase(Ops.Settled, 5), asked with { Ok = false, Error = "away", Controller = "co-1" }, asked with { Controller = "co-1" }]));
+    }
+
+    [Fact]
     public void A_backend_that_was_spawned_on_a_draining_drone_is_found()
     {
         Entry drain = new() { Op = Ops.Drain, Drone = "dr-1", Ok = true, Start = Second, End = 2 * Second };

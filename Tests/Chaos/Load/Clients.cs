@@ -87,7 +87,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
             request["request_id"] = wish.RequestId;
         }
 
-        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
+        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Controller = turn is { } t ? rig.Controllers[_open[t % _open.Length]].Name : null, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
         {
             ticket = new Ticket(NumberOf((string)json["token"]!), (string)json["backend_id"]!, (string)json["token"]!);
             return entry with

@@ -34,6 +34,9 @@ internal sealed record Entry
 
     public string? Drone { get; init; }
 
+    /// <summary>Which controller was asked, where it was to be that one and no other.</summary>
+    public string? Controller { get; init; }
+
     public string? Status { get; init; }
 
     public string? Reason { get; init; }

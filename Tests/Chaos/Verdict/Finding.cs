@@ -18,6 +18,7 @@ internal static class Rules
     public const string RightBackend = "a token reaches its backend alone";
     public const string NothingLost = "nothing acknowledged is lost";
     public const string Recovers = "every key can be had again";
+    public const string ServesAgain = "every controller serves again";
     public const string AnsweredOnce = "a request's id is answered once";
     public const string DrainHolds = "a draining drone gets nothing new";
 }

@@ -12,7 +12,7 @@ namespace Plane.Chaos.Verdict;
 /// <item>An acknowledged connect names no backend that, before the request began, was seen as <c>terminated</c> or had a successor.</item>
 /// <item>What is visited with a ticket is the backend that it was issued for.</item>
 /// <item>Once faults are over: who was told to end has; a revoked ticket opens nothing; any other one reaches its backend while that lives.</item>
-/// <item>Then, too, every key that is asked for is answered.</item>
+/// <item>Then, too, every key that is asked for is answered, and every controller answers.</item>
 /// <item>Between the acknowledged drain of a drone and the request to end that, it gets no backend.</item>
 /// <item>All acknowledged connects with one request id name one backend and one token.</item>
 /// </list>
@@ -200,6 +200,14 @@ internal sealed class Judgement
             if (!ofKey.Any(e => e.Ok))
             {
                 Find(Rules.Recovers, $"key {ofKey.Key} could not be had any more: {string.Join(", ", ofKey.Select(e => e.Error).Distinct())}", settled);
+            }
+        }
+
+        foreach (var ofController in _entries.Where(e => e.Op == Ops.Connect && e.Controller is not null && e.Start > settled).GroupBy(e => e.Controller))
+        {
+            if (!ofController.Any(e => e.Ok))
+            {
+                Find(Rules.ServesAgain, $"controller {ofController.Key} does not serve any more: {string.Join(", ", ofController.Select(e => e.Error).Distinct())}", settled);
             }
         }
 
