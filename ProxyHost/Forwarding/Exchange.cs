@@ -152,6 +152,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             ResponseHeaders.AllowAllOrigins(headers);
         }
 
+        // What may be long shares its thread; what is short isn't worth the wrapper.
         if (headers.ContentLength is null or > FairStream.Stretch)
         {
             proxyResponse.Content = new FairContent(proxyResponse.Content, proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols);
