@@ -241,7 +241,7 @@ public sealed class TrustTests : IDisposable
     }
 
     [Fact]
-    public async Task A_strangers_certificate_sends_the_gateway_nowhere()
+    public void The_check_of_a_strangers_certificate_asks_nobody_for_its_issuer()
     {
         // Where a certificate says that its issuer can be had: whoever connects could have the controller ask addresses of its network.
         using var asked = new TcpListener(IPAddress.Loopback, 0);
@@ -254,9 +254,6 @@ public sealed class TrustTests : IDisposable
         using var certificate = stranger.ReadCertificate()!;
         Assert.False(server.ReadValidation(ofServer: false)!(certificate, null, default));
         Assert.False(asked.Pending(), "the check asked for the issuer");
-        await using var silo = await WiredSiloAsync(new SiloEngineOptions { GatewayPort = 0, Trust = server });
-        await Assert.ThrowsAsync<TimeoutException>(() => AskAsync(silo, "127.0.0.1", stranger));
-        Assert.False(asked.Pending(), "the handshake asked for the issuer");
     }
 
     private static async Task<HttpStatusCode> RefusalAsync(GatewayHost silo, string origin)
