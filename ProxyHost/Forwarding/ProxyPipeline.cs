@@ -118,6 +118,12 @@ internal sealed partial class ProxyPipeline(
             return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
         }
 
+        // An echo of the request as the backend got it would show its sender what was added for the backend alone: the verified secret (RFC 9110 section 9.3.8).
+        if (HttpMethods.IsTrace(context.Request.Method))
+        {
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
+        }
+
         // 2.
         var host = context.Request.Headers.Host.ToString();
         if (!_hosts.Matches(host, out var subdomain))

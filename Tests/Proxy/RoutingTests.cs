@@ -31,6 +31,20 @@ public sealed class RoutingTests
         }
     }
 
+    /// <summary>It would show its sender the headers that are the backend's alone.</summary>
+    [Fact]
+    public async Task Nothing_is_traced_through_to_a_backend()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        await using var backend = RawBackend.Answering();
+
+        using var request = new HttpRequestMessage(HttpMethod.Trace, $"/{proxy.Route(backend.Address).Value}/");
+        var response = await proxy.Http.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.NotImplemented, response.StatusCode);
+        Assert.Empty(backend.Requests);
+    }
+
     [Fact]
     public async Task The_root_is_redirected_where_the_options_say()
     {
