@@ -85,6 +85,13 @@ internal sealed class PostgresSource : IAsyncDisposable
             }
         }
 
+        if (!given.Contains("No Reset On Close"))
+        {
+            // By default the driver has a session reset, by statements of their own in a transaction of their own, before its next user's first one. Every
+            // statement of the store is whole by itself and sets nothing on its session; what one that broke off may leave, PostgresStore takes from it.
+            builder.NoResetOnClose = true;
+        }
+
         // PostgreSQL's text is UTF-8 here whatever the environment says.
         builder.ClientEncoding = "UTF8";
         return builder.ConnectionString;

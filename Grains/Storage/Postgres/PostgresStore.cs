@@ -202,6 +202,31 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
     }
 
+    /// <summary>
+    /// Frees the session of locks that a statement left when it broke off: connections go to their next user as they are, and a lock that one kept would hold
+    /// up everybody's fencing tokens. The function that takes such a lock frees it itself however it ends; this is for the moment between the two.
+    /// </summary>
+    private async Task UnlockAllAsync(NpgsqlConnection connection)
+    {
+        if (connection.FullState != System.Data.ConnectionState.Open)
+        {
+            // Broken: the server has ended the session, or will.
+            return;
+        }
+
+        try
+        {
+            await using var command = new NpgsqlCommand("select pg_advisory_unlock_all()", connection);
+            await command.ExecuteNonQueryAsync();
+        }
+        catch (NpgsqlException e)
+        {
+            // Not known to be free: the session ends with its connection, which is not used again. The caller hears of its own failure.
+            LogSessionDropped(e);
+            NpgsqlConnection.ClearPool(connection);
+        }
+    }
+
     // Whatever becomes of it is told to the gate, and to nobody else.
     private static void Abandon(Task running) =>
         _ = running.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
@@ -225,6 +250,11 @@ internal sealed partial class PostgresStore : IPlaneStore
                 var result = await run(command);
                 pass.Answered();
                 return result;
+            }
+            catch (NpgsqlException)
+            {
+                await UnlockAllAsync(connection);
+                throw;
             }
             finally
             {
@@ -256,6 +286,9 @@ internal sealed partial class PostgresStore : IPlaneStore
         Level = LogLevel.Warning,
         Message = "the database is another server, or was promoted: what the old one acknowledged last may be missing; no key is acquired for {HeldFor}")]
     private partial void LogOtherServer(TimeSpan heldFor);
+
+    [LoggerMessage(EventId = 2243, Level = LogLevel.Warning, Message = "a session could not be freed of what a failed statement left; its connections are made anew")]
+    private partial void LogSessionDropped(Exception error);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
     private partial void LogRetry(string sqlState, int attempt);
