@@ -182,59 +182,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Fencing_tokens_grow_also_when_the_clock_was_ahead_before()
-    {
-        await using var connection = await OpenAsync();
-        var ahead = DateTimeOffset.UtcNow.AddYears(10).ToUnixTimeMilliseconds();
-        await ExecuteAsync(connection, $"select setval('plane.fencing_tokens', {ahead})");
-        var first = (await Store.AcquireAsync(Request("one"), default)).Holder!.Identity.Token;
-        var second = (await Other.AcquireAsync(Request("two"), default)).Holder!.Identity.Token;
-        Assert.Equal([ahead + 1, ahead + 2], [first.Value, second.Value]);
-    }
-
-    [Fact]
-    public async Task An_acquisition_that_fails_leaves_no_session_lock_behind()
-    {
-        await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, "alter sequence plane.fencing_tokens maxvalue 5 restart with 5 start with 1");
-        await Assert.ThrowsAsync<PostgresException>(() => Store.AcquireAsync(Request("room"), default));
-        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from pg_locks where locktype = 'advisory' and objid = 1 and database = (select oid from pg_database where datname = current_database())"));
-        Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.keys"));
-    }
-
-    [Fact]
-    public async Task Who_gives_up_waiting_for_a_fencing_token_leaves_no_session_lock_behind()
-    {
-        await using var holder = await OpenAsync();
-        await ExecuteAsync(holder, "select pg_advisory_lock(1886151022, 1)");
-        await using var waiter = await OpenAsync();
-        await ExecuteAsync(waiter, "set statement_timeout = 100");
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => ScalarAsync(waiter, "select plane.next_fencing_token()"));
-        Assert.Equal(PostgresErrorCodes.QueryCanceled, refused.SqlState);
-        await ExecuteAsync(holder, "select pg_advisory_unlock(1886151022, 1)");
-        Assert.Equal(0L, await ScalarAsync(holder, "select count(*) from pg_locks where locktype = 'advisory' and objid = 1 and database = (select oid from pg_database where datname = current_database())"));
-
-        // And who gets one, in the same session, has released it.
-        Assert.True((long)(await ScalarAsync(waiter, "select plane.next_fencing_token()"))! > 0);
-        Assert.True((bool)(await ScalarAsync(holder, "select pg_try_advisory_lock(1886151022, 1)"))!);
-    }
-
-    [Fact]
-    public async Task The_lock_of_the_fencing_tokens_is_taken_and_released_inside_the_block_that_a_cancellation_ends()
-    {
-        // A cancellation between two statements of a function cannot be timed from outside; where the statements stand can be read.
-        await using var connection = await OpenAsync();
-        var source = (string)(await ScalarAsync(connection, "select prosrc from pg_proc where oid = 'plane.next_fencing_token'::regproc"))!;
-        var block = source.LastIndexOf("begin", StringComparison.Ordinal);
-        var handler = source.IndexOf("exception when", StringComparison.Ordinal);
-        var taken = source.IndexOf("pg_advisory_lock(", StringComparison.Ordinal);
-        var released = source.IndexOf("pg_advisory_unlock(", StringComparison.Ordinal);
-        Assert.True(block < taken && taken < released && released < handler, source);
-        Assert.Equal(0, source[..block].Split("pg_advisory").Length - 1);
-        Assert.DoesNotContain("pg_advisory", source[source.LastIndexOf("end;", StringComparison.Ordinal)..], StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task A_token_that_was_stored_after_its_backends_purge_goes_with_the_backend()
     {
         var id = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
