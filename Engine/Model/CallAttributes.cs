@@ -11,6 +11,18 @@ namespace Orleans.Concurrency
     /// <summary>The caller does not wait for the method, nor learn of its failure.</summary>
     [AttributeUsage(AttributeTargets.Method)]
     public sealed class OneWayAttribute : Attribute;
+
+    /// <summary>
+    /// Activations of the grain belong to the silo that is asked, and each silo has its own: no directory knows them. This engine has one silo, and allows
+    /// one activation in it, which is what every grain has here.
+    /// </summary>
+    /// <param name="maxLocalWorkers">How many activations of one key a silo may have: 1.</param>
+    [AttributeUsage(AttributeTargets.Class)]
+    public sealed class StatelessWorkerAttribute(int maxLocalWorkers) : Attribute
+    {
+        /// <summary>How many activations of one key a silo may have.</summary>
+        public int MaxLocalWorkers { get; } = maxLocalWorkers;
+    }
 }
 
 namespace Orleans

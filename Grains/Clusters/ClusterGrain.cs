@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Clusters;
@@ -8,8 +9,10 @@ namespace Plane.Grains.Clusters;
 /// <para>
 /// The picture of the drones is read at most every <see cref="s_fresh"/> and by concurrent picks together; between two reads each pick counts as
 /// load. It is a hint: the acquisition checks the drone again, and what says "none" is always a read that began after the question.
+/// So each silo has a picture of its own, where the keys are that ask for it: one for all silos would be asked by every acquisition of the cluster.
 /// </para>
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class ClusterGrain(IPlaneStore store, TimeProvider time) : Grain, IClusterGrain
 {
     // Long enough that a burst of connects reads once, short enough that a drone's load is close to what it is.

@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 
@@ -32,9 +33,12 @@ namespace Plane.Grains.Keys;
 /// The silo dies between acquiring and answering: likewise. The drone picked is gone: the acquisition re-checks it, and what was queued for one
 /// that dies later is ended by the lost sweep when the lease expires. The database is away: <see cref="ErrorKind.DatabaseError"/>, nothing half-done.
 /// </para>
+/// So it needs no directory: each silo that is asked answers by an activation of its own, without a call to another silo, and one that is lost or parted from the
+/// others or from the database takes no key with it.
 /// All calls interleave: tokens for a held key are written in batches with those of other keys, and no connect waits behind another but to share the
-/// acquisition of one that is under way.
+/// acquisition of one that is under way on this silo.
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class KeyGrain(IPlaneStore store, TokenWriter tokens, RenewalWriter renewals, ControllerMetrics metrics) : Grain, IKeyGrain
 {
     private KeyConfig _key = new() { Name = "" };

@@ -63,7 +63,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
     }
 
     [Fact]
-    public async Task A_killed_controllers_keys_are_taken_over_and_no_session_ends()
+    public async Task When_a_controller_is_killed_the_other_answers_for_every_key_and_no_session_ends()
     {
         var keys = NewKeys(8);
         var before = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k)));
@@ -71,21 +71,22 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         await load.PassedAsync(20);
         var clock = Stopwatch.StartNew();
         await cluster.One.Program!.KillAsync();
-        var fresh = cluster.ConnectAsync(cluster.Two.Url, NewKeys(1)[0], Patience);
+
+        // No second try: keys belong to no controller, so the one that is left answers for all of them as before.
         var waits = new ConcurrentBag<TimeSpan>();
-        var after = await Task.WhenAll(keys.Select(async k =>
+        var after = await Task.WhenAll(keys.Concat(NewKeys(1)).Select(async k =>
         {
-            var connected = await cluster.ConnectAsync(cluster.Two.Url, k, Patience);
+            var (connected, reason) = await cluster.TryConnectAsync(cluster.Two.Url, k);
+            Assert.True(connected is not null, $"a connect to {k}: {reason}\n{cluster.Transcripts()}");
             waits.Add(clock.Elapsed);
             return connected;
         }));
         output.WriteLine($"connects after the kill: {string.Join(", ", waits.Order().Select(w => $"{w.TotalSeconds:0.00} s"))}");
-        Assert.Equal(before.Select(c => c.Backend), after.Select(c => c.Backend));
-        Assert.True((await fresh).Spawned);
-        output.WriteLine($"a new key: {clock.Elapsed.TotalSeconds:0.00} s at most");
+        Assert.Equal(before.Select(c => c.Backend), after[..^1].Select(c => c.Backend));
+        Assert.True(after[^1].Spawned);
         await load.PassedAsync(20);
         Assert.Empty(load.Failures);
-        foreach (var connected in after)
+        foreach (var connected in after[..^1])
         {
             Assert.Equal("ready", await cluster.StatusAsync(cluster.Two.Url, connected.Backend));
         }

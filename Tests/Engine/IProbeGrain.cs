@@ -86,6 +86,24 @@ public interface IReentrantProbe : IGrainWithStringKey
     Task<string> CallMyself(int depth);
 }
 
+/// <summary>A grain that each silo has for itself.</summary>
+[Alias("tests.ILocalProbe")]
+public interface ILocalProbe : IGrainWithStringKey
+{
+    [Alias("Increment")]
+    Task<int> Increment(string? gate);
+
+    [Alias("Peek")]
+    [AlwaysInterleave]
+    Task<int> Peek();
+
+    [Alias("Instance")]
+    Task<int> Instance();
+
+    [Alias("Deactivate")]
+    Task Deactivate();
+}
+
 /// <summary>A grain that fails to activate as often as told.</summary>
 [Alias("tests.IFragile")]
 public interface IFragile : IGrainWithStringKey

@@ -128,6 +128,31 @@ public sealed class ProbeGrain(ProbeSignals signals) : Grain, IProbe
     }
 }
 
+[StatelessWorker(1)]
+public sealed class LocalProbeGrain(ProbeSignals signals) : Grain, ILocalProbe
+{
+    private readonly int _instance = signals.NextInstance();
+    private int _counter;
+
+    public async Task<int> Increment(string? gate)
+    {
+        var read = _counter;
+        signals.Say($"increment {this.GetPrimaryKeyString()}");
+        await signals.PassAsync(gate);
+        return _counter = read + 1;
+    }
+
+    public Task<int> Peek() => Task.FromResult(_counter);
+
+    public Task<int> Instance() => Task.FromResult(_instance);
+
+    public Task Deactivate()
+    {
+        DeactivateOnIdle();
+        return Task.CompletedTask;
+    }
+}
+
 [Reentrant]
 public sealed class ReentrantProbeGrain(ProbeSignals signals) : Grain, IReentrantProbe
 {

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Concurrency;
 
@@ -8,7 +9,9 @@ internal sealed class GrainClass(Type type)
 {
     private readonly Lazy<ObjectFactory> _factory = new(() => ActivatorUtilities.CreateFactory(type, Type.EmptyTypes));
 
-    public Type Type { get; } = type;
+    public Type Type { get; } = type.GetCustomAttribute<StatelessWorkerAttribute>() is { MaxLocalWorkers: not 1 }
+        ? throw new NotSupportedException($"{type.Name}: the embedded engine has one activation of a grain; [StatelessWorker(1)] is what it knows")
+        : type;
 
     public bool IsReentrant { get; } = type.IsDefined(typeof(ReentrantAttribute), inherit: true);
 
