@@ -10,7 +10,7 @@ namespace Plane.Silo;
 /// as it runs, and tables that hold what Orleans' clustering will ask for. It starts after the store and before the silo.
 /// </summary>
 internal sealed partial class SiloMembership(
-    ISiloHold hold, string connectionString, string? script, HostExit exit, TimeProvider time, ILogger<SiloMembership> logger)
+    ISiloHold hold, SiloIdentity identity, string connectionString, string? script, HostExit exit, TimeProvider time, ILogger<SiloMembership> logger)
     : IHostedLifecycleService, IAsyncDisposable
 {
     private const string Remedy = "start it with the others' --cluster-id, --service-id, --orleans-schema and engine, or on another database";
@@ -101,6 +101,12 @@ internal sealed partial class SiloMembership(
             if (missing.Length > 0)
             {
                 throw new StartRefusedException($"the membership tables lack the statements {string.Join(", ", missing)}: {Source}");
+            }
+
+            if (!await identity.IsLatestAsync(cancellationToken))
+            {
+                throw new StartRefusedException(
+                    $"the membership knows a later run of this controller than {identity.SiloAddress}, and the database did not tell when this one began: start it again, and look at this machine's clock");
             }
         }
         catch (PostgresException e)

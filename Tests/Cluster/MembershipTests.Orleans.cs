@@ -78,6 +78,26 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     }
 
     [Theory]
+    [InlineData(3, "killed a moment ago, and nobody has found out")]
+    [InlineData(6, "dead for the others, too")]
+    public async Task A_controller_comes_back_though_its_clock_was_set_back(int status, string formerRun)
+    {
+        string[] ports = ["--silo-port", $"{FreePort.Next()}", "--gateway-port", $"{FreePort.Next()}"];
+        var former = await ControllerAsync(ports);
+        await ReadyAsync(former);
+        await former.KillAsync();
+
+        // As it would be, had the clock of that run been ahead by an hour.
+        var changed = await ScalarAsync(
+            $"with later as (update plane.orleansmembershiptable set generation = generation + 3600, status = {status} returning 1) select count(*) from later");
+        Assert.True(changed is 1L, $"the run that is {formerRun} stands in the table");
+        var next = await ControllerAsync(ports);
+        await ReadyAsync(next);
+        Assert.Equal(1L, await ScalarAsync("select count(*) from plane.orleansmembershiptable where status = 3"));
+        Assert.Equal(ExitCodes.Done, await next.StopAsync(TimeSpan.FromSeconds(60)));
+    }
+
+    [Theory]
     [InlineData("create tabel x ()", "(42601)")]
     [InlineData("select 1", "(42P01)")]
     [InlineData("create table orleansquery (querykey text, querytext text)", "lack the statements CleanupDefunctSiloEntriesKey, ")]
