@@ -1,7 +1,9 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
 using Npgsql;
 using Plane.Grains.Storage;
 using Plane.Hosting;
@@ -13,6 +15,8 @@ namespace Plane.Tests.Cluster;
 [Trait("Engine", "Orleans")]
 public sealed class MembershipTests : IAsyncLifetime, IDisposable
 {
+    private const string AddressedWrongly = "lets this program in and answers nothing that is addressed to";
+
     private readonly TempDirectory _directory = new();
     private readonly List<RunningProgram> _programs = [];
     private TestDatabase _database = null!;
@@ -75,6 +79,49 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
         await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
         Assert.Equal(ExitCodes.Done, await drone.StopAsync(TimeSpan.FromSeconds(60)));
+        Assert.DoesNotContain(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_is_reached_at_another_address_is_told_with_both()
+    {
+        // An address of this machine that is not of the loopback, over which a gateway answers for any. What is sent there does not leave the machine.
+        var elsewhere = NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address)
+            .First(a => a.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a));
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        await using var relay = new TcpRelay(new IPEndPoint(elsewhere, gateway), gateway);
+        var drone = await DroneAsync("dr-elsewhere", new IPEndPoint(elsewhere, gateway), []);
+        await drone.WaitForLineAsync(
+            Regex.Escape($"the gateway {elsewhere}:{gateway} {AddressedWrongly} {elsewhere}:{gateway}: its controller advertises the address 127.0.0.1."), TimeSpan.FromSeconds(60));
+        await drone.WaitForLineAsync("Failed to fetch cluster manifest", TimeSpan.FromSeconds(60));
+        Assert.Single(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_is_reached_at_another_port_is_told()
+    {
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        var published = new IPEndPoint(IPAddress.Loopback, FreePort.Next());
+        await using var relay = new TcpRelay(published, gateway);
+        var drone = await DroneAsync("dr-published", published, []);
+        await drone.WaitForLineAsync(Regex.Escape($"the gateway {published} {AddressedWrongly} {published}: its own port is another"), TimeSpan.FromSeconds(120));
+        Assert.Single(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_stands_still_is_not_taken_for_one_that_is_reached_wrongly()
+    {
+        var gateway = FreePort.Next();
+        var controller = await ControllerAsync("--gateway-port", $"{gateway}");
+        await ReadyAsync(controller);
+        controller.Send(Signal.Stop);
+        var drone = await DroneAsync("dr-patient", gateway, []);
+        await drone.WaitForLineAsync($"Connection attempt to endpoint .*:{gateway}:0 failed", TimeSpan.FromSeconds(60));
+        controller.Send(Signal.Continue);
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
+        Assert.DoesNotContain(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -206,12 +253,14 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
             .. arguments,
         ]);
 
-    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments)
+    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments) => DroneAsync(name, new IPEndPoint(IPAddress.Loopback, gateway), arguments);
+
+    private Task<RunningProgram> DroneAsync(string name, IPEndPoint gateway, string[] arguments)
     {
         var ports = FreePort.Range(10);
         return StartAsync(
             [
-                "drone", "--gateway", $"127.0.0.1:{gateway}", "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
+                "drone", "--gateway", $"{gateway}", "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
                 "--run-dir", _directory[name], "--mount-base", _directory[$"{name}-mounts"], "--port-range", $"{ports}-{ports + 9}", .. arguments,
             ]);
     }
