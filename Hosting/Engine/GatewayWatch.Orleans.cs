@@ -95,29 +95,34 @@ internal sealed partial class GatewayWatch(PatientClient client, Serializer<Gate
     {
         private const int LengthSize = sizeof(int);
 
-        private bool _hasBegun;
+        private bool _preambleCame;
+        private bool _preambleTaken;
         private long? _firstAnswer;
 
-        public bool IsOver => _hasBegun && watch.IsConnected;
+        public bool IsOver => _preambleCame && watch.IsConnected;
 
         public void Saw(ReadOnlySequence<byte> unread)
         {
-            if (!_hasBegun)
+            var reader = new SequenceReader<byte>(unread);
+            if (!_preambleCame && reader.TryReadLittleEndian(out int length) && length >= 0 && reader.Remaining >= length)
             {
-                var reader = new SequenceReader<byte>(unread);
-                if (reader.TryReadLittleEndian(out int length) && length >= 0 && unread.Length >= LengthSize + (long)length)
-                {
-                    _hasBegun = true;
-                    watch.OnPreamble(dialled, unread.Slice(LengthSize, length));
-                }
+                _preambleCame = true;
+                watch.OnPreamble(dialled, unread.Slice(LengthSize, length));
             }
-            else if (unread.Length > 0)
+        }
+
+        public void Took()
+        {
+            if (!_preambleTaken)
             {
-                _firstAnswer ??= watch._time.GetTimestamp();
-                if (watch._time.GetElapsedTime(_firstAnswer.Value) >= s_refusing)
-                {
-                    watch.OnRefusing(dialled);
-                }
+                _preambleTaken = _preambleCame;
+                return;
+            }
+
+            _firstAnswer ??= watch._time.GetTimestamp();
+            if (watch._time.GetElapsedTime(_firstAnswer.Value) >= s_refusing)
+            {
+                watch.OnRefusing(dialled);
             }
         }
     }

@@ -9,8 +9,11 @@ internal interface IPipeWatcher
     /// <summary>Whether it has seen enough.</summary>
     bool IsOver { get; }
 
-    /// <summary>What has arrived and was not consumed yet; its end may be seen again.</summary>
+    /// <summary>What has arrived and was not taken yet. It begins where that which was taken last ended; what is not taken is seen again.</summary>
     void Saw(ReadOnlySequence<byte> unread);
+
+    /// <summary>A message, or several, were taken of it.</summary>
+    void Took();
 }
 
 /// <summary>A connection whose incoming side is looked at as it is read.</summary>
@@ -22,9 +25,19 @@ internal sealed class WatchedPipe(IDuplexPipe inner, IPipeWatcher watcher) : IDu
 
     private sealed class Reader(PipeReader inner, IPipeWatcher watcher) : PipeReader
     {
-        public override void AdvanceTo(SequencePosition consumed) => inner.AdvanceTo(consumed);
+        private SequencePosition _start;
 
-        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => inner.AdvanceTo(consumed, examined);
+        public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+        {
+            if (!watcher.IsOver && !consumed.Equals(_start))
+            {
+                watcher.Took();
+            }
+
+            inner.AdvanceTo(consumed, examined);
+        }
 
         public override void CancelPendingRead() => inner.CancelPendingRead();
 
@@ -55,6 +68,7 @@ internal sealed class WatchedPipe(IDuplexPipe inner, IPipeWatcher watcher) : IDu
         {
             if (!watcher.IsOver)
             {
+                _start = result.Buffer.Start;
                 watcher.Saw(result.Buffer);
             }
         }
