@@ -42,6 +42,7 @@ public static class EngineHosting
             client.Services.KeepExceptions();
             client.UseConnectionRetryFilter(new NeverGiveUp(options.MaxReconnectDelay));
             client.Services.AddSingleton<GatewayWatch>();
+            builder.Logging.AddFilter<ManifestFailures>(null, LogLevel.Warning);
             if (options.Trust.UsesTls)
             {
                 var certificate = options.Trust.ReadCertificate();

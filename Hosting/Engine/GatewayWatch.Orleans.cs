@@ -13,20 +13,25 @@ namespace Plane.Hosting;
 /// Says where a gateway is reached at another address or port than its own. A client addresses a gateway as it reached it, and a gateway passes on what is not addressed to itself:
 /// to nobody, here. Orleans' own log tells of calls that got no answer, as from a controller that is away.
 /// <para>
-/// A gateway begins each connection with the address that its silo advertises: another one than was dialled is told at once. The port in it is the silo's; that the
-/// gateway's is another shows by what follows. A gateway that is reached as it should be answers a client's first question with what makes it a client; one that lets it in and then
-/// only refuses was not meant. One that is away does neither.
+/// A gateway begins each connection with the address that its silo advertises: another one than was dialled is told at once. The port in it is the silo's; that the gateway's is
+/// another shows by what follows. What is addressed to a gateway goes over the connection to it, so that who refuses it there is somebody who is addressed otherwise: this is told the
+/// second time, since the first may have been of a connection that there was before. A gateway that is away or stands still refuses nothing.
 /// </para>
 /// </summary>
-internal sealed partial class GatewayWatch(PatientClient client, Serializer<GatewayPreamble> preambles, TimeProvider time, ILogger<GatewayWatch> logger)
+internal sealed partial class GatewayWatch
 {
-    /// <summary>A controller that ends refuses too, but not for so long.</summary>
-    private static readonly TimeSpan s_refusing = TimeSpan.FromSeconds(3);
-
+    private readonly Serializer<GatewayPreamble> _preambles;
+    private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<IPEndPoint, OpenGateway> _open = [];
     private readonly ConcurrentDictionary<IPEndPoint, bool> _told = [];
-    private readonly TimeProvider _time = time;
 
-    private bool IsConnected => client.IsConnected;
+    public GatewayWatch(ILoggerFactory loggers, Serializer<GatewayPreamble> preambles)
+    {
+        (_preambles, _logger) = (preambles, loggers.CreateLogger<GatewayWatch>());
+
+        // Here and not among the host's services: who sets up logging after this clears what is there.
+        loggers.AddProvider(new ManifestFailures(OnRefused));
+    }
 
     /// <summary>Orleans' side of a connection to a gateway.</summary>
     public ConnectionDelegate Around(ConnectionDelegate next) => async context =>
@@ -38,8 +43,8 @@ internal sealed partial class GatewayWatch(PatientClient client, Serializer<Gate
         }
 
         var transport = context.Transport;
-        var dialled = new IPEndPoint(Plain(remote.Address), remote.Port);
-        context.Transport = new WatchedPipe(transport, new Watched(this, dialled));
+        var gateway = new OpenGateway(Plain(remote));
+        context.Transport = new WatchedPipe(transport, arrived => HasSeen(gateway, arrived));
         try
         {
             await next(context);
@@ -47,39 +52,58 @@ internal sealed partial class GatewayWatch(PatientClient client, Serializer<Gate
         finally
         {
             context.Transport = transport;
+            _open.TryRemove(KeyValuePair.Create(gateway.Dialled, gateway));
         }
     };
 
-    private void OnPreamble(IPEndPoint dialled, ReadOnlySequence<byte> bytes)
+    private bool HasSeen(OpenGateway gateway, ReadOnlySequence<byte> arrived)
     {
-        IPAddress? advertised;
+        var reader = new SequenceReader<byte>(arrived);
+        if (!reader.TryReadLittleEndian(out int length) || (length >= 0 && reader.Remaining < length))
+        {
+            return false;
+        }
+
+        if (length < 0 || AdvertisedIn(gateway.Dialled, arrived.Slice(reader.Position, length)) is not { } advertised)
+        {
+            return true;
+        }
+
+        // Over loopback a gateway answers for any address.
+        var dialled = gateway.Dialled;
+        _open[dialled] = gateway;
+        if (!IPAddress.IsLoopback(dialled.Address) && !advertised.Equals(dialled.Address) && _told.TryAdd(dialled, true))
+        {
+            LogOtherAddress(dialled, advertised, dialled.Address);
+        }
+
+        return true;
+    }
+
+    private IPAddress? AdvertisedIn(IPEndPoint dialled, ReadOnlySequence<byte> preamble)
+    {
         try
         {
-            advertised = preambles.Deserialize(bytes)?.SiloAddress?.Endpoint.Address;
+            return _preambles.Deserialize(preamble)?.SiloAddress is { } silo ? Plain(silo.Endpoint).Address : null;
         }
         catch (Exception e)
         {
             // Whoever that is: Orleans says so.
             LogNoPreamble(dialled, e.Message);
-            return;
-        }
-
-        // Over loopback a gateway answers for any address.
-        if (advertised is not null && !IPAddress.IsLoopback(dialled.Address) && !Plain(advertised).Equals(dialled.Address) && _told.TryAdd(dialled, true))
-        {
-            LogOtherAddress(dialled, Plain(advertised), dialled.Address);
+            return null;
         }
     }
 
-    private void OnRefusing(IPEndPoint dialled)
+    private void OnRefused(IPEndPoint endpoint)
     {
-        if (_told.TryAdd(dialled, true))
+        var dialled = Plain(endpoint);
+        if (_open.TryGetValue(dialled, out var gateway) && Interlocked.Increment(ref gateway.Refusals) == 2 && _told.TryAdd(dialled, true))
         {
             LogOtherPort(dialled);
         }
     }
 
-    private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    private static IPEndPoint Plain(IPEndPoint endpoint) => endpoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endpoint.Address.MapToIPv4(), endpoint.Port) : endpoint;
 
     [LoggerMessage(7063, LogLevel.Error, "the gateway {Dialled} lets this program in and answers nothing that is addressed to {Dialled}: its controller advertises the address {Advertised}. Give that here, or that controller --advertised-address {Address}; nothing that changes addresses or ports (NAT, a published port, a load balancer) may stand between the two")]
     private partial void LogOtherAddress(IPEndPoint dialled, IPAddress advertised, IPAddress address);
@@ -90,41 +114,12 @@ internal sealed partial class GatewayWatch(PatientClient client, Serializer<Gate
     [LoggerMessage(7065, LogLevel.Debug, "what the gateway {Dialled} begins with is not understood: {Reason}")]
     private partial void LogNoPreamble(IPEndPoint dialled, string reason);
 
-    /// <summary>One connection: its beginning, and what comes while this client still waits to become one.</summary>
-    private sealed class Watched(GatewayWatch watch, IPEndPoint dialled) : IPipeWatcher
+    /// <summary>A connection, from the beginning that its gateway made on.</summary>
+    private sealed class OpenGateway(IPEndPoint dialled)
     {
-        private const int LengthSize = sizeof(int);
+        public int Refusals;
 
-        private bool _preambleCame;
-        private bool _preambleTaken;
-        private long? _firstAnswer;
-
-        public bool IsOver => _preambleCame && watch.IsConnected;
-
-        public void Saw(ReadOnlySequence<byte> unread)
-        {
-            var reader = new SequenceReader<byte>(unread);
-            if (!_preambleCame && reader.TryReadLittleEndian(out int length) && length >= 0 && reader.Remaining >= length)
-            {
-                _preambleCame = true;
-                watch.OnPreamble(dialled, unread.Slice(LengthSize, length));
-            }
-        }
-
-        public void Took()
-        {
-            if (!_preambleTaken)
-            {
-                _preambleTaken = _preambleCame;
-                return;
-            }
-
-            _firstAnswer ??= watch._time.GetTimestamp();
-            if (watch._time.GetElapsedTime(_firstAnswer.Value) >= s_refusing)
-            {
-                watch.OnRefusing(dialled);
-            }
-        }
+        public IPEndPoint Dialled => dialled;
     }
 }
 
