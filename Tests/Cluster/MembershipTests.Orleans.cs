@@ -91,7 +91,7 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         var gateway = FreePort.Next();
         await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
         await using var relay = new TcpRelay(new IPEndPoint(elsewhere, gateway), gateway);
-        var drone = await DroneAsync("dr-elsewhere", new IPEndPoint(elsewhere, gateway), []);
+        var drone = await DroneAsync("dr-elsewhere", $"{elsewhere}:{gateway}", []);
         await drone.WaitForLineAsync(
             Regex.Escape($"the gateway {elsewhere}:{gateway} {AddressedWrongly} {elsewhere}:{gateway}: its controller advertises the address 127.0.0.1."), TimeSpan.FromSeconds(60));
         await drone.WaitForLineAsync("Failed to fetch cluster manifest", TimeSpan.FromSeconds(60));
@@ -105,9 +105,19 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
         var published = new IPEndPoint(IPAddress.Loopback, FreePort.Next());
         await using var relay = new TcpRelay(published, gateway);
-        var drone = await DroneAsync("dr-published", published, []);
+        var drone = await DroneAsync("dr-published", $"{published}", []);
         await drone.WaitForLineAsync(Regex.Escape($"the gateway {published} {AddressedWrongly} {published}: its own port is another"), TimeSpan.FromSeconds(120));
         Assert.Single(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_refuses_what_is_for_another_is_not_taken_for_one_that_is_reached_wrongly()
+    {
+        var (gateway, away) = (FreePort.Next(), FreePort.Next());
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        var drone = await DroneAsync("dr-of-two", $"127.0.0.1:{away},127.0.0.1:{gateway}", []);
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(120));
+        Assert.DoesNotContain(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -142,6 +152,16 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         await ReadyAsync(next);
         Assert.Equal(1L, await ScalarAsync("select count(*) from plane.orleansmembershiptable where status = 3"));
         Assert.Equal(ExitCodes.Done, await next.StopAsync(TimeSpan.FromSeconds(60)));
+    }
+
+    [Fact]
+    public async Task A_controller_starts_after_all_were_lost_though_the_clock_of_one_that_stays_away_was_ahead()
+    {
+        var lost = await ControllerAsync();
+        await ReadyAsync(lost);
+        await lost.KillAsync();
+        await ScalarAsync("update plane.orleansmembershiptable set starttime = starttime + interval '1 hour', iamalivetime = iamalivetime + interval '1 hour'");
+        await ReadyAsync(await ControllerAsync());
     }
 
     [Theory]
@@ -253,14 +273,14 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
             .. arguments,
         ]);
 
-    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments) => DroneAsync(name, new IPEndPoint(IPAddress.Loopback, gateway), arguments);
+    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments) => DroneAsync(name, $"127.0.0.1:{gateway}", arguments);
 
-    private Task<RunningProgram> DroneAsync(string name, IPEndPoint gateway, string[] arguments)
+    private Task<RunningProgram> DroneAsync(string name, string gateways, string[] arguments)
     {
         var ports = FreePort.Range(10);
         return StartAsync(
             [
-                "drone", "--gateway", $"{gateway}", "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
+                "drone", "--gateway", gateways, "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
                 "--run-dir", _directory[name], "--mount-base", _directory[$"{name}-mounts"], "--port-range", $"{ports}-{ports + 9}", .. arguments,
             ]);
     }
