@@ -146,12 +146,14 @@ internal sealed partial class DroneAgent(
 
         var readiness = new DroneReadiness(state, status);
         readiness.SetKinds(runtimes.Chosen);
+        var ports = new PortAllocator(options, clock, state.PortCursor, rows);
+        var portWatch = new PortWatch(ports, readiness, time, loggers.CreateLogger<PortWatch>());
         var parts = new SupervisionParts(
             options,
             state,
             runtimes,
             files,
-            new PortAllocator(options, clock, state.PortCursor, rows),
+            ports,
             new HttpProbe(time),
             clock,
             time,
@@ -190,6 +192,7 @@ internal sealed partial class DroneAgent(
         Own(_localLoops, "guard", guard.RunAsync, _stopLocal.Token);
         Own(_localLoops, "leases on disk", RetryLeasesAsync, _stopLocal.Token);
         Own(_localLoops, "adoption", AdoptAsync, _stopLocal.Token);
+        Own(_localLoops, "ports", portWatch.RunAsync, _stopLocal.Token);
         Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
         Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
         Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);

@@ -3,7 +3,8 @@ using Plane.Drone.State;
 namespace Plane.Drone;
 
 /// <summary>
-/// Whether the drone takes actions: its state and its leases can be written, a guard looks after them, what ran before is adopted, and a runtime answers.
+/// Whether the drone takes actions: its state and its leases can be written, a guard looks after them, what ran before is adopted, and a runtime answers. And whether it
+/// takes backends: where it does, and has a port for another one.
 /// </summary>
 internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 {
@@ -12,8 +13,9 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
     private volatile bool _runtimesAnswer;
     private volatile bool _isGuarded;
     private volatile bool _leasesAreWritten = true;
+    private volatile bool _isShortOfPorts;
 
-    /// <summary>Raised when <see cref="IsReady"/> may have changed.</summary>
+    /// <summary>Raised when <see cref="IsReady"/> or <see cref="TakesBackends"/> may have changed.</summary>
     public event Action? Changed;
 
     /// <summary>What it can run.</summary>
@@ -23,6 +25,9 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
     public Task WhenFirstReady => _first.Task;
 
     public bool IsReady => _adopted && _runtimesAnswer && _isGuarded && _leasesAreWritten && state.Writer.IsWritable;
+
+    /// <summary>What the controller is told: whether it may send backends. One that is short of ports still does all else that it is told.</summary>
+    public bool TakesBackends => IsReady && !_isShortOfPorts;
 
     public void SetKinds(IEnumerable<ExecutorKind> kinds) => Kinds = [.. kinds.Order()];
 
@@ -39,6 +44,12 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
             _runtimesAnswer = answer;
             Notify();
         }
+    }
+
+    public void SetShortOfPorts(bool isShort)
+    {
+        _isShortOfPorts = isShort;
+        Notify();
     }
 
     public void SetGuarded(bool isGuarded)

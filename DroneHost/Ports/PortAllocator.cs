@@ -9,6 +9,10 @@ namespace Plane.Drone.Ports;
 /// Gives backends ports of the drone's range, round robin. A port rests after its backend is gone, counted on the lease clock: a proxy may still hold a route to
 /// the old one. What rests and where the round stands is read from the state file, so a restart changes nothing; after a reboot every port of an ended backend
 /// rests from the boot on.
+/// <para>
+/// A backend gets its port before anything is brought for it, so that <see cref="IsShort"/> counts every spawn that was taken: a drone whose ports all rest has room for
+/// backends and could start none, and is the one with the least load of all.
+/// </para>
 /// </summary>
 internal sealed class PortAllocator
 {
@@ -18,7 +22,9 @@ internal sealed class PortAllocator
     private readonly IPAddress _ip;
     private readonly int _first;
     private readonly int _last;
+    private readonly int _places;
     private readonly long _rest;
+    private readonly long _patience;
     private readonly ILeaseClock _clock;
     private int _cursor;
 
@@ -27,7 +33,9 @@ internal sealed class PortAllocator
         _ip = IPAddress.Parse(options.Ip);
         _first = options.PortFrom;
         _last = options.PortTo;
+        _places = options.Places;
         _rest = (long)options.PortRest.TotalMilliseconds;
+        _patience = (long)options.RuntimeAwayLimit.TotalMilliseconds;
         _clock = clock;
         _cursor = cursor;
         foreach (var row in backends)
@@ -48,38 +56,73 @@ internal sealed class PortAllocator
         }
     }
 
+    /// <summary>Raised when <see cref="IsShort"/> may have changed, but not when a port has rested.</summary>
+    public event Action? Changed;
+
+    /// <summary>Whether it has fewer backends than it may have, and no port for another one.</summary>
+    public bool IsShort
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _inUse.Count < _places && Next(_clock.Milliseconds) is null;
+            }
+        }
+    }
+
     /// <summary>The next port that has rested and that nothing listens on.</summary>
+    /// <exception cref="RuntimeUnavailableException">There is none, but one will have rested before a start has waited for too long.</exception>
     /// <exception cref="RuntimeFailureException">There is none.</exception>
     public int Take()
     {
+        int taken;
         lock (_gate)
         {
             var now = _clock.Milliseconds;
-            for (var tries = _first; tries <= _last; tries++)
+            if (Next(now) is not { } port)
             {
-                _cursor = _cursor < _first || _cursor >= _last ? _first : _cursor + 1;
-                if (!_inUse.Contains(_cursor) && !(_restUntil.TryGetValue(_cursor, out var until) && now < until) && IsFree(_cursor))
-                {
-                    _restUntil.Remove(_cursor);
-                    _inUse.Add(_cursor);
-                    return _cursor;
-                }
+                var none = $"no port of {_first}-{_last} is free and rested";
+                var rested = _restUntil.Where(r => r.Key >= _first && r.Key <= _last && r.Value > now).Select(r => r.Value).DefaultIfEmpty(long.MaxValue).Min() - now;
+                throw rested <= _patience ? new RuntimeUnavailableException($"{none}, the next in {rested / 1_000.0:0.#} s") : new RuntimeFailureException(none);
             }
+
+            _cursor = taken = port;
+            _restUntil.Remove(port);
+            _inUse.Add(port);
         }
 
-        throw new RuntimeFailureException($"no port of {_first}-{_last} is free and rested");
+        Changed?.Invoke();
+        return taken;
     }
 
-    /// <summary>Lets a port rest from now on.</summary>
-    public void Release(int port)
+    /// <summary>Lets a port rest from now on; or gives it back as it was, where nobody was ever told of it.</summary>
+    public void Release(int port, bool wasTold = true)
     {
         lock (_gate)
         {
-            if (_inUse.Remove(port))
+            if (_inUse.Remove(port) && wasTold)
             {
                 Rest(port, _clock.Milliseconds);
             }
         }
+
+        Changed?.Invoke();
+    }
+
+    private int? Next(long now)
+    {
+        var port = _cursor;
+        for (var tries = _first; tries <= _last; tries++)
+        {
+            port = port < _first || port >= _last ? _first : port + 1;
+            if (!_inUse.Contains(port) && !(_restUntil.TryGetValue(port, out var until) && now < until) && IsFree(port))
+            {
+                return port;
+            }
+        }
+
+        return null;
     }
 
     private void Rest(int port, long from) => _restUntil[port] = Math.Max(_restUntil.GetValueOrDefault(port), from + _rest);

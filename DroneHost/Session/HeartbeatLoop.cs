@@ -22,17 +22,18 @@ internal sealed partial class HeartbeatLoop(
             var wait = numbers.Heartbeat;
             try
             {
+                var isReady = readiness.IsReady;
                 var heartbeat = new DroneHeartbeat
                 {
                     Session = session,
                     InstanceId = state.InstanceId,
                     BootId = clock.BootId,
                     Reading = clock.Milliseconds,
-                    Ready = readiness.IsReady,
+                    Ready = readiness.TakesBackends,
                 };
                 var answer = await TimeLimit.WithinAsync(c => sessions.Drone.Heartbeat(heartbeat, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);
-                if (answer == SessionState.Current && heartbeat.Ready)
+                if (answer == SessionState.Current && isReady)
                 {
                     status.MarkReady();
                 }

@@ -207,7 +207,7 @@ internal sealed partial class SessionKeeper(
             Version = PlaneVersion.Current.Version,
             Hash = PlaneVersion.Current.Hash,
             InstallationId = state.InstallationId,
-            Ready = readiness.IsReady,
+            Ready = readiness.TakesBackends,
             LastAction = state.LastAction,
         };
     }

@@ -33,6 +33,12 @@ internal sealed partial class BackendSupervisor
             _parts.Leases.Release(Identity);
         }
 
+        // Before its end is told: where no other port has rested, the controller is to know of that before it sends another backend in place of this one.
+        if (_port is { } port)
+        {
+            _parts.Ports.Release(port, _portIsTold);
+        }
+
         var exit = _signals.Exit.IsCompletedSuccessfully ? await _signals.Exit : null;
         var cause = _signals.Cause;
         LogGone(Identity.Backend, cause?.Reason, exit?.ExitCode ?? gone.ExitCode);
@@ -49,11 +55,6 @@ internal sealed partial class BackendSupervisor
         {
             // The mark goes with the lease, and with it the reason.
             _parts.Leases.Release(Identity);
-        }
-
-        if (_port is { } port)
-        {
-            _parts.Ports.Release(port);
         }
     }
 

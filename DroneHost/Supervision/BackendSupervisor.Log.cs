@@ -34,7 +34,7 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(3310, LogLevel.Debug, "{Backend}: {Text}")]
     private partial void LogProgress(BackendName backend, string text);
 
-    [LoggerMessage(3311, LogLevel.Warning, "{Backend} waits for its runtime: {Reason}")]
+    [LoggerMessage(3311, LogLevel.Warning, "{Backend} waits: {Reason}")]
     private partial void LogRuntimeAway(BackendName backend, string reason);
 
     [LoggerMessage(3312, LogLevel.Debug, "{Backend}: a step was cut short: {Reason}")]

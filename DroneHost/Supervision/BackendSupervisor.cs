@@ -36,6 +36,7 @@ internal sealed partial class BackendSupervisor
     private Task? _underWay;
     private StartedBackend? _started;
     private int? _port;
+    private bool _portIsTold;
     private long? _stopAt;
     private TimeSpan? _graceCap;
     private long _wakeAt = long.MinValue;
@@ -47,6 +48,7 @@ internal sealed partial class BackendSupervisor
         _parts = parts;
         _logger = parts.Logger;
         _port = row.Port;
+        _portIsTold = row.Port is not null;
         _journal = new StateJournal(parts.State, row.Status, parts.Time);
         Lease = new BackendLease(row.Identity, LatestDeadlines(row, parts), row.Refused, parts.State.InstanceId, parts.Clock);
         if (row.EndReason == TerminationReason.KeyExpired)
@@ -289,6 +291,15 @@ internal sealed partial class BackendSupervisor
         }
 
         _journal.Post(Step(BackendStatus.Loading));
+
+        // A port that this backend was given before a restart is its own still. Before anything is brought: with ports that all rest it would be brought for nothing.
+        var (hasPort, port) = await StepAsync(_ => Task.FromResult(_port ?? _parts.Ports.Take()), stopping);
+        if (!hasPort)
+        {
+            return false;
+        }
+
+        _port = port;
         var start = new BackendStart
         {
             Identity = Identity,
@@ -296,7 +307,7 @@ internal sealed partial class BackendSupervisor
             Executable = _order.Executable,
             StaticToken = _order.StaticToken,
             Ip = _parts.Options.Ip,
-            Port = 0,
+            Port = port,
             Deadlines = Lease.Deadlines,
             MayStart = () => !_signals.HasEnded && !_parts.Leases.IsEnded(Identity) && Lease.AllowsStart && !stopping.IsCancellationRequested,
             Progress = text => LogProgress(Identity.Backend, text),
@@ -306,8 +317,7 @@ internal sealed partial class BackendSupervisor
             return false;
         }
 
-        // A port that this backend was given before a restart is its own still.
-        _port ??= _parts.Ports.Take();
+        _portIsTold = true;
         var durable = _row.Status >= BackendStatus.Starting ? Task.CompletedTask : _journal.RecordAsync(Step(BackendStatus.Starting) with { Port = _port });
         await Task.WhenAny(durable, _signals.Any).WaitAsync(stopping);
         if (!durable.IsCompletedSuccessfully)
@@ -320,7 +330,7 @@ internal sealed partial class BackendSupervisor
             c =>
             {
                 Protect();
-                return Runtime.StartAsync(start with { Port = _port.Value, Deadlines = Lease.Deadlines }, c);
+                return Runtime.StartAsync(start with { Deadlines = Lease.Deadlines }, c);
             },
             stopping);
         if (started is not null)
@@ -412,7 +422,7 @@ internal sealed partial class BackendSupervisor
             {
                 if (_parts.Time.GetElapsedTime(since) > _parts.Options.RuntimeAwayLimit)
                 {
-                    throw new RuntimeFailureException($"the runtime did not answer for {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
+                    throw new RuntimeFailureException($"it could not be started within {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
                 }
 
                 LogRuntimeAway(Identity.Backend, e.Message);

@@ -41,6 +41,8 @@ public static class EngineHosting
             client.Configure<Orleans.Configuration.GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
             client.Services.KeepExceptions();
             client.UseConnectionRetryFilter(new NeverGiveUp(options.MaxReconnectDelay));
+            client.Services.AddSingleton<GatewayWatch>();
+            builder.Logging.AddFilter<ManifestFailures>(null, LogLevel.Warning);
             if (options.Trust.UsesTls)
             {
                 var certificate = options.Trust.ReadCertificate();
@@ -55,6 +57,10 @@ public static class EngineHosting
                     }
                 });
             }
+
+            // Within TLS, if there is any.
+            client.Configure<ClientConnectionOptions>(o => o.ConfigureConnection(connection => connection.Use(
+                next => connection.ApplicationServices.GetRequiredService<GatewayWatch>().Around(next))));
         });
         ConnectBesideTheHost(builder.Services, before, options.ClusterId);
         return builder;

@@ -8,6 +8,8 @@ namespace Plane.Hosting;
 /// <summary>Sets up logging as every role has it.</summary>
 public static class PlaneLogging
 {
+    private const string OrleansSilo = "Orleans.Runtime.Silo";
+
     /// <summary>
     /// Logs to standard error, which leaves standard output to results and the ready line. Replaces what was set up before.
     /// </summary>
@@ -24,6 +26,11 @@ public static class PlaneLogging
         {
             logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= least);
         }
+
+        // Orleans would have the garbage collector of servers, and says so in two warnings at each start. This program has the other one by its build, since it stands beside others
+        // on small machines, and an operator can change nothing about that. The only other warning of this category is seconded by the silo's life cycle, whose name begins as this one's.
+        logging.Services.Configure<LoggerFilterOptions>(o => o.Rules.Add(new LoggerFilterRule(null, OrleansSilo, null, (_, category, level) =>
+            level >= least && level >= (category == OrleansSilo ? LogLevel.Error : LogLevel.Warning))));
 
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

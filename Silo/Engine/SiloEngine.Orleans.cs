@@ -59,6 +59,8 @@ public static class SiloEngine
             else
             {
                 UseMembership(silo, membership);
+                silo.Services.AddSingleton(sp => ActivatorUtilities.CreateInstance<SiloIdentity>(sp, membership));
+                silo.Services.AddSingleton<ILocalSiloDetails>(sp => sp.GetRequiredService<SiloIdentity>());
             }
 
             if (options.Trust.UsesTls)
@@ -109,6 +111,7 @@ public static class SiloEngine
             var service = options.OrleansSchema is null ? options.ServiceId : $"{options.ServiceId}, tables of --orleans-schema";
             services.AddHostedService(sp => new SiloMembership(
                 StoreHold.Shared(sp, options.ClusterId, service),
+                sp.GetRequiredService<SiloIdentity>(),
                 membership,
                 options.OrleansSchema,
                 sp.GetRequiredService<HostExit>(),

@@ -10,7 +10,7 @@ namespace Plane.Silo;
 /// as it runs, and tables that hold what Orleans' clustering will ask for. It starts after the store and before the silo.
 /// </summary>
 internal sealed partial class SiloMembership(
-    ISiloHold hold, string connectionString, string? script, HostExit exit, TimeProvider time, ILogger<SiloMembership> logger)
+    ISiloHold hold, SiloIdentity identity, string connectionString, string? script, HostExit exit, TimeProvider time, ILogger<SiloMembership> logger)
     : IHostedLifecycleService, IAsyncDisposable
 {
     private const string Remedy = "start it with the others' --cluster-id, --service-id, --orleans-schema and engine, or on another database";
@@ -102,6 +102,14 @@ internal sealed partial class SiloMembership(
             {
                 throw new StartRefusedException($"the membership tables lack the statements {string.Join(", ", missing)}: {Source}");
             }
+
+            if (!await identity.IsLatestAsync(cancellationToken))
+            {
+                throw new StartRefusedException(
+                    $"the membership knows a later run of this controller than {identity.SiloAddress}, and the database did not tell when this one began: start it again, and look at this machine's clock");
+            }
+
+            await ForgetTheFutureAsync(connection, cancellationToken);
         }
         catch (PostgresException e)
         {
@@ -111,6 +119,23 @@ internal sealed partial class SiloMembership(
         {
             throw new StartRefusedException($"the membership tables cannot be reached: {e.Message}", e);
         }
+    }
+
+    /// <summary>
+    /// When each silo was alive last stands there by its own clock, and Orleans compares it with this one's. For one whose clock was ahead, and that is gone together with all others, a
+    /// start would wait until that time has come. Who lives says so again within seconds.
+    /// </summary>
+    private async Task ForgetTheFutureAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            """
+            update orleansmembershiptable set starttime = least(starttime, $2), iamalivetime = least(iamalivetime, $2)
+            where deploymentid = $1 and greatest(starttime, iamalivetime) > $2
+            """,
+            connection);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = identity.ClusterId });
+        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = time.GetUtcNow().UtcDateTime });
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     private string Source => script is null ? "they belong to the schema \"plane\"; restore it from a backup" : $"they come from --orleans-schema {script}";

@@ -58,9 +58,11 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
     private async Task LoseControllerAsync(Rig rig, Clients clients, CancellationToken stop)
     {
         var lost = rig.Controllers[0];
-        clients.Ask(Enumerable.Range(1, rig.Controllers.Count - 1));
         await SeeAsync(clients, "killed, for good", lost.Name, async () =>
         {
+            // Not before everybody has the keys that are to be taken over: those that were asked for here live here. What was asked here last has been answered by then.
+            clients.Ask(Enumerable.Range(1, rig.Controllers.Count - 1));
+            await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
             await lost.Part.EndAsync(Signal.Kill);
             await Task.Delay(TimeSpan.FromSeconds(15), TimeProvider.System, stop);
         }, stop);

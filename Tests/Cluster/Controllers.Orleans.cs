@@ -87,7 +87,7 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
     {
         if (!_relays.Any(r => r.Port == node.SiloPort))
         {
-            _relays.Add(new TcpRelay(s_reachedAt, node.SiloPort));
+            _relays.Add(new TcpRelay(new IPEndPoint(s_reachedAt, node.SiloPort), node.SiloPort));
         }
 
         node.Program = await StartAsync(node.Name, Arguments(node, Database.Url, "--advertised-address", $"{s_reachedAt}"));

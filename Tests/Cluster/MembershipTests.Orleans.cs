@@ -1,7 +1,9 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
 using Npgsql;
 using Plane.Grains.Storage;
 using Plane.Hosting;
@@ -13,6 +15,8 @@ namespace Plane.Tests.Cluster;
 [Trait("Engine", "Orleans")]
 public sealed class MembershipTests : IAsyncLifetime, IDisposable
 {
+    private const string AddressedWrongly = "lets this program in and answers nothing that is addressed to";
+
     private readonly TempDirectory _directory = new();
     private readonly List<RunningProgram> _programs = [];
     private TestDatabase _database = null!;
@@ -75,6 +79,89 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
         await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
         Assert.Equal(ExitCodes.Done, await drone.StopAsync(TimeSpan.FromSeconds(60)));
+        Assert.DoesNotContain(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_is_reached_at_another_address_is_told_with_both()
+    {
+        // An address of this machine that is not of the loopback, over which a gateway answers for any. What is sent there does not leave the machine.
+        var elsewhere = NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address)
+            .First(a => a.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a));
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        await using var relay = new TcpRelay(new IPEndPoint(elsewhere, gateway), gateway);
+        var drone = await DroneAsync("dr-elsewhere", $"{elsewhere}:{gateway}", []);
+        await drone.WaitForLineAsync(
+            Regex.Escape($"the gateway {elsewhere}:{gateway} {AddressedWrongly} {elsewhere}:{gateway}: its controller advertises the address 127.0.0.1."), TimeSpan.FromSeconds(60));
+        await drone.WaitForLineAsync("Failed to fetch cluster manifest", TimeSpan.FromSeconds(60));
+        Assert.Single(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_is_reached_at_another_port_is_told()
+    {
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        var published = new IPEndPoint(IPAddress.Loopback, FreePort.Next());
+        await using var relay = new TcpRelay(published, gateway);
+        var drone = await DroneAsync("dr-published", $"{published}", []);
+        await drone.WaitForLineAsync(Regex.Escape($"the gateway {published} {AddressedWrongly} {published}: its own port is another"), TimeSpan.FromSeconds(120));
+        Assert.Single(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_refuses_what_is_for_another_is_not_taken_for_one_that_is_reached_wrongly()
+    {
+        var (gateway, away) = (FreePort.Next(), FreePort.Next());
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        var drone = await DroneAsync("dr-of-two", $"127.0.0.1:{away},127.0.0.1:{gateway}", []);
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(120));
+        Assert.DoesNotContain(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_gateway_that_stands_still_is_not_taken_for_one_that_is_reached_wrongly()
+    {
+        var gateway = FreePort.Next();
+        var controller = await ControllerAsync("--gateway-port", $"{gateway}");
+        await ReadyAsync(controller);
+        controller.Send(Signal.Stop);
+        var drone = await DroneAsync("dr-patient", gateway, []);
+        await drone.WaitForLineAsync($"Connection attempt to endpoint .*:{gateway}:0 failed", TimeSpan.FromSeconds(60));
+        controller.Send(Signal.Continue);
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
+        Assert.DoesNotContain(drone.Lines, l => l.Contains(AddressedWrongly, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(3, "killed a moment ago, and nobody has found out")]
+    [InlineData(6, "dead for the others, too")]
+    public async Task A_controller_comes_back_though_its_clock_was_set_back(int status, string formerRun)
+    {
+        string[] ports = ["--silo-port", $"{FreePort.Next()}", "--gateway-port", $"{FreePort.Next()}"];
+        var former = await ControllerAsync(ports);
+        await ReadyAsync(former);
+        await former.KillAsync();
+
+        // As it would be, had the clock of that run been ahead by an hour.
+        var changed = await ScalarAsync(
+            $"with later as (update plane.orleansmembershiptable set generation = generation + 3600, status = {status} returning 1) select count(*) from later");
+        Assert.True(changed is 1L, $"the run that is {formerRun} stands in the table");
+        var next = await ControllerAsync(ports);
+        await ReadyAsync(next);
+        Assert.Equal(1L, await ScalarAsync("select count(*) from plane.orleansmembershiptable where status = 3"));
+        Assert.Equal(ExitCodes.Done, await next.StopAsync(TimeSpan.FromSeconds(60)));
+    }
+
+    [Fact]
+    public async Task A_controller_starts_after_all_were_lost_though_the_clock_of_one_that_stays_away_was_ahead()
+    {
+        var lost = await ControllerAsync();
+        await ReadyAsync(lost);
+        await lost.KillAsync();
+        await ScalarAsync("update plane.orleansmembershiptable set starttime = starttime + interval '1 hour', iamalivetime = iamalivetime + interval '1 hour'");
+        await ReadyAsync(await ControllerAsync());
     }
 
     [Theory]
@@ -186,12 +273,14 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
             .. arguments,
         ]);
 
-    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments)
+    private Task<RunningProgram> DroneAsync(string name, int gateway, string[] arguments) => DroneAsync(name, $"127.0.0.1:{gateway}", arguments);
+
+    private Task<RunningProgram> DroneAsync(string name, string gateways, string[] arguments)
     {
         var ports = FreePort.Range(10);
         return StartAsync(
             [
-                "drone", "--gateway", $"127.0.0.1:{gateway}", "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
+                "drone", "--gateway", gateways, "--cluster", "tls.test:1", "--name", name, "--runtime", "process", "--state", _directory[$"{name}.db"],
                 "--run-dir", _directory[name], "--mount-base", _directory[$"{name}-mounts"], "--port-range", $"{ports}-{ports + 9}", .. arguments,
             ]);
     }

@@ -1,26 +1,24 @@
 using System.Net;
 using System.Net.Sockets;
+using Plane.Chaos.Parts;
 
 namespace Plane.Tests.Cluster;
 
-/// <summary>Stands on an address before the same port of 127.0.0.1, and can lose everything: as a cable that is out, it breaks no connection and says nothing.</summary>
+/// <summary>Stands on an address of its own before a port of 127.0.0.1, and can lose everything: as a cable that is out, it breaks no connection and says nothing.</summary>
 internal sealed class TcpRelay : IAsyncDisposable
 {
-    private readonly TcpListener _listener;
-    private readonly CancellationTokenSource _stop = new();
+    private readonly Acceptor _acceptor;
     private readonly Lock _lock = new();
-    private readonly Task _accepting;
     private TaskCompletionSource _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public TcpRelay(IPAddress address, int port)
+    public TcpRelay(IPEndPoint listen, int port)
     {
         Port = port;
         _open.SetResult();
-        _listener = new TcpListener(address, port);
-        _listener.Start();
-        _accepting = AcceptAsync();
+        _acceptor = new Acceptor(listen, RelayAsync);
     }
 
+    /// <summary>Of the one behind it.</summary>
     public int Port { get; }
 
     public void Cut()
@@ -43,35 +41,11 @@ internal sealed class TcpRelay : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Dispose();
-        await _accepting;
-        _stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => _acceptor.DisposeAsync();
 
-    private async Task AcceptAsync()
+    private async Task RelayAsync(Socket client, CancellationToken stop)
     {
-        var open = new List<Task>();
-        try
-        {
-            while (true)
-            {
-                var client = await _listener.AcceptSocketAsync(_stop.Token);
-                open.RemoveAll(t => t.IsCompleted);
-                open.Add(RelayAsync(client));
-            }
-        }
-        catch (Exception e) when (_stop.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            await Task.WhenAll(open);
-        }
-    }
-
-    private async Task RelayAsync(Socket client)
-    {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var _ = client;
         using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         client.NoDelay = true;

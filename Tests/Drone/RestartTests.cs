@@ -250,4 +250,59 @@ public sealed class RestartTests
 
         await drone.ReadyBackendAsync();
     }
+
+    [Fact]
+    public async Task A_drone_whose_ports_all_rest_says_that_it_takes_no_backends_and_does_all_else()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Options.PortTo = d.Options.PortFrom + 1);
+        var first = await drone.ReadyBackendAsync();
+        var second = await drone.ReadyBackendAsync();
+        Assert.True(drone.Controller.Heartbeats.Last().Ready, "one that has all its backends is full, and the controller knows how many it has");
+        drone.Runtime.Exit(first, 0);
+        await drone.EndedAsync(first);
+        await Eventually.TrueAsync(() => !drone.Controller.Heartbeats.Last().Ready, "it has room and no port");
+
+        await drone.RestartAsync();
+        await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready to be told");
+        Assert.False(drone.Controller.Registrations.Last().Ready);
+        drone.Controller.Terminate(second);
+        await drone.EndedAsync(second);
+
+        drone.Clock.Advance(drone.Options.PortRest);
+        await Eventually.TrueAsync(() => drone.Controller.Heartbeats.Last().Ready, "its ports have rested");
+        await drone.ReadyBackendAsync();
+    }
+
+    [Fact]
+    public async Task A_spawn_waits_for_a_port_that_will_soon_have_rested()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.PortTo = d.Options.PortFrom;
+            d.Options.PortRest = TimeSpan.FromSeconds(1);
+        });
+        var first = await drone.ReadyBackendAsync();
+        drone.Runtime.Exit(first, 0);
+        await drone.EndedAsync(first);
+        var second = drone.Controller.Spawn();
+        await Eventually.TrueAsync(() => drone.Log.Contains($"{second.Backend} waits: no port of"), "it waits");
+        Assert.DoesNotContain($"prepare {second.Backend}", drone.Runtime.Calls);
+
+        drone.Clock.Advance(TimeSpan.FromSeconds(1));
+        await drone.SeenAsync(second, BackendStatus.Ready);
+    }
+
+    [Fact]
+    public async Task A_port_of_a_backend_that_was_never_told_of_it_does_not_rest()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.PortTo = d.Options.PortFrom;
+            d.Runtime.OnPrepare = (_, _) => throw new Plane.Drone.Runtimes.RuntimeFailureException("no such image");
+        });
+        await drone.EndedAsync(drone.Controller.Spawn());
+        drone.Runtime.OnPrepare = (_, _) => Task.CompletedTask;
+
+        await drone.ReadyBackendAsync();
+    }
 }

@@ -137,7 +137,7 @@ public sealed class HostingTests
 
     [Theory]
     [InlineData("Microsoft.Hosting.Lifetime")]
-    [InlineData("Orleans.Runtime.Silo")]
+    [InlineData("Orleans.Runtime.SiloLifecycleSubject")]
     [InlineData("Npgsql.Connection")]
     [InlineData("Polly")]
     public void Frameworks_are_logged_from_warning_on(string framework)
@@ -149,6 +149,17 @@ public sealed class HostingTests
         Assert.True(loggers.CreateLogger("Plane.Silo").IsEnabled(LogLevel.Debug));
         Assert.False(loggers.CreateLogger(framework).IsEnabled(LogLevel.Information));
         Assert.True(loggers.CreateLogger(framework).IsEnabled(LogLevel.Warning));
+    }
+
+    [Fact]
+    public void Orleans_advice_on_the_garbage_collector_is_not_logged()
+    {
+        var builder = PlaneHost.CreateBuilder("test");
+        builder.AddPlaneLogging(new HostingOptions());
+        using var host = builder.Build();
+        var silo = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Orleans.Runtime.Silo");
+        Assert.False(silo.IsEnabled(LogLevel.Warning));
+        Assert.True(silo.IsEnabled(LogLevel.Error));
     }
 
     [Theory]

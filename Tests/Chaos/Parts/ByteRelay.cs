@@ -13,12 +13,10 @@ internal sealed class ByteRelay : IRelay
     private const int ChunkSize = 32 * 1024;
     private const int ChunksUnderWay = 64;
 
-    private readonly TcpListener _listener;
+    private readonly Acceptor _acceptor;
     private readonly IPEndPoint _target;
     private readonly Func<IPAddress, Way> _way;
     private readonly Random _random;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _accepting;
 
     /// <param name="listen">Where it listens.</param>
     /// <param name="target">Who is behind it.</param>
@@ -27,42 +25,16 @@ internal sealed class ByteRelay : IRelay
     public ByteRelay(IPEndPoint listen, IPEndPoint target, Func<IPAddress, Way> way, int seed)
     {
         (_target, _way, _random) = (target, way, new Random(seed));
-        _listener = new TcpListener(listen);
-        _listener.Start();
-        _accepting = AcceptAsync();
+        _acceptor = new Acceptor(listen, RelayAsync);
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Dispose();
-        await _accepting;
-        _stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => _acceptor.DisposeAsync();
 
-    private async Task AcceptAsync()
-    {
-        var open = new List<Task>();
-        try
-        {
-            while (true)
-            {
-                var client = await _listener.AcceptSocketAsync(_stop.Token);
-                open.RemoveAll(t => t.IsCompleted);
-                open.Add(RelayAsync(client));
-            }
-        }
-        catch (Exception e) when (_stop.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            await Task.WhenAll(open);
-        }
-    }
-
-    private async Task RelayAsync(Socket client)
+    private async Task RelayAsync(Socket client, CancellationToken stop)
     {
         using var _ = client;
         using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         try
         {
             client.NoDelay = true;

@@ -22,61 +22,33 @@ internal sealed class FrameRelay : IRelay
     // These begin a connection, in this order, or it is none.
     private static readonly string[] Handshake = ["[\"hello\"", "[\"challenge\"", "[\"proof\"", "[\"contract\"", "[\"welcome\""];
 
-    private readonly TcpListener _listener;
+    private readonly Acceptor _acceptor;
     private readonly Uri _gateway;
     private readonly Func<IPAddress, Way> _way;
     private readonly Random _random;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _accepting;
 
     public FrameRelay(IPEndPoint listen, Uri gateway, Func<IPAddress, Way> way, int seed)
     {
         (_gateway, _way) = (gateway, way);
         _random = new Random(seed);
-        _listener = new TcpListener(listen);
-        _listener.Start();
-        _accepting = AcceptAsync();
+        _acceptor = new Acceptor(listen, RelayAsync);
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        _listener.Dispose();
-        await _accepting;
-        _stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => _acceptor.DisposeAsync();
 
-    private async Task AcceptAsync()
+    private async Task RelayAsync(Socket client, CancellationToken stop)
     {
-        var open = new List<Task>();
-        try
-        {
-            while (true)
-            {
-                var client = await _listener.AcceptTcpClientAsync(_stop.Token);
-                open.RemoveAll(t => t.IsCompleted);
-                open.Add(RelayAsync(client));
-            }
-        }
-        catch (Exception e) when (_stop.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            await Task.WhenAll(open);
-        }
-    }
-
-    private async Task RelayAsync(TcpClient client)
-    {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var _ = client;
         using var up = new ClientWebSocket();
         try
         {
             client.NoDelay = true;
-            var weather = _way(((IPEndPoint)client.Client.RemoteEndPoint!).Address).Weather;
+            var weather = _way(((IPEndPoint)client.RemoteEndPoint!).Address).Weather;
             await weather.OpenAsync(up: true).WaitAsync(over.Token);
             up.Options.KeepAliveInterval = TimeSpan.Zero;
             up.Options.Proxy = null;
-            var stream = client.GetStream();
+            await using var stream = new NetworkStream(client);
             var key = await HeadAsync(stream, over.Token);
             await up.ConnectAsync(_gateway, over.Token);
             await stream.WriteAsync(Encoding.ASCII.GetBytes(

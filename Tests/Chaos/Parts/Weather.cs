@@ -11,6 +11,7 @@ internal sealed class Weather
     private long _repeated;
     private long _delayed;
     private long _cut;
+    private long _held;
 
     /// <summary>Nothing gets to the controller.</summary>
     public bool LoseUp { get; set; }
@@ -34,10 +35,10 @@ internal sealed class Weather
     public TimeSpan RepeatWithin { get; set; }
 
     public string Counts => Checkout.IsOrleans
-        ? FormattableString.Invariant($"{Interlocked.Read(ref _delayed)} pieces delayed, connections broken: {Interlocked.Read(ref _lost)} by a loss, {Interlocked.Read(ref _cut)} at random")
-        : FormattableString.Invariant($"{Interlocked.Read(ref _lost)} frames lost, {Interlocked.Read(ref _delayed)} delayed, {Interlocked.Read(ref _repeated)} calls repeated");
+        ? FormattableString.Invariant($"{Interlocked.Read(ref _delayed)} pieces delayed, {Interlocked.Read(ref _held)} held, connections broken: {Interlocked.Read(ref _lost)} by a loss, {Interlocked.Read(ref _cut)} at random")
+        : FormattableString.Invariant($"{Interlocked.Read(ref _lost)} frames lost, {Interlocked.Read(ref _delayed)} delayed, {Interlocked.Read(ref _held)} held, {Interlocked.Read(ref _repeated)} calls repeated");
 
-    public bool DidAnything => Interlocked.Read(ref _lost) + Interlocked.Read(ref _repeated) + Interlocked.Read(ref _delayed) + Interlocked.Read(ref _cut) > 0;
+    public bool DidAnything => Interlocked.Read(ref _lost) + Interlocked.Read(ref _repeated) + Interlocked.Read(ref _delayed) + Interlocked.Read(ref _cut) + Interlocked.Read(ref _held) > 0;
 
     public bool Loses(bool up) => up ? LoseUp : LoseDown;
 
@@ -70,7 +71,13 @@ internal sealed class Weather
     {
         lock (_lock)
         {
-            return (up ? _holdUp : _holdDown)?.Task ?? Task.CompletedTask;
+            if ((up ? _holdUp : _holdDown) is not { } hold)
+            {
+                return Task.CompletedTask;
+            }
+
+            Interlocked.Increment(ref _held);
+            return hold.Task;
         }
     }
 
