@@ -8,6 +8,7 @@ using Orleans.Configuration;
 using Orleans.Connections.Security;
 using Orleans.Hosting;
 using Orleans.Runtime;
+using Orleans.Runtime.GrainDirectory;
 using Plane.Grains.Storage;
 using Plane.Hosting;
 
@@ -51,6 +52,7 @@ public static class SiloEngine
             silo.Configure<GrainCollectionOptions>(o => o.CollectionAge = options.CollectionAge);
             silo.Services.KeepExceptions();
             silo.Services.AddSingleton<IFatalErrorHandler, SiloDeath>();
+            silo.Services.AddSingleton<IGrainDirectoryResolver, LocalGrains>();
             var endpoint = ConfigureEndpoints(silo, options);
             if (membership is null)
             {
