@@ -50,6 +50,9 @@ public static class SiloEngine
             silo.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
             silo.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
             silo.Configure<GrainCollectionOptions>(o => o.CollectionAge = options.CollectionAge);
+
+            // Where a silo has one activation of a grain there are no idle ones beside it to remove; each grain would have a timer of half a second for that.
+            silo.Configure<StatelessWorkerOptions>(o => o.RemoveIdleWorkers = false);
             silo.Services.KeepExceptions();
             silo.Services.AddSingleton<IFatalErrorHandler, SiloDeath>();
             silo.Services.AddSingleton<IGrainDirectoryResolver, LocalGrains>();
