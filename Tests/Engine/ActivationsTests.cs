@@ -1,4 +1,5 @@
 using Orleans;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Engine;
 
@@ -44,7 +45,7 @@ public sealed class ActivationsTests(ProbeCluster cluster) : IClassFixture<Probe
     }
 
     [Fact]
-    public async Task Calls_during_a_deactivation_go_to_the_next_activation()
+    public async Task Calls_during_a_deactivation_go_to_the_next_activation_or_end_with_an_unknown_outcome()
     {
         var grain = cluster.NewProbe();
         var calls = new List<Task<int>>();
@@ -55,7 +56,19 @@ public sealed class ActivationsTests(ProbeCluster cluster) : IClassFixture<Probe
             await ending;
         }
 
-        await Task.WhenAll(calls);
+        // Orleans forwards a call twice at most; one that met an end each time is given back, and may be repeated.
+        var failures = new List<Exception>();
+        foreach (var call in calls)
+        {
+            if (await Record.ExceptionAsync(() => call) is { } failure)
+            {
+                failures.Add(failure);
+            }
+        }
+
+        Assert.All(failures, f => Assert.True(CallFailed.IsUnknownOutcome(f), f.ToString()));
+        Assert.InRange(failures.Count, 0, Checkout.Engine == "Embedded" ? 0 : calls.Count / 2);
+        Assert.True(await grain.Instance() > 0);
     }
 
     [Fact]
