@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Npgsql;
 using Plane.Grains.Storage;
 using static Plane.Tests.Storage.OneDrone;
+using static Plane.Tests.Support.DatabaseStatements;
 
 namespace Plane.Tests.Storage;
 
@@ -29,9 +30,9 @@ public sealed class FencingTokenTests : IAsyncLifetime
     [Fact]
     public async Task They_grow_also_when_the_clock_was_ahead_before()
     {
-        await using var connection = await OpenAsync();
+        await using var connection = await OpenAsync(_harness.Database);
         var ahead = DateTimeOffset.UtcNow.AddYears(10).ToUnixTimeMilliseconds();
-        await ExecuteAsync(connection, $"select setval('plane.fencing_tokens', {ahead})");
+        await ScalarAsync(connection, $"select setval('plane.fencing_tokens', {ahead})");
         var first = (await Store.AcquireAsync(Request("one"), default)).Holder!.Identity.Token;
         var second = (await Other.AcquireAsync(Request("two"), default)).Holder!.Identity.Token;
         Assert.Equal([ahead + 1, ahead + 2], [first.Value, second.Value]);
@@ -40,8 +41,8 @@ public sealed class FencingTokenTests : IAsyncLifetime
     [Fact]
     public async Task They_are_never_behind_the_clock()
     {
-        await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, "select setval('plane.fencing_tokens', 1)");
+        await using var connection = await OpenAsync(_harness.Database);
+        await ScalarAsync(connection, "select setval('plane.fencing_tokens', 1)");
         for (var i = 0; i < 20; i++)
         {
             var before = (long)(await ScalarAsync(connection, "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"))!;
@@ -55,15 +56,15 @@ public sealed class FencingTokenTests : IAsyncLifetime
     {
         const int Sessions = 12;
         const int Draws = 400;
-        await using var connection = await OpenAsync();
+        await using var connection = await OpenAsync(_harness.Database);
         var text = (string)(await ScalarAsync(connection, "select pg_get_functiondef('plane.next_fencing_token'::regproc)"))!;
         Assert.Equal(3, text.Split("clock_timestamp()) * 1000)").Length);
-        await ExecuteAsync(connection, text.Replace("clock_timestamp()) * 1000)", "clock_timestamp()) * 1000000)", StringComparison.Ordinal));
+        await ScalarAsync(connection, text.Replace("clock_timestamp()) * 1000)", "clock_timestamp()) * 1000000)", StringComparison.Ordinal));
 
         var drawn = new ConcurrentBag<(long Begun, long Ended, long Token)>();
         await Task.WhenAll(Enumerable.Range(0, Sessions).Select(_ => Task.Run(async () =>
         {
-            await using var session = await OpenAsync();
+            await using var session = await OpenAsync(_harness.Database);
             for (var i = 0; i < Draws; i++)
             {
                 var begun = Stopwatch.GetTimestamp();
@@ -91,8 +92,8 @@ public sealed class FencingTokenTests : IAsyncLifetime
     [Fact]
     public async Task An_acquisition_that_fails_leaves_no_session_lock_behind()
     {
-        await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, "alter sequence plane.fencing_tokens maxvalue 5 restart with 5 start with 1");
+        await using var connection = await OpenAsync(_harness.Database);
+        await ScalarAsync(connection, "alter sequence plane.fencing_tokens maxvalue 5 restart with 5 start with 1");
         await Assert.ThrowsAsync<PostgresException>(() => Store.AcquireAsync(Request("room"), default));
         Assert.Equal(0L, await ScalarAsync(connection, LocksHeld));
         Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.keys"));
@@ -103,18 +104,18 @@ public sealed class FencingTokenTests : IAsyncLifetime
     [InlineData("pg_advisory_lock_shared")] // Others draw, and this one would have to set it.
     public async Task Who_gives_up_waiting_for_one_leaves_no_session_lock_behind(string held)
     {
-        await using var holder = await OpenAsync();
-        await ExecuteAsync(holder, $"select {held}(1886151022, 1)");
-        await ExecuteAsync(holder, "select setval('plane.fencing_tokens', 1)");
-        await using var waiter = await OpenAsync();
-        await ExecuteAsync(waiter, "set statement_timeout = 100");
+        await using var holder = await OpenAsync(_harness.Database);
+        await ScalarAsync(holder, $"select {held}(1886151022, 1)");
+        await ScalarAsync(holder, "select setval('plane.fencing_tokens', 1)");
+        await using var waiter = await OpenAsync(_harness.Database);
+        await ScalarAsync(waiter, "set statement_timeout = 100");
         var refused = await Assert.ThrowsAsync<PostgresException>(() => ScalarAsync(waiter, "select plane.next_fencing_token()"));
         Assert.Equal(PostgresErrorCodes.QueryCanceled, refused.SqlState);
-        await ExecuteAsync(holder, "select pg_advisory_unlock_all()");
+        await ScalarAsync(holder, "select pg_advisory_unlock_all()");
         Assert.Equal(0L, await ScalarAsync(holder, LocksHeld));
 
         // And who gets one, in the same session, has released it.
-        await ExecuteAsync(waiter, "reset statement_timeout");
+        await ScalarAsync(waiter, "reset statement_timeout");
         Assert.True((long)(await ScalarAsync(waiter, "select plane.next_fencing_token()"))! > 0);
         Assert.True((bool)(await ScalarAsync(holder, "select pg_try_advisory_lock(1886151022, 1)"))!);
     }
@@ -123,7 +124,7 @@ public sealed class FencingTokenTests : IAsyncLifetime
     public async Task Each_lock_is_taken_and_released_inside_the_block_that_a_cancellation_ends()
     {
         // A cancellation between two statements of a function cannot be timed from outside; where the statements stand can be read.
-        await using var connection = await OpenAsync();
+        await using var connection = await OpenAsync(_harness.Database);
         var source = (string)(await ScalarAsync(connection, "select prosrc from pg_proc where oid = 'plane.next_fencing_token'::regproc"))!;
         var blocks = source.Split("    begin\n")[1..];
         Assert.Equal(2, blocks.Length);
@@ -135,22 +136,5 @@ public sealed class FencingTokenTests : IAsyncLifetime
             Assert.True(taken >= 0 && inside.IndexOf("pg_advisory_unlock", StringComparison.Ordinal) > taken, block);
             Assert.DoesNotContain("pg_advisory", block[block.IndexOf("    end;", StringComparison.Ordinal)..], StringComparison.Ordinal);
         }
-    }
-
-    private async Task<NpgsqlConnection> OpenAsync()
-    {
-        var connection = new NpgsqlConnection(_harness.Database.ConnectionString + ";Pooling=false");
-        await connection.OpenAsync();
-        return connection;
-    }
-
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql) => await ScalarAsync(connection, sql);
-
-    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql)
-    {
-#pragma warning disable CA2100 // Constants of this class, and the server's own text.
-        await using var command = new NpgsqlCommand(sql, connection);
-#pragma warning restore CA2100
-        return await command.ExecuteScalarAsync();
     }
 }

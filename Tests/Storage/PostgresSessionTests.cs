@@ -19,8 +19,7 @@ public sealed class PostgresSessionTests : IAsyncLifetime
     public async Task A_statement_is_one_transaction_of_the_server()
     {
         const int Statements = 200;
-        await using var watcher = new NpgsqlConnection(_database.ConnectionString + ";Pooling=false");
-        await watcher.OpenAsync();
+        await using var watcher = await DatabaseStatements.OpenAsync(_database);
         await using (var store = await OpenAsync())
         {
             for (var i = 0; i < Statements; i++)
@@ -31,7 +30,7 @@ public sealed class PostgresSessionTests : IAsyncLifetime
 
         // A session tells its count when it ends. What the store does besides (schema, feed) is a few dozen.
         var commits = await Eventually.SeenAsync(
-            _ => ScalarAsync<long>(watcher, "select xact_commit from pg_stat_database where datname = current_database()"), n => n >= Statements, "the server has counted");
+            async _ => (long)(await DatabaseStatements.ScalarAsync(watcher, "select xact_commit from pg_stat_database where datname = current_database()"))!, n => n >= Statements, "the server has counted");
         Assert.InRange(commits, Statements, Statements * 3 / 2);
     }
 
@@ -40,24 +39,20 @@ public sealed class PostgresSessionTests : IAsyncLifetime
     {
         await using var store = await OpenAsync();
         await RegisterAsync(store);
-        await using var other = new NpgsqlConnection(_database.ConnectionString + ";Pooling=false");
-        await other.OpenAsync();
-        await using (var breaks = new NpgsqlCommand(
+        await using var other = await DatabaseStatements.OpenAsync(_database);
+        await DatabaseStatements.ScalarAsync(
+            other,
             """
             create or replace function plane.next_fencing_token() returns bigint language plpgsql volatile as $$
             begin
                 perform pg_advisory_lock(1886151022, 1);
                 raise exception 'broken off';
             end $$
-            """,
-            other))
-        {
-            await breaks.ExecuteNonQueryAsync();
-        }
+            """);
 
         var error = await Assert.ThrowsAsync<PostgresException>(() => store.AcquireAsync(Request("room"), default));
         Assert.Equal("broken off", error.MessageText);
-        Assert.True(await ScalarAsync<bool>(other, "select pg_try_advisory_lock(1886151022, 1)"));
+        Assert.Equal(true, await DatabaseStatements.ScalarAsync(other, "select pg_try_advisory_lock(1886151022, 1)"));
     }
 
     private async Task<PostgresStore> OpenAsync()
@@ -65,13 +60,5 @@ public sealed class PostgresSessionTests : IAsyncLifetime
         var store = new PostgresStore(_database.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
         await store.InitializeAsync(default);
         return store;
-    }
-
-    private static async Task<T> ScalarAsync<T>(NpgsqlConnection connection, string sql)
-    {
-#pragma warning disable CA2100 // Constants of this class.
-        await using var command = new NpgsqlCommand(sql, connection);
-#pragma warning restore CA2100
-        return (T)(await command.ExecuteScalarAsync())!;
     }
 }
