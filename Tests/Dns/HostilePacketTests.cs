@@ -72,15 +72,22 @@ public sealed class HostilePacketTests
             }
         }
 
+        // What answering allocates, every round does. Once only allocates who begins to listen to this process' metrics meanwhile (another test may), and
+        // then in here, where the counter is told.
         AskAll();
-        AskAll();
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1_000; i++)
+        var least = long.MaxValue;
+        for (var round = 0; round < 20; round++)
         {
-            AskAll();
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 50; i++)
+            {
+                AskAll();
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
     }
 
     [Fact]
