@@ -14,7 +14,8 @@ internal static class ControllerCommand
             "controller",
             "Run a controller: grains, sweeps and the HTTP API.",
             new OptionsBinder<SiloOptions>(),
-            (options, context) => [SiloRole.Build(options, engine.Bind(context.Parsed, context.Environment).AddSilo(options.Db), context.Configure)]);
+            (options, context) => [SiloRole.Build(options, engine.Bind(context.Parsed, context.Environment).AddSilo(options.Db), context.Configure)],
+            first: static _ => SocketCompletions.RunInline());
         engine.AddTo(command);
         return command;
     }

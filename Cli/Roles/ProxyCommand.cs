@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Plane.Hosting;
 using Plane.Proxy;
-using Plane.Proxy.Forwarding;
 
 namespace Plane.Cli.Roles;
 

@@ -58,7 +58,13 @@ public readonly record struct BearerToken : IPlaneName<BearerToken>
     }
 
     /// <summary>SHA-256 of the token in base64url, 43 characters: what the database, the change log and caches know it by.</summary>
-    public string Hash() => Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(Value)));
+    public string Hash()
+    {
+        Span<byte> text = stackalloc byte[StaticPrefix.Length + RandomLength];
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(text[..Encoding.ASCII.GetBytes(Value, text)], hash);
+        return Base64Url.EncodeToString(hash);
+    }
 
     /// <summary>A text that tells nothing of the token.</summary>
     public override string ToString() => _value is null ? "" : "(token)";

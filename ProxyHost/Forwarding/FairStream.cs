@@ -1,3 +1,5 @@
+using Plane.Hosting;
+
 namespace Plane.Proxy.Forwarding;
 
 /// <summary>

@@ -26,10 +26,20 @@ internal sealed class ConnectHeldBench : IBench
             """);
         const string Insert =
             "insert into plane.tokens (hash, backend_id, user_name, auth, secret) values (replace(gen_random_uuid()::text, '-', ''), 'bench', null, null, replace(gen_random_uuid()::text, '-', ''));";
+
+        // A controller runs for weeks; what it is compiled to in its first seconds is not what it runs.
+        await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, TimeSpan.FromSeconds(12), directory["connect.lua"]);
+        var (ours, theirs) = (new RequestCpu(installation), new RequestCpu(installation));
+        var allocated = await installation.AllocatedAsync();
         var measured = await context.InTurnsAsync(
-            new Side("plane", async () => (await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, context.Round, directory["connect.lua"])).RequestsPerSecond),
-            new Side("pgbench", () => PgBench.TransactionsPerSecondAsync(installation.Database.ConnectionString, Insert, Clients, context.Round)));
+            new Side("plane", () => ours.RoundAsync(
+                context.Round,
+                async () => (await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, context.Round, directory["connect.lua"])).RequestsPerSecond)),
+            new Side("pgbench", () => theirs.RoundAsync(
+                context.Round, () => PgBench.TransactionsPerSecondAsync(installation.Database.ConnectionString, Insert, Clients, context.Round))));
         report.Ratio("connect, key held, 64 clients", "requests/s", measured[0], measured[1], 1.0);
+        report.Value("connect, key held, CPU a request", $"{ours}", $"pgbench: PostgreSQL {Report.Number(theirs.Postgres)} µs", ours.Sum, "µs");
+        report.Value("connect, key held, allocated by the controller a request", "", "", (await installation.AllocatedAsync() - allocated) / ours.Requests, "bytes");
     }
 }
 
@@ -51,8 +61,9 @@ internal sealed class ConnectNewBench : IBench
 
         using var directory = new TempDirectory();
         var run = 0;
+        var (ours, theirs) = (new RequestCpu(installation), new RequestCpu(installation));
         var measured = await context.InTurnsAsync(
-            new Side("plane", async () =>
+            new Side("plane", () => ours.RoundAsync(context.Round, async () =>
             {
                 await File.WriteAllTextAsync(
                     directory["connect.lua"],
@@ -65,9 +76,11 @@ internal sealed class ConnectNewBench : IBench
                     end
                     """);
                 return (await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, context.Round, directory["connect.lua"])).RequestsPerSecond;
-            }),
-            new Side("pgbench", () => PgBench.TransactionsPerSecondAsync(installation.Database.ConnectionString, Statements, Clients, context.Round)));
+            })),
+            new Side("pgbench", () => theirs.RoundAsync(
+                context.Round, () => PgBench.TransactionsPerSecondAsync(installation.Database.ConnectionString, Statements, Clients, context.Round))));
         report.Ratio("connect, new key, 64 clients", "requests/s", measured[0], measured[1], 0.6);
+        report.Value("connect, new key, CPU a request", $"{ours}", $"pgbench: PostgreSQL {Report.Number(theirs.Postgres)} µs", ours.Sum, "µs");
     }
 
     // What an acquisition writes and locks, as plain statements, each a round trip as any client without a stored function would make it.

@@ -45,8 +45,12 @@ internal sealed class ControllersBench : IBench
 
         foreach (var (what, key) in ((string, string)[])[("keys held", $"'held-' .. (n % {HeldKeys})"), ("new keys", "'new-RUN-' .. n")])
         {
-            var measured = await context.InTurnsAsync(new Side("two", () => MeasureAsync(two, key)), new Side("one", () => MeasureAsync(one, key)));
+            var (ofTwo, ofOne) = (new RequestCpu(two), new RequestCpu(one));
+            var measured = await context.InTurnsAsync(
+                new Side("two", () => ofTwo.RoundAsync(context.Round, () => MeasureAsync(two, key))),
+                new Side("one", () => ofOne.RoundAsync(context.Round, () => MeasureAsync(one, key))));
             report.Ratio($"connect, {what}, 64 clients, two controllers against one", "requests/s", measured[0], measured[1], 1.0);
+            report.Value($"connect, {what}, CPU a request", $"{ofTwo}", $"one: {ofOne}", ofTwo.Sum / ofOne.Sum, "of one");
         }
     }
 
