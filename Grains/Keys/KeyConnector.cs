@@ -29,13 +29,15 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
     private Attempt? _acquiring;
     private bool _holderSeen;
 
-    public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
+    public Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken) =>
+        SealedAnswer.MarkOf(command) is { } mark ? ConnectOnceAsync(command, mark, cancellationToken) : ConnectAsync(command, null, cancellationToken);
+
+    private async Task<ConnectResult> ConnectOnceAsync(ConnectCommand command, RequestMark mark, CancellationToken cancellationToken)
     {
-        var mark = SealedAnswer.MarkOf(command);
         var result = await ConnectAsync(command, mark, cancellationToken);
 
         // Refused for want of what a twin of this request got a moment before, as the last place on a drone: that one's answer is this one's too.
-        return mark is not null && result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.KeyUnheldNoSpawnConfig
+        return result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.KeyUnheldNoSpawnConfig
             ? await TryHeldAsync(command, mark, cancellationToken) ?? result
             : result;
     }

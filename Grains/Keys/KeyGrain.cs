@@ -58,7 +58,23 @@ internal sealed class KeyGrain(IPlaneStore store, TokenWriter tokens, RenewalWri
     public async Task<ConnectResult> Connect(ConnectCommand command, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(command);
-        var result = await ConnectCoreAsync(command, cancellationToken);
+        ConnectResult result;
+        if (ConnectCommandRules.Validate(command, _key) is { } error)
+        {
+            result = ConnectResult.Refused(ErrorKind.InvalidRequest, error.Message);
+        }
+        else
+        {
+            try
+            {
+                result = await _connector!.ConnectAsync(command, cancellationToken);
+            }
+            catch (StoreUnavailableException)
+            {
+                result = ConnectResult.Refused(ErrorKind.DatabaseError, "the database is away; the same request may be sent again");
+            }
+        }
+
         metrics.Connected(result.Refusal is { } refusal ? refusal.ToString() : result.Spawned ? "spawned" : "reused");
         return result;
     }
@@ -67,21 +83,4 @@ internal sealed class KeyGrain(IPlaneStore store, TokenWriter tokens, RenewalWri
         (await renewals.RenewAsync([holder], cancellationToken).OrAskAgain())[0];
 
     public Task<HolderInfo?> ReadHolder(CancellationToken cancellationToken) => store.ReadHolderAsync(_key, cancellationToken).OrAskAgain();
-
-    private async Task<ConnectResult> ConnectCoreAsync(ConnectCommand command, CancellationToken cancellationToken)
-    {
-        if (ConnectCommandRules.Validate(command, _key) is { } error)
-        {
-            return ConnectResult.Refused(ErrorKind.InvalidRequest, error.Message);
-        }
-
-        try
-        {
-            return await _connector!.ConnectAsync(command, cancellationToken);
-        }
-        catch (StoreUnavailableException)
-        {
-            return ConnectResult.Refused(ErrorKind.DatabaseError, "the database is away; the same request may be sent again");
-        }
-    }
 }

@@ -34,6 +34,9 @@ public static class PlaneLogging
 
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+
+        // Of the web server's host, which has nothing to say that we would log, but for whose sake each request gets an activity, its identifiers as texts, and a log scope.
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         logging.AddConsole(o =>
         {
             o.LogToStandardErrorThreshold = LogLevel.Trace;

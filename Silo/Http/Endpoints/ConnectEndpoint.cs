@@ -53,9 +53,19 @@ internal static class ConnectEndpoint
             cluster = parsed;
         }
 
-        // Who waits while the controller stops is told to ask again, elsewhere.
-        using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-        var (command, result) = await ConnectWithinAsync(grains, request, cluster, time, waits.Token, cancellationToken);
+        var command = ConnectCommand.For(request, cluster);
+        ConnectResult result;
+        if (request is { SpawnConfig: not null, WaitSeconds: > 0 })
+        {
+            // Who waits while the controller stops is told to ask again, elsewhere.
+            using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+            (command, result) = await ConnectWithinAsync(grains, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
+        }
+        else
+        {
+            result = await CallAsync(grains, command, cancellationToken);
+        }
+
         command = command.AnsweredBy(result);
 
         metrics.Connected(time.GetElapsedTime(began), result.Refusal?.ToString() ?? (result.Spawned ? "spawned" : "connected"));
@@ -70,11 +80,10 @@ internal static class ConnectEndpoint
     /// has started the backend. When the time is over the answer is what it would have been without it.
     /// </summary>
     private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(
-        IGrainFactory grains, ConnectRequest request, ClusterName? cluster, TimeProvider time, CancellationToken waits, CancellationToken cancellationToken)
+        IGrainFactory grains, ConnectRequest request, ConnectCommand command, TimeProvider time, CancellationToken waits, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
-        var wait = request.SpawnConfig is null ? TimeSpan.Zero : TimeSpan.FromSeconds(request.WaitSeconds ?? 0);
-        var command = ConnectCommand.For(request, cluster) with { WaitsForEnd = wait > TimeSpan.Zero };
+        var wait = TimeSpan.FromSeconds(request.WaitSeconds ?? 0);
         for (var pause = s_firstPause; ;)
         {
             var result = await CallAsync(grains, command, cancellationToken);
@@ -85,7 +94,7 @@ internal static class ConnectEndpoint
                 if (await WaitForEndAsync(grains, ending, left, time, waits))
                 {
                     // The token of this command belongs to the backend that has ended. The request stays the same.
-                    command = ConnectCommand.For(request with { Key = command.Key }, cluster) with { Request = command.Request, WaitsForEnd = true };
+                    command = ConnectCommand.For(request with { Key = command.Key }, command.Cluster) with { Request = command.Request, WaitsForEnd = true };
                     continue;
                 }
 
