@@ -1,11 +1,13 @@
 using System.Text;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Plane.Hosting;
+using Plane.Proxy.Connections;
 using Plane.Proxy.Forwarding;
 using Plane.Proxy.Tls;
 
@@ -48,6 +50,7 @@ public static class ProxyRole
         }
 
         builder.WebHost.ConfigureKestrel(Configure);
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, TransferBuffers>();
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
         {
             var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
