@@ -14,6 +14,8 @@ internal sealed class ControllersBench : IBench
     private const int Drones = 8;
     private const int HeldKeys = 200;
 
+    private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(20);
+
     public string Name => "controllers";
 
     public async Task RunAsync(BenchContext context, Report report)
@@ -45,12 +47,26 @@ internal sealed class ControllersBench : IBench
 
         foreach (var (what, key) in ((string, string)[])[("keys held", $"'held-' .. (n % {HeldKeys})"), ("new keys", "'new-RUN-' .. n")])
         {
+            // Each of two gets half of the requests, and is compiled for them half as fast: not what is asked here.
+            for (var round = 0; round * context.Round < s_warmUp; round++)
+            {
+                await MeasureAsync(two, key);
+                await MeasureAsync(one, key);
+            }
+
             var (ofTwo, ofOne) = (new RequestCpu(two), new RequestCpu(one));
             var measured = await context.InTurnsAsync(
                 new Side("two", () => ofTwo.RoundAsync(context.Round, () => MeasureAsync(two, key))),
                 new Side("one", () => ofOne.RoundAsync(context.Round, () => MeasureAsync(one, key))));
             report.Ratio($"connect, {what}, 64 clients, two controllers against one", "requests/s", measured[0], measured[1], 1.0);
             report.Value($"connect, {what}, CPU a request", $"{ofTwo}", $"one: {ofOne}", ofTwo.Sum / ofOne.Sum, "of one");
+
+            // Batches of two are smaller, so PostgreSQL has more statements for as many connects. Without the time that those take of all cores:
+            var more = (ofTwo.Postgres - ofOne.Postgres) / Environment.ProcessorCount;
+            var without = 1_000_000 / ((1_000_000 / measured[0].Median) - more);
+            report.Value(
+                $"connect, {what}, two controllers against one, less what PostgreSQL takes more", $"{Report.Number(without)} requests/s", $"{measured[1]} requests/s",
+                without / measured[1].Median, "of one", 1.0, atLeast: true);
         }
     }
 
