@@ -60,9 +60,9 @@ public readonly record struct BearerToken : IPlaneName<BearerToken>
     /// <summary>SHA-256 of the token in base64url, 43 characters: what the database, the change log and caches know it by.</summary>
     public string Hash()
     {
-        Span<byte> text = stackalloc byte[StaticPrefix.Length + RandomLength];
+        // One that came by the cluster's wire was not parsed and may be of any length.
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(text[..Encoding.ASCII.GetBytes(Value, text)], hash);
+        SHA256.HashData(Encoding.ASCII.GetBytes(Value), hash);
         return Base64Url.EncodeToString(hash);
     }
 
