@@ -19,6 +19,9 @@ internal sealed class HistoryReader(IPlaneStore store, TimeProvider time, Contro
 
     private readonly BatchWriter<BackendName, BackendHistory?> _reads = new(s_limits, store.ReadHistoriesAsync, static _ => 1, time, metrics);
 
+    /// <summary>How many readers wait for the next statement.</summary>
+    public int Queued => _reads.Queued;
+
     /// <summary>The backend's history, or null where there is no such backend.</summary>
     /// <exception cref="StoreUnavailableException">Ask again.</exception>
     public Task<BackendHistory?> ReadAsync(BackendName backend, CancellationToken cancellationToken) => _reads.WriteAsync(backend, cancellationToken);

@@ -52,6 +52,9 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         }
     }
 
+    /// <summary>How many requests wait for the next statement.</summary>
+    public int Queued => _queue.Reader.Count;
+
     /// <summary>Has the request written with the next batch. Cancelling gives up waiting, and drops the request where it is still queued.</summary>
     /// <exception cref="StoreUnavailableException">The outcome is unknown.</exception>
     public async Task<TResult> WriteAsync(TRequest request, CancellationToken cancellationToken)

@@ -8,8 +8,8 @@ namespace Plane.Grains.Keys;
 /// <list type="number">
 /// <item>Held path: a token is stored if a live holder has the key with the same tag. One conditional statement, batched over the silo.</item>
 /// <item>Not held: without a spawn config or a cluster there is nothing to start.</item>
-/// <item>Another connect of this activation is acquiring already: wait for it, then (1) again. A burst of connects to a new key makes one
-/// acquisition.</item>
+/// <item>Another connect of this activation is acquiring already: wait for it, then (1) again; or it was while this one looked: (1) again. A burst of connects
+/// to a new key makes one acquisition.</item>
 /// <item>A drone is picked and the key acquired on it. A drone that turns out unfit is excluded and another picked; a key that another got
 /// first: (1) again.</item>
 /// </list>
@@ -28,6 +28,9 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
 
     private Attempt? _acquiring;
     private bool _holderSeen;
+
+    // How many acquisitions have found or made a holder. One that did while a connect looked may have come after the look.
+    private int _holders;
 
     public Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken) =>
         SealedAnswer.MarkOf(command) is { } mark ? ConnectOnceAsync(command, mark, cancellationToken) : ConnectAsync(command, null, cancellationToken);
@@ -50,6 +53,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
         for (var attempt = 0; attempt <= MaxRetries; attempt++)
         {
             // (1)
+            var holders = _holders;
             if (heldPath && await TryHeldAsync(command, mark, cancellationToken) is { } held)
             {
                 return held;
@@ -77,6 +81,11 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
                     return refusal;
                 }
 
+                continue;
+            }
+
+            if (holders != _holders)
+            {
                 continue;
             }
 
@@ -142,6 +151,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
         try
         {
             result = await TryDronesAsync(command, mark, place, cancellationToken);
+            _holders += result?.Refusal is null ? 1 : 0;
             return result;
         }
         finally

@@ -36,8 +36,8 @@ _plane_may_start() {
     [ "$_plane_now" = "$_plane_boot" ] || return 1
     read -r _plane_now </proc/uptime || return 1
     _plane_now=${_plane_now%% *}
-    # 12.08 is 12 * 1000 + 108 * 10 - 1000: without the 1, 08 would be a bad octal number.
-    _plane_now=$((${_plane_now%%.*} * 1000 + 1${_plane_now#*.} * 10 - 1000))
+    # 12.08 is 12 * 1000 + 108 * 10 - 1000: without the 1, 08 would be a bad octal number. It stands for 12.08 to 12.09, so the end of that counts.
+    _plane_now=$((${_plane_now%%.*} * 1000 + 1${_plane_now#*.} * 10 - 1000 + 10))
     [ "$_plane_now" -lt "$_plane_soft" ]
 }
 
