@@ -4,7 +4,8 @@ namespace Plane.Proxy.Forwarding;
 
 /// <summary>
 /// A connection to a backend, as the handler reads and writes it. When the backend has switched protocols the handler is no longer needed for it, but holds
-/// buffers of 8 kB as long as the connection lives, which for an idle WebSocket is almost half of all that it costs: so the connection can be taken from it.
+/// buffers of 8 kB as long as the connection lives, which for an idle WebSocket is almost half of all that it costs: so the connection can be taken from it,
+/// and the socket, which remembers what it sent last, be made to forget the request.
 /// </summary>
 internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
 {
@@ -49,6 +50,7 @@ internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsS
             answer._taken = true;
             line.Dispose();
             answer._taken = false;
+            _ = answer.ForgetAsync();
         }
 
         return answer;
@@ -63,6 +65,19 @@ internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsS
         }
 
         return base.ReadAsync(buffer, cancellationToken);
+    }
+
+    // A send of nothing sends nothing, and is what the socket remembers from then on instead of the handler's buffer of 4 kB.
+    private async Task ForgetAsync()
+    {
+        try
+        {
+            await base.WriteAsync(ReadOnlyMemory<byte>.Empty);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // The connection is lost: who reads or writes it next is told.
+        }
     }
 
     protected override void Dispose(bool disposing)
