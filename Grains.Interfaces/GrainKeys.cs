@@ -16,12 +16,15 @@ public static class GrainKeys
     /// <summary>The key of an <see cref="IDroneGrain"/>.</summary>
     public static string Drone(ClusterName cluster, DroneName drone) => $"{cluster}/{drone}";
 
-    /// <summary>The key of an <see cref="ILeaseGrain"/>: another one for each attempt, so that a retry isn't bound to a silo that died.</summary>
+    /// <summary>The key of an <see cref="ILeaseGrain"/>: another one for each attempt, so that a retry isn't bound to a gateway that died or stands still.</summary>
     public static string Lease(ClusterName cluster, DroneName drone, int attempt) =>
         string.Create(CultureInfo.InvariantCulture, $"{cluster}/{drone}/{attempt % LeaseShards}");
 
-    /// <summary>The key of an <see cref="IRouteGrain"/>: a shard of the token's hash (<see cref="BearerToken.Hash"/>).</summary>
-    public static string Route(string tokenHash) => "r" + tokenHash[..1];
+    /// <summary>
+    /// The key of an <see cref="IRouteGrain"/>: a shard of the token's hash (<see cref="BearerToken.Hash"/>), another one for each attempt, so that a retry isn't bound to
+    /// a gateway that died or stands still.
+    /// </summary>
+    public static string Route(string tokenHash, int attempt = 0) => "r" + tokenHash[attempt % tokenHash.Length];
 
     /// <summary>
     /// The key of an <see cref="ICertificateGrain"/>: a shard of the cluster's hash. Anyone may ask a DNS server for invented clusters, so a cluster has no

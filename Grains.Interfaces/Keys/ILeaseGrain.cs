@@ -4,7 +4,7 @@ using Orleans.Concurrency;
 namespace Plane;
 
 /// <summary>
-/// Renews keys in batches, keyed by <c>{cluster}/{drone}/{attempt mod 8}</c>: a retry uses another key, so that it is not bound to a silo that died. Touches
+/// Renews keys in batches, keyed by <c>{cluster}/{drone}/{attempt mod 8}</c>: a retry uses another key, so that it is not bound to a gateway that died or stands still. Touches
 /// no grain state and waits behind nothing.
 /// </summary>
 [Alias("plane.ILeaseGrain")]

@@ -83,7 +83,10 @@ public sealed record RouteReply
     public BackendIdentity? Backend { get; init; }
 }
 
-/// <summary>Resolves tokens, keyed by a shard of the token's hash (<see cref="GrainKeys.Route"/>): the token itself is a parameter, since grain keys reach logs.</summary>
+/// <summary>
+/// Resolves tokens, keyed by a shard of the token's hash (<see cref="GrainKeys.Route"/>): the token itself is a parameter, since grain keys reach logs. Any shard answers for any
+/// token: which one it is decides over which gateway the call goes.
+/// </summary>
 [Alias("plane.IRouteGrain")]
 public interface IRouteGrain : IGrainWithStringKey
 {

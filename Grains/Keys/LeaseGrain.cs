@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Keys;
@@ -20,8 +21,9 @@ namespace Plane.Grains.Keys;
 /// means "ask again": a refusal ends a backend at once, so it must never come from not knowing. A call that is repeated while its first attempt
 /// still runs is harmless: an expiry never moves back, and the drone keeps the later deadlines.
 /// </para>
-/// The class has no state: any number of activations, on any silo, answer alike.
+/// The class has no state: any number of activations, on any silo, answer alike. So the silo that a drone reaches does, and a renewal waits for no other.
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class LeaseGrain(IPlaneStore store, RenewalWriter renewals, GrainOptions options) : Grain, ILeaseGrain
 {
     public async Task<RenewalReply> Renew(RenewalBatch batch, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -7,8 +8,9 @@ namespace Plane.Grains.Routes;
 
 /// <summary>
 /// Says where tokens lead. Keeps nothing: a route holds secrets, and the proxies cache it under rules that need the position of a read of its own
-/// (<see cref="RouteReply.ReadAt"/>).
+/// (<see cref="RouteReply.ReadAt"/>). So any silo that a proxy reaches answers for every token, whatever has become of the others.
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
 {
     public async Task<RouteReply> Resolve(BearerToken token, TimeSpan wait, CancellationToken cancellationToken)

@@ -9,8 +9,8 @@ internal sealed class ClusterCalls(IClusterClient client, ProxyOptions options) 
     private readonly ClusterName _cluster = ClusterName.Parse(options.Cluster);
     private readonly ProxyName _name = ProxyName.Parse(options.Name);
 
-    public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, TimeSpan wait, CancellationToken cancellationToken) =>
-        client.GetGrain<IRouteGrain>(GrainKeys.Route(tokenHash)).Resolve(token, wait, cancellationToken);
+    public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken) =>
+        client.GetGrain<IRouteGrain>(GrainKeys.Route(tokenHash, attempt)).Resolve(token, wait, cancellationToken);
 
     public Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken) =>
         client.GetGrain<IProxyGrain>(_name.Value).ReadChanges(_cluster, after, wait, cancellationToken);

@@ -6,7 +6,8 @@ namespace Plane.Proxy.Controller;
 /// </summary>
 internal interface IControllerCalls
 {
-    Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, TimeSpan wait, CancellationToken cancellationToken);
+    /// <summary>Where a token leads. Each further <paramref name="attempt"/> may go another way.</summary>
+    Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken);
 
     Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken);
 

@@ -66,7 +66,7 @@ internal sealed class RouteChecks(RouteResolver resolver, OpenExchanges open, Ti
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            if (await resolver.CheckAsync(entry, cancellationToken) is { } answer)
+            if (await resolver.CheckAsync(entry, attempt, cancellationToken) is { } answer)
             {
                 if (answer.Outcome == ResolutionOutcome.Gone)
                 {

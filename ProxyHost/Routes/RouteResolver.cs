@@ -23,6 +23,10 @@ internal sealed partial class RouteResolver(
     // A controller that says "starting" without waiting must not be asked in a tight loop.
     private static readonly TimeSpan s_pace = TimeSpan.FromMilliseconds(100);
 
+    // A call over a gateway that dies with it, or stands still, gets no answer, and its own time-out is all the time that a request has. Longer than that a controller needs for a
+    // look at the database, or it would be asked more the slower it is.
+    private static readonly TimeSpan s_answer = TimeSpan.FromSeconds(3);
+
     private readonly ClusterName _cluster = ClusterName.Parse(options.Cluster);
     private readonly Dictionary<string, LookUp> _lookUps = new(StringComparer.Ordinal);
 
@@ -73,11 +77,13 @@ internal sealed partial class RouteResolver(
 
     /// <summary>Asks once, without waiting for a backend to start, and brings the cache up to date.</summary>
     /// <returns>The answer; null where the controller gave none.</returns>
-    public async Task<Resolution?> CheckAsync(RouteEntry entry, CancellationToken cancellationToken)
+    public async Task<Resolution?> CheckAsync(RouteEntry entry, int attempt, CancellationToken cancellationToken)
     {
+        using var limit = new CancellationTokenSource(s_answer, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var reply = await controller.ResolveAsync(entry.Token, entry.TokenHash, TimeSpan.Zero, cancellationToken);
+            var reply = await controller.ResolveAsync(entry.Token, entry.TokenHash, attempt, TimeSpan.Zero, both.Token).OrLeaveAsync(both.Token);
             return Admit(entry.Token, entry.TokenHash, reply);
         }
         catch (Exception e)
@@ -117,7 +123,10 @@ internal sealed partial class RouteResolver(
         var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1));
         var lastAnswer = time.GetTimestamp();
         var stale = 0;
-        while (true)
+
+        // The first question is where things stand; only what is known to be starting is waited for.
+        var isStarting = false;
+        for (var attempt = 0; ; attempt++)
         {
             var left = options.UnknownRouteWait - time.GetElapsedTime(lastAnswer);
             if (left <= TimeSpan.Zero)
@@ -126,7 +135,7 @@ internal sealed partial class RouteResolver(
             }
 
             var asked = time.GetTimestamp();
-            var reply = await TryCallAsync(token, hash, left, cancellationToken);
+            var reply = await TryCallAsync(token, hash, attempt, isStarting, left, cancellationToken);
             if (reply is null)
             {
                 var pause = backoff.Next();
@@ -139,10 +148,12 @@ internal sealed partial class RouteResolver(
             if (reply.Outcome == RouteOutcome.Starting)
             {
                 var early = s_pace - time.GetElapsedTime(asked);
-                if (early > TimeSpan.Zero)
+                if (isStarting && early > TimeSpan.Zero)
                 {
                     await Task.Delay(early, time, cancellationToken);
                 }
+
+                isStarting = true;
             }
             else if (Admit(token, hash, reply) is { } resolution)
             {
@@ -156,15 +167,15 @@ internal sealed partial class RouteResolver(
         }
     }
 
-    private async Task<RouteReply?> TryCallAsync(BearerToken token, string hash, TimeSpan left, CancellationToken cancellationToken)
+    private async Task<RouteReply?> TryCallAsync(BearerToken token, string hash, int attempt, bool waits, TimeSpan left, CancellationToken cancellationToken)
     {
-        // The call must be over when the wait for a controller that is away is over, however long the call's own time-out is.
-        var wait = options.ControllerWait < left / 2 ? options.ControllerWait : left / 2;
-        using var limit = new CancellationTokenSource(left, time);
+        // The call must be over when the wait for a controller that is away is over, however long the call's own time-out is; and before that, so that there is another.
+        var wait = !waits ? TimeSpan.Zero : options.ControllerWait < left / 3 ? options.ControllerWait : left / 3;
+        using var limit = new CancellationTokenSource(wait + s_answer < left ? wait + s_answer : left, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return await controller.ResolveAsync(token, hash, wait, both.Token).OrLeaveAsync(both.Token);
+            return await controller.ResolveAsync(token, hash, attempt, wait, both.Token).OrLeaveAsync(both.Token);
         }
         catch (Exception e)
         {

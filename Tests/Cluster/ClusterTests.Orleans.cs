@@ -69,8 +69,16 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         var before = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k)));
         await using var load = new RouteLoad(cluster.Http, before);
         await load.PassedAsync(20);
+
+        // Tokens that the proxy has not been asked for yet: the controller that is left says where they lead.
+        var unknown = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Two.Url, k)));
         var clock = Stopwatch.StartNew();
         await cluster.One.Program!.KillAsync();
+        var resolving = Task.WhenAll(unknown.Select(async u =>
+        {
+            using var response = await cluster.Http.GetAsync(u.Url);
+            return (Status: (int)response.StatusCode, Text: await response.Content.ReadAsStringAsync(), After: clock.Elapsed);
+        }));
 
         // No second try: keys belong to no controller, so the one that is left answers for all of them as before.
         var waits = new ConcurrentBag<TimeSpan>();
@@ -84,6 +92,9 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         output.WriteLine($"connects after the kill: {string.Join(", ", waits.Order().Select(w => $"{w.TotalSeconds:0.00} s"))}");
         Assert.Equal(before.Select(c => c.Backend), after[..^1].Select(c => c.Backend));
         Assert.True(after[^1].Spawned);
+        var resolved = await Eventually.EndsAsync(resolving, "requests with unknown tokens are answered");
+        output.WriteLine($"unknown tokens after the kill: {string.Join(", ", resolved.Select(r => r.After).Order().Select(w => $"{w.TotalSeconds:0.00} s"))}");
+        Assert.All(resolved.Zip(unknown), r => Assert.True(r.First.Text.Contains(r.Second.Backend, StringComparison.Ordinal), $"{r.First.Status} {r.First.Text}\n{cluster.Transcripts()}"));
         await load.PassedAsync(20);
         Assert.Empty(load.Failures);
         foreach (var connected in after[..^1])

@@ -251,6 +251,8 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
     {
         var port = FreePort.Next();
         Balancer = new Uri($"http://127.0.0.1:{port}/");
+
+        // One that is slow to answer a check, on a machine that has much to do, is there all the same.
         var servers = Nodes.Select(n => $"    server {n.Name} 127.0.0.1:{n.HttpPort} check inter 200ms fall 2 rise 1");
         await File.WriteAllTextAsync(
             _directory["haproxy.cfg"],
@@ -260,6 +262,7 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
                 timeout connect 2s
                 timeout client 60s
                 timeout server 60s
+                timeout check 30s
                 option redispatch 1
                 retries 3
             listen controllers

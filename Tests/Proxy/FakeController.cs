@@ -118,7 +118,7 @@ internal sealed class FakeController : IControllerCalls
         Append(new Change { Position = default, Kind = ChangeKind.BackendState, Cluster = route.Cluster, Backend = route.Backend, Status = status });
     }
 
-    public async Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, TimeSpan wait, CancellationToken cancellationToken)
+    public async Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _resolves);
         Fail();

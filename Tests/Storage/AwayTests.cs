@@ -1,4 +1,7 @@
+using System.Net;
+using System.Net.Sockets;
 using Npgsql;
+using Plane.Chaos.Parts;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;
 using Plane.Tests.Support;
@@ -119,6 +122,25 @@ public sealed class AwayTests(ITestOutputHelper output)
         Assert.DoesNotContain(log.Lines, l => l.StartsWith("Warning 2240", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task What_the_driver_did_not_expect_costs_a_connection_and_leaves_the_outcome_unknown()
+    {
+        await using var server = await PostgresServer.StartAsync(output);
+        await using var relay = new SpoilingRelay(server.Port);
+        await using var store = new PostgresStore(
+            new NpgsqlConnectionStringBuilder(server.AdminConnectionString) { Pooling = true, MaxPoolSize = 1, SslMode = SslMode.Disable, Host = "127.0.0.1", Port = relay.Port }.ConnectionString,
+            new LeaseNumbers(),
+            new CollectingLogger(),
+            TimeProvider.System);
+        await store.InitializeAsync(default);
+        relay.Spoil();
+        var failure = await Assert.ThrowsAsync<StoreUnavailableException>(() => store.ReleaseChallengeAsync(ClusterName.Parse("example.com"), "nobody", default));
+
+        // The driver has no exception of its own for it.
+        Assert.IsNotType<NpgsqlException>(failure.InnerException, exactMatch: false);
+        await store.PingAsync(default);
+    }
+
     private static async Task<string> AskAsync(PostgresStore store, TimeSpan patience)
     {
         using var limit = new CancellationTokenSource(patience, TimeProvider.System);
@@ -134,6 +156,55 @@ public sealed class AwayTests(ITestOutputHelper output)
         catch (OperationCanceledException)
         {
             return "left";
+        }
+    }
+
+    /// <summary>Stands before the server, and can say on its behalf what nobody asked for: a row.</summary>
+    private sealed class SpoilingRelay : IAsyncDisposable
+    {
+        // DataRow of no columns, and how the end of a statement that deleted nothing begins (PostgreSQL, Message Formats).
+        private static readonly byte[] s_row = [(byte)'D', 0, 0, 0, 6, 0, 0];
+        private static readonly byte[] s_deleted = [(byte)'C', 0, 0, 0, 13, .. "DELETE 0"u8];
+
+        private readonly Acceptor _acceptor;
+        private bool _spoils;
+
+        public SpoilingRelay(int server)
+        {
+            Port = FreePort.Next();
+            _acceptor = new Acceptor(new IPEndPoint(IPAddress.Loopback, Port), async (client, stop) =>
+            {
+                using var ours = new NetworkStream(client, ownsSocket: true);
+                using var theirs = new TcpClient();
+                await theirs.ConnectAsync(IPAddress.Loopback, server, stop);
+                await Task.WhenAny(ours.CopyToAsync(theirs.GetStream(), stop), AnswerAsync(theirs.GetStream(), ours, stop));
+            });
+        }
+
+        public int Port { get; }
+
+        /// <summary>The next statement that deletes nothing returns a row.</summary>
+        public void Spoil() => Volatile.Write(ref _spoils, true);
+
+        public ValueTask DisposeAsync() => _acceptor.DisposeAsync();
+
+        // A short answer comes in one piece.
+        private async Task AnswerAsync(Stream server, Stream client, CancellationToken stop)
+        {
+            var buffer = new byte[64 * 1024];
+            while (await server.ReadAsync(buffer, stop) is > 0 and var count)
+            {
+                var at = Volatile.Read(ref _spoils) ? buffer.AsSpan(0, count).IndexOf(s_deleted) : -1;
+                if (at >= 0)
+                {
+                    Volatile.Write(ref _spoils, false);
+                    await client.WriteAsync((byte[])[.. buffer.AsSpan(0, at), .. s_row, .. buffer.AsSpan(at, count - at)], stop);
+                }
+                else
+                {
+                    await client.WriteAsync(buffer.AsMemory(0, count), stop);
+                }
+            }
         }
     }
 }

@@ -256,6 +256,12 @@ internal sealed partial class PostgresStore : IPlaneStore
                 await UnlockAllAsync(connection);
                 throw;
             }
+            catch (Exception e) when (e is not OperationCanceledException && connection.FullState != System.Data.ConnectionState.Open)
+            {
+                // The driver read what it did not expect and gave the connection up. Seen of one whose statement was cancelled, late, between being prepared and
+                // being described: its next use is answered by rows of which the driver knows nothing. Another connection will do.
+                throw new StoreUnavailableException($"a connection to the database was given up: {e.Message}", e);
+            }
             finally
             {
                 // They belong to one command at a time.
