@@ -252,7 +252,7 @@ internal sealed partial class DroneAgent(
         async Task PruneAsync(CancellationToken stopping)
         {
             await adopted.Task.WaitAsync(stopping);
-            await new Pruner(state, runtimes, options, clock, metrics, time, loggers.CreateLogger<Pruner>()).RunAsync(stopping);
+            await NewPruner().RunAsync(stopping);
         }
 
         async Task RegisterAsync(CancellationToken stopping)
@@ -337,7 +337,14 @@ internal sealed partial class DroneAgent(
         {
             await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken));
         }
+
+        if (options.PruneOnStop && !cancellationToken.IsCancellationRequested)
+        {
+            await NewPruner().RemoveLeftOversAsync(TimeSpan.Zero, cancellationToken);
+        }
     }
+
+    private Pruner NewPruner() => new(_state!, _runtimes!, options, clock, metrics, time, loggers.CreateLogger<Pruner>());
 
     [LoggerMessage(3506, LogLevel.Warning, "The run directory {Directory} cannot be removed: {Reason}")]
     private partial void LogLeftBehind(string directory, string reason);

@@ -133,6 +133,10 @@ public sealed class DroneOptions
     [Description("the grace of backends that end with the program")]
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>With <see cref="EndBackendsOnStop"/>: whether what ended backends left (stopped containers, outputs) goes with the program too, whatever its age.</summary>
+    [Description("with --end-backends-on-stop: also remove what ended backends left")]
+    public bool PruneOnStop { get; set; }
+
     /// <summary>The port that serves <c>/metrics</c> as Prometheus text; 0 takes a free one. Default none.</summary>
     [Description("a port of its own for /metrics, without authentication")]
     public int? MetricsPort { get; set; }

@@ -2,8 +2,11 @@ using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Orleans;
 using Plane.Cli.Operator;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Runtimes.Docker;
 using Plane.Hosting;
 using Plane.Silo;
 
@@ -16,11 +19,16 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
 
     public async Task RunAsync(CancellationToken stop)
     {
+        if (options.Runtime == "docker")
+        {
+            await CheckDockerAsync(stop).ConfigureAwait(false);
+        }
+
         var drone = await WaitForDroneAsync(stop).ConfigureAwait(false);
         var inContainer = drone.Kinds.Contains(ExecutorKind.Docker);
         Say(inContainer
             ? "Making the board's image (on this machine, without a registry) …"
-            : "No Docker engine answers: the board runs as a process.");
+            : options.Runtime == "process" ? "The board runs as a process." : "No Docker engine answers: the board runs as a process.");
         var executable = inContainer
             ? new Executable { Image = (await BoardScriptAsync("image", stop).ConfigureAwait(false)).Trim() }
             : new Executable { Command = JsonSerializer.Deserialize<string[]>(await BoardScriptAsync("command", stop).ConfigureAwait(false)) };
@@ -55,6 +63,24 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
         Say("    " + response.Url);
         Say("");
         Say("Ctrl-C ends everything.");
+    }
+
+    /// <summary>A drone waits for an engine that is away; who looks at a demo would wait for nothing.</summary>
+    private async Task CheckDockerAsync(CancellationToken stop)
+    {
+        var engine = new DockerRuntime(
+            new DockerRuntimeOptions { Host = options.DockerHost, InstanceId = "demo" }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+        await using (engine.ConfigureAwait(false))
+        {
+            try
+            {
+                await engine.CheckAsync(stop).ConfigureAwait(false);
+            }
+            catch (RuntimeUnavailableException e)
+            {
+                throw new StartRefusedException($"{e.Message} Start the engine, or run the demo with --runtime process.");
+            }
+        }
     }
 
     private static void Say(string line) => Console.Out.WriteLine(line);

@@ -12,9 +12,13 @@ internal static class DemoCommand
         "demo",
         "Run everything with a shared drawing board, and print its URL. Ctrl-C ends all of it.",
         new OptionsBinder<DemoOptions>(),
-        (demo, context) => EveryRole.Build(
-            new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime, DockerHost = demo.DockerHost },
-            context),
+        (demo, context) =>
+        {
+            UsageException.ThrowIfAny(demo.Problems());
+            return EveryRole.Build(
+                new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime, DockerHost = demo.DockerHost, LeavesNothing = true },
+                context);
+        },
         (demo, _, hosts, stop) => new BoardSession(demo, (WebApplication)hosts[0]).RunAsync(stop),
         LogLevel.Warning);
 }

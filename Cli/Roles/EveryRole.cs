@@ -58,6 +58,7 @@ internal static class EveryRole
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,
                     EndBackendsOnStop = !options.KeepBackends,
+                    PruneOnStop = options.LeavesNothing,
                 },
                 Join,
                 context.Configure),

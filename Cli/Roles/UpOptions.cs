@@ -45,6 +45,9 @@ public sealed class UpOptions
     [Description("leave backends running when the program ends")]
     public bool KeepBackends { get; set; }
 
+    /// <summary>Whether what backends left goes with them when the program ends; for the demo.</summary>
+    internal bool LeavesNothing { get; init; }
+
     /// <summary>The zone of the DNS server; without one none runs.</summary>
     [Description("also run a DNS server for this zone")]
     public string? DnsZone { get; set; }

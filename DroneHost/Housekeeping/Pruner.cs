@@ -20,11 +20,27 @@ internal sealed partial class Pruner(
 
     internal async Task PruneAsync(CancellationToken cancellationToken)
     {
+        await RemoveLeftOversAsync(options.PruneAge, cancellationToken);
+        try
+        {
+            // An ended row keeps its port at rest; it may go when that is over.
+            var age = options.PortRest > options.PruneAge ? options.PortRest : options.PruneAge;
+            await state.ForgetEndedAsync(clock.Milliseconds - (long)age.TotalMilliseconds, clock.BootId);
+        }
+        catch (StateUnavailableException e)
+        {
+            LogNotForgotten(e.Message);
+        }
+    }
+
+    /// <summary>Removes what the runtimes keep of backends that ended so long ago.</summary>
+    internal async Task RemoveLeftOversAsync(TimeSpan age, CancellationToken cancellationToken)
+    {
         foreach (var runtime in runtimes.All)
         {
             try
             {
-                var removed = await runtime.PruneAsync(options.PruneAge, cancellationToken);
+                var removed = await runtime.PruneAsync(age, cancellationToken);
                 metrics.Pruned.Add(removed);
                 if (removed > 0)
                 {
@@ -35,17 +51,6 @@ internal sealed partial class Pruner(
             {
                 LogNotPruned(runtime.Kind, e.Message);
             }
-        }
-
-        try
-        {
-            // An ended row keeps its port at rest; it may go when that is over.
-            var age = options.PortRest > options.PruneAge ? options.PortRest : options.PruneAge;
-            await state.ForgetEndedAsync(clock.Milliseconds - (long)age.TotalMilliseconds, clock.BootId);
-        }
-        catch (StateUnavailableException e)
-        {
-            LogNotForgotten(e.Message);
         }
     }
 

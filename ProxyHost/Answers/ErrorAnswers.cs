@@ -54,9 +54,11 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
         }
     }
 
+    /// <summary>Whether the client shows pages, as browsers do that go to a URL.</summary>
+    public static bool AcceptsPage(HttpRequest request) => request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+
     private static bool WantsPage(HttpRequest request) =>
-        (HttpMethods.IsGet(request.Method) || HttpMethods.IsPost(request.Method))
-        && request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+        (HttpMethods.IsGet(request.Method) || HttpMethods.IsPost(request.Method)) && AcceptsPage(request);
 
     private static ReadOnlyMemory<byte> Json(IHeaderDictionary headers, ProxyError error, string id)
     {

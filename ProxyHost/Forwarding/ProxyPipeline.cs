@@ -195,6 +195,12 @@ internal sealed partial class ProxyPipeline(
 
     private async Task ForwardAsync(HttpContext context, RouteEntry entry, string target, string subdomain)
     {
+        if (PageRedirect.LocationOf(context, entry, target) is { } location)
+        {
+            PageRedirect.Write(context, location);
+            return;
+        }
+
         UpgradeRule.Apply(context);
         var lookUps = 0;
         RouteEntry? refused = null;

@@ -78,6 +78,10 @@ internal static class ApiRoutes
         pub.MapGet("/live", HealthEndpoints.Live).Named("live", "The controller is alive.").Produces<HealthResponse>();
         pub.MapGet("/health", HealthEndpoints.HealthAsync)
             .Named("health", "The controller is alive and reaches its database; else 500.").Produces<HealthResponse>();
+
+        // Load balancers ask so (RFC 9110 section 9.3.2).
+        pub.MapMethods("/live", [HttpMethods.Head], HealthEndpoints.Live).ExcludeFromDescription();
+        pub.MapMethods("/health", [HttpMethods.Head], HealthEndpoints.HealthAsync).ExcludeFromDescription();
         MapStatus(pub, "/b/{backend}", "", StatusEndpoints.LatestAsync, StatusEndpoints.StreamAsync);
         MapStatus(pub, "/c/{cluster}/b/{backend}", "_in_cluster", StatusEndpoints.LatestInClusterAsync, StatusEndpoints.StreamInClusterAsync);
     }

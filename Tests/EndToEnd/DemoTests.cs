@@ -43,10 +43,23 @@ public sealed class DemoTests(ITestOutputHelper output)
         Assert.True(await demo.WaitForExitAsync() == 0, demo.Transcript());
         if (runtime == "docker")
         {
-            Assert.False(await (await DockerEngine.SharedAsync()).IsRunningAsync($"plane-{backend}"));
+            Assert.Null(await (await DockerEngine.SharedAsync()).InspectAsync($"plane-{backend}"));
         }
 
         Assert.DoesNotContain(Processes(), p => p.Contains($"SESSION_BACKEND_ID={backend}", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_demo_that_was_to_use_an_engine_that_is_not_there_says_so_and_ends()
+    {
+        using var directory = new TempDirectory();
+        await using var demo = await RunningProgram.StartDotnetAsync(
+            Checkout.Cli,
+            ["demo", "--data", directory["data"], "--port", "0", "--proxy-port", "0", "--runtime", "docker", "--docker-host", "unix://" + directory["none"]],
+            output,
+            name: "demo");
+        Assert.NotEqual(0, await demo.WaitForExitAsync());
+        Assert.Contains("--runtime process", demo.Transcript(), StringComparison.Ordinal);
     }
 
     /// <summary>A part of a circle, in parts of the board's height and, drawn round, of its width.</summary>

@@ -207,6 +207,26 @@ public sealed class RoutingTests
         Assert.Equal(1, proxy.Controller.Resolves);
     }
 
+    [Theory]
+    [InlineData("", "text/html,*/*;q=0.8", "/")]
+    [InlineData("?a=b", "text/html", "/?a=b")]
+    [InlineData("", "*/*", null)]
+    [InlineData("/", "text/html", null)]
+    [InlineData("/page", "text/html", null)]
+    public async Task A_browser_at_a_sessions_url_without_its_slash_is_sent_to_the_one_with_it(string rest, string accept, string? to)
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        await using var backend = RawBackend.Answering();
+        var token = proxy.Route(backend.Address);
+        using var browser = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = proxy.Http.BaseAddress };
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/{token.Value}{rest}");
+        request.Headers.Add("Accept", accept);
+        request.Headers.Host = proxy.Http.DefaultRequestHeaders.Host;
+        using var response = await browser.SendAsync(request);
+        Assert.Equal(to is null ? HttpStatusCode.OK : HttpStatusCode.Found, response.StatusCode);
+        Assert.Equal(to is null ? null : $"/{token.Value}{to}", response.Headers.Location?.ToString());
+    }
+
     [Fact]
     public async Task Without_a_controller_known_routes_work_and_unknown_ones_are_503_after_a_while()
     {

@@ -11,6 +11,15 @@ public sealed class PublicRoutesTests(ControllerFixture fixture) : IClassFixture
 
     private readonly Controller _controller = fixture.Controller;
 
+    [Theory, InlineData("/pub/live"), InlineData("/pub/health")]
+    public async Task A_load_balancer_may_ask_for_the_head_alone(string path)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Head, path);
+        using var response = await _controller.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Empty(await response.Content.ReadAsByteArrayAsync());
+    }
+
     [Fact]
     public async Task Alive_and_healthy_say_ok()
     {
