@@ -54,7 +54,12 @@ internal static class BackendCommands
         var status = new Option<string?>("--status") { Description = "Only in this state." };
         var drone = new Option<DroneName?>("--drone") { Description = "Only this drone's.", CustomParser = CommandValues.Name<DroneName> };
         var key = new Option<string?>("--key") { Description = "Only of keys with this name." };
-        var limit = new Option<int>("--limit") { Description = "How many at the most.", DefaultValueFactory = _ => 100 };
+        var limit = new Option<int>("--limit")
+        {
+            Description = "How many at the most.",
+            DefaultValueFactory = _ => 100,
+            CustomParser = CommandValues.RequiredWholeNumber,
+        };
         var cursor = new Option<string?>("--cursor") { Description = "Go on behind an earlier page." };
         var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, limit, cursor };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>

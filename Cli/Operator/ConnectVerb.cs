@@ -29,9 +29,24 @@ internal static class ConnectVerb
             Arity = ArgumentArity.OneOrMore,
             CustomParser = CommandValues.Environment,
         };
-        var idle = new Option<int?>("--max-idle-seconds") { Description = "End it after so long without a connection.", HelpName = "SECONDS" };
-        var lifetime = new Option<int?>("--lifetime-seconds") { Description = "End it after so long in any case.", HelpName = "SECONDS" };
-        var grace = new Option<int?>("--stop-grace-seconds") { Description = "From its stop signal to its kill, 0 to 600.", HelpName = "SECONDS" };
+        var idle = new Option<int?>("--max-idle-seconds")
+        {
+            Description = "End it after so long without a connection.",
+            HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
+        };
+        var lifetime = new Option<int?>("--lifetime-seconds")
+        {
+            Description = "End it after so long in any case.",
+            HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
+        };
+        var grace = new Option<int?>("--stop-grace-seconds")
+        {
+            Description = "From its stop signal to its kill, 0 to 600.",
+            HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
+        };
         var user = new Option<string?>("--user") { Description = "Who connects; the backend is told.", HelpName = "NAME" };
         var auth = new Option<JsonText?>("--auth") { Description = "A JSON object for the backend.", HelpName = "JSON", CustomParser = CommandValues.Json };
         var staticToken = new Option<bool>("--static-token") { Description = "One token for everybody, which stays in the path." };
@@ -52,6 +67,7 @@ internal static class ConnectVerb
         {
             Description = "How long to wait, up to 20, for a drone that is free and for a holder that is ending.",
             HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
         };
         var immediate = new Option<bool>("--immediate") { Description = "Return at once instead of when the backend is ready." };
 
