@@ -271,15 +271,18 @@ public sealed class OptionsBinder<T>
                 : new Option<string[]>(Flag) { Description = description, HelpName = help, Arity = ArgumentArity.OneOrMore };
         }
 
-        private string Default()
+        // A value that another instance has otherwise is drawn at each start: none is the default.
+        private string Default() => Shown(new T()) is var shown && shown == Shown(new T()) ? shown : "";
+
+        private string Shown(T options)
         {
-            object? value = new T();
+            object? value = options;
             foreach (var step in _path)
             {
                 value = value is null ? null : step.GetValue(value);
             }
 
-            return value is IEnumerable and not string ? "" : OptionText.Show(value);
+            return value is IEnumerable list and not string ? string.Join(',', list.Cast<object?>().Select(OptionText.Show)) : OptionText.Show(value);
         }
     }
 }
