@@ -159,7 +159,8 @@ internal sealed class ControllerClient : IDisposable
         }
         catch (HttpRequestException e)
         {
-            throw new ControllerUnreachableException($"no controller answers at {Controller} ({e.HttpRequestError})", e);
+            // The outer messages speak of inner ones; the innermost says what happened.
+            throw new ControllerUnreachableException($"no controller answers at {Controller}: {e.GetBaseException().Message}", e);
         }
         catch (TaskCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
