@@ -87,7 +87,7 @@ internal static class BackendCommands
                     KeyText(b.Key),
                     b.Drone.Value,
                     b.Cluster.Value,
-                    b.CreatedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
+                    b.CreatedAt.ToString("u", CultureInfo.InvariantCulture),
                 })],
                 "no backends");
             if (page.NextCursor is not null)
@@ -134,11 +134,7 @@ internal static class BackendCommands
                 ("exit code", b.ExitCode?.ToString(CultureInfo.InvariantCulture)),
                 ("message", b.Message));
             printer.Note("");
-            foreach (var entry in b.History)
-            {
-                printer.Step(entry);
-            }
-
+            printer.History(b.History);
             return ExitCodes.Done;
         });
         return command;
@@ -227,5 +223,5 @@ internal static class BackendCommands
 
     private static string KeyText(KeyInfo key) => key.Namespace.Length > 0 ? $"{key.Namespace}/{key.Name}" : key.Name;
 
-    private static string? Time(DateTimeOffset? time) => time?.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
+    private static string? Time(DateTimeOffset? time) => time is { } known ? Printer.Time(known) : null;
 }
