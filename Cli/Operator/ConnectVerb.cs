@@ -128,7 +128,7 @@ internal static class ConnectVerb
                     },
                 },
             };
-            var response = await client.ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+            var response = await ConnectAsync(client, request, cancellationToken).ConfigureAwait(false);
             var status = response.Status;
             StatusEntry? last = null;
             if (!parsed.GetValue(immediate) && status < BackendStatus.Ready)
@@ -163,5 +163,17 @@ internal static class ConnectVerb
             return ExitCodes.Done;
         });
         return result;
+    }
+
+    private static async Task<ConnectResponse> ConnectAsync(ControllerClient client, ConnectRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RefusedException e)
+        {
+            throw new RefusedException(e.Error, ConnectRefusal.InFlags(e.Error));
+        }
     }
 }
