@@ -114,8 +114,8 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
         }
         else
         {
-            string[] fields = [.. timeInPipe ? [Time(entry.Time)] : Array.Empty<string>(), entry.Status.WireName(), .. why.Length > 0 ? [why] : Array.Empty<string>()];
-            output.WriteLine(string.Join('\t', fields));
+            string?[] fields = [timeInPipe ? Time(entry.Time) : null, entry.Status.WireName(), why.Length > 0 ? why : null];
+            output.WriteLine(string.Join('\t', fields.OfType<string>()));
         }
     }
 
