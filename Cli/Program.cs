@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Plane.Cli.Operator;
 using Plane.Cli.Roles;
 using Plane.Hosting;
@@ -32,21 +31,18 @@ internal static class Program
         return root;
     }
 
-    // "cert show ", as it was typed.
-    private static string Path(CommandResult command) => command.Parent is CommandResult parent ? $"{Path(parent)}{command.Command.Name} " : "";
-
     private static async Task<int> Main(string[] args)
     {
         var root = Commands();
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors)
+            foreach (var problem in ParseProblems.Of(parsed))
             {
-                await Console.Error.WriteLineAsync("plane: " + error.Message).ConfigureAwait(false);
+                await Console.Error.WriteLineAsync("plane: " + problem).ConfigureAwait(false);
             }
 
-            await Console.Error.WriteLineAsync($"plane: see plane {Path(parsed.CommandResult)}--help").ConfigureAwait(false);
+            await Console.Error.WriteLineAsync(ParseProblems.SeeHelp(parsed.CommandResult)).ConfigureAwait(false);
             return ExitCodes.Usage;
         }
 

@@ -13,14 +13,14 @@ public sealed class DnsOptions
     public string Zone { get; set; } = "";
 
     /// <summary>Its name in logs.</summary>
-    [Description("this server's name, ns-…")]
+    [Description("this server's name, ns-…; where not set, a random one at each start")]
     public string Name { get; set; } = DnsServerName.NewRandom().Value;
 
     /// <summary>
     /// The addresses to listen on. The IPv6 any-address serves IPv4 too. On a machine with several addresses each that is asked has to be named: an answer to a
     /// question that came in by the any-address leaves by the address that the route has, which need not be the one asked.
     /// </summary>
-    [Description("an address to listen on, repeatable [default: ::, which serves IPv4 too]")]
+    [Description("an address to listen on, repeatable; :: serves IPv4 too")]
     public string[] Host { get; set; } = ["::"];
 
     /// <summary>The port, UDP and TCP; 0 for a free one.</summary>

@@ -54,7 +54,12 @@ internal static class BackendCommands
         var status = new Option<string?>("--status") { Description = "Only in this state." };
         var drone = new Option<DroneName?>("--drone") { Description = "Only this drone's.", CustomParser = CommandValues.Name<DroneName> };
         var key = new Option<string?>("--key") { Description = "Only of keys with this name." };
-        var limit = new Option<int>("--limit") { Description = "How many at the most.", DefaultValueFactory = _ => 100 };
+        var limit = new Option<int>("--limit")
+        {
+            Description = "How many at the most.",
+            DefaultValueFactory = _ => 100,
+            CustomParser = CommandValues.RequiredWholeNumber,
+        };
         var cursor = new Option<string?>("--cursor") { Description = "Go on behind an earlier page." };
         var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, limit, cursor };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
@@ -82,7 +87,7 @@ internal static class BackendCommands
                     KeyText(b.Key),
                     b.Drone.Value,
                     b.Cluster.Value,
-                    b.CreatedAt.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
+                    b.CreatedAt.ToString("u", CultureInfo.InvariantCulture),
                 })],
                 "no backends");
             if (page.NextCursor is not null)
@@ -129,11 +134,7 @@ internal static class BackendCommands
                 ("exit code", b.ExitCode?.ToString(CultureInfo.InvariantCulture)),
                 ("message", b.Message));
             printer.Note("");
-            foreach (var entry in b.History)
-            {
-                printer.Step(entry);
-            }
-
+            printer.History(b.History);
             return ExitCodes.Done;
         });
         return command;
@@ -222,5 +223,5 @@ internal static class BackendCommands
 
     private static string KeyText(KeyInfo key) => key.Namespace.Length > 0 ? $"{key.Namespace}/{key.Name}" : key.Name;
 
-    private static string? Time(DateTimeOffset? time) => time?.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
+    private static string? Time(DateTimeOffset? time) => time is { } known ? Printer.Time(known) : null;
 }

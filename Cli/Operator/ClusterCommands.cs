@@ -87,9 +87,9 @@ internal static class ClusterCommands
             : new Command("undrain", "New backends on a drone again.") { drone, cluster };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
-            var answer = await client.DrainAsync(
-                parsed.GetValue(cluster)!.Value, parsed.GetValue(drone), drain, drain && parsed.GetValue(terminate), cancellationToken).ConfigureAwait(false);
-            return BackendCommands.Answer(printer, answer, drain ? "draining" : "taking new backends");
+            var ends = drain && parsed.GetValue(terminate);
+            var answer = await client.DrainAsync(parsed.GetValue(cluster)!.Value, parsed.GetValue(drone), drain, ends, cancellationToken).ConfigureAwait(false);
+            return BackendCommands.Answer(printer, answer, ends ? "draining, and ending what runs there" : drain ? "draining" : "taking new backends");
         });
         return command;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine.Parsing;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text.Json;
 
 namespace Plane.Cli.Operator;
@@ -21,6 +22,19 @@ internal static class CommandValues
 
     public static T RequiredName<T>(ArgumentResult result)
         where T : struct, IPlaneName<T> => Name<T>(result) ?? default;
+
+    public static int? WholeNumber(ArgumentResult result)
+    {
+        if (int.TryParse(Single(result), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
+        {
+            return number;
+        }
+
+        result.AddError($"{Label(result)} must be a whole number");
+        return null;
+    }
+
+    public static int RequiredWholeNumber(ArgumentResult result) => WholeNumber(result) ?? 0;
 
     public static Uri? HttpUrl(ArgumentResult result)
     {

@@ -29,9 +29,24 @@ internal static class ConnectVerb
             Arity = ArgumentArity.OneOrMore,
             CustomParser = CommandValues.Environment,
         };
-        var idle = new Option<int?>("--max-idle-seconds") { Description = "End it after so long without a connection.", HelpName = "SECONDS" };
-        var lifetime = new Option<int?>("--lifetime-seconds") { Description = "End it after so long in any case.", HelpName = "SECONDS" };
-        var grace = new Option<int?>("--stop-grace-seconds") { Description = "From its stop signal to its kill, 0 to 600.", HelpName = "SECONDS" };
+        var idle = new Option<int?>("--max-idle-seconds")
+        {
+            Description = "End it after so long without a connection.",
+            HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
+        };
+        var lifetime = new Option<int?>("--lifetime-seconds")
+        {
+            Description = "End it after so long in any case.",
+            HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
+        };
+        var grace = new Option<int?>("--stop-grace-seconds")
+        {
+            Description = "From its stop signal to its kill, 0 to 600.",
+            HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
+        };
         var user = new Option<string?>("--user") { Description = "Who connects; the backend is told.", HelpName = "NAME" };
         var auth = new Option<JsonText?>("--auth") { Description = "A JSON object for the backend.", HelpName = "JSON", CustomParser = CommandValues.Json };
         var staticToken = new Option<bool>("--static-token") { Description = "One token for everybody, which stays in the path." };
@@ -52,6 +67,7 @@ internal static class ConnectVerb
         {
             Description = "How long to wait, up to 20, for a drone that is free and for a holder that is ending.",
             HelpName = "SECONDS",
+            CustomParser = CommandValues.WholeNumber,
         };
         var immediate = new Option<bool>("--immediate") { Description = "Return at once instead of when the backend is ready." };
 
@@ -112,7 +128,7 @@ internal static class ConnectVerb
                     },
                 },
             };
-            var response = await client.ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+            var response = await ConnectAsync(client, request, cancellationToken).ConfigureAwait(false);
             var status = response.Status;
             StatusEntry? last = null;
             if (!parsed.GetValue(immediate) && status < BackendStatus.Ready)
@@ -147,5 +163,17 @@ internal static class ConnectVerb
             return ExitCodes.Done;
         });
         return result;
+    }
+
+    private static async Task<ConnectResponse> ConnectAsync(ControllerClient client, ConnectRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.ConnectAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RefusedException e)
+        {
+            throw new RefusedException(e.Error, ConnectRefusal.InFlags(e.Error));
+        }
     }
 }

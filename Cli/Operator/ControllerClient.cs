@@ -159,7 +159,8 @@ internal sealed class ControllerClient : IDisposable
         }
         catch (HttpRequestException e)
         {
-            throw new ControllerUnreachableException($"no controller answers at {Controller} ({e.HttpRequestError})", e);
+            // The outer messages speak of inner ones; the innermost says what happened.
+            throw new ControllerUnreachableException($"no controller answers at {Controller}: {e.GetBaseException().Message}", e);
         }
         catch (TaskCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -199,7 +200,9 @@ internal sealed class ControllerClient : IDisposable
 }
 
 /// <summary>The controller refused the request.</summary>
-internal sealed class RefusedException(PlaneError error) : Exception(error.Message)
+/// <param name="error">Its answer.</param>
+/// <param name="message">What the user is told; where not set, what it says itself.</param>
+internal sealed class RefusedException(PlaneError error, string? message = null) : Exception(message ?? error.Message)
 {
     public PlaneError Error { get; } = error;
 }

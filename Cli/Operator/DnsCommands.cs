@@ -105,7 +105,12 @@ internal static class DnsCommands
             HelpName = "ADDRESS",
             CustomParser = Resolver,
         };
-        var port = new Option<int>("--port") { Description = "The port of name servers that are asked directly.", DefaultValueFactory = _ => 53 };
+        var port = new Option<int>("--port")
+        {
+            Description = "The port of name servers that are asked directly.",
+            DefaultValueFactory = _ => 53,
+            CustomParser = CommandValues.RequiredWholeNumber,
+        };
         var authority = new Option<string>("--ca")
         {
             Description = "The certification authority's domain in CAA records.",

@@ -49,7 +49,7 @@ internal sealed class OperatorContext
                     printer.Json(e.Error);
                 }
 
-                printer.Problem(e.Error.Message);
+                printer.Problem(e.Message);
                 return ExitCodes.Refused;
             }
             catch (ControllerUnreachableException e)

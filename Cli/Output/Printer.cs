@@ -85,8 +85,19 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
         _console.Write(table);
     }
 
-    /// <summary>One step of a backend's life, as it is reached.</summary>
-    public void Step(StatusEntry entry)
+    /// <summary>One step of a backend's life, as it is reached. In a pipe it has no time: scripts compare the state.</summary>
+    public void Step(StatusEntry entry) => Step(entry, timeInPipe: false);
+
+    /// <summary>The steps of a backend's life, looked back at: each with its time.</summary>
+    public void History(IEnumerable<StatusEntry> entries)
+    {
+        foreach (var entry in entries)
+        {
+            Step(entry, timeInPipe: true);
+        }
+    }
+
+    private void Step(StatusEntry entry, bool timeInPipe)
     {
         if (json)
         {
@@ -94,17 +105,17 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
             return;
         }
 
-        var time = entry.Time.ToLocalTime().ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
         var why = Why(entry);
         if (isTerminal)
         {
-            _console.Write(new Text(time + "  ", new Style(Color.Grey)));
+            _console.Write(new Text(entry.Time.UtcDateTime.ToString("HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture) + "  ", new Style(Color.Grey)));
             _console.Write(new Text(entry.Status.WireName(), StatusStyle(entry.Status.WireName())));
             _console.WriteLine(why.Length > 0 ? "  " + why : "");
         }
         else
         {
-            output.WriteLine(why.Length > 0 ? $"{entry.Status.WireName()}\t{why}" : entry.Status.WireName());
+            string?[] fields = [timeInPipe ? Time(entry.Time) : null, entry.Status.WireName(), why.Length > 0 ? why : null];
+            output.WriteLine(string.Join('\t', fields.OfType<string>()));
         }
     }
 
@@ -147,6 +158,9 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
 
     /// <summary>What others chose (key names, messages) must not move the cursor or forge lines.</summary>
     public static string Plain(string text) => string.Concat(text.Select(c => char.IsControl(c) ? '\uFFFD' : c));
+
+    /// <summary>A time in UTC, as the logs have it.</summary>
+    public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     public static string Age(long milliseconds) => milliseconds switch
     {

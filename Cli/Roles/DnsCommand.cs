@@ -14,7 +14,7 @@ internal static class DnsCommand
         var command = RoleCommand.Create(
             "dns",
             "Run a DNS server that answers ACME DNS-01 challenges.",
-            new OptionsBinder<DnsOptions>(),
+            new OptionsBinder<DnsOptions>().Require(nameof(DnsOptions.Zone)),
             (options, context) => [DnsRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)]);
         gateway.AddTo(command);
         foreach (var subcommand in DnsCommands.Create(operators))

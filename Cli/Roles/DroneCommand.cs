@@ -16,6 +16,7 @@ internal static class DroneCommand
             .Without(nameof(DroneOptions.PortFrom))
             .Without(nameof(DroneOptions.PortTo))
             .Without(nameof(DroneOptions.GuardProgram))
+            .Require(nameof(DroneOptions.Cluster))
             .With(nameof(DroneOptions.StateFile), "--state");
         var command = RoleCommand.Create("drone", "Run a drone: the agent that runs backends on this machine.", binder, (options, context) =>
         {

@@ -92,11 +92,11 @@ public sealed class EngineFlags
         }
         catch (OptionsValidationException e)
         {
-            throw new UsageException([.. e.Failures.Select(f => "--" + f)]);
+            throw new UsageException([.. e.Failures.Select(FlagText.Dashed<EngineFlags>)]);
         }
         catch (InvalidDataException e)
         {
-            throw new UsageException("--" + e.Message, e);
+            throw new UsageException(FlagText.Dashed<EngineFlags>(e.Message), e);
         }
     };
 }

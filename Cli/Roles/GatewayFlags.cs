@@ -59,11 +59,11 @@ public sealed class GatewayFlags
         }
         catch (OptionsValidationException e)
         {
-            throw new UsageException([.. e.Failures.Select(f => "--" + f)]);
+            throw new UsageException([.. e.Failures.Select(FlagText.Dashed<GatewayFlags>)]);
         }
         catch (InvalidDataException e)
         {
-            throw new UsageException("--" + e.Message, e);
+            throw new UsageException(FlagText.Dashed<GatewayFlags>(e.Message), e);
         }
     };
 }

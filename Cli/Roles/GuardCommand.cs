@@ -17,7 +17,7 @@ internal static class GuardCommand
 
     public static Command Create()
     {
-        var binder = new OptionsBinder<GuardOptions>();
+        var binder = new OptionsBinder<GuardOptions>().Require(nameof(GuardOptions.RunDir));
         return RoleCommand.Create(
             Name,
             "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stands still.",

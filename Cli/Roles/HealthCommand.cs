@@ -16,7 +16,12 @@ internal static class HealthCommand
             Arity = ArgumentArity.ZeroOrOne,
             CustomParser = result => result.Tokens.Count == 0 ? null : CommandValues.HttpUrl(result),
         };
-        var timeout = new Option<int>("--timeout-seconds") { Description = "How long to wait for the answer.", DefaultValueFactory = _ => 5 };
+        var timeout = new Option<int>("--timeout-seconds")
+        {
+            Description = "How long to wait for the answer.",
+            DefaultValueFactory = _ => 5,
+            CustomParser = CommandValues.RequiredWholeNumber,
+        };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var command = new Command("health", "Ask a role whether it is healthy: exit code 0 yes, 1 no, 3 no answer.") { url, timeout, json };
         command.SetAction(async (parsed, cancellationToken) =>

@@ -13,7 +13,7 @@ internal static class ProxyCommand
         var command = RoleCommand.Create(
             "proxy",
             "Run a proxy: routes tokenised URLs to backends.",
-            new OptionsBinder<ProxyOptions>(),
+            new OptionsBinder<ProxyOptions>().Require(nameof(ProxyOptions.Cluster)),
             (options, context) => [ProxyRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)],
             first: static _ => SocketCompletions.RunInline());
         gateway.AddTo(command);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
@@ -50,6 +51,11 @@ internal static class RoleCommand
             }
             catch (Exception e) when (HostRunner.TryExplain(e, Console.Error) is { } code)
             {
+                if (e is UsageException or OptionsValidationException)
+                {
+                    await Console.Error.WriteLineAsync(ParseProblems.SeeHelp(parsed.CommandResult)).ConfigureAwait(false);
+                }
+
                 return code;
             }
         });

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Orleans;
 
 namespace Plane;
@@ -10,54 +11,67 @@ namespace Plane;
 public sealed record LeaseNumbers
 {
     /// <summary>After this the drone asks for renewal. Default 15 s.</summary>
+    [Description("after this the drone asks for renewal")]
     [Id(0)]
     public TimeSpan RenewAfter { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>Without a renewal by then the drone ends the backend gracefully. Default 40 s.</summary>
+    [Description("without a renewal by then the drone ends the backend gracefully")]
     [Id(1)]
     public TimeSpan Soft { get; init; } = TimeSpan.FromSeconds(40);
 
     /// <summary>Without a renewal by then the drone kills it. Default 50 s.</summary>
+    [Description("without a renewal by then the drone kills the backend")]
     [Id(2)]
     public TimeSpan Hard { get; init; } = TimeSpan.FromSeconds(50);
 
     /// <summary>From then on the key may be acquired by another. Default 60 s.</summary>
+    [Description("from then on the key may be acquired by another")]
     [Id(3)]
     public TimeSpan Expiry { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long one renewal call may take before it is given up and asked again. Default 3 s.</summary>
+    [Description("how long one renewal call may take before it is given up and asked again")]
     [Id(4)]
     public TimeSpan RenewalCall { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How often a renewal that got no answer is asked again. Default 1 s.</summary>
+    [Description("how often a renewal that got no answer is asked again")]
     [Id(5)]
     public TimeSpan RenewalRetry { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How often a drone says that it lives. Default 7 s.</summary>
+    [Description("how often a drone says that it lives")]
     [Id(6)]
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(7);
 
     /// <summary>A drone gets new backends only while its last heartbeat is younger. Default 20 s.</summary>
+    [Description("a drone gets new backends only while its last heartbeat is younger")]
     [Id(7)]
     public TimeSpan HeartbeatFresh { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>From the stop signal to the kill, where the spawn sets no other. Default 10 s.</summary>
+    [Description("from the stop signal to the kill, where the spawn sets no other")]
     [Id(8)]
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>What a kill may take at the worst. Default 5 s.</summary>
+    [Description("what a kill may take at the worst")]
     [Id(9)]
     public TimeSpan Kill { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How often a proxy reports which backends are in use. Default 7 s.</summary>
+    [Description("how often a proxy reports which backends are in use")]
     [Id(10)]
     public TimeSpan ProxyReport { get; init; } = TimeSpan.FromSeconds(7);
 
     /// <summary>A proxy silent for longer no longer counts for idleness. Default 60 s.</summary>
+    [Description("a proxy silent for longer no longer counts for idleness")]
     [Id(11)]
     public TimeSpan ProxySilent { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How often the controller sweeps for idle, overdue and lost backends. Default 5 s.</summary>
+    [Description("how often the controller sweeps for idle, overdue and lost backends")]
     [Id(12)]
     public TimeSpan Sweep { get; init; } = TimeSpan.FromSeconds(5);
 

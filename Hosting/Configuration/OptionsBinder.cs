@@ -54,10 +54,21 @@ public sealed class OptionsBinder<T>
     public OptionsBinder<T> With(string property, string? flag = null, string? description = null)
     {
         ThrowIfBuilt();
-        var slot = _slots.FirstOrDefault(s => s.Name == property)
-            ?? throw new ArgumentException($"{typeof(T).Name} has no option {property}", nameof(property));
+        var slot = Find(property);
         slot.Flag = flag ?? slot.Flag;
         slot.Description = description ?? slot.Description;
+        return this;
+    }
+
+    /// <summary>
+    /// Refuses options in which neither flag nor variable gives the property. The parser must not know: it would refuse a command line that leaves the value to a
+    /// variable.
+    /// </summary>
+    /// <param name="property">The property's name; with a dot for a nested one.</param>
+    public OptionsBinder<T> Require(string property)
+    {
+        ThrowIfBuilt();
+        Find(property).IsRequired = true;
         return this;
     }
 
@@ -98,9 +109,13 @@ public sealed class OptionsBinder<T>
             {
                 slot.Read(options, [.. given.Tokens.Select(t => t.Value)], slot.Flag, problems);
             }
-            else if (variables.TryGetValue(slot.Variable, out var variable))
+            else if (variables.TryGetValue(slot.Variable, out var variable) && !(slot.IsRequired && variable.Value.Length == 0))
             {
                 slot.Read(options, [variable.Value], variable.Name, problems);
+            }
+            else if (slot.IsRequired)
+            {
+                problems.Add($"{slot.Flag} (or {slot.ShownVariable}) is required: {slot.Description}");
             }
         }
 
@@ -126,6 +141,9 @@ public sealed class OptionsBinder<T>
             }
         }
     }
+
+    private Slot Find(string property) => _slots.FirstOrDefault(s => s.Name == property)
+        ?? throw new ArgumentException($"{typeof(T).Name} has no option {property}", nameof(property));
 
     private void ThrowIfBuilt()
     {
@@ -154,6 +172,12 @@ public sealed class OptionsBinder<T>
         public string Name { get; }
 
         public string Variable { get; }
+
+        /// <summary>The variable as one writes it.</summary>
+        public string ShownVariable =>
+            EnvironmentPrefix + string.Join("__", _path.Select(p => OptionText.Kebab(p.Name).Replace('-', '_').ToUpperInvariant()));
+
+        public bool IsRequired { get; set; }
 
         public string Flag { get; set; }
 
@@ -233,7 +257,9 @@ public sealed class OptionsBinder<T>
         private Option MakeOption()
         {
             var standard = Default();
-            var description = standard.Length > 0 ? $"{Description} [default: {standard}]".TrimStart() : Description;
+            var description = IsRequired ? $"{Description} [required, here or as {ShownVariable}]"
+                : standard.Length > 0 ? $"{Description} [default: {standard}]".TrimStart()
+                : Description;
             if ((Nullable.GetUnderlyingType(Property.PropertyType) ?? Property.PropertyType) == typeof(bool))
             {
                 return new Option<bool>(Flag) { Description = description };
@@ -245,15 +271,18 @@ public sealed class OptionsBinder<T>
                 : new Option<string[]>(Flag) { Description = description, HelpName = help, Arity = ArgumentArity.OneOrMore };
         }
 
-        private string Default()
+        // A value that another instance has otherwise is drawn at each start: none is the default.
+        private string Default() => Shown(new T()) is var shown && shown == Shown(new T()) ? shown : "";
+
+        private string Shown(T options)
         {
-            object? value = new T();
+            object? value = options;
             foreach (var step in _path)
             {
                 value = value is null ? null : step.GetValue(value);
             }
 
-            return value is IEnumerable and not string ? "" : OptionText.Show(value);
+            return value is IEnumerable list and not string ? string.Join(',', list.Cast<object?>().Select(OptionText.Show)) : OptionText.Show(value);
         }
     }
 }

@@ -94,7 +94,7 @@ public sealed partial class HostRunner : IDisposable
         TaskScheduler.UnobservedTaskException -= OnUnobserved;
         if (_unobserved is { } lost)
         {
-            _error.WriteLine(lost);
+            Say(_error, lost);
             code = Worse(code, ExitCodes.Refused);
         }
 
@@ -113,25 +113,25 @@ public sealed partial class HostRunner : IDisposable
             case UsageException usage:
                 foreach (var problem in usage.Problems)
                 {
-                    error.WriteLine(problem);
+                    Say(error, problem);
                 }
 
                 return ExitCodes.Usage;
             case Microsoft.Extensions.Options.OptionsValidationException invalid:
                 foreach (var problem in invalid.Failures)
                 {
-                    error.WriteLine(problem);
+                    Say(error, problem);
                 }
 
                 return ExitCodes.Usage;
             case StartRefusedException refused:
-                error.WriteLine(refused.Message);
+                Say(error, refused.Message);
                 return refused.ExitCode;
             case OrleansConfigurationException engine:
-                error.WriteLine(engine.Message);
+                Say(error, engine.Message);
                 return ExitCodes.Refused;
             case IOException { InnerException: AddressInUseException } inUse:
-                error.WriteLine(inUse.Message.Split('\n')[0].TrimEnd());
+                Say(error, inUse.Message.Split('\n')[0].TrimEnd());
                 return ExitCodes.Refused;
             case AggregateException { InnerExceptions: [var only] }:
                 return TryExplain(only, error);
@@ -199,7 +199,7 @@ public sealed partial class HostRunner : IDisposable
         }
         catch (Exception e)
         {
-            _error.WriteLine($"failed while stopping: {e.Message}");
+            Say(_error, $"failed while stopping: {e.Message}");
             code = Worse(code, ExitCodes.Refused);
         }
 
@@ -217,12 +217,15 @@ public sealed partial class HostRunner : IDisposable
         catch (Exception e)
         {
             // Its logging may be gone already.
-            _error.WriteLine($"failed while stopping: {e.Message}");
+            Say(_error, $"failed while stopping: {e.Message}");
             code = Worse(code, ExitCodes.Refused);
         }
 
         return code;
     }
+
+    // As the operator's commands: beside others in a terminal or a journal, a line says whose it is.
+    private static void Say(TextWriter error, string what) => error.WriteLine("plane: " + what);
 
     private int WhyEnded(IHost host)
     {
@@ -238,7 +241,7 @@ public sealed partial class HostRunner : IDisposable
                 }
                 else
                 {
-                    _error.WriteLine($"{service.GetType().Name} failed: {cause.Message}");
+                    Say(_error, $"{service.GetType().Name} failed: {cause.Message}");
                     code = Worse(code, ExitCodes.Refused);
                 }
             }
@@ -246,7 +249,7 @@ public sealed partial class HostRunner : IDisposable
 
         if (host.Services.GetService<HostExit>() is { Reason: { } reason } exit)
         {
-            _error.WriteLine(reason);
+            Say(_error, reason);
             code = Worse(code, exit.Code);
         }
 
@@ -265,7 +268,7 @@ public sealed partial class HostRunner : IDisposable
             LogFailed(loggers.CreateLogger<HostRunner>(), e);
         }
 
-        _error.WriteLine($"failed: {e.Message}");
+        Say(_error, $"failed: {e.Message}");
         return ExitCodes.Refused;
     }
 

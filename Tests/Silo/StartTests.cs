@@ -71,7 +71,7 @@ public sealed class StartTests
         await File.WriteAllTextAsync(directory["plane.db"], "this is a text file, and a long one, so that it cannot be taken for an empty database");
         var (code, error) = await RunAsync(Controller.Build(directory, new LogCapture(), new ReadyCapture(), new FaultyStore.Faults()));
         Assert.Equal(ExitCodes.Refused, code);
-        Assert.StartsWith("the database cannot be used:", error, StringComparison.Ordinal);
+        Assert.StartsWith("plane: the database cannot be used:", error, StringComparison.Ordinal);
     }
 
     [Fact]

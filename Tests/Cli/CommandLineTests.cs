@@ -1,0 +1,130 @@
+using System.CommandLine;
+using Plane.Cli;
+using Plane.Cli.Operator;
+using Plane.Cli.Output;
+using Plane.Cli.Roles;
+using Plane.Dns;
+using Plane.Hosting;
+using Plane.Tests.Support;
+using PlaneCommand = Plane.Cli.Program;
+
+namespace Plane.Tests.Cli;
+
+/// <summary>What the command line says to its user, without an installation.</summary>
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("conect is no command of plane; did you mean connect?", "conect", "--key", "x")]
+    [InlineData("frobnicate is no command of plane", "frobnicate")]
+    [InlineData("foo is no command of plane dns", "dns", "foo")]
+    [InlineData("--kye is no option of plane connect; did you mean --key?", "connect", "--kye", "x")]
+    [InlineData("--clutser is no option of plane drain; did you mean --cluster?", "drain", "dr-x", "--clutser=x")]
+    [InlineData("--jsno is no option of plane dns txt list; did you mean --json?", "dns", "txt", "list", "--jsno")]
+    [InlineData("b is one argument too many for plane terminate", "terminate", "a", "b")]
+    [InlineData("plane terminate needs BACKEND", "terminate")]
+    [InlineData("--key needs a value", "connect", "--key")]
+    [InlineData("--limit needs a value", "backends", "--limit")]
+    [InlineData("--limit must be a whole number", "backends", "--limit", "abc")]
+    [InlineData("--max-idle-seconds must be a whole number", "connect", "--key", "x", "--image", "x", "--max-idle-seconds", "abc")]
+    [InlineData("--timeout-seconds must be a whole number", "health", "--timeout-seconds", "5.5")]
+    [InlineData("--port must be a whole number", "dns", "check", "--cluster", "example.com", "--port", "x")]
+    public void A_wrong_command_line_has_one_line_that_says_what_is_wrong(string expected, params string[] arguments) =>
+        Assert.Equal(expected, Assert.Single(ParseProblems.Of(PlaneCommand.Commands().Parse(arguments))));
+
+    [Fact]
+    public void Numbers_are_read()
+    {
+        var parsed = PlaneCommand.Commands().Parse(["connect", "--key", "x", "--image", "x", "--max-idle-seconds", "60"]);
+        Assert.Empty(parsed.Errors);
+        Assert.Equal(60, parsed.GetValue<int?>("--max-idle-seconds"));
+        Assert.Null(parsed.GetValue<int?>("--lifetime-seconds"));
+        Assert.Equal(100, PlaneCommand.Commands().Parse(["backends"]).GetValue<int>("--limit"));
+    }
+
+    [Fact]
+    public void A_required_option_may_be_given_by_a_variable()
+    {
+        var command = new RootCommand();
+        var binder = new OptionsBinder<DnsOptions>().Require(nameof(DnsOptions.Zone)).AddTo(command);
+        var parsed = command.Parse([]);
+        Assert.Empty(parsed.Errors);
+        Assert.Equal("acme.example.net", binder.Bind(parsed, new Dictionary<string, string> { ["PLANE__ZONE"] = "acme.example.net" }).Zone);
+        foreach (var environment in (Dictionary<string, string>[])[[], new() { ["PLANE__ZONE"] = "" }])
+        {
+            var e = Assert.Throws<UsageException>(() => binder.Bind(parsed, environment));
+            Assert.StartsWith("--zone (or PLANE__ZONE) is required: ", Assert.Single(e.Problems), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("--cluster (or PLANE__CLUSTER) is required", "drone")]
+    [InlineData("--cluster (or PLANE__CLUSTER) is required", "proxy")]
+    [InlineData("--zone (or PLANE__ZONE) is required", "dns")]
+    [InlineData("--run-dir (or PLANE__RUN_DIR) is required", "guard")]
+    [InlineData("--gateway-cert and --gateway-key come together", "proxy", "--cluster", "localhost:1", "--gateway-cert", "/etc/hostname")]
+    public async Task A_role_that_cannot_start_says_so_as_every_command_does(string mentions, params string[] arguments)
+    {
+        var (code, lines) = await RunningProgram.RunAsync(Checkout.Dotnet, [Checkout.Cli, .. arguments]);
+        Assert.Equal(ExitCodes.Usage, code);
+        Assert.Contains(mentions, lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("plane: ", lines[0], StringComparison.Ordinal);
+        Assert.Equal($"plane: see plane {arguments[0]} --help", lines[1]);
+    }
+
+    [Theory]
+    [InlineData("gateway-cert and gateway-key come together", "--gateway-cert and --gateway-key come together")]
+    [InlineData("gateway: 'x' is not HOST:PORT", "--gateway: 'x' is not HOST:PORT")]
+    [InlineData("gateway-key: there is no file /etc/gateway-key/gateway-key.pem", "--gateway-key: there is no file /etc/gateway-key/gateway-key.pem")]
+    [InlineData("the gateway is away; see --gateway-ca", "the gateway is away; see --gateway-ca")]
+    public void The_engines_names_of_options_get_their_dashes(string problem, string expected) =>
+        Assert.Equal(expected, FlagText.Dashed<GatewayFlags>(problem));
+
+    [Theory]
+    [InlineData("drone")]
+    [InlineData("proxy")]
+    [InlineData("dns")]
+    [InlineData("controller")]
+    [InlineData("up")]
+    public async Task Help_describes_every_option_and_is_the_same_at_each_call(string role)
+    {
+        var help = await HelpAsync(role);
+        Assert.Equal(help, await HelpAsync(role));
+        Assert.All(PlaneCommand.Commands().Subcommands.Single(c => c.Name == role).Options, o => Assert.False(string.IsNullOrEmpty(o.Description), o.Name));
+        Assert.All(
+            PlaneCommand.Commands().Subcommands.Single(c => c.Name == role).Options,
+            o => Assert.False(o.Description!.StartsWith('['), $"{o.Name} has a default, and no description"));
+    }
+
+    [Fact]
+    public async Task Help_shows_what_is_required_and_the_default_of_a_list()
+    {
+        var help = await HelpAsync("proxy");
+        Assert.Contains("[required, here or as PLANE__CLUSTER]", help, StringComparison.Ordinal);
+        Assert.Contains("[default: 127.0.0.1:30000]", help, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ErrorKind.InvalidRequest, "spawn_config.max_idle_seconds must be from 1 to 9", "--max-idle-seconds must be from 1 to 9")]
+    [InlineData(ErrorKind.InvalidRequest, "the request is too long", "the request is too long")]
+    [InlineData(ErrorKind.KeyUnheldNoSpawnConfig, "no spawn_config", "nothing holds the key: give --image or --command to start a backend with")]
+    public void A_refused_connect_names_flags(ErrorKind kind, string message, string expected) =>
+        Assert.Equal(expected, ConnectRefusal.InFlags(new PlaneError { Id = "x", Kind = kind, Message = message }));
+
+    [Fact]
+    public void A_history_in_a_pipe_has_its_times_in_utc()
+    {
+        var output = new StringWriter();
+        var entry = new StatusEntry { Status = BackendStatus.Ready, Time = new DateTimeOffset(2026, 1, 2, 3, 4, 5, 6, TimeSpan.FromHours(2)) };
+        var printer = new Printer(output, TextWriter.Null, json: false, isTerminal: false);
+        printer.History([entry]);
+        printer.Step(entry);
+        Assert.Equal(["2026-01-02 01:04:05.006Z\tready", "ready", ""], output.ToString().Split(Environment.NewLine));
+    }
+
+    private static async Task<string> HelpAsync(string role)
+    {
+        var output = new StringWriter();
+        await PlaneCommand.Commands().Parse([role, "--help"]).InvokeAsync(new InvocationConfiguration { Output = output });
+        return output.ToString();
+    }
+}
