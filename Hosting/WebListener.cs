@@ -1,10 +1,12 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 
 namespace Plane.Hosting;
@@ -36,6 +38,7 @@ public static class WebListener
     {
         ArgumentNullException.ThrowIfNull(builder);
         var address = Address(host);
+        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IConnectionListenerFactory, NamedListenerFactory>());
         builder.WebHost.ConfigureKestrel(o =>
         {
             o.AddServerHeader = false;

@@ -3,6 +3,7 @@ using Plane.Drone.Guard;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 using Plane.Drone.State;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Supervision;
 
@@ -54,6 +55,7 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
     private async Task<T> UntilItAnswersAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), time);
+        var outage = new Outage(time);
         while (true)
         {
             try
@@ -62,7 +64,10 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                LogAway(e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogAway(e.Message);
+                }
             }
 
             await backoff.WaitAsync(cancellationToken);

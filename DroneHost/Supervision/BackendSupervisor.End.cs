@@ -1,5 +1,6 @@
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Supervision;
 
@@ -41,12 +42,13 @@ internal sealed partial class BackendSupervisor
 
         var exit = _signals.Exit.IsCompletedSuccessfully ? await _signals.Exit : null;
         var cause = _signals.Cause;
-        LogGone(Identity.Backend, cause?.Reason, exit?.ExitCode ?? gone.ExitCode);
+        var exitCode = exit?.ExitCode ?? gone.ExitCode;
+        LogGone(Identity.Backend, Why(cause), exitCode is { } code ? $"exit code {code}" : "without an exit code");
         await _journal.RecordAsync(Step(BackendStatus.Terminated) with
         {
             Reason = cause?.Reason,
             Kind = cause?.Kind,
-            ExitCode = exit?.ExitCode ?? gone.ExitCode,
+            ExitCode = exitCode,
             Message = cause?.Message ?? exit?.Message ?? gone.Message,
             EndedAt = _parts.Clock.Milliseconds,
             Boot = _parts.Clock.BootId,
@@ -57,6 +59,8 @@ internal sealed partial class BackendSupervisor
             _parts.Leases.Release(Identity);
         }
     }
+
+    private static string Why(EndCause? cause) => cause?.Reason?.ToString() ?? "by itself";
 
     /// <summary>The stop signal, and then the wait for the exit, the end of the grace, or a harder end.</summary>
     private async Task StopAsync(CancellationToken stopping)
@@ -71,7 +75,7 @@ internal sealed partial class BackendSupervisor
         // The moment stored before a restart goes on; one of another boot means nothing.
         var stopAt = _row.StopAt is { } stored && _row.StopBoot == _parts.Clock.BootId ? stored : now + (long)grace.TotalMilliseconds;
         var cause = _signals.Cause;
-        LogStopping(Identity.Backend, cause?.Reason, grace.TotalSeconds);
+        LogStopping(Identity.Backend, Why(cause), grace.TotalSeconds);
         _journal.Post(Step(BackendStatus.Terminating) with
         {
             Reason = cause?.Reason,
@@ -129,7 +133,7 @@ internal sealed partial class BackendSupervisor
     private async Task KillAsync(CancellationToken stopping)
     {
         var cause = _signals.Cause;
-        LogKilling(Identity.Backend, cause?.Reason);
+        LogKilling(Identity.Backend, Why(cause));
         _journal.Post(Step(BackendStatus.HardTerminating) with { Reason = cause?.Reason, Kind = cause?.Kind, Message = cause?.Message });
         var confirm = Task.Delay(_parts.KillConfirm, _parts.Time, stopping);
         try
@@ -153,6 +157,7 @@ internal sealed partial class BackendSupervisor
     private async Task<BackendExit> MakeSureGoneAsync(CancellationToken stopping)
     {
         var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5), _parts.Time);
+        var outage = new Outage(_parts.Time);
         var limit = _parts.KillConfirm;
         while (true)
         {
@@ -170,7 +175,11 @@ internal sealed partial class BackendSupervisor
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
-                LogNotGone(Identity.Backend, e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogNotGone(Identity.Backend, e.Message);
+                }
+
                 _parts.Metrics.RemovalsRepeated.Add(1);
                 KillDirectly();
             }

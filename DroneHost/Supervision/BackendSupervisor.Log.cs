@@ -11,13 +11,13 @@ internal sealed partial class BackendSupervisor
     private partial void LogReady(BackendName backend, string address);
 
     [LoggerMessage(3303, LogLevel.Information, "{Backend} is stopped ({Reason}), killed after {Grace} s")]
-    private partial void LogStopping(BackendName backend, TerminationReason? reason, double grace);
+    private partial void LogStopping(BackendName backend, string reason, double grace);
 
     [LoggerMessage(3304, LogLevel.Information, "{Backend} is killed ({Reason})")]
-    private partial void LogKilling(BackendName backend, TerminationReason? reason);
+    private partial void LogKilling(BackendName backend, string reason);
 
-    [LoggerMessage(3305, LogLevel.Information, "{Backend} is gone ({Reason}), exit code {ExitCode}")]
-    private partial void LogGone(BackendName backend, TerminationReason? reason, int? exitCode);
+    [LoggerMessage(3305, LogLevel.Information, "{Backend} is gone ({Reason}), {ExitCode}")]
+    private partial void LogGone(BackendName backend, string reason, string exitCode);
 
     [LoggerMessage(3306, LogLevel.Warning, "{Backend} cannot run: {Reason}")]
     private partial void LogFailure(BackendName backend, string reason);

@@ -3,6 +3,7 @@ using Plane.Drone.Leases;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 using Plane.Drone.State;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Supervision;
 
@@ -393,6 +394,7 @@ internal sealed partial class BackendSupervisor
     {
         var since = _parts.Time.GetTimestamp();
         var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), _parts.Time);
+        var outage = new Outage(_parts.Time);
         while (!_signals.HasEnded)
         {
             var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -425,7 +427,11 @@ internal sealed partial class BackendSupervisor
                     throw new RuntimeFailureException($"it could not be started within {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
                 }
 
-                LogRuntimeAway(Identity.Backend, e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogRuntimeAway(Identity.Backend, e.Message);
+                }
+
                 await Task.WhenAny(backoff.WaitAsync(stopping), _signals.Any);
                 stopping.ThrowIfCancellationRequested();
             }

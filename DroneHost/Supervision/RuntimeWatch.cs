@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Supervision;
 
@@ -21,6 +22,7 @@ internal sealed partial class RuntimeWatch(
     public async Task WatchExitsAsync(CancellationToken cancellationToken)
     {
         var backoff = new Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1), time);
+        var outage = new Outage(time);
         while (true)
         {
             _listNow.Set();
@@ -29,16 +31,20 @@ internal sealed partial class RuntimeWatch(
                 await foreach (var exit in runtime.WatchExitsAsync(cancellationToken))
                 {
                     backoff.Reset();
+                    outage.End();
                     if (backends.Find(exit.Backend) is { } backend)
                     {
-                        LogExited(exit.Backend.Backend, exit.ExitCode);
+                        LogExited(exit.Backend.Backend, exit.ExitCode is { } code ? $"exited with {code}" : "is found ended");
                         backend.Exited(exit);
                     }
                 }
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                LogStreamBroke(runtime.Kind, e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogStreamBroke(runtime.Kind, e.Message);
+                }
             }
 
             await backoff.WaitAsync(cancellationToken);
@@ -49,6 +55,7 @@ internal sealed partial class RuntimeWatch(
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
         var answered = false;
+        var outage = new Outage(time);
         var compareNow = true;
         for (var round = 0; ; round++)
         {
@@ -61,10 +68,18 @@ internal sealed partial class RuntimeWatch(
                 }
 
                 answered = true;
+                if (outage.End())
+                {
+                    LogBack(runtime.Kind);
+                }
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                LogAway(runtime.Kind, e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogAway(runtime.Kind, e.Message);
+                }
+
                 answered = false;
             }
 
@@ -92,12 +107,15 @@ internal sealed partial class RuntimeWatch(
         }
     }
 
-    [LoggerMessage(3351, LogLevel.Debug, "{Backend} exited with {ExitCode}")]
-    private partial void LogExited(BackendName backend, int? exitCode);
+    [LoggerMessage(3351, LogLevel.Debug, "{Backend} {How}")]
+    private partial void LogExited(BackendName backend, string how);
 
     [LoggerMessage(3352, LogLevel.Warning, "The stream of exits of the {Kind} runtime broke: {Reason}")]
     private partial void LogStreamBroke(ExecutorKind kind, string reason);
 
     [LoggerMessage(3353, LogLevel.Warning, "The {Kind} runtime does not answer: {Reason}")]
     private partial void LogAway(ExecutorKind kind, string reason);
+
+    [LoggerMessage(3354, LogLevel.Information, "The {Kind} runtime answers again")]
+    private partial void LogBack(ExecutorKind kind);
 }

@@ -133,6 +133,9 @@ public interface IStoreLock : IAsyncDisposable
 /// <summary>The database is away, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
 public sealed class StoreUnavailableException : Exception, IOutsideFailure
 {
+    /// <summary>Whether the database is there and doesn't let this program in: the password, or the database's name.</summary>
+    public bool IsRefusal { get; init; }
+
     /// <summary>Makes one.</summary>
     public StoreUnavailableException()
     {

@@ -14,6 +14,8 @@ namespace Plane.Grains.Sweeps;
 internal sealed partial class SweepService(
     IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, DatabaseClockWatch clock, ILogger<SweepService> log) : BackgroundService
 {
+    private const string CleanUp = "clean-up";
+
     private static readonly TimeSpan s_cleanUpEvery = TimeSpan.FromMinutes(1);
 
     // A statement that hangs must not end the sweeping of this silo for good.
@@ -28,7 +30,7 @@ internal sealed partial class SweepService(
             LoopAsync("lost", numbers.Sweep, store.SweepLostAsync, stoppingToken),
             LoopAsync("idle", numbers.Sweep, store.SweepIdleAsync, stoppingToken),
             LoopAsync("lifetime", numbers.Sweep, store.SweepLifetimeAsync, stoppingToken),
-            LoopAsync("clean-up", s_cleanUpEvery, t => store.CleanUpAsync(options.KeepEndedBackends, options.KeepLogRows, t), stoppingToken),
+            LoopAsync(CleanUp, s_cleanUpEvery, t => store.CleanUpAsync(options.KeepEndedBackends, options.KeepLogRows, t), stoppingToken),
             LoopAsync("heartbeat", numbers.Heartbeat, HeartbeatAsync, stoppingToken));
     }
 
@@ -65,7 +67,8 @@ internal sealed partial class SweepService(
             metrics.Swept(sweep, "done", rows);
             if (rows > 0)
             {
-                LogSwept(sweep, rows);
+                // What is past its time to be kept is cleaned up all day long, and concerns nobody.
+                LogSwept(sweep == CleanUp ? LogLevel.Debug : LogLevel.Information, sweep, rows);
             }
         }
         catch (Exception e) when (!stoppingToken.IsCancellationRequested)
@@ -75,8 +78,8 @@ internal sealed partial class SweepService(
         }
     }
 
-    [LoggerMessage(2101, LogLevel.Information, "Sweep {Sweep} concerned {Rows} rows.")]
-    private partial void LogSwept(string sweep, int rows);
+    [LoggerMessage(EventId = 2101, Message = "Sweep {Sweep} concerned {Rows} rows.")]
+    private partial void LogSwept(LogLevel level, string sweep, int rows);
 
     [LoggerMessage(2102, LogLevel.Warning, "Sweep {Sweep} failed and will be tried again: {Reason}")]
     private partial void LogFailed(string sweep, string reason, Exception? exception);

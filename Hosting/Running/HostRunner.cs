@@ -301,7 +301,7 @@ public sealed partial class HostRunner : IDisposable
         }
         else if (_log is { } log && OfOurs(e.Exception).FirstOrDefault() is { } left)
         {
-            LogLeft(log, left);
+            LogLeft(log, left.Message);
         }
     }
 
@@ -322,8 +322,8 @@ public sealed partial class HostRunner : IDisposable
     [LoggerMessage(1002, LogLevel.Error, "failed while stopping")]
     private static partial void LogStopFailed(ILogger logger, Exception exception);
 
-    [LoggerMessage(1003, LogLevel.Warning, "a call failed that nobody waited for any more")]
-    private static partial void LogLeft(ILogger logger, Exception exception);
+    [LoggerMessage(1003, LogLevel.Warning, "a call failed that nobody waited for any more: {Reason}")]
+    private static partial void LogLeft(ILogger logger, string reason);
 }
 
 file static class Completion

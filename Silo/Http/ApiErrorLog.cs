@@ -16,7 +16,7 @@ internal static partial class ApiErrorLog
         }
         else if (error.Status >= 500)
         {
-            LogUnavailable(logger, error.Status, error.Kind, id, request.Method, path, error.Message, error.Cause?.Message);
+            LogUnavailable(logger, error.Status, error.Kind, id, request.Method, path, error.Message, Because(error));
         }
         else
         {
@@ -24,12 +24,16 @@ internal static partial class ApiErrorLog
         }
     }
 
+    // Nothing where it would say once more what the message begins with.
+    private static string Because(ApiError error) =>
+        error.Cause is { } cause && !error.Message.StartsWith(cause.Message, StringComparison.Ordinal) ? $" ({cause.Message})" : "";
+
     [LoggerMessage(6001, LogLevel.Information, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogRefused(ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message);
 
-    [LoggerMessage(6002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message} {Cause}")]
+    [LoggerMessage(6002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message}{Because}")]
     private static partial void LogUnavailable(
-        ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, string? cause);
+        ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, string because);
 
     [LoggerMessage(6003, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogFailed(

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Hosting.Logging;
 
 namespace Plane.Silo.Start;
 
@@ -11,17 +12,16 @@ namespace Plane.Silo.Start;
 /// </summary>
 internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
 {
-    /// <summary>Every so many attempts the wait is logged again.</summary>
-    private const int LogEvery = 30;
-
+    private static readonly TimeSpan s_logEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
         WaitingServer? waiting = null;
+        var outage = new Outage(time, s_logEvery);
         try
         {
-            for (var attempt = 0; ; attempt++)
+            while (true)
             {
                 try
                 {
@@ -34,9 +34,9 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
                 }
                 catch (StoreUnavailableException e)
                 {
-                    if (attempt % LogEvery == 0)
+                    if (outage.IsNews(e.Message))
                     {
-                        LogWaiting(logger, e.Message);
+                        LogWaiting(logger, e.IsRefusal ? "refuses this controller" : "cannot be used yet", e.Message);
                     }
                 }
 
@@ -45,7 +45,7 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
                 await Task.Delay(s_retry, time, cancellationToken);
             }
 
-            if (waiting is not null)
+            if (outage.End())
             {
                 LogReached(logger);
             }
@@ -69,8 +69,8 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(6101, LogLevel.Warning, "the database cannot be reached, trying again every second: {Reason}")]
-    private static partial void LogWaiting(ILogger logger, string reason);
+    [LoggerMessage(6101, LogLevel.Warning, "the database {State}, trying again every second: {Reason}")]
+    private static partial void LogWaiting(ILogger logger, string state, string reason);
 
     [LoggerMessage(6102, LogLevel.Information, "the database answers")]
     private static partial void LogReached(ILogger logger);

@@ -185,6 +185,8 @@ internal sealed class Log : ILoggerProvider, ILogger
 
     public bool Contains(string text) => _lines.Any(l => l.Contains(text, StringComparison.Ordinal));
 
+    public int Count(string text) => _lines.Count(l => l.Contains(text, StringComparison.Ordinal));
+
     public override string ToString() => string.Join('\n', _lines.TakeLast(60));
 
     public void Dispose()

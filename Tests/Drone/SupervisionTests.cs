@@ -221,4 +221,37 @@ public sealed class SupervisionTests
 
         await Eventually.TrueAsync(() => drone.Controller.Heartbeats.Last().Ready, "it says that it is ready");
     }
+
+    [Fact]
+    public async Task A_runtime_that_is_away_is_told_of_once_and_when_it_is_back()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var asked = 0;
+        drone.Runtime.OnCheck = _ =>
+        {
+            Interlocked.Increment(ref asked);
+            throw new RuntimeUnavailableException("for the test");
+        };
+        await Eventually.TrueAsync(() => Volatile.Read(ref asked) > 5, "it is asked several times");
+
+        drone.Runtime.OnCheck = _ => Task.CompletedTask;
+
+        await Eventually.TrueAsync(() => drone.Log.Contains("The Process runtime answers again"), "it is back");
+        Assert.Equal(1, drone.Log.Count("The Process runtime does not answer: for the test"));
+    }
+
+    [Fact]
+    public async Task The_end_of_a_backend_is_told_without_what_is_not_known()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var ended = await drone.ReadyBackendAsync();
+        drone.Runtime.Exit(ended, 2);
+        await drone.EndedAsync(ended);
+        drone.Runtime.OnStart = (_, _) => throw new RuntimeFailureException("for the test");
+        var failed = drone.Controller.Spawn();
+        await drone.EndedAsync(failed);
+
+        Assert.True(drone.Log.Contains($"{ended.Backend} is gone (by itself), exit code 2"), $"{drone.Log}");
+        Assert.True(drone.Log.Contains($"{failed.Backend} is gone (InternalError), without an exit code"), $"{drone.Log}");
+    }
 }

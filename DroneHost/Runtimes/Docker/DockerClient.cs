@@ -83,7 +83,7 @@ internal sealed class DockerClient : IDisposable
         }
         catch (Exception e) when (IsTransport(e) && !cancellationToken.IsCancellationRequested)
         {
-            throw Unavailable(path, limit.IsCancellationRequested ? "it took too long" : e.Message, e);
+            throw Unavailable(path, limit.IsCancellationRequested ? "it took too long" : Reason(e), e);
         }
     }
 
@@ -96,7 +96,7 @@ internal sealed class DockerClient : IDisposable
     }
 
     /// <summary>What a stream's reading threw, as what it means.</summary>
-    public RuntimeUnavailableException Broken(string path, Exception cause) => Unavailable(path, cause.Message, cause);
+    public RuntimeUnavailableException Broken(string path, Exception cause) => Unavailable(path, Reason(cause), cause);
 
     /// <summary>Whether it means that the connection, the peer or the time is at fault.</summary>
     public static bool IsTransport(Exception e) => e is HttpRequestException or IOException or SocketException or OperationCanceledException or InvalidDataException;
@@ -157,7 +157,7 @@ internal sealed class DockerClient : IDisposable
         catch (Exception e) when (IsTransport(e) && !cancellationToken.IsCancellationRequested)
         {
             response?.Dispose();
-            throw Unavailable(path, limited.IsCancellationRequested ? "it took too long" : e.Message, e);
+            throw Unavailable(path, limited.IsCancellationRequested ? "it took too long" : Reason(e), e);
         }
         catch (Exception e) when (IsTransport(e))
         {
@@ -181,6 +181,9 @@ internal sealed class DockerClient : IDisposable
             return null;
         }
     }
+
+    // A connection that could not be made is wrapped by the HTTP client, which adds the name and port that it believes in.
+    private string Reason(Exception e) => e is HttpRequestException { InnerException: SocketException refused } ? _endpoint.Explain(refused) : e.Message;
 
     private RuntimeUnavailableException Unavailable(string path, string reason, Exception? cause)
     {

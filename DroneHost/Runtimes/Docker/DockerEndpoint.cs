@@ -51,6 +51,18 @@ internal sealed record DockerEndpoint
         return null;
     }
 
+    /// <summary>Why no connection could be opened.</summary>
+    /// <param name="failure">What <see cref="ConnectAsync"/> threw.</param>
+    public string Explain(SocketException failure) => (_address, failure.SocketErrorCode) switch
+    {
+        // So the runtime calls ENOENT.
+        (UnixDomainSocketEndPoint, SocketError.AddressNotAvailable) => "there is no such socket",
+        (UnixDomainSocketEndPoint, SocketError.ConnectionRefused) => "nobody listens on the socket",
+        (UnixDomainSocketEndPoint, SocketError.AccessDenied) => "this user may not open the socket",
+        (DnsEndPoint name, SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData) => $"{name.Host} cannot be resolved",
+        _ => failure.Message,
+    };
+
     /// <summary>Opens a connection.</summary>
     public async ValueTask<Stream> ConnectAsync(CancellationToken cancellationToken)
     {

@@ -4,14 +4,14 @@ namespace Plane.Drone.Runtimes.Docker;
 
 public sealed partial class DockerRuntime
 {
-    [LoggerMessage(4100, LogLevel.Warning, "The event stream of the Docker engine broke; it is opened again and containers are listed")]
-    private partial void LogEventsBroken(Exception exception);
+    [LoggerMessage(4100, LogLevel.Warning, "The event stream of the Docker engine broke; it is opened again and containers are listed: {Reason}")]
+    private partial void LogEventsBroken(string reason);
 
     [LoggerMessage(4101, LogLevel.Information, "The event stream of the Docker engine is open again")]
     private partial void LogEventsBack();
 
-    [LoggerMessage(4102, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed; making sure that it is gone is repeated by the agent")]
-    private partial void LogCleanUpFailed(Exception exception, string container, string backend);
+    [LoggerMessage(4102, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed; making sure that it is gone is repeated by the agent: {Reason}")]
+    private partial void LogCleanUpFailed(string container, string backend, string reason);
 
     [LoggerMessage(4103, LogLevel.Warning, "A container of an older acquisition (fencing token {Token}) stood under the name of backend {Backend} and was removed")]
     private partial void LogLeftoverRemoved(string backend, FencingToken token);

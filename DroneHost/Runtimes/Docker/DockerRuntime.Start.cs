@@ -160,7 +160,7 @@ public sealed partial class DockerRuntime
         }
         catch (Exception e) when (e is RuntimeUnavailableException or OperationCanceledException)
         {
-            LogCleanUpFailed(e, id, backend.Backend.Value);
+            LogCleanUpFailed(id, backend.Backend.Value, e.Message);
         }
     }
 }

@@ -61,7 +61,7 @@ public sealed partial class DockerRuntime
                 {
                     if (failure is null)
                     {
-                        LogEventsBroken(e);
+                        LogEventsBroken(e.Message);
                     }
 
                     failure = e;

@@ -5,8 +5,8 @@ namespace Orleans.Activations;
 
 internal sealed partial class Activation
 {
-    [LoggerMessage(7001, LogLevel.Warning, "{Grain}/{Key} failed to activate; the next call tries again")]
-    private static partial void LogActivationFailed(ILogger logger, Exception e, GrainClass grain, string key);
+    [LoggerMessage(7001, LogLevel.Warning, "{Grain}/{Key} failed to activate; the next call tries again: {Reason}")]
+    private static partial void LogActivationFailed(ILogger logger, Exception? e, GrainClass grain, string key, string reason);
 
     [LoggerMessage(7002, LogLevel.Warning, "{Grain}/{Key} failed to deactivate cleanly")]
     private static partial void LogDeactivationFailed(ILogger logger, Exception e, GrainClass grain, string key);

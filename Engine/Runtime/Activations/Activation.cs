@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Orleans.Calls;
 using Orleans.Contract;
 using Orleans.Runtime;
 
@@ -386,7 +387,7 @@ internal sealed partial class Activation(SiloRuntime silo, GrainClass grainClass
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            LogActivationFailed(silo.Log, e, grainClass, key);
+            LogActivationFailed(silo.Log, Told.Unforeseen(e), grainClass, key, e.Message);
             await FailAsync(e);
             return;
         }

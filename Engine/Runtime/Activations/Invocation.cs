@@ -73,7 +73,7 @@ internal abstract class CallInvocation(MethodModel method, string key, object?[]
     protected Exception FailureOf(Task task)
     {
         var e = task.Exception?.InnerException ?? new OperationCanceledException();
-        return e is OperationCanceledException && _silosWish ? new SiloUnavailableException("the silo stops", e) : e;
+        return e is OperationCanceledException && _silosWish ? new SiloUnavailableException("the silo stops, or has lost its lock on the database", e) : e;
     }
 
     public override Task Run(Grain grain)

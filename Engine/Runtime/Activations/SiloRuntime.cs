@@ -227,12 +227,12 @@ internal sealed partial class SiloRuntime(
         }
     }
 
-    private static DeactivationReason ShuttingDown => new(DeactivationReasonCode.ShuttingDown, "the silo stops");
+    private DeactivationReason ShuttingDown => new(DeactivationReasonCode.ShuttingDown, _closed ?? "the silo stopped for a moment");
 
-    private void OneWayFailed(MethodModel method, Exception e) => LogOneWayFailed(log, e, method);
+    private void OneWayFailed(MethodModel method, Exception e) => LogOneWayFailed(log, Told.Unforeseen(e), method, e.Message);
 
-    [LoggerMessage(7010, LogLevel.Warning, "the one-way call {Method} failed")]
-    private static partial void LogOneWayFailed(ILogger logger, Exception e, MethodModel method);
+    [LoggerMessage(7010, LogLevel.Warning, "the one-way call {Method} failed: {Reason}")]
+    private static partial void LogOneWayFailed(ILogger logger, Exception? e, MethodModel method, string reason);
 
     [LoggerMessage(7011, LogLevel.Warning, "the silo stops with {Count} activations left")]
     private static partial void LogCutShort(ILogger logger, int count);

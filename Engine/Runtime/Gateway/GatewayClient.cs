@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -30,6 +32,7 @@ internal sealed partial class GatewayClient(
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _gate = new();
+    private readonly Repeats _failures = new(time);
     private TaskCompletionSource<ClientSession> _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ClientSession? _session;
     private volatile string _why = "not started";
@@ -109,7 +112,7 @@ internal sealed partial class GatewayClient(
         if (method.IsOneWay)
         {
             // What becomes of a one-way call is nobody's business but the log's.
-            call.Task.ContinueWith(t => LogOneWayFailed(log, t.Exception!.InnerException!, method), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            call.Task.ContinueWith(t => LogOneWayFailed(log, Told.Unforeseen(t.Exception!.InnerException!), method, t.Exception!.InnerException!.Message), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
             return Task.FromResult(default(T)!);
         }
 
@@ -231,8 +234,12 @@ internal sealed partial class GatewayClient(
 #pragma warning restore CA1031
                 {
                     failure = e is OperationCanceledException ? new TimeoutException($"no answer within {engine.Value.ConnectTimeout}") : e;
-                    _why = $"{gateway.Host}:{gateway.Port}: {failure.Message}";
-                    LogConnectFailed(log, gateway, failure.Message);
+                    var reason = Explain(failure, gateway);
+                    _why = $"{gateway.Host}:{gateway.Port}: {reason}";
+                    if (_failures.IsNews(_why))
+                    {
+                        LogConnectFailed(log, gateway.Host, gateway.Port, reason);
+                    }
                 }
             }
 
@@ -264,7 +271,10 @@ internal sealed partial class GatewayClient(
 #pragma warning restore CA1031
             {
                 _why = "the gateways are unknown: " + e.Message;
-                LogNoGateways(log, e.Message);
+                if (_failures.IsNews(_why))
+                {
+                    LogNoGateways(log, e.Message);
+                }
             }
 
             await Task.Delay(delay, time, _stopping.Token);
@@ -284,19 +294,35 @@ internal sealed partial class GatewayClient(
 #pragma warning restore CA1031
         {
             _why = "the gateways are unknown: " + e.Message;
-            LogNoGateways(log, e.Message);
+            if (_failures.IsNews(_why))
+            {
+                LogNoGateways(log, e.Message);
+            }
+
             return [];
         }
 
         if (gateways.Length == 0)
         {
             _why = "there is no gateway";
-            LogNoGateways(log, _why);
+            if (_failures.IsNews(_why))
+            {
+                LogNoGateways(log, _why);
+            }
         }
 
         Random.Shared.Shuffle(gateways);
         return gateways;
     }
+
+    /// <summary>What an operator can act on: the web socket itself says only that it could not connect.</summary>
+    private static string Explain(Exception failure, Uri gateway) => failure is WebSocketException ? failure.GetBaseException() switch
+    {
+        SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData } => $"{gateway.Host} cannot be resolved",
+        SocketException { SocketErrorCode: SocketError.ConnectionRefused } => "connection refused",
+        var cause => cause.Message,
+    }
+    : failure.Message;
 
     /// <summary>Connects, serves until the connection ends, and returns; throws if it can't connect.</summary>
     private async Task ServeAsync(Uri gateway)
@@ -304,12 +330,25 @@ internal sealed partial class GatewayClient(
         using var socket = new ClientWebSocket();
         socket.Options.KeepAliveInterval = TimeSpan.Zero;
         socket.Options.Proxy = null;
+        socket.Options.CollectHttpResponseDetails = true;
         ConfigureTls(socket.Options);
         using (var patience = new CancellationTokenSource(engine.Value.ConnectTimeout, time))
         using (var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, _stopping.Token))
         {
             var uri = new UriBuilder(tls is null ? "ws" : "wss", gateway.Host, gateway.Port, Wire.Path).Uri;
-            await socket.ConnectAsync(uri, either.Token);
+            try
+            {
+                await socket.ConnectAsync(uri, either.Token);
+            }
+            catch (WebSocketException e) when (socket.HttpStatusCode != 0)
+            {
+                throw new SiloUnavailableException(
+                    socket.HttpStatusCode == HttpStatusCode.ServiceUnavailable
+                        ? "it serves no client at the moment: it has lost its database, starts or stops, or has too many"
+                        : $"it answered {(int)socket.HttpStatusCode}, as no gateway does",
+                    e);
+            }
+
             await Handshake.AsClientAsync(socket, engine.Value, cluster.Value, either.Token);
         }
 
@@ -321,7 +360,8 @@ internal sealed partial class GatewayClient(
             _next.TrySetResult(session);
         }
 
-        LogConnected(log, gateway);
+        _failures.Clear();
+        LogConnected(log, gateway.Host, gateway.Port);
         if (_stopping.IsCancellationRequested)
         {
             session.End("the client stops");
@@ -346,7 +386,7 @@ internal sealed partial class GatewayClient(
 
         if (!_stopping.IsCancellationRequested)
         {
-            LogDisconnected(log, gateway, reason);
+            LogDisconnected(log, gateway.Host, gateway.Port, reason);
         }
     }
 
@@ -391,14 +431,14 @@ internal sealed partial class GatewayClient(
         }
     }
 
-    [LoggerMessage(7040, LogLevel.Information, "connected to {Gateway}")]
-    private static partial void LogConnected(ILogger logger, Uri gateway);
+    [LoggerMessage(7040, LogLevel.Information, "connected to {Host}:{Port}")]
+    private static partial void LogConnected(ILogger logger, string host, int port);
 
-    [LoggerMessage(7041, LogLevel.Warning, "lost the connection to {Gateway}: {Reason}")]
-    private static partial void LogDisconnected(ILogger logger, Uri gateway, string reason);
+    [LoggerMessage(7041, LogLevel.Warning, "lost the connection to {Host}:{Port}: {Reason}")]
+    private static partial void LogDisconnected(ILogger logger, string host, int port, string reason);
 
-    [LoggerMessage(7042, LogLevel.Warning, "could not connect to {Gateway}: {Reason}")]
-    private static partial void LogConnectFailed(ILogger logger, Uri gateway, string reason);
+    [LoggerMessage(7042, LogLevel.Warning, "could not connect to {Host}:{Port}, trying again: {Reason}")]
+    private static partial void LogConnectFailed(ILogger logger, string host, int port, string reason);
 
     [LoggerMessage(7043, LogLevel.Critical, "the cluster client gave up; every call fails")]
     private static partial void LogGaveUp(ILogger logger, Exception e);
@@ -406,6 +446,6 @@ internal sealed partial class GatewayClient(
     [LoggerMessage(7044, LogLevel.Warning, "no gateways: {Reason}")]
     private static partial void LogNoGateways(ILogger logger, string reason);
 
-    [LoggerMessage(7045, LogLevel.Warning, "the one-way call {Method} was not sent")]
-    private static partial void LogOneWayFailed(ILogger logger, Exception e, MethodModel method);
+    [LoggerMessage(7045, LogLevel.Warning, "the one-way call {Method} was not sent: {Reason}")]
+    private static partial void LogOneWayFailed(ILogger logger, Exception? e, MethodModel method, string reason);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -35,6 +36,7 @@ internal sealed partial class GatewayServer(
 
     private readonly ConcurrentDictionary<GatewaySession, TaskCompletionSource> _sessions = new();
     private readonly CancellationTokenSource _aborted = new();
+    private readonly Repeats _refusals = new(time);
     private WebApplication? _app;
     private int _connections;
     private int _disposed;
@@ -93,7 +95,16 @@ internal sealed partial class GatewayServer(
         _app = builder.Build();
         _app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.Zero });
         _app.Run(ServeAsync);
-        await _app.StartAsync(cancellationToken);
+        try
+        {
+            await _app.StartAsync(cancellationToken);
+        }
+        catch (SocketException e)
+        {
+            // Of an address in use the web server says itself which one it is.
+            throw new OrleansConfigurationException($"the gateway cannot listen on {endpoint}: {e.Message}", e);
+        }
+
         var address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
         EndPoint = new IPEndPoint(endpoint.Address, new Uri(address).Port);
     }
@@ -270,7 +281,11 @@ internal sealed partial class GatewayServer(
     private void Refused(HttpContext context, string reason, string kind)
     {
         metrics.Refused(kind);
-        LogRefused(log, Peer(context), reason);
+        // A client that is refused comes again within a second or two, and so do all others.
+        if (_refusals.IsNews($"{context.Connection.RemoteIpAddress} {reason}"))
+        {
+            LogRefused(log, Peer(context), reason);
+        }
     }
 
     private static string Peer(HttpContext context) => $"{context.Connection.RemoteIpAddress}:{context.Connection.RemotePort}";

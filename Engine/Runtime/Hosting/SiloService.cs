@@ -22,6 +22,8 @@ internal sealed partial class SiloService(
     ILogger<SiloService> log,
     ISiloLock? siloLock = null) : IHostedService, IAsyncDisposable
 {
+    private const string LockLost = "the silo lost its lock on the database";
+
     private static readonly TimeSpan RetakeInterval = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stopping = new();
@@ -107,8 +109,8 @@ internal sealed partial class SiloService(
             {
                 await Cancellation.WaitAsync(lost, _stopping.Token);
                 LogLockLost(log);
-                await runtime.CloseAsync("the silo lost its lock", DeactivationReasonCode.RuntimeRequested, _stopping.Token);
-                await gateway.CloseConnectionsAsync("the silo lost its lock");
+                await runtime.CloseAsync(LockLost, DeactivationReasonCode.RuntimeRequested, _stopping.Token);
+                await gateway.CloseConnectionsAsync(LockLost);
                 lost = await RetakeAsync(siloLock);
                 if (runtime.TryOpen())
                 {
@@ -124,6 +126,7 @@ internal sealed partial class SiloService(
 
     private async Task<CancellationToken> RetakeAsync(ISiloLock held)
     {
+        var told = new Repeats(time);
         while (true)
         {
             try
@@ -134,13 +137,19 @@ internal sealed partial class SiloService(
                     return attempt.Lost;
                 }
 
-                LogLockHeld(log, attempt.HeldBy);
+                if (told.IsNews(attempt.HeldBy))
+                {
+                    LogLockHeld(log, attempt.HeldBy);
+                }
             }
 #pragma warning disable CA1031 // The database may be away in any way; the silo waits until it can be asked.
             catch (Exception e) when (!_stopping.IsCancellationRequested)
 #pragma warning restore CA1031
             {
-                LogLockFailed(log, e.Message);
+                if (told.IsNews(e.Message))
+                {
+                    LogLockFailed(log, e.Message);
+                }
             }
 
             await Task.Delay(RetakeInterval, time, _stopping.Token);

@@ -40,5 +40,29 @@ internal static class PostgresErrors
 
     /// <summary>The exception for the caller. The driver's messages name hosts and users, never passwords.</summary>
     public static StoreUnavailableException Unavailable(Exception error) => new(
-        error is PostgresException p ? $"the database answered {p.SqlState}: {p.MessageText}" : $"the database is away: {error.Message}", error);
+        error is PostgresException p ? $"the database answered {p.SqlState}: {p.MessageText}" : $"the database is away: {Chain(error)}", error)
+    {
+        IsRefusal = error is PostgresException { SqlState: ['2', '8', ..] or PostgresErrorCodes.InvalidCatalogName },
+    };
+
+    /// <summary>What happened, for the log: an outage has its causes there and no stack trace, which would say where it was noticed.</summary>
+    public static string Told(Exception error) => error is PostgresException p ? $"the database answered {p.SqlState}: {p.MessageText}" : Chain(error);
+
+    /// <summary>The stack trace of what is no outage.</summary>
+    public static Exception? Unforeseen(Exception error) => IsUnavailable(error) || error is StoreUnavailableException ? null : error;
+
+    // The driver's own message often says only that something went wrong while it read.
+    private static string Chain(Exception error)
+    {
+        var messages = new List<string>();
+        for (var e = error; e is not null; e = e.InnerException)
+        {
+            if (!messages.Exists(m => m.Contains(e.Message, StringComparison.Ordinal)))
+            {
+                messages.Add(e.Message);
+            }
+        }
+
+        return string.Join(": ", messages);
+    }
 }

@@ -152,8 +152,12 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
             }
             catch (Exception e)
             {
-                LogListenerBroke(e);
-                failures++;
+                // The waits are short; what lasts is told when it ends.
+                if (failures++ == 0)
+                {
+                    LogListenerBroke(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
+                }
+
                 await PauseAsync(TimeSpan.FromMilliseconds(Random.Shared.Next(50, 100 << Math.Min(failures, 5))));
             }
         }
@@ -177,7 +181,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
             }
             catch (Exception e)
             {
-                LogNotifyFailed(e);
+                LogNotifyFailed(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
             }
 
             await PauseAsync(s_notifyEvery);
@@ -187,8 +191,8 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private Task PauseAsync(TimeSpan time) =>
         Task.Delay(time, _time, _stopping.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
-    [LoggerMessage(EventId = 2230, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again")]
-    private partial void LogListenerBroke(Exception error);
+    [LoggerMessage(EventId = 2230, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again: {Reason}")]
+    private partial void LogListenerBroke(string reason, Exception? error);
 
     [LoggerMessage(EventId = 2231, Level = LogLevel.Information, Message = "listening for changes again")]
     private partial void LogListening();
@@ -202,6 +206,6 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     [LoggerMessage(EventId = 2234, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: what was committed meanwhile is told now")]
     private partial void LogLongEnded(double seconds);
 
-    [LoggerMessage(EventId = 2232, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls")]
-    private partial void LogNotifyFailed(Exception error);
+    [LoggerMessage(EventId = 2232, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls: {Reason}")]
+    private partial void LogNotifyFailed(string reason, Exception? error);
 }

@@ -136,7 +136,7 @@ internal sealed partial class PostgresLock : IStoreLock
         }
         catch (Exception e)
         {
-            LogLost(e);
+            LogLost(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
             await _lost.CancelAsync();
         }
         finally
@@ -154,12 +154,12 @@ internal sealed partial class PostgresLock : IStoreLock
         }
         catch (Exception e) when (PostgresErrors.IsUnavailable(e))
         {
-            LogLost(e);
+            LogLost(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
         }
     }
 
-    [LoggerMessage(EventId = 2220, Level = LogLevel.Error, Message = "the connection that holds the lock on the database broke")]
-    private partial void LogLost(Exception error);
+    [LoggerMessage(EventId = 2220, Level = LogLevel.Error, Message = "the connection that holds the lock on the database broke: {Reason}")]
+    private partial void LogLost(string reason, Exception? error);
 
     [LoggerMessage(EventId = 2221, Level = LogLevel.Debug, Message = "the lock on the database was released")]
     private partial void LogReleased();

@@ -222,7 +222,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         catch (NpgsqlException e)
         {
             // Not known to be free: the session ends with its connection, which is not used again. The caller hears of its own failure.
-            LogSessionDropped(e);
+            LogSessionDropped(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
             NpgsqlConnection.ClearPool(connection);
         }
     }
@@ -293,8 +293,8 @@ internal sealed partial class PostgresStore : IPlaneStore
         Message = "the database is another server, or was promoted: what the old one acknowledged last may be missing; no key is acquired for {HeldFor}")]
     private partial void LogOtherServer(TimeSpan heldFor);
 
-    [LoggerMessage(EventId = 2243, Level = LogLevel.Warning, Message = "a session could not be freed of what a failed statement left; its connections are made anew")]
-    private partial void LogSessionDropped(Exception error);
+    [LoggerMessage(EventId = 2243, Level = LogLevel.Warning, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
+    private partial void LogSessionDropped(string reason, Exception? error);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
     private partial void LogRetry(string sqlState, int attempt);

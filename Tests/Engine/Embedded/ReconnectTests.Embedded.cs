@@ -30,6 +30,7 @@ public sealed class ReconnectTests
         using var client = await GatewayHost.ClientAsync(FreePort(), c => c.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = TimeSpan.FromMilliseconds(700)));
         var e = await Assert.ThrowsAsync<TimeoutException>(() => client.Services.GetRequiredService<IGrainFactory>().GetGrain<IProbe>("k").WhoAreYou());
         Assert.Contains("no connection to a silo", e.Message, StringComparison.Ordinal);
+        Assert.Contains("connection refused", e.Message, StringComparison.Ordinal);
         await client.StopAsync();
     }
 
