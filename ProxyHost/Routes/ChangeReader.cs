@@ -50,7 +50,7 @@ internal sealed partial class ChangeReader(
                 if (!failing)
                 {
                     failing = true;
-                    LogReadFailed(e, e.Message);
+                    LogReadFailed(CallFailed.IsUnknownOutcome(e) ? null : e, e.Message);
                 }
 
                 await Task.Delay(backoff.Next(), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -105,7 +105,7 @@ internal sealed partial class ChangeReader(
     }
 
     [LoggerMessage(6510, LogLevel.Warning, "The change log can't be read: {Error}")]
-    private partial void LogReadFailed(Exception exception, string error);
+    private partial void LogReadFailed(Exception? exception, string error);
 
     [LoggerMessage(6511, LogLevel.Information, "The change log is read again")]
     private partial void LogReadingAgain();
