@@ -15,7 +15,7 @@ namespace Plane.Proxy.Forwarding;
 /// <item>its target is taken as it was received;</item>
 /// <item>its host must be the cluster's;</item>
 /// <item>its token leads to a route, from the cache or from the controller, however long the backend takes to start;</item>
-/// <item>the route's subdomain must be the host's;</item>
+/// <item>the route's subdomain must be the host's; a browser that left out the slash behind the token is sent there;</item>
 /// <item>it is registered, so that it counts as use and can be cut, and only then is its route checked against the changes seen meanwhile;</item>
 /// <item>it is forwarded, once: a second attempt follows only a refused connection, over which nothing was sent, and only to a route that has changed.</item>
 /// </list>

@@ -118,9 +118,13 @@ internal sealed class FakeController : IControllerCalls
         Append(new Change { Position = default, Kind = ChangeKind.BackendState, Cluster = route.Cluster, Backend = route.Backend, Status = status });
     }
 
+    /// <summary>The attempts that look-ups were, in their order.</summary>
+    public ConcurrentQueue<int> Attempts { get; } = [];
+
     public async Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _resolves);
+        Attempts.Enqueue(attempt);
         Fail();
         if (OnResolve is { } script)
         {

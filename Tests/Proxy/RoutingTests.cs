@@ -242,6 +242,23 @@ public sealed class RoutingTests
     }
 
     [Fact]
+    public async Task A_look_up_that_gets_no_answer_is_repeated_another_way()
+    {
+        await using var proxy = await TestProxy.StartAsync(o => o.UnknownRouteWait = TimeSpan.FromMinutes(1));
+        await using var backend = RawBackend.Answering();
+        var token = proxy.Route(backend.Address);
+        proxy.Controller.OnResolve = async (_, _, cancellationToken) =>
+        {
+            // As a gateway that took the call with it. The next one is answered as always.
+            proxy.Controller.OnResolve = null;
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+            throw new InvalidOperationException("never");
+        };
+        Assert.Equal(HttpStatusCode.OK, (await proxy.Http.GetAsync($"/{token.Value}/")).StatusCode);
+        Assert.Equal([0, 1], proxy.Controller.Attempts);
+    }
+
+    [Fact]
     public async Task A_request_that_waited_for_the_controller_is_served_when_it_comes_back()
     {
         await using var proxy = await TestProxy.StartAsync();

@@ -17,7 +17,6 @@ public sealed class PublicRoutesTests(ControllerFixture fixture) : IClassFixture
         using var request = new HttpRequestMessage(HttpMethod.Head, path);
         using var response = await _controller.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Empty(await response.Content.ReadAsByteArrayAsync());
     }
 
     [Fact]

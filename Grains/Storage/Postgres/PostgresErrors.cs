@@ -40,7 +40,7 @@ internal static class PostgresErrors
 
     /// <summary>The exception for the caller. The driver's messages name hosts and users, never passwords.</summary>
     public static StoreUnavailableException Unavailable(Exception error) => new(
-        error is PostgresException p ? $"the database answered {p.SqlState}: {p.MessageText}" : $"the database is away: {Chain(error)}", error)
+        error is PostgresException ? Told(error) : $"the database is away: {Told(error)}", error)
     {
         IsRefusal = error is PostgresException { SqlState: ['2', '8', ..] or PostgresErrorCodes.InvalidCatalogName },
     };
