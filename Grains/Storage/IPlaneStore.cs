@@ -31,7 +31,7 @@ public interface IPlaneStore : IAsyncDisposable
     /// </summary>
     /// <param name="clusterId">The controller's cluster.</param>
     /// <param name="serviceId">Its service.</param>
-    /// <param name="silo">The address that its silo is known by. A membership row of a later run at this address, left by a clock that was ahead, is deleted.</param>
+    /// <param name="silo">The address that its silo is known by. What a clock that was ahead has left in the membership table is corrected for it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken);
 

@@ -162,7 +162,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         await cluster.Server.StopAsync();
         foreach (var node in cluster.Nodes)
         {
-            await node.Program!.WaitForLineAsync("share in the database broke", Patience);
+            await cluster.HealthAsync(node, healthy: false);
         }
 
         Assert.Null((await cluster.TryConnectAsync(cluster.Two.Url, key)).Connected);
@@ -170,7 +170,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         foreach (var node in cluster.Nodes)
         {
             Assert.Equal(before.Backend, (await cluster.ConnectAsync(node.Url, key, Patience)).Backend);
-            await node.Program!.WaitForLineAsync("share in the database again", Patience);
+            await cluster.HealthAsync(node, healthy: true);
         }
 
         await load.PassedAsync(10);
@@ -183,7 +183,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         var stranger = new Controllers.Node("co-stranger");
         await using var program = await cluster.StartAsync(stranger.Name, cluster.Arguments(stranger, cluster.Database.Url, "--cluster-id", "other"));
         Assert.Equal(ExitCodes.Refused, await program.WaitForExitAsync(Patience));
-        Assert.Contains(program.Lines, l => l.Contains("controllers of the cluster 'plane' (service 'plane') have it, and this one is of 'other'", StringComparison.Ordinal));
+        Assert.Contains(program.Lines, l => l.Contains("the database belongs to the cluster 'plane' (service 'plane'), and this controller is of 'other'", StringComparison.Ordinal));
     }
 
     [Fact]
