@@ -7,7 +7,7 @@ using System.Text.Json.Serialization;
 
 namespace Plane.Grains.Storage;
 
-/// <summary>What both engines write into text columns, and read out of them.</summary>
+/// <summary>What both stores write into text columns, and read out of them.</summary>
 internal static class StoreText
 {
     /// <summary>The longest message of an event.</summary>
