@@ -36,6 +36,12 @@ internal sealed partial class BackendSupervisor
     /// <summary>A step that was cancelled and has not come back: it may still start something.</summary>
     private Task? _underWay;
     private StartedBackend? _started;
+
+    /// <summary>
+    /// An exit that was reported before the start was answered. It counts once the start has succeeded; what a failed start made is removed by the runtime, and that is not how
+    /// the backend ended.
+    /// </summary>
+    private BackendExit? _early;
     private int? _port;
     private bool _portIsTold;
     private long? _stopAt;
@@ -86,6 +92,15 @@ internal sealed partial class BackendSupervisor
     /// <summary>Takes in that it exited.</summary>
     public void Exited(BackendExit exit)
     {
+        lock (_look)
+        {
+            if (_started is null)
+            {
+                _early = exit;
+                return;
+            }
+        }
+
         AskWhereGuardEnded();
         _signals.Exited(exit);
     }
@@ -216,12 +231,12 @@ internal sealed partial class BackendSupervisor
         switch (await adoption)
         {
             case { State: FoundState.Running, Started: { } started }:
-                Volatile.Write(ref _started, started);
+                SetStarted(started);
                 _parts.Leases.SetProcess(Identity, started.Pid, started.StartTime);
                 LogAdopted(Identity.Backend, _row.Status, started.Address);
                 return true;
             case { State: FoundState.Exited } found:
-                var exit = new BackendExit(Identity, found.ExitCode, null);
+                var exit = found.Exit ?? new BackendExit(Identity, null, null);
                 if (_row.EndReason is null && !_parts.Leases.IsEnded(Identity))
                 {
                     _signals.ExitedBefore(exit);
@@ -240,7 +255,11 @@ internal sealed partial class BackendSupervisor
                 return false;
             default:
                 // Its spawn was taken and nothing was started: what was created is removed, then it goes on.
-                Volatile.Write(ref _started, null);
+                lock (_look)
+                {
+                    (_started, _early) = (null, null);
+                }
+
                 if (!_signals.HasEnded)
                 {
                     await StepAsync(c => Runtime.EnsureGoneAsync(Identity, c), stopping);
@@ -336,7 +355,7 @@ internal sealed partial class BackendSupervisor
             stopping);
         if (started is not null)
         {
-            Volatile.Write(ref _started, started);
+            SetStarted(started);
             _parts.Leases.SetProcess(Identity, started.Pid, started.StartTime);
             LogStarted(Identity.Backend, started.Address, started.Pid);
             return true;
@@ -349,6 +368,21 @@ internal sealed partial class BackendSupervisor
         }
 
         return false;
+    }
+
+    private void SetStarted(StartedBackend started)
+    {
+        BackendExit? early;
+        lock (_look)
+        {
+            Volatile.Write(ref _started, started);
+            (early, _early) = (_early, null);
+        }
+
+        if (early is not null)
+        {
+            Exited(early);
+        }
     }
 
     /// <summary>The deadlines of the state file, or the later ones that the lease file kept while the state file could not be written.</summary>

@@ -110,7 +110,7 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     public async Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
     {
         await OnCheck(cancellationToken);
-        return [.. Containers.Select(p => new FoundBackend(p.Key, p.Value.State, p.Value.State == FoundState.Running ? p.Value.Started : null, p.Value.ExitCode))];
+        return [.. Containers.Select(p => new FoundBackend(p.Key, p.Value.State, p.Value.State == FoundState.Running ? p.Value.Started : null, p.Value.State == FoundState.Exited ? new BackendExit(p.Key, p.Value.ExitCode, null) : null))];
     }
 
     public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)

@@ -29,6 +29,9 @@ internal static class ContainerLabels
     /// <summary>The filter that finds this instance's containers and no others.</summary>
     public static string[] Filter(string instanceId) => [$"{Backend}=true", $"{Drone}={instanceId}"];
 
+    /// <summary>The filter that finds what was made for this backend, whatever its name is by now: a container, and copies of it.</summary>
+    public static string[] Filter(string instanceId, BackendIdentity backend) => [.. Filter(instanceId), $"{Name}={backend.Backend.Value}", $"{Token}={backend.Token}"];
+
     /// <summary>Which backend of this instance a container is, or null.</summary>
     public static BackendIdentity? TryRead(IReadOnlyDictionary<string, string>? labels, string instanceId) =>
         labels is not null

@@ -126,6 +126,8 @@ internal sealed record ListedContainer
     public long Created { get; init; }
 
     public Dictionary<string, string>? Labels { get; init; }
+
+    public string[]? Names { get; init; }
 }
 
 internal sealed record WaitAnswer(int StatusCode);
