@@ -48,11 +48,14 @@ public sealed record StartedBackend(string Address, int Pid, long StartTime);
 public sealed record BackendExit(BackendIdentity Backend, int? ExitCode, string? Message)
 {
     /// <summary>Why, where the runtime knows that it did not end by itself: an operator stopped, killed or removed it. It counts where this drone had no reason to end it.</summary>
-    public TerminationReason? Reason { get; init; }
-
-    /// <summary>How, where <see cref="Reason"/> is set.</summary>
-    public TerminationKind Kind { get; init; } = TerminationKind.Hard;
+    public ExitCause? Cause { get; init; }
 }
+
+/// <summary>What ended a backend that did not end by itself.</summary>
+/// <param name="Reason">Why.</param>
+/// <param name="Kind">How.</param>
+/// <param name="Message">The same in words.</param>
+public sealed record ExitCause(TerminationReason Reason, TerminationKind Kind, string Message);
 
 /// <summary>What a runtime knows of a backend.</summary>
 public enum FoundState

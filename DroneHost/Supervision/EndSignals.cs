@@ -85,9 +85,9 @@ internal sealed class EndSignals
     {
         lock (_gate)
         {
-            if (_exit.TrySetResult(exit) && _cause is null && exit.Reason is { } reason)
+            if (_exit.TrySetResult(exit) && _cause is null && exit.Cause is { } cause)
             {
-                _cause = new EndCause(exit.Kind, reason, exit.Message);
+                _cause = new EndCause(cause.Kind, cause.Reason, exit.Message ?? cause.Message);
             }
         }
 

@@ -130,12 +130,17 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
         return Task.FromResult(0);
     }
 
+    public event Action? StartedElsewhere;
+
+    /// <summary>The runtime notices that something was started elsewhere.</summary>
+    public void Notice() => StartedElsewhere?.Invoke();
+
     /// <summary>The backend exits.</summary>
-    public void Exit(BackendIdentity backend, int code)
+    public void Exit(BackendIdentity backend, int code, TerminationReason? reason = null)
     {
         if (Containers.TryGetValue(backend, out var container) && container.Exit(code) && TellsExits)
         {
-            _exits.Writer.TryWrite(new BackendExit(backend, code, null));
+            _exits.Writer.TryWrite(new BackendExit(backend, code, null) { Cause = reason is { } known ? new ExitCause(known, TerminationKind.Hard, "for the test") : null });
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -146,12 +147,12 @@ internal sealed class DockerClient : IDisposable
                 return response;
             }
 
-            var error = await ReadErrorAsync(response, limited);
+            var (error, isOfEngine) = await ReadErrorAsync(response, limited);
             var status = response.StatusCode;
             response.Dispose();
             response = null;
-            throw status == HttpStatusCode.ServiceUnavailable || error is null
-                ? Unavailable(path, error ?? $"it answered {(int)status} without a reason", null)
+            throw status == HttpStatusCode.ServiceUnavailable || !isOfEngine
+                ? Unavailable(path, $"it answered {(int)status}: {(error.Length > 0 ? error : "without a reason")}", null)
                 : new DockerErrorException(status, error);
         }
         catch (Exception e) when (IsTransport(e) && !cancellationToken.IsCancellationRequested)
@@ -166,19 +167,21 @@ internal sealed class DockerClient : IDisposable
         }
     }
 
-    private static async Task<string?> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    /// <summary>What an error answer says, and whether it is an error as the engine's API has them.</summary>
+    private static async Task<(string Text, bool IsOfEngine)> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         var body = new byte[MaxError];
         var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken);
         try
         {
-            return RuntimeText.Shown(JsonSerializer.Deserialize(body.AsSpan(0, length), DockerJson.Default.EngineError)?.Message) is { Length: > 0 } message ? message : null;
+            var message = RuntimeText.Shown(JsonSerializer.Deserialize(body.AsSpan(0, length), DockerJson.Default.EngineError)?.Message);
+            return (message, message.Length > 0);
         }
         catch (JsonException)
         {
             // Not an error of the engine's API: the caller calls it unavailable.
-            return null;
+            return (RuntimeText.Shown(Encoding.UTF8.GetString(body, 0, length)), false);
         }
     }
 

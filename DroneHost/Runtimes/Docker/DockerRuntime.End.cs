@@ -17,6 +17,8 @@ public sealed partial class DockerRuntime
 
     private const long ReportedWithin = 100_000_000;
 
+    private static readonly ExitCause s_killedByDrone = new(TerminationReason.InternalError, TerminationKind.Hard, "Its drone killed it.");
+
     /// <inheritdoc/>
     public async Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken)
     {
@@ -85,7 +87,7 @@ public sealed partial class DockerRuntime
             if (container.State is { Status: "exited" } state)
             {
                 // The next agent must not take a kill of ours for an end of its own.
-                exit = killed ? ExitOf(backend, state) with { Reason = TerminationReason.InternalError } : await ExitOfAsync(backend, id, state, cancellationToken);
+                exit = killed ? ExitOf(backend, state) with { Cause = s_killedByDrone } : await ExitOfAsync(backend, id, state, cancellationToken);
                 if (keep && _ended.Find(backend) is null)
                 {
                     await KeepAsync(exit, id, cancellationToken);
@@ -198,9 +200,10 @@ public sealed partial class DockerRuntime
 
         return exit with
         {
-            Reason = TerminationReason.External,
-            Kind = signal == ProcessIdentity.Kill ? TerminationKind.Hard : TerminationKind.Soft,
-            Message = exit.Message ?? $"Its container was sent signal {signal} through the container engine, and not by this drone (docker stop, restart, kill or rm).",
+            Cause = new ExitCause(
+                TerminationReason.External,
+                signal == ProcessIdentity.Kill ? TerminationKind.Hard : TerminationKind.Soft,
+                $"Its container was sent signal {signal} through the container engine, and not by this drone (docker stop, restart, kill or rm)."),
         };
     }
 

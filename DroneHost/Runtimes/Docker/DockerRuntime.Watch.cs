@@ -184,7 +184,10 @@ public sealed partial class DockerRuntime
             if (!standing.ContainsKey(backend) && _running.ContainsKey(backend))
             {
                 var now = NanosecondsOf(_time.GetUtcNow());
-                var gone = new BackendExit(backend, null, "Its container is gone, and not by this drone.") { Reason = TerminationReason.InternalError };
+                var gone = new BackendExit(backend, null, null)
+                {
+                    Cause = new ExitCause(TerminationReason.InternalError, TerminationKind.Hard, "Its container is gone, and was not removed by this drone."),
+                };
                 await ReportAsync(watch, await ExplainAsync(gone, id, now, now, cancellationToken), cancellationToken);
             }
         }

@@ -21,7 +21,7 @@ internal sealed class EndedContainers(string root)
         try
         {
             return JsonSerializer.Deserialize(File.ReadAllBytes(ExitOf(backend)), EndedJson.Default.KeptExit) is { } kept
-                ? new BackendExit(backend, kept.ExitCode, kept.Message) { Reason = kept.Reason, Kind = kept.Kind }
+                ? new BackendExit(backend, kept.ExitCode, kept.Message) { Cause = kept.Cause }
                 : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
@@ -42,7 +42,7 @@ internal sealed class EndedContainers(string root)
         PrivateDirectory.Create(DirectoryOf(exit.Backend));
         PrivateFile.Replace(
             ExitOf(exit.Backend),
-            JsonSerializer.SerializeToUtf8Bytes(new KeptExit(exit.ExitCode, exit.Message, exit.Reason, exit.Kind), EndedJson.Default.KeptExit));
+            JsonSerializer.SerializeToUtf8Bytes(new KeptExit(exit.ExitCode, exit.Message, exit.Cause), EndedJson.Default.KeptExit));
         PrivateFile.Replace(OutputOf(exit.Backend), output);
     }
 
@@ -76,7 +76,7 @@ internal sealed class EndedContainers(string root)
 }
 
 /// <summary>How a container ended, as it is kept.</summary>
-internal sealed record KeptExit(int? ExitCode, string? Message, TerminationReason? Reason, TerminationKind Kind);
+internal sealed record KeptExit(int? ExitCode, string? Message, ExitCause? Cause);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(KeptExit))]

@@ -42,6 +42,7 @@ internal static class FaultKinds
     public const string Repeat = "repeat-calls";
     public const string KillEngine = "kill-dockerd";
     public const string FreezeEngine = "freeze-dockerd";
+    public const string Meddle = "meddle-with-containers";
     public const string FullDisk = "full-disk";
     public const string StepClock = "step-clock";
 
@@ -91,6 +92,7 @@ internal static class FaultKinds
             .. victims.Frames ? OfFrames : OfStreams,
             (KillEngine, Engines, 3, 0, 1.3),
             (FreezeEngine, Engines, 2, 0.1, 1.3),
+            (Meddle, Engines, 5, 0.05, 0.8),
             (FullDisk, AllDrones, 3, 0.2, 1.6),
             (StepClock, [.. AllDrones, .. silos], 2, 0, 0),
             (PartDatabase, silos, 2, 0.05, 1),
