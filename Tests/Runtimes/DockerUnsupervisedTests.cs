@@ -258,6 +258,20 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_start_whose_answer_is_lost_is_sent_once()
+    {
+        await using var proxy = await EngineProxy.StartAsync();
+        _bench.Configure = o => o.Host = proxy.Host;
+        var start = await _bench.StartOf("exit 0");
+        proxy.Lose = "/start ";
+
+        await Assert.ThrowsAsync<RuntimeFailureException>(() => _bench.NewRuntime().StartAsync(start, default));
+
+        Assert.Single(proxy.Requests, r => r.Contains("/start ", StringComparison.Ordinal));
+        Assert.Null(await _engine.InspectAsync(DockerBench.NameOf(start.Identity)));
+    }
+
+    [Fact]
     public async Task A_container_that_is_pruned_before_it_starts_may_be_made_again()
     {
         var start = await _bench.StartOf(Sleep);

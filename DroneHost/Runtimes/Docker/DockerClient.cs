@@ -36,8 +36,7 @@ internal sealed class DockerClient : IDisposable
         {
             ConnectCallback = (_, cancellationToken) => endpoint.ConnectAsync(cancellationToken),
 
-            // No connection is used twice. The handler would repeat a request on a new connection where a pooled one breaks before the answer, and a container must
-            // not be started a second time because the engine died over the first. A unix socket's connect costs 50 µs.
+            // No connection is used twice: see OpenAsync. A unix socket's connect costs 50 µs.
             PooledConnectionLifetime = TimeSpan.Zero,
             UseProxy = false,
             UseCookies = false,
@@ -135,7 +134,10 @@ internal sealed class DockerClient : IDisposable
         try
         {
             var versioned = path == "/version" ? path : $"/{await NegotiateAsync(limited)}{path}";
-            using var request = new HttpRequestMessage(method, new Uri(versioned, UriKind.Relative)) { Content = content };
+
+            // The handler repeats a request by itself where its connection ends before an answer, and a container must not be started a second time because the engine died over
+            // the first. It does not repeat one whose content it has begun to send, be that empty.
+            using var request = new HttpRequestMessage(method, new Uri(versioned, UriKind.Relative)) { Content = content ?? (method == HttpMethod.Get ? null : new ByteArrayContent([])) };
             if (registryAuth is not null)
             {
                 request.Headers.TryAddWithoutValidation("X-Registry-Auth", registryAuth);
