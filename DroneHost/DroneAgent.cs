@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Orleans;
 using Plane.Drone.Guard;
 using Plane.Drone.Housekeeping;
 using Plane.Drone.Leases;
@@ -25,7 +24,7 @@ namespace Plane.Drone;
 /// </summary>
 internal sealed partial class DroneAgent(
     DroneOptions options,
-    IClusterClient cluster,
+    ClusterConnection cluster,
     IEnumerable<IRuntimeFactory> factories,
     DroneStatus status,
     ILeaseClock clock,

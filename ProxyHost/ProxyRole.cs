@@ -20,7 +20,7 @@ public static class ProxyRole
 
     /// <summary>Builds the host; whoever calls it starts and stops it.</summary>
     /// <param name="options">The options.</param>
-    /// <param name="addCluster">Registers an <c>IClusterClient</c>.</param>
+    /// <param name="addCluster">Registers a <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">What else the host needs: logging, metrics.</param>
     /// <exception cref="UsageException">An option is invalid; the message names it.</exception>
     public static WebApplication Build(ProxyOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)

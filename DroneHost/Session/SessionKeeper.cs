@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Orleans;
 using Plane.Hosting;
 using Plane.Drone.State;
 
@@ -14,7 +13,7 @@ namespace Plane.Drone.Session;
 /// </para>
 /// </summary>
 internal sealed partial class SessionKeeper(
-    IClusterClient cluster,
+    ClusterConnection cluster,
     DurableState state,
     DroneOptions options,
     DroneReadiness readiness,

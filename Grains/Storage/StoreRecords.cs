@@ -118,17 +118,11 @@ public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
 /// <param name="MaxBackends">The most it runs.</param>
 public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends);
 
-/// <summary>The lock of an embedded silo on its database.</summary>
-/// <param name="Lock">The lock, where it was taken.</param>
-/// <param name="HeldBy">Who holds it, where not.</param>
-public sealed record StoreLockResult(IStoreLock? Lock, string? HeldBy);
-
-/// <summary>A lock that is held until disposed of, or until its connection breaks.</summary>
-public interface IStoreLock : IAsyncDisposable
-{
-    /// <summary>Cancelled when the lock was lost.</summary>
-    CancellationToken Lost { get; }
-}
+/// <summary>The cluster that a database belongs to.</summary>
+/// <param name="ClusterId">The cluster.</param>
+/// <param name="ServiceId">The service.</param>
+/// <param name="Now">The time by the database's clock; null: it has no clock of its own.</param>
+public sealed record PinnedCluster(string ClusterId, string ServiceId, DateTimeOffset? Now);
 
 /// <summary>The database is away, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
 public sealed class StoreUnavailableException : Exception, IOutsideFailure

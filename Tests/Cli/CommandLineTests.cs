@@ -72,14 +72,6 @@ public sealed class CommandLineTests
     }
 
     [Theory]
-    [InlineData("gateway-cert and gateway-key come together", "--gateway-cert and --gateway-key come together")]
-    [InlineData("gateway: 'x' is not HOST:PORT", "--gateway: 'x' is not HOST:PORT")]
-    [InlineData("gateway-key: there is no file /etc/gateway-key/gateway-key.pem", "--gateway-key: there is no file /etc/gateway-key/gateway-key.pem")]
-    [InlineData("the gateway is away; see --gateway-ca", "the gateway is away; see --gateway-ca")]
-    public void The_engines_names_of_options_get_their_dashes(string problem, string expected) =>
-        Assert.Equal(expected, FlagText.Dashed<GatewayFlags>(problem));
-
-    [Theory]
     [InlineData("drone")]
     [InlineData("proxy")]
     [InlineData("dns")]

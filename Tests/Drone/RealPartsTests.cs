@@ -123,7 +123,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
     {
         _host = DroneRole.Build(
             _options,
-            b => b.Services.AddSingleton(_plane.SiloServices.GetRequiredService<IClusterClient>()),
+            b => b.Services.AddSingleton(new ClusterConnection(_plane.SiloServices.GetRequiredService<IClusterClient>())),
             b =>
             {
                 b.Services.AddSingleton<ILoggerProvider>(_log);

@@ -19,16 +19,11 @@ public enum On
 /// <summary>A silo with all grains over a real store of its own, and a client.</summary>
 public sealed class GrainCluster : IAsyncDisposable
 {
-    private const string Id = "GrainCluster";
-
-    // Silo configurators are made by name: this is how one finds the store of its cluster.
-    private static readonly ConcurrentDictionary<string, GrainCluster> Clusters = new();
-
     private readonly string _id = Guid.NewGuid().ToString("N");
     private int _clusters;
     private TempDirectory? _directory;
     private TestDatabase? _database;
-    private TestCluster? _cluster;
+    private InProcessTestCluster? _cluster;
 
     private GrainCluster(LeaseNumbers numbers) => Numbers = numbers;
 
@@ -39,9 +34,9 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public FaultyStore Faults { get; private set; } = null!;
 
-    public IGrainFactory Client => _cluster!.GrainFactory;
+    public IGrainFactory Client => _cluster!.Client;
 
-    public IServiceProvider SiloServices => ((InProcessSiloHandle)_cluster!.Primary!).ServiceProvider;
+    public IServiceProvider SiloServices => _cluster!.Silos[0].ServiceProvider;
 
     /// <summary>Leases of seconds; heartbeats stay fresh for a minute, so that a busy machine makes no drone silent.</summary>
     public static LeaseNumbers ShortLeases { get; } = LeaseNumbers.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
@@ -102,7 +97,6 @@ public sealed class GrainCluster : IAsyncDisposable
         }
 
         _directory?.Dispose();
-        Clusters.TryRemove(_id, out _);
     }
 
     private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before)
@@ -114,10 +108,12 @@ public sealed class GrainCluster : IAsyncDisposable
             await before(Store);
         }
 
-        Clusters[_id] = this;
-        var builder = new TestClusterBuilder(1);
-        builder.Properties[Id] = _id;
-        builder.AddSiloBuilderConfigurator<SiloConfigurator>();
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.Services.AddSingleton(Store);
+            silo.Services.AddPlaneGrains(new GrainOptions { LeaseNumbers = Numbers, Version = "1.2.3", Hash = "abc" });
+        });
         _cluster = builder.Build();
         await _cluster.DeployAsync();
     }
@@ -132,16 +128,6 @@ public sealed class GrainCluster : IAsyncDisposable
 
         _database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
         return _database.Url;
-    }
-
-    private sealed class SiloConfigurator : ISiloConfigurator
-    {
-        public void Configure(ISiloBuilder siloBuilder)
-        {
-            var cluster = Clusters[siloBuilder.Configuration[Id]!];
-            siloBuilder.Services.AddSingleton(cluster.Store);
-            siloBuilder.Services.AddPlaneGrains(new GrainOptions { LeaseNumbers = cluster.Numbers, Version = "1.2.3", Hash = "abc" });
-        }
     }
 }
 

@@ -62,12 +62,8 @@ public sealed class SqliteOnlyTests : IDisposable
     public async Task A_second_program_is_refused_and_told_the_holder()
     {
         await using var store = await OpenAsync();
-        await using var held = (await store.TryLockAsync("silo one, pid 7", default)).Lock;
-        Assert.NotNull(held);
         var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => OpenAsync());
-        Assert.Contains("silo one, pid 7", refused.Message, StringComparison.Ordinal);
-        Assert.Equal("silo one, pid 7", (await store.TryLockAsync("silo two", default)).HeldBy);
-        Assert.False(held.Lost.IsCancellationRequested);
+        Assert.Contains($"process {Environment.ProcessId}", refused.Message, StringComparison.Ordinal);
         await store.PingAsync(default);
     }
 

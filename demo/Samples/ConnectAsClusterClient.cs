@@ -11,7 +11,7 @@ internal static class ConnectAsClusterClient
     public static async Task<string> RunAsync(string gateway, string cluster, string key, string[] command)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [gateway] });
+        builder.AddPlaneClusterClient(new ClusterClientOptions { Endpoints = [gateway] });
         using var host = builder.Build();
         await host.StartAsync();
 

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -63,24 +64,14 @@ internal sealed partial class PostgresStore : IPlaneStore
 
     public async Task PingAsync(CancellationToken cancellationToken) => await ScalarAsync<int>("select 1", cancellationToken);
 
-    public Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken) =>
-        LockAsync(() => PostgresLock.TryTakeAsync(_dedicated.Source.CreateConnection(), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
-
-    public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
-        LockAsync(() => PostgresLock.TryJoinAsync(
-            _dedicated.Source.CreateConnection(), (StoreText.Clean(clusterId, 300), StoreText.Clean(serviceId, 300)), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
-
-    private static async Task<StoreLockResult> LockAsync(Func<Task<StoreLockResult>> take)
-    {
-        try
-        {
-            return await take();
-        }
-        catch (Exception e) when (PostgresErrors.IsUnavailable(e))
-        {
-            throw PostgresErrors.Unavailable(e);
-        }
-    }
+    public async Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken) => (await QueryAsync(
+        "select cluster_id, service_id, now from plane.pin_cluster($1, $2, $3, $4)",
+        static r => new PinnedCluster(r.GetString(0), r.GetString(1), new DateTimeOffset(r.GetDateTime(2))),
+        cancellationToken,
+        Sql.Text(StoreText.Clean(clusterId, 300)),
+        Sql.Text(StoreText.Clean(serviceId, 300)),
+        Sql.Text(silo.Address.ToString()),
+        Sql.Int(silo.Port)))[0];
 
     public async Task<DateTimeOffset> HeartbeatControllerAsync(
         ControllerName controller, string version, string hash, CancellationToken cancellationToken) => new(await ScalarAsync<DateTime>(

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 
 namespace Plane.Grains.Storage.Sqlite;
@@ -11,12 +12,10 @@ internal sealed partial class SqliteStore : IPlaneStore
     private readonly SqliteEngine _engine;
     private readonly LeaseNumbers _numbers;
     private readonly LogSignal _signal;
-    private readonly Lock _lockLock = new();
     private readonly long _expiry;
     private readonly long _fresh;
     private readonly long _silent;
     private string? _installationId;
-    private string? _holder;
 
     public SqliteStore(string file, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock)
     {
@@ -38,24 +37,9 @@ internal sealed partial class SqliteStore : IPlaneStore
 
     public Task PingAsync(CancellationToken cancellationToken) => _engine.ReadAsync(static s => s.Scalar("select 1"), cancellationToken);
 
-    // Whoever has the file open holds the lock; here remains to tell two holders within this program apart.
-    public Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken)
-    {
-        lock (_lockLock)
-        {
-            if (_holder is not null)
-            {
-                return Task.FromResult(new StoreLockResult(null, _holder));
-            }
-
-            _holder = StoreText.Clean(holder, 300);
-            _engine.TellHolder(_holder);
-            return Task.FromResult(new StoreLockResult(new FileLock(this), null));
-        }
-    }
-
-    public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
-        TryLockAsync(holder, cancellationToken);
+    // The file's lock admits one controller, whatever its cluster is called; and the file has no clock of its own to compare with.
+    public Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken) =>
+        Task.FromResult(new PinnedCluster(clusterId, serviceId, Now: null));
 
     public Task<DateTimeOffset> HeartbeatControllerAsync(
         ControllerName controller, string version, string hash, CancellationToken cancellationToken) => _engine.WriteAsync(
@@ -96,19 +80,4 @@ internal sealed partial class SqliteStore : IPlaneStore
         s.Scalar("select away_lease from service where $1 < served_lease + $2", s.Lease, _silent) is { } away ? s.Lease - away + _silent : _silent;
 
     private static DateTimeOffset Time(long record) => DateTimeOffset.FromUnixTimeMilliseconds(record);
-
-    private sealed class FileLock(SqliteStore store) : IStoreLock
-    {
-        public CancellationToken Lost => store._engine.Lost;
-
-        public ValueTask DisposeAsync()
-        {
-            lock (store._lockLock)
-            {
-                store._holder = null;
-            }
-
-            return ValueTask.CompletedTask;
-        }
-    }
 }

@@ -165,7 +165,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 case FaultKinds.HalfPartSilos:
                     weather.Hold(up: oneWay, down: !oneWay);
                     break;
-                case FaultKinds.Slow or FaultKinds.SlowStream:
+                case FaultKinds.SlowStream:
                     weather.Delay = numbers.RenewalCall * 1.5;
                     break;
                 case FaultKinds.SlowSilos:
@@ -174,12 +174,6 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                     break;
                 case FaultKinds.CutStream or FaultKinds.CutSilos:
                     weather.Cut = 0.03;
-                    break;
-                case FaultKinds.Lossy:
-                    weather.Loss = 0.25;
-                    break;
-                case FaultKinds.Repeat:
-                    (weather.RepeatWithin, weather.Repeat) = (numbers.Expiry * 1.2, 0.4);
                     break;
                 default:
                     throw new InvalidOperationException($"nobody knows how to do {fault.Kind}");
