@@ -8,7 +8,7 @@ namespace Plane.Drone.Runtimes.Docker;
 
 internal sealed record EngineVersion(string? ApiVersion, [property: JsonPropertyName("MinAPIVersion")] string? MinApiVersion);
 
-internal sealed record EngineInfo(Dictionary<string, JsonElement>? Runtimes);
+internal sealed record EngineInfo(Dictionary<string, JsonElement>? Runtimes, bool LiveRestoreEnabled);
 
 internal sealed record EngineError([property: JsonPropertyName("message")] string? Message);
 

@@ -15,7 +15,14 @@ public sealed partial class DockerRuntime
     /// <summary>How long before an exit a signal may have been sent to have caused it, in nanoseconds: as long as a grace period may be.</summary>
     private const long LongestStop = 600_000_000_000;
 
-    private const long ReportedWithin = 100_000_000;
+    /// <summary>By when after an exit the engine has reported it: then one that it doesn't remember was before its restart.</summary>
+    private const long ReportedWithin = 2_000_000_000;
+
+    /// <summary>The same where a signal alone matters, which is reported before the exit.</summary>
+    private const long SignalReportedWithin = 100_000_000;
+
+    private static readonly ExitCause s_endedByEngine = new(
+        TerminationReason.InternalError, TerminationKind.Soft, "The container engine has restarted since it ran, and without live-restore it ends its containers.");
 
     private static readonly ExitCause s_killedByDrone = new(TerminationReason.InternalError, TerminationKind.Hard, "Its drone killed it.");
 
@@ -87,7 +94,7 @@ public sealed partial class DockerRuntime
             if (container.State is { Status: "exited" } state)
             {
                 // The next agent must not take a kill of ours for an end of its own.
-                exit = killed ? ExitOf(backend, state) with { Cause = s_killedByDrone } : await ExitOfAsync(backend, id, state, cancellationToken);
+                exit = killed ? ExitOf(backend, state) with { Cause = s_killedByDrone } : await ExitOfAsync(backend, id, state, SignalReportedWithin, cancellationToken);
                 if (keep && _ended.Find(backend) is null)
                 {
                     await KeepAsync(exit, id, cancellationToken);
@@ -147,16 +154,16 @@ public sealed partial class DockerRuntime
     private static BackendExit ExitOf(BackendIdentity backend, ContainerState state) =>
         new(backend, state.ExitCode, state.OomKilled ? "A process of it was killed because its memory limit was reached." : RuntimeText.Shown(state.Error) is { Length: > 0 } error ? error : null);
 
-    private Task<BackendExit> ExitOfAsync(BackendIdentity backend, string id, ContainerState state, CancellationToken cancellationToken)
+    private Task<BackendExit> ExitOfAsync(BackendIdentity backend, string id, ContainerState state, long within, CancellationToken cancellationToken)
     {
-        // The engine reports a signal once it is delivered, which may be a moment after the exit.
         var at = NanosecondsOf(state.FinishedAt);
-        return ExplainAsync(ExitOf(backend, state), id, at, at + ReportedWithin, cancellationToken);
+        return ExplainAsync(ExitOf(backend, state), id, at, at + within, cancellationToken);
     }
 
     /// <summary>
     /// Adds to an exit that an operator caused it, where the engine remembers that: a signal that ends programs was sent to the container shortly before. The drone's own
-    /// signals are among those: they don't count, because the supervisor had its reason before it sent one.
+    /// signals are among those: they don't count, because the supervisor had its reason before it sent one. An engine that remembers no exit has restarted since, and one without
+    /// live-restore ends its containers by that.
     /// </summary>
     /// <param name="exit">The exit.</param>
     /// <param name="id">The container.</param>
@@ -168,15 +175,21 @@ public sealed partial class DockerRuntime
         try
         {
             using var response = await _docker.EventsAsync(
-                new() { ["type"] = ["container"], ["event"] = ["kill"], ["container"] = [id] }, at - LongestStop, cancellationToken, until);
+                new() { ["type"] = ["container"], ["event"] = ["kill", "die"], ["container"] = [id] }, at - LongestStop, cancellationToken, until);
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
             var lines = new BoundedLines(stream);
+            var remembered = until - at < ReportedWithin;
             while (await lines.ReadAsync(cancellationToken) is { } line)
             {
-                if (JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent)?.Actor?.Attributes is { } attributes)
-                {
-                    exit = WithSignal(exit, attributes);
-                }
+                var happened = JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent);
+                remembered |= happened?.Action == "die";
+                exit = happened is { Action: "kill", Actor.Attributes: { } attributes } ? WithSignal(exit, attributes) : exit;
+            }
+
+            if (!remembered && exit is { Cause: null, ExitCode: 0 or (128 + ProcessIdentity.Kill) or (128 + ProcessIdentity.Terminate) }
+                && !(await _docker.InfoAsync(cancellationToken)).LiveRestoreEnabled)
+            {
+                exit = exit with { Cause = s_endedByEngine };
             }
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested

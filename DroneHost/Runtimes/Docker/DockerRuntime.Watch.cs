@@ -175,7 +175,7 @@ public sealed partial class DockerRuntime
             if (container.State is "exited" or "dead" && !watch.Reported.Contains(backend)
                 && await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is { State: { Running: false } state })
             {
-                await ReportAsync(watch, await ExitOfAsync(backend, container.Id, state, cancellationToken), cancellationToken);
+                await ReportAsync(watch, await ExitOfAsync(backend, container.Id, state, ReportedWithin, cancellationToken), cancellationToken);
             }
         }
 

@@ -292,7 +292,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
         {
             { Running: true } => new FoundBackend(backend, FoundState.Running, Adopt(backend, container), null),
             { Status: "created" } => new FoundBackend(backend, FoundState.Created, null, null),
-            _ => new FoundBackend(backend, FoundState.Exited, null, await ExitOfAsync(backend, container.Id, state, cancellationToken)),
+            _ => new FoundBackend(backend, FoundState.Exited, null, await ExitOfAsync(backend, container.Id, state, ReportedWithin, cancellationToken)),
         };
     }
 
