@@ -55,7 +55,21 @@ internal sealed class Meddler(ContainerEngine engine, Random random, Action<stri
         }
     }
 
-    private async Task<string?> PickAsync(string state, int which) => await ListAsync(state) is { Count: > 0 } all ? all[which % all.Count] : null;
+    /// <summary>One of those that run. The load ends and moves backends all the time, so for a moment there may be none.</summary>
+    private async Task<string?> PickAsync(string state, int which)
+    {
+        for (var attempt = 0; attempt < 20; attempt++)
+        {
+            if (await ListAsync(state) is { Count: > 0 } all)
+            {
+                return all[which % all.Count];
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System);
+        }
+
+        return null;
+    }
 
     private async Task<IReadOnlyList<string>> ListAsync(string state)
     {
