@@ -4,6 +4,7 @@ using Plane.Drone.Guard;
 using Plane.Drone.Housekeeping;
 using Plane.Drone.Leases;
 using Plane.Drone.Ports;
+using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
@@ -140,7 +141,10 @@ internal sealed partial class DroneAgent(
 
         var rows = await state.ReadBackendsAsync();
         var running = rows.Where(r => r.Order is not null).Select(r => r.Order!.Executable.Kind).ToHashSet();
-        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId, files.Directory.Ended);
+        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId, files.Directory.Ended)
+        {
+            EarlierInstances = [.. files.Directory.ReadOwners().Where(o => o != state.InstanceId)],
+        };
         var runtimes = _runtimes = await RuntimeSet.CreateAsync(options, factories, owner, running, time, _logger, cancellationToken);
 
         var readiness = new DroneReadiness(state, status);
@@ -176,16 +180,16 @@ internal sealed partial class DroneAgent(
         readiness.Changed += heartbeat.BeatNow;
         readiness.Changed += puller.ReadinessChanged;
 
-        // Watched before listed: an exit in between is seen twice rather than never.
+        // Supervised before anything is compared: what is not supervised is ended.
+        var adoption = new Adoption(backends, runtimes, files, metrics, time, loggers.CreateLogger<Adoption>()).Begin(rows);
         var answering = new System.Collections.Concurrent.ConcurrentDictionary<ExecutorKind, bool>();
         foreach (var runtime in runtimes.All)
         {
-            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, time, loggers.CreateLogger<RuntimeWatch>());
+            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, metrics, time, loggers.CreateLogger<RuntimeWatch>());
             Own(_localLoops, "exits", watch.WatchExitsAsync, _stopLocal.Token);
             Own(_localLoops, "runtime check", watch.CheckAsync, _stopLocal.Token);
         }
 
-        var adoption = new Adoption(backends, runtimes, files, time, loggers.CreateLogger<Adoption>()).Begin(rows);
         var adopted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Own(_localLoops, "deadlines", leases.WatchAsync, _stopLocal.Token);
         Own(_localLoops, "guard", guard.RunAsync, _stopLocal.Token);
@@ -337,6 +341,20 @@ internal sealed partial class DroneAgent(
             await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken));
         }
 
+        // What an operator copied or started meanwhile must not outlive a program that ends its backends.
+        foreach (var runtime in _runtimes!.All)
+        {
+            try
+            {
+                await TimeLimit.WithinAsync(
+                    c => runtime.EndUnsupervisedAsync(b => _backends.Find(b) is not null, c), options.StopGrace, time, cancellationToken);
+            }
+            catch (Exception e) when (e is RuntimeUnavailableException or TimeoutException)
+            {
+                LogNotCompared(runtime.Kind, e.Message);
+            }
+        }
+
         if (options.PruneOnStop && !cancellationToken.IsCancellationRequested)
         {
             await NewPruner().RemoveLeftOversAsync(TimeSpan.Zero, cancellationToken);
@@ -344,6 +362,9 @@ internal sealed partial class DroneAgent(
     }
 
     private Pruner NewPruner() => new(_state!, _runtimes!, options, clock, metrics, time, loggers.CreateLogger<Pruner>());
+
+    [LoggerMessage(3507, LogLevel.Warning, "The {Kind} runtime did not say what is left when the drone ended its backends: {Reason}")]
+    private partial void LogNotCompared(ExecutorKind kind, string reason);
 
     [LoggerMessage(3506, LogLevel.Warning, "The run directory {Directory} cannot be removed: {Reason}")]
     private partial void LogLeftBehind(string directory, string reason);

@@ -87,7 +87,7 @@ public sealed class DroneOptions
     [Description("how long a port rests after its backend")]
     public TimeSpan PortRest { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>What an ended backend left behind (a stopped container, its output) is removed after this. Default 1 h.</summary>
+    /// <summary>The output of an ended backend, which is kept beside the state file, is removed after this. Default 1 h.</summary>
     [Description("how long what an ended backend left is kept")]
     public TimeSpan PruneAge { get; set; } = TimeSpan.FromHours(1);
 
@@ -133,7 +133,7 @@ public sealed class DroneOptions
     [Description("the grace of backends that end with the program")]
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>With <see cref="EndBackendsOnStop"/>: whether what ended backends left (stopped containers, outputs) goes with the program too, whatever its age.</summary>
+    /// <summary>With <see cref="EndBackendsOnStop"/>: whether the output of ended backends goes with the program too, whatever its age.</summary>
     [Description("with --end-backends-on-stop: also remove what ended backends left")]
     public bool PruneOnStop { get; set; }
 
@@ -243,6 +243,9 @@ public sealed class DroneOptions
 
     /// <summary>Where the processes' files are, as an absolute path.</summary>
     internal string ProcessDirectory => Path.GetFullPath(ProcessDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));
+
+    /// <summary>Where the output of ended containers is kept, as an absolute path.</summary>
+    internal string ContainerDirectory => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "containers");
 
     /// <summary>The kinds named by <see cref="Runtime"/>; empty for <c>auto</c>, null where it is invalid.</summary>
     internal ExecutorKind[]? ParseRuntime() => Runtime switch

@@ -110,7 +110,7 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     public async Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
     {
         await OnCheck(cancellationToken);
-        return [.. Containers.Select(p => new FoundBackend(p.Key, p.Value.State, p.Value.State == FoundState.Running ? p.Value.Started : null, p.Value.ExitCode))];
+        return [.. Containers.Select(p => new FoundBackend(p.Key, p.Value.State, p.Value.State == FoundState.Running ? p.Value.Started : null, p.Value.State == FoundState.Exited ? new BackendExit(p.Key, p.Value.ExitCode, null) : null))];
     }
 
     public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -130,12 +130,17 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
         return Task.FromResult(0);
     }
 
+    public event Action? StartedElsewhere;
+
+    /// <summary>The runtime notices that something was started elsewhere.</summary>
+    public void Notice() => StartedElsewhere?.Invoke();
+
     /// <summary>The backend exits.</summary>
-    public void Exit(BackendIdentity backend, int code)
+    public void Exit(BackendIdentity backend, int code, TerminationReason? reason = null)
     {
         if (Containers.TryGetValue(backend, out var container) && container.Exit(code) && TellsExits)
         {
-            _exits.Writer.TryWrite(new BackendExit(backend, code, null));
+            _exits.Writer.TryWrite(new BackendExit(backend, code, null) { Cause = reason is { } known ? new ExitCause(known, TerminationKind.Hard, "for the test") : null });
         }
     }
 

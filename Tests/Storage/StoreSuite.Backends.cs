@@ -81,6 +81,23 @@ public abstract partial class StoreSuite
         Assert.Equal([RenewalOutcome.Unknown], await Store.RenewAsync([holder.Identity], default));
     }
 
+    [Theory]
+    [InlineData(TerminationReason.External, 143, false)]
+    [InlineData(TerminationReason.External, 1, true)]
+    [InlineData(null, 143, true)]
+    public async Task An_end_by_the_stop_signals_default_is_an_error_only_where_nobody_asked_for_it(TerminationReason? reason, int code, bool isError)
+    {
+        await RegisterAsync();
+        var holder = await AcquireAsync("room");
+        await ApplyAsync(holder.Identity, BackendStatus.Terminating, e => e with { TerminationReason = reason });
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated, e => e with { TerminationReason = reason, ExitCode = code });
+
+        var history = (await DetailsAsync(holder.Identity)).History;
+        Assert.Equal([null, isError], history.TakeLast(2).Select(h => h.ExitError));
+        var read = Assert.Single(await Store.ReadHistoriesAsync([holder.Identity.Backend], default))!;
+        Assert.Equal([null, isError], read.Entries.TakeLast(2).Select(h => h.ExitError));
+    }
+
     [Fact]
     public async Task A_backend_that_exited_by_itself_has_no_reason()
     {

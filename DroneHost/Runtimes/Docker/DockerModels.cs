@@ -8,7 +8,7 @@ namespace Plane.Drone.Runtimes.Docker;
 
 internal sealed record EngineVersion(string? ApiVersion, [property: JsonPropertyName("MinAPIVersion")] string? MinApiVersion);
 
-internal sealed record EngineInfo(Dictionary<string, JsonElement>? Runtimes);
+internal sealed record EngineInfo(Dictionary<string, JsonElement>? Runtimes, bool LiveRestoreEnabled);
 
 internal sealed record EngineError([property: JsonPropertyName("message")] string? Message);
 
@@ -126,6 +126,8 @@ internal sealed record ListedContainer
     public long Created { get; init; }
 
     public Dictionary<string, string>? Labels { get; init; }
+
+    public string[]? Names { get; init; }
 }
 
 internal sealed record WaitAnswer(int StatusCode);

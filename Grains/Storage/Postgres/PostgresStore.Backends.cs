@@ -68,14 +68,17 @@ internal sealed partial class PostgresStore
         return outcome switch { < 0 => ChangeOutcome.NotFound, 0 => ChangeOutcome.Unchanged, _ => ChangeOutcome.Changed };
     }
 
+    /// <summary>An end by the default of the stop signal is what was asked for, and no error.</summary>
+    private const string ExitError = "case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then false else h.exit_error end";
+
     public async Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
-            """
+            $"""
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_at, b.lifetime_ends_at, b.max_idle_seconds, b.address, b.subdomain,
                 b.uses_static_token, b.executor, b.image, b.exit_code, b.message,
-                h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+                h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b
             left join plane.keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             left join plane.history h on h.backend_id = b.id
@@ -90,8 +93,8 @@ internal sealed partial class PostgresStore
     public async Task<IReadOnlyList<BackendHistory?>> ReadHistoriesAsync(IReadOnlyList<BackendName> backends, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
-            """
-            select b.id, b.cluster, h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+            $"""
+            select b.id, b.cluster, h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b left join plane.history h on h.backend_id = b.id
             where b.id = any($1) order by b.id, h.status
             """,

@@ -213,7 +213,12 @@ internal sealed partial class SqliteStore
     }
 
     private static List<StatusEntry> ReadEntries(SqliteSession s, string id, BackendStatus after) => s.Query(
-        "select status, at, termination_reason, termination_kind, exit_error from history where backend_id = $1 and status > $2 order by status",
+        // An end by the default of the stop signal is what was asked for, and no error.
+        """
+        select h.status, h.at, h.termination_reason, h.termination_kind,
+            case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then 0 else h.exit_error end
+        from history h join backends b on b.id = h.backend_id where h.backend_id = $1 and h.status > $2 order by h.status
+        """,
         static r => new StatusEntry
         {
             Status = (BackendStatus)r.GetInt32(0),

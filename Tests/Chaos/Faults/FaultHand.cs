@@ -88,6 +88,9 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 await WaitAsync();
                 Drone(fault).Engine!.Again();
                 break;
+            case FaultKinds.Meddle:
+                await new Meddler(Drone(fault).Engine!, random, what => say($"  {what} on {fault.Target}")).DoAsync(WaitAsync);
+                break;
             case FaultKinds.KillBackend:
                 if (Judges.Pick(random) is { } killed)
                 {

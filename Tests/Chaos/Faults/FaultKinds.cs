@@ -38,6 +38,7 @@ internal static class FaultKinds
     public const string CutStream = "cut-stream";
     public const string KillEngine = "kill-dockerd";
     public const string FreezeEngine = "freeze-dockerd";
+    public const string Meddle = "meddle-with-containers";
     public const string FullDisk = "full-disk";
     public const string StepClock = "step-clock";
 
@@ -88,6 +89,7 @@ internal static class FaultKinds
             (CutStream, Everyone, 3, 0.5, 1.5),
             (KillEngine, Engines, 3, 0, 1.3),
             (FreezeEngine, Engines, 2, 0.1, 1.3),
+            (Meddle, Engines, 5, 0.05, 0.8),
             (FullDisk, AllDrones, 3, 0.2, 1.6),
             (StepClock, [.. AllDrones, .. silos], 2, 0, 0),
             (PartDatabase, silos, 2, 0.05, 1),
