@@ -205,22 +205,6 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signals_are_as_a_program_expects_them()
-    {
-        // Bits 1 and 2 are SIGINT and SIGQUIT, 14 is SIGTERM: a shell would leave the first two ignored for what it starts in the background.
-        var start = await _bench.StartOf("exec grep -E 'SigIgn|SigBlk' /proc/self/status");
-        var runtime = _bench.NewRuntime();
-        await using var exits = new Exits(runtime);
-        await runtime.StartAsync(start, default);
-        await exits.OfAsync(start.Identity);
-
-        foreach (var line in await File.ReadAllLinesAsync(_bench.FileOf(start.Identity, "output")))
-        {
-            Assert.Equal(0, Convert.ToInt64(line.Split('\t')[1], 16) & 0b100_0000_0000_0110);
-        }
-    }
-
-    [Fact]
     public async Task It_starts_in_the_directory_that_it_asks_for_else_in_one_of_its_own()
     {
         var runtime = _bench.NewRuntime();
