@@ -114,6 +114,9 @@ public sealed class DroneOptions
     [Description("how long a backend may take to answer")]
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
+    /// <summary>A backend that has not answered so long after it was started is told where it must listen, by its message and the log; again when what is seen has changed.</summary>
+    internal TimeSpan ListenHintAfter { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>
     [Description("how long a start waits for the runtime")]
     public TimeSpan RuntimeAwayLimit { get; set; } = TimeSpan.FromSeconds(60);
