@@ -82,6 +82,12 @@ public sealed class DroneOptions
     public int PortTo { get; set; } = 29_999;
 
     /// <summary>
+    /// Draw a block of 1,000 ports that no other drone which draws one uses on this machine, instead of <see cref="PortFrom"/> and <see cref="PortTo"/>, which are then set. For
+    /// installations beside others whose ports nobody plans. Default false.
+    /// </summary>
+    public bool DrawPorts { get; set; }
+
+    /// <summary>
     /// How long a port rests after its backend is gone. Default 10 min: longer than any proxy may remember an address. Shorter lets a small range serve more.
     /// </summary>
     [Description("how long a port rests after its backend")]

@@ -52,7 +52,7 @@ public sealed class OutputTailTests
     public async Task The_end_of_what_it_wrote_is_read_after_its_exit(string kind)
     {
         Bench bench = kind == "docker" ? new DockerBench() : new ProcessBench();
-        var start = await bench.StartOf("for i in $(seq 1 80); do echo line $i; done; echo failed >&2; exit 3");
+        var start = await bench.StartOf("echo begun; echo failed >&2; exit 3");
         var runtime = bench.NewRuntime();
         await using (var exits = new Exits(runtime))
         {
@@ -61,9 +61,8 @@ public sealed class OutputTailTests
         }
 
         // An engine reads the two streams side by side: which line comes first is not said.
-        var tail = await Eventually.SeenAsync(c => runtime.ReadOutputTailAsync(start.Identity, c), t => t?.Contains("failed", StringComparison.Ordinal) == true, "its end is read");
-
-        Assert.Equal([.. Enumerable.Range(32, 49).Select(i => $"line {i}"), "failed"], tail!.Split('\n').OrderBy(l => l == "failed"));
+        await Eventually.SeenAsync(
+            c => runtime.ReadOutputTailAsync(start.Identity, c), t => t?.Split('\n').Order(StringComparer.Ordinal).SequenceEqual(["begun", "failed"]) == true, "its end is read");
         Assert.Null(await runtime.ReadOutputTailAsync(Bench.NewIdentity(), default));
         await bench.EndAsync();
     }
