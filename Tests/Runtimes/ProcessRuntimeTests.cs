@@ -301,15 +301,38 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
         var line = File.ReadLines($"/proc/{started!.Pid}/cgroup").Where(l => l.Contains($"plane-{_bench.InstanceId}", StringComparison.Ordinal)).ToList();
 
         await runtime.EnsureGoneAsync(start.Identity, default);
-        await runtime.DisposeAsync();
 
         // Where this machine lets us make one.
         foreach (var path in line.Select(l => l.Split(':')[2].TrimStart('/')))
         {
             Assert.DoesNotContain(
                 File.ReadLines("/proc/self/mounts").Select(m => m.Split(' ')).Where(m => m[2].StartsWith("cgroup", StringComparison.Ordinal)),
-                m => Directory.Exists(Path.Combine(m[1], path)));
+                m => Directory.Exists(Path.Combine(m[1], path)) || Directory.Exists(Path.GetDirectoryName(Path.Combine(m[1], path))));
         }
+    }
+
+    [Fact]
+    public async Task What_a_drone_that_never_came_back_left_is_removed_by_another()
+    {
+        if (Cgroups.TryFind($"gone-{_bench.InstanceId}", out _)?.TryCreate("backend", out _) is not { } left)
+        {
+            // This machine lets us make none.
+            return;
+        }
+
+        var root = Path.GetDirectoryName(left)!;
+        var fresh = Cgroups.TryFind($"new-{_bench.InstanceId}", out _)!.TryCreate("backend", out _)!;
+        foreach (var directory in (string[])[left, root])
+        {
+            Directory.SetLastWriteTimeUtc(directory, TimeProvider.System.GetUtcNow().UtcDateTime - TimeSpan.FromHours(2));
+        }
+
+        await _bench.NewRuntime().CheckAsync(default);
+
+        Assert.False(Directory.Exists(root));
+        Assert.True(Directory.Exists(fresh), "a launcher may be about to enter it");
+        Cgroups.Remove(fresh);
+        Assert.False(Directory.Exists(Path.GetDirectoryName(fresh)));
     }
 
     [Fact]
