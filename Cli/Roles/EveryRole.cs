@@ -48,7 +48,7 @@ internal static class EveryRole
         {
             controller,
             DroneRole.Build(
-                new DroneOptions
+                PortRange.Set(options.PortRange, new DroneOptions
                 {
                     Cluster = name.Value,
                     StateFile = Path.Combine(data, "drone.db"),
@@ -59,7 +59,7 @@ internal static class EveryRole
                     DockerHost = options.DockerHost,
                     EndBackendsOnStop = !options.KeepBackends,
                     PruneOnStop = options.LeavesNothing,
-                },
+                }),
                 Join,
                 context.Configure),
             ProxyRole.Build(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort }, Join, context.Configure),

@@ -37,6 +37,10 @@ public sealed class UpOptions
     [Description("the Docker engine's address; DOCKER_HOST is read too")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
+    /// <summary>The ports of backends, as <c>20000-29999</c>; <c>auto</c> draws 1,000 that no other <c>plane up</c> of this machine uses.</summary>
+    [Description("the ports of backends, as 20000-29999; auto draws 1,000 that no other plane up of this machine uses")]
+    public string PortRange { get; set; } = Roles.PortRange.Auto;
+
     /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
     [Description("the directory of backends' mounts; DATA/mounts where not set")]
     public string? MountBase { get; set; }
