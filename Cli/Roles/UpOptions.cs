@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 
@@ -29,8 +30,8 @@ public sealed class UpOptions
     [Description("the cluster; localhost:PROXY-PORT where not set")]
     public ClusterName? DefaultCluster { get; set; }
 
-    /// <summary>What runs backends.</summary>
-    [Description("what runs backends: docker, process, docker,process or auto")]
+    /// <summary>What runs backends. By default processes, which are isolated from nothing, and Docker where its engine answers.</summary>
+    [Description("what runs backends: docker, process (isolated from nothing), docker,process, or auto (processes, and Docker if its engine answers at the start)")]
     public string Runtime { get; set; } = "auto";
 
     /// <summary>The Docker engine's address; the variable <c>DOCKER_HOST</c> is read too.</summary>
@@ -74,6 +75,13 @@ public sealed class UpOptions
         if (!System.Net.IPAddress.TryParse(Host, out _))
         {
             yield return "--host must be an IP address";
+        }
+
+        // Who reaches /ctrl may run any command as this user: beyond this machine only where the operator says so.
+        else if (Runtime == "auto" && CtrlTokenFile is null && !WebListener.IsLoopback(Host))
+        {
+            yield return $"--host {Host} lets other machines run commands on this one, as the user who runs plane: "
+                + "protect /ctrl with --ctrl-token-file, or say what may run with --runtime docker (or docker,process)";
         }
 
         if (Port is < 0 or > 65_535 || ProxyPort is < 0 or > 65_535 || DnsPort is < 0 or > 65_535 || GatewayPort is < 0 or > 65_535)
