@@ -57,6 +57,7 @@ internal static class EveryRole
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,
+                    StartupLimit = options.StartupLimit,
                     EndBackendsOnStop = !options.KeepBackends,
                     PruneOnStop = options.LeavesNothing,
                 },

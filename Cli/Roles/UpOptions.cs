@@ -38,6 +38,10 @@ public sealed class UpOptions
     [Description("the Docker engine's address; DOCKER_HOST is read too")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
+    /// <summary>A backend that has not answered HTTP so long after its start ends.</summary>
+    [Description("how long a backend may take to answer")]
+    public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
+
     /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
     [Description("the directory of backends' mounts; DATA/mounts where not set")]
     public string? MountBase { get; set; }
@@ -77,8 +81,8 @@ public sealed class UpOptions
             yield return "--host must be an IP address";
         }
 
-        // Who reaches /ctrl may run any command as this user: beyond this machine only where the operator says so.
-        else if (Runtime == "auto" && CtrlTokenFile is null && !WebListener.IsLoopback(Host))
+        // A caller of /ctrl can run any command as this user: from other machines only where the operator says so.
+        if (Runtime == "auto" && CtrlTokenFile is null && !WebListener.IsLoopback(Host))
         {
             yield return $"--host {Host} lets other machines run commands on this one, as the user who runs plane: "
                 + "protect /ctrl with --ctrl-token-file, or say what may run with --runtime docker (or docker,process)";
