@@ -62,7 +62,7 @@ public sealed class UpOptions
     public int DnsPort { get; set; } = 5353;
 
     /// <summary>A file with the bearer token that <c>/ctrl</c> requires.</summary>
-    [Description("a file with the bearer token that /ctrl requires")]
+    [Description("a file with the bearer token that /ctrl requires: 16 to 1024 printable characters without blanks")]
     public string? CtrlTokenFile { get; set; }
 
     /// <summary>The times of every lease.</summary>

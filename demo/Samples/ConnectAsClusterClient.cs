@@ -38,7 +38,7 @@ internal static class ConnectAsClusterClient
 
         await host.StopAsync();
         return result.Holder is null
-            ? throw new InvalidOperationException($"{result.Refusal}: {result.Message}")
+            ? throw new RefusedException($"{result.Refusal}: {result.Message}")
             : connect.AnsweredBy(result).UrlOf(result.Holder);
     }
 }
