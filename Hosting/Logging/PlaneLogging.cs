@@ -34,12 +34,8 @@ public static class PlaneLogging
         logging.Services.Configure<LoggerFilterOptions>(o => o.Rules.Add(new LoggerFilterRule(null, OrleansSilo, null, (_, category, level) =>
             level >= least && level >= (category is OrleansSilo or OrleansLifecycle ? LogLevel.Error : LogLevel.Warning))));
 
-        // Each attempt to reach a controller that isn't there is a warning, with a stack trace: the part of a program that waits for it logs why, once and then rarely. And the watchdog
-        // measures a silo's first check from the machine's start, and all others by a clock that may be set.
-        foreach (var category in (ReadOnlySpan<string>)["Orleans.Runtime.Messaging.ConnectionManager", "Orleans.Messaging.GatewayManager", "Orleans.Runtime.Watchdog"])
-        {
-            logging.AddFilter(category, level => level >= LogLevel.Error && level >= least);
-        }
+        // The silo's watchdog measures its first check from the machine's start, and all others by a clock that may be set: it warns of both.
+        logging.AddFilter("Orleans.Runtime.Watchdog", level => level >= LogLevel.Error && level >= least);
 
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
