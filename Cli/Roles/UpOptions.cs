@@ -38,13 +38,13 @@ public sealed class UpOptions
     [Description("the Docker engine's address; DOCKER_HOST is read too")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
-    /// <summary>A backend that has not answered HTTP so long after its start ends.</summary>
-    [Description("how long a backend may take to answer")]
-    public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
-
     /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
     [Description("the directory of backends' mounts; DATA/mounts where not set")]
     public string? MountBase { get; set; }
+
+    /// <summary>A backend that has not answered HTTP so long after its start ends.</summary>
+    [Description("how long a backend may take to answer")]
+    public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
     /// <summary>Whether backends go on when the program ends; the next start adopts those whose lease still stands.</summary>
     [Description("leave backends running when the program ends")]

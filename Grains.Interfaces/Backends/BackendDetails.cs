@@ -95,7 +95,7 @@ public sealed record BackendDetails
     [Id(21)]
     public StatusEntry[] History { get; init; } = [];
 
-    /// <summary>The last lines of its output, for a backend that failed: it exited with an error or before it was ready, or could not be kept up.</summary>
+    /// <summary>The last lines of its output, where it ended with an error or before it was ready.</summary>
     [Id(22)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? OutputTail { get; init; }
