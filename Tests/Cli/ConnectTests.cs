@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Plane.Hosting;
 using Plane.Tests.Support;
 
@@ -96,7 +97,7 @@ public sealed class ConnectTests
             await SendAsync(context, end);
         }
 
-        private IResult Describe()
+        private ContentHttpResult Describe()
         {
             if (Interlocked.Increment(ref _reads) >= 2)
             {
@@ -130,6 +131,6 @@ public sealed class ConnectTests
 
         private static StatusEntry Entry(BackendStatus status) => new() { Status = status, Time = default, ExitError = status == BackendStatus.Terminated ? true : null };
 
-        private static IResult Json<T>(T value) => TypedResults.Text(JsonSerializer.Serialize(value, PlaneJson.Http), "application/json");
+        private static ContentHttpResult Json<T>(T value) => TypedResults.Text(JsonSerializer.Serialize(value, PlaneJson.Http), "application/json");
     }
 }
