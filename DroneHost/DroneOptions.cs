@@ -53,10 +53,10 @@ public sealed class DroneOptions
     public IReadOnlyList<string>? GuardProgram { get; set; }
 
     /// <summary>
-    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: Docker where its engine answers when the drone starts, else processes. Default
+    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: processes, and Docker where its engine answers when the drone starts. Default
     /// <c>docker</c>: processes are isolated from nothing, so they run only where the operator says so.
     /// </summary>
-    [Description("docker, process, docker,process or auto")]
+    [Description("what runs backends: docker, process (isolated from nothing), docker,process, or auto (processes, and Docker if its engine answers at the start)")]
     public string Runtime { get; set; } = "docker";
 
     /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>. The command line reads the variable <c>DOCKER_HOST</c> too.</summary>

@@ -23,7 +23,7 @@ internal static class EveryRole
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"--data: {e.Message}");
+            throw new UsageException($"--data: the directory {data} cannot be made: {e.Message}");
         }
 
         // A cluster is named by its proxy's port: a free one has to be known before anything starts.
@@ -57,6 +57,7 @@ internal static class EveryRole
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,
+                    StartupLimit = options.StartupLimit,
                     EndBackendsOnStop = !options.KeepBackends,
                     PruneOnStop = options.LeavesNothing,
                 }),

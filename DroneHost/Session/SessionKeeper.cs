@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
+using Plane.Hosting.Logging;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Session;
@@ -112,6 +113,7 @@ internal sealed partial class SessionKeeper(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var backoff = Backoff.ForController(time);
+        var outage = new Outage(time);
         long? inUseSince = null;
         while (true)
         {
@@ -150,7 +152,10 @@ internal sealed partial class SessionKeeper(
                 }
 
                 inUseSince = null;
-                LogNoController(e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogNoController(e.Message);
+                }
             }
             catch (StateUnavailableException)
             {
@@ -217,7 +222,7 @@ internal sealed partial class SessionKeeper(
     [LoggerMessage(3202, LogLevel.Warning, "Session {Session} no longer stands: {State}")]
     private partial void LogSessionLost(long session, SessionState state);
 
-    [LoggerMessage(3203, LogLevel.Warning, "No controller answers: {Reason}")]
+    [LoggerMessage(3203, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
     private partial void LogNoController(string reason);
 
     [LoggerMessage(3204, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]

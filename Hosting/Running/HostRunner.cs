@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -139,9 +138,6 @@ public sealed partial class HostRunner : IDisposable
                 return refused.ExitCode;
             case OrleansConfigurationException engine:
                 Say(error, engine.Message);
-                return ExitCodes.Refused;
-            case IOException { InnerException: AddressInUseException } inUse:
-                Say(error, inUse.Message.Split('\n')[0].TrimEnd());
                 return ExitCodes.Refused;
             case AggregateException { InnerExceptions: [var only] }:
                 return TryExplain(only, error);
