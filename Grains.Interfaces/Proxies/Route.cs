@@ -84,11 +84,10 @@ public sealed record RouteReply
 }
 
 /// <summary>
-/// Resolves tokens, keyed by a shard of the token's hash (<see cref="GrainKeys.Route"/>): the token itself is a parameter, since grain keys reach logs. Any shard answers for any
-/// token: which one it is decides over which gateway the call goes.
+/// Resolves tokens, keyed by <see cref="GrainKeys.Route"/>: the token itself is a parameter, since grain keys reach logs.
 /// </summary>
 [Alias("plane.IRouteGrain")]
-public interface IRouteGrain : IGrainWithStringKey
+public interface IRouteGrain : IReachable
 {
     /// <summary>Where the token leads; waits while its backend is starting.</summary>
     /// <param name="token">The token.</param>
