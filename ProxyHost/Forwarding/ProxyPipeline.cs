@@ -80,6 +80,12 @@ internal sealed partial class ProxyPipeline(
 
     private Task RouteAsync(HttpContext context)
     {
+        // Before the target, which has a form of its own: no tunnel leads through here, and none but a WebSocket's does over HTTP/2 (RFC 8441).
+        if (HttpMethods.IsConnect(context.Request.Method) && !UpgradeRule.IsUpgrade(context))
+        {
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
+        }
+
         // 1.
         var target = RequestTarget.OriginForm(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
         if (target is null)
@@ -111,11 +117,10 @@ internal sealed partial class ProxyPipeline(
             }
         }
 
-        // The server undoes chunks and nothing else: what was also compressed on this hop would reach the backend as if it weren't (RFC 9112 section 6.1).
-        var coding = context.Request.Headers.TransferEncoding;
-        if (coding.Count != 0 && !string.Equals(coding.ToString(), "chunked", StringComparison.OrdinalIgnoreCase))
+        if (FramingRule.Refusal(context.Request) is { } refusal)
         {
-            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
+            context.Response.OnStarting(static state => FramingRule.CloseAsync((HttpResponse)state), context.Response);
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: refusal);
         }
 
         // An echo of the request as the backend got it would show its sender what was added for the backend alone: the verified secret (RFC 9110 section 9.3.8).
