@@ -81,6 +81,14 @@ public sealed record RouteReply
     /// <summary>The backend that is starting, where it is: a waiting call reads again when this one changes, not when any does.</summary>
     [Id(3)]
     public BackendIdentity? Backend { get; init; }
+
+    /// <summary>Where the token's backend is gone, or about to be: whether it never was ready.</summary>
+    [Id(4)]
+    public bool NeverReady { get; init; }
+
+    /// <summary>Where it never was ready: why it ended. None means that it exited by itself.</summary>
+    [Id(5)]
+    public TerminationReason? Reason { get; init; }
 }
 
 /// <summary>

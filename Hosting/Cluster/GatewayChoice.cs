@@ -148,13 +148,14 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
                 return;
             }
 
-            if (_current.Number == way.Number)
+            way.IsLeft = true;
+            if (_current.Number != way.Number)
             {
-                _current = new Way(number);
-                _current.Answered(now);
+                return;
             }
 
-            way.IsLeft = true;
+            _current = new Way(number);
+            _current.Answered(now);
         }
 
         LogChanged();
@@ -189,7 +190,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
         }
     }
 
-    [LoggerMessage(7070, LogLevel.Warning, "A controller does not answer; its calls are made over another gateway")]
+    [LoggerMessage(7070, LogLevel.Warning, "A controller has not answered for some time; calls are made over another gateway")]
     private partial void LogChanged();
 
     [LoggerMessage(7071, LogLevel.Debug, "The ping of key {Number} failed: {Reason}")]

@@ -186,7 +186,7 @@ internal sealed partial class ProxyPipeline(
 
         if (resolution.Entry is not { } entry)
         {
-            await errors.WriteAsync(context, resolution.Outcome == ResolutionOutcome.Gone ? ProxyError.Gone : ProxyError.Unavailable);
+            await errors.WriteAsync(context, ErrorOf(resolution, ProxyError.Unavailable));
         }
         else if (!HostRule.Admits(entry.Route.Subdomain, subdomain))
         {
@@ -290,13 +290,19 @@ internal sealed partial class ProxyPipeline(
         }
     }
 
+    private static ProxyError ErrorOf(Resolution resolution, ProxyError unavailable) => resolution.Outcome switch
+    {
+        ResolutionOutcome.Gone => ProxyError.Gone,
+        ResolutionOutcome.NeverReady => ProxyError.NeverReady(resolution.Reason),
+        _ => unavailable,
+    };
+
     private async Task<bool> IsUsableAsync(HttpContext context, Resolution resolution, string subdomain, ProxyError unavailable, string backend)
     {
         var error = resolution switch
         {
             { Entry: { } entry } => HostRule.Admits(entry.Route.Subdomain, subdomain) ? null : ProxyError.Forbidden,
-            { Outcome: ResolutionOutcome.Gone } => ProxyError.Gone,
-            _ => unavailable,
+            _ => ErrorOf(resolution, unavailable),
         };
         if (error is null)
         {
