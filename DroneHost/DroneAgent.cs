@@ -176,7 +176,10 @@ internal sealed partial class DroneAgent(
         var backends = _backends = new BackendSet(parts, e => Fail(e), loggers.CreateLogger<BackendSet>());
         metrics.ObserveBackends(() => backends.Count);
 
-        var sessions = new SessionKeeper(cluster, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
+        var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
+        var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways);
+        var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways);
+        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());

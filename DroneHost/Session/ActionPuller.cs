@@ -91,7 +91,7 @@ internal sealed partial class ActionPuller(
     }
 
     private Task<ActionPage> ReadAsync(DroneSession session, TimeSpan wait, CancellationToken cancellationToken) =>
-        TimeLimit.WithinAsync(c => sessions.Drone.ReadActions(session, state.LastAction, wait, c), CallLimit, time, cancellationToken);
+        TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.ReadActions(session, state.LastAction, wait, c), skip: 0, c), CallLimit, time, cancellationToken);
 
     /// <summary>Whether a number between the last applied and the greatest is missing.</summary>
     private bool HasHole(DroneAction[] page)
@@ -138,7 +138,8 @@ internal sealed partial class ActionPuller(
     private async Task AcknowledgeAsync(DroneSession session, CancellationToken cancellationToken)
     {
         var upTo = state.LastAction;
-        var answer = await TimeLimit.WithinAsync(c => sessions.Drone.AcknowledgeActions(session, upTo, c), CallLimit, time, cancellationToken);
+        var answer = await TimeLimit.WithinAsync(
+            c => sessions.Drone.CallAsync((drone, c) => drone.AcknowledgeActions(session, upTo, c), skip: 0, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, answer);
         if (answer == SessionState.Current)
         {

@@ -31,7 +31,7 @@ internal sealed partial class HeartbeatLoop(
                     Reading = clock.Milliseconds,
                     Ready = readiness.TakesBackends,
                 };
-                var answer = await TimeLimit.WithinAsync(c => sessions.Drone.Heartbeat(heartbeat, c), numbers.RenewalCall, time, cancellationToken);
+                var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);
                 if (answer == SessionState.Current && isReady)
                 {

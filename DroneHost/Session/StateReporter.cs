@@ -57,8 +57,9 @@ internal sealed partial class StateReporter(
             return false;
         }
 
+        var batch = new StateBatch { Session = session, Events = [.. events] };
         var reply = await TimeLimit.WithinAsync(
-            c => sessions.Drone.ReportStates(new StateBatch { Session = session, Events = [.. events] }, c), CallLimit, time, cancellationToken);
+            c => sessions.Drone.CallAsync((drone, c) => drone.ReportStates(batch, c), skip: 0, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, reply.Session);
         if (reply.Session != SessionState.Current)
         {

@@ -261,6 +261,53 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
     }
 
     [Fact]
+    public async Task While_a_controller_is_stopped_the_other_answers_for_unknown_tokens_and_new_keys()
+    {
+        var keys = NewKeys(4);
+        var known = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Two.Url, k)));
+        await using var load = new RouteLoad(cluster.Http, known);
+        await load.PassedAsync(4);
+
+        // One of the two is what the proxy's calls go over.
+        foreach (var node in (Controllers.Node[])[cluster.Two, cluster.One])
+        {
+            var tokens = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k)));
+            node.Program!.Send(Signal.Stop);
+            foreach (var unknown in tokens)
+            {
+                var clock = Stopwatch.StartNew();
+                using var response = await cluster.Http.GetAsync(unknown.Url);
+                var text = await response.Content.ReadAsStringAsync();
+                output.WriteLine($"first request while {node.Name} is stopped: {clock.Elapsed.TotalSeconds:0.00} s");
+                Assert.True(text.Contains(unknown.Backend, StringComparison.Ordinal), $"{(int)response.StatusCode} {text}\n{cluster.Transcripts()}");
+            }
+
+            // Not because the other had declared it dead.
+            Assert.Equal(2, await cluster.AliveAsync());
+            await load.PassedAsync(4);
+            if (node == cluster.Two)
+            {
+                node.Program!.Send(Signal.Continue);
+            }
+        }
+
+        Assert.Empty(load.Failures);
+
+        // Nor does the drone wait for it.
+        foreach (var key in NewKeys(2))
+        {
+            var connected = await cluster.ConnectAsync(cluster.Two.Url, key);
+            using var response = await cluster.Http.GetAsync(connected.Url);
+            Assert.True(response.IsSuccessStatusCode, $"{(int)response.StatusCode}\n{cluster.Transcripts()}");
+        }
+
+        await Eventually.SeenAsync(_ => cluster.AliveAsync(), n => n == 1, "one is left", Patience);
+        cluster.One.Program!.Send(Signal.Continue);
+        await cluster.One.Program!.WaitForExitAsync(Patience);
+        await cluster.StartNodeAsync(cluster.One);
+    }
+
+    [Fact]
     public async Task A_controller_that_stood_still_until_the_others_gave_it_up_ends_and_says_why()
     {
         var keys = NewKeys(8);

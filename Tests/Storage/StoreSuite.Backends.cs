@@ -291,7 +291,7 @@ public abstract partial class StoreSuite
         await ApplyAsync(holder.Identity, BackendStatus.Terminating);
         Assert.Equal((RouteOutcome.Found, BackendStatus.Terminating), ((await Resolve()).Outcome, (await Resolve()).Route!.Status));
         await ApplyAsync(holder.Identity, BackendStatus.Terminated);
-        Assert.Equal(RouteOutcome.Gone, (await Resolve()).Outcome);
+        Assert.Equal((RouteOutcome.Gone, false), ((await Resolve()).Outcome, (await Resolve()).NeverReady));
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(BearerToken.NewRandom().Hash(), default)).Outcome);
     }
 
@@ -303,6 +303,22 @@ public abstract partial class StoreSuite
         var holder = await AcquireAsync(command);
         await ApplyAsync(holder.Identity, BackendStatus.Terminating);
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(command.Token.Hash(), default)).Outcome);
+    }
+
+    [Fact]
+    public async Task A_backend_that_ends_before_it_was_ready_leads_nowhere_and_the_answer_says_why()
+    {
+        await RegisterAsync();
+        var command = Command();
+        var holder = await AcquireAsync(command);
+        await ApplyAsync(holder.Identity, BackendStatus.Waiting, e => e with { Address = "127.0.0.1:30001" });
+        await ApplyAsync(holder.Identity, BackendStatus.Terminating, e => e with { TerminationReason = TerminationReason.StartupTimeout });
+        var reply = await Store.ResolveAsync(command.Token.Hash(), default);
+        Assert.Equal((RouteOutcome.Gone, true, TerminationReason.StartupTimeout), (reply.Outcome, reply.NeverReady, reply.Reason));
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated);
+        reply = await Store.ResolveAsync(command.Token.Hash(), default);
+        Assert.Equal((RouteOutcome.Gone, true, TerminationReason.StartupTimeout), (reply.Outcome, reply.NeverReady, reply.Reason));
+        Assert.False((await Store.ResolveAsync(BearerToken.NewRandom().Hash(), default)).NeverReady);
     }
 
     [Fact]
