@@ -84,6 +84,7 @@ internal sealed partial class ChangeFeed : BackgroundService
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var failures = 0;
+        var failing = new PacedLog(_time);
         LogPosition? position = null;
         try
         {
@@ -104,7 +105,7 @@ internal sealed partial class ChangeFeed : BackgroundService
                         position = next;
                         if (failures > 0)
                         {
-                            LogRecovered(failures);
+                            LogRecovered(failing.End() ? LogLevel.Information : LogLevel.Debug, failures);
                             failures = 0;
                             _table.SignalAll();
                         }
@@ -114,7 +115,10 @@ internal sealed partial class ChangeFeed : BackgroundService
                 {
                     failures++;
                     _metrics.FeedFailed();
-                    LogFailed(failures, e.Message, e is StoreUnavailableException ? null : e);
+
+                    // An outage of the database has its own line.
+                    var isOutage = e is StoreUnavailableException && _store.Outage is not null;
+                    LogFailed(isOutage || !failing.IsDue() ? LogLevel.Debug : LogLevel.Warning, failures, e.Message, e is StoreUnavailableException ? null : e);
                     await PauseAsync(failures, stoppingToken);
                 }
             }

@@ -1,0 +1,28 @@
+namespace Plane.Grains.Storage;
+
+/// <summary>How often trouble that lasts is logged: at once, then at most once a minute, and its end once. It belongs to one loop and has no lock.</summary>
+internal sealed class PacedLog(TimeProvider time)
+{
+    private static readonly TimeSpan s_every = TimeSpan.FromMinutes(1);
+    private long? _loggedAt;
+
+    /// <summary>The trouble is there; whether it is to be logged now.</summary>
+    public bool IsDue()
+    {
+        if (_loggedAt is { } at && time.GetElapsedTime(at) < s_every)
+        {
+            return false;
+        }
+
+        _loggedAt = time.GetTimestamp();
+        return true;
+    }
+
+    /// <summary>The trouble is over; whether it was logged, and so its end is to be.</summary>
+    public bool End()
+    {
+        var logged = _loggedAt is not null;
+        _loggedAt = null;
+        return logged;
+    }
+}
