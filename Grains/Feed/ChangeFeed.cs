@@ -116,9 +116,10 @@ internal sealed partial class ChangeFeed : BackgroundService
                     failures++;
                     _metrics.FeedFailed();
 
-                    // An outage of the database has its own line.
-                    var isOutage = e is StoreUnavailableException && _store.Outage is not null;
-                    LogFailed(isOutage || !failing.IsDue() ? LogLevel.Debug : LogLevel.Warning, failures, e.Message, e is StoreUnavailableException ? null : e);
+                    // An outage of the database has its own line, and one statement that it ended is made up for by the next.
+                    var isOutside = e is StoreUnavailableException;
+                    var level = (isOutside && _store.Outage is not null) || !failing.IsDue(after: isOutside ? 1 : 0) ? LogLevel.Debug : LogLevel.Warning;
+                    LogFailed(level, failures, e.Message, isOutside ? null : e);
                     await PauseAsync(failures, stoppingToken);
                 }
             }

@@ -71,7 +71,7 @@ internal sealed class KeyGrain(IPlaneStore store, TokenWriter tokens, RenewalWri
             }
             catch (StoreUnavailableException e)
             {
-                result = ConnectResult.Refused(ErrorKind.DatabaseError, e.ForCaller);
+                result = ConnectResult.Refused(ErrorKind.DatabaseError, e.ForCaller(store.Outage));
             }
         }
 

@@ -5,10 +5,18 @@ internal sealed class PacedLog(TimeProvider time)
 {
     private static readonly TimeSpan s_every = TimeSpan.FromMinutes(1);
     private long? _loggedAt;
+    private int _met;
 
     /// <summary>The trouble is there; whether it is to be logged now.</summary>
-    public bool IsDue()
+    /// <param name="after">How often in a row it is met without being logged.</param>
+    public bool IsDue(int after = 0)
     {
+        if (_met < after)
+        {
+            _met++;
+            return false;
+        }
+
         if (_loggedAt is { } at && time.GetElapsedTime(at) < s_every)
         {
             return false;
@@ -22,7 +30,7 @@ internal sealed class PacedLog(TimeProvider time)
     public bool End()
     {
         var logged = _loggedAt is not null;
-        _loggedAt = null;
+        (_loggedAt, _met) = (null, 0);
         return logged;
     }
 }

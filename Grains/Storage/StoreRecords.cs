@@ -131,7 +131,8 @@ public sealed class StoreUnavailableException : Exception, IOutsideFailure
     public bool IsRefusal { get; init; }
 
     /// <summary>The message of an answer: the cause, and that a repetition is safe.</summary>
-    public string ForCaller => $"the database is unavailable: {Message}; the same request may be sent again";
+    /// <param name="outage">What is known of the database, which says more than that one statement took too long.</param>
+    public string ForCaller(StoreFault? outage) => $"the database is unavailable: {outage?.Reason ?? Message}; the same request may be sent again";
 
     /// <summary>Makes one.</summary>
     public StoreUnavailableException()

@@ -76,9 +76,9 @@ internal sealed partial class SweepService(
         catch (Exception e) when (!stoppingToken.IsCancellationRequested)
         {
             metrics.Swept(sweep, "failed", 0);
-            // An outage of the database has its own line.
+            // An outage of the database has its own line, and one statement that it ended is made up for by the next turn.
             var isOutside = e is StoreUnavailableException or OperationCanceledException;
-            var level = (isOutside && store.Outage is not null) || !failing.IsDue() ? LogLevel.Debug : LogLevel.Warning;
+            var level = (isOutside && store.Outage is not null) || !failing.IsDue(after: isOutside ? 1 : 0) ? LogLevel.Debug : LogLevel.Warning;
             LogFailed(level, sweep, e.Message, isOutside ? null : e);
         }
     }

@@ -32,6 +32,12 @@ public static class PlaneLogging
         logging.Services.Configure<LoggerFilterOptions>(o => o.Rules.Add(new LoggerFilterRule(null, OrleansSilo, null, (_, category, level) =>
             level >= least && level >= (category == OrleansSilo ? LogLevel.Error : LogLevel.Warning))));
 
+        // Their warnings say, with a stack trace every few seconds, that the database is unavailable, which the controller's store logs itself with the cause.
+        foreach (var membership in (ReadOnlySpan<string>)["MembershipAgent", "MembershipTableManager"])
+        {
+            logging.AddFilter($"Orleans.Runtime.MembershipService.{membership}", level => level >= LogLevel.Error && level >= least);
+        }
+
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
 

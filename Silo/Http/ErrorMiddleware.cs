@@ -9,7 +9,7 @@ namespace Plane.Silo.Http;
 /// The outermost part of the pipeline: whatever leaves it is an answer in our error model, never an empty body and never a stack trace.
 /// </summary>
 internal sealed partial class ErrorMiddleware(
-    RequestDelegate next, DatabaseProbe database, IHostApplicationLifetime lifetime, ILogger<ErrorMiddleware> logger)
+    RequestDelegate next, IPlaneStore store, DatabaseProbe database, IHostApplicationLifetime lifetime, ILogger<ErrorMiddleware> logger)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -66,7 +66,7 @@ internal sealed partial class ErrorMiddleware(
         {
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => TooLarge,
             BadHttpRequestException bad => ApiError.Invalid("the request could not be read") with { Status = bad.StatusCode },
-            StoreUnavailableException unavailable => new ApiError(ErrorKind.DatabaseError, unavailable.ForCaller) { Cause = e },
+            StoreUnavailableException unavailable => new ApiError(ErrorKind.DatabaseError, unavailable.ForCaller(store.Outage)) { Cause = e },
             OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested =>
                 new ApiError(ErrorKind.Other, "the controller is stopping: send the request again") { Status = 503, Cause = e },
             OperationCanceledException or TimeoutException => await UnknownOutcomeAsync(e),
@@ -82,7 +82,7 @@ internal sealed partial class ErrorMiddleware(
     /// </summary>
     private async Task<ApiError> UnknownOutcomeAsync(Exception e) =>
         await database.ProblemAsync() is { } reason
-            ? new ApiError(ErrorKind.DatabaseError, new StoreUnavailableException(reason).ForCaller) { Cause = e }
+            ? new ApiError(ErrorKind.DatabaseError, new StoreUnavailableException(reason).ForCaller(store.Outage)) { Cause = e }
             : new ApiError(ErrorKind.Other, "the request was not answered in time, and its outcome is unknown: send it again, which is safe") { Status = 503, Cause = e };
 
     [LoggerMessage(6011, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]

@@ -5,7 +5,7 @@ namespace Plane.Grains.Storage.Postgres;
 
 /// <summary>
 /// Compares this machine's wall clock with the database server's. No lease is decided by it; what people read is, as are certificates, and what controllers record
-/// of each other. Its owner reads it, one reading at a time.
+/// of each other. A start refuses a difference (<c>ClusterStart</c>); one that comes later is logged, and makes the controller unhealthy. One reading at a time.
 /// </summary>
 /// <param name="wall">This machine's wall clock.</param>
 /// <param name="time">For the pace of the log.</param>
@@ -22,38 +22,30 @@ internal sealed partial class PostgresClock(TimeProvider wall, TimeProvider time
     /// <summary>Has the server's clock read, and compares it; for as long as they differ it is logged.</summary>
     public async Task<DateTimeOffset> ReadAsync(Func<Task<DateTimeOffset>> read)
     {
-        DateTimeOffset server = default;
-        _problem = await DifferenceAsync(async () => server = await read());
-        if (_problem is null)
-        {
-            if (_paced.End())
-            {
-                LogRight();
-            }
-        }
-        else if (_paced.IsDue())
-        {
-            LogWrong(_problem);
-        }
-
-        return server;
-    }
-
-    /// <summary>How the clocks differ, in words, or null where they agree.</summary>
-    public async Task<string?> DifferenceAsync(Func<Task<DateTimeOffset>> read)
-    {
-        // The reading was taken at some moment between question and answer: what one of the two explains is no difference.
+        // The reading is taken at some moment between question and answer: what one of the two explains is no difference.
         var asked = wall.GetUtcNow();
         var server = await read();
         var answered = wall.GetUtcNow();
         var ahead = asked > server ? asked - server : answered < server ? answered - server : TimeSpan.Zero;
         if (ahead.Duration() <= s_most)
         {
-            return null;
+            _problem = null;
+            if (_paced.End())
+            {
+                LogRight();
+            }
+
+            return server;
         }
 
         var seconds = ahead.Duration().TotalSeconds.ToString("0", CultureInfo.InvariantCulture);
-        return $"this machine's clock is {seconds} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the database server's: set the wrong one, and have both kept right (NTP)";
+        _problem = $"this machine's clock is {seconds} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the database server's: set the wrong one, and have both kept right (NTP)";
+        if (_paced.IsDue())
+        {
+            LogWrong(_problem);
+        }
+
+        return server;
     }
 
     [LoggerMessage(EventId = 2250, Level = LogLevel.Warning, Message = "/pub/health is not ok: {Problem}.")]

@@ -112,8 +112,8 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
     {
         await using var command = new NpgsqlCommand(
             """
-            select format('table %s is locked by another session (pid %s%s, for %s s): end its transaction, or run select pg_terminate_backend(%2$s)',
-                l.relation::regclass, a.pid, ', ' || nullif(a.application_name, ''), round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, clock_timestamp()))))
+            select format('table plane.%1$s is locked by another session (pid %2$s%3$s, for %4$s s): end its transaction, or run select pg_terminate_backend(%2$s)',
+                c.relname, a.pid, ', ' || nullif(a.application_name, ''), round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, clock_timestamp()))))
             from pg_locks l join pg_class c on c.oid = l.relation join pg_stat_activity a on a.pid = l.pid
             where l.granted and c.relnamespace = 'plane'::regnamespace
                 and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')

@@ -59,12 +59,6 @@ internal sealed partial class PostgresStore : IPlaneStore
         try
         {
             await using var connection = await _dedicated.Source.OpenConnectionAsync(cancellationToken);
-            await using var now = new NpgsqlCommand("select clock_timestamp()", connection);
-            if (await _clock.DifferenceAsync(async () => new DateTimeOffset((DateTime)(await now.ExecuteScalarAsync(cancellationToken))!)) is { } wrong)
-            {
-                throw new StoreRefusedException(wrong);
-            }
-
             _installationId = await new PostgresMigrator(connection, _logger).RunAsync(cancellationToken);
             await MeetAsync(connection);
         }
