@@ -73,7 +73,15 @@ public sealed class SqliteOutageTests : IDisposable
         await using var engine = new SqliteEngine(File, "a test", TimeProvider.System, new ManualLeaseClock(), new LogSignal(TimeProvider.System), _log);
         await engine.OpenAsync();
         using var gate = new ManualResetEventSlim();
-        var first = engine.ReadAsync(_ => gate.Wait(TimeSpan.FromSeconds(30)), default);
+        var running = new TaskCompletionSource();
+        var first = engine.ReadAsync(
+            _ =>
+            {
+                running.SetResult();
+                return gate.Wait(TimeSpan.FromSeconds(30));
+            },
+            default);
+        await running.Task;
         var write = engine.WriteAsync(s => s.Execute("insert into controllers (id, version, hash, heartbeat_lease) values ('co-a', '', '', 0)"), default);
         var read = engine.ReadAsync(s => s.Scalar("select count(*) from controllers"), default);
         await using (var other = await OtherAsync())
