@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Session;
 
@@ -31,6 +32,7 @@ internal sealed partial class ActionPuller(
     {
         // Whether the last acknowledgement before a restart arrived is not known: it is made again.
         var backoff = Backoff.ForController(time);
+        var outage = new Outage(time);
         while (true)
         {
             var session = await sessions.WaitAsync(cancellationToken);
@@ -49,6 +51,7 @@ internal sealed partial class ActionPuller(
 
                 var asked = time.GetTimestamp();
                 var page = await ReadAsync(session, Wait, cancellationToken);
+                outage.End();
                 if (page.Session != SessionState.Current)
                 {
                     sessions.Observe(session, page.Session);
@@ -84,7 +87,11 @@ internal sealed partial class ActionPuller(
             }
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
-                LogNoAnswer(e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogNoAnswer(e.Message);
+                }
+
                 await backoff.WaitAsync(cancellationToken);
             }
         }

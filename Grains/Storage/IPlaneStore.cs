@@ -22,7 +22,13 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>The random id of this database, made with it. Known after <see cref="InitializeAsync"/>.</summary>
     string InstallationId { get; }
 
-    /// <summary>Answers if the database does.</summary>
+    /// <summary>What keeps the database from serving connects, as far as was noticed, or null. While it is not null, the store logs it.</summary>
+    StoreFault? Outage { get; }
+
+    /// <summary>What is wrong with this machine's clock as compared with the database server's at the last heartbeat, or null. SQLite has no other clock.</summary>
+    string? ClockProblem { get; }
+
+    /// <summary>Answers if the database can serve a connect: it is reached in time, it takes writes, and no other program keeps its tables locked.</summary>
     Task PingAsync(CancellationToken cancellationToken);
 
     /// <summary>

@@ -37,6 +37,12 @@ public static class PlaneLogging
         // The silo's watchdog measures its first check from the machine's start, and all others by a clock that may be set: it warns of both.
         logging.AddFilter("Orleans.Runtime.Watchdog", level => level >= LogLevel.Error && level >= least);
 
+        // Their warnings say, with a stack trace every few seconds, that the database is unavailable, which the controller's store logs itself with the cause.
+        foreach (var membership in (ReadOnlySpan<string>)["MembershipAgent", "MembershipTableManager"])
+        {
+            logging.AddFilter($"Orleans.Runtime.MembershipService.{membership}", level => level >= LogLevel.Error && level >= least);
+        }
+
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
 
