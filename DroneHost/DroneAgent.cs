@@ -51,6 +51,7 @@ internal sealed partial class DroneAgent(
     private LeaseDirectory? _leases;
     private GuardKeeper? _guard;
     private Task? _givingUp;
+    private PortBlock? _portBlock;
 
     /// <summary>For tests: the parts, once started.</summary>
     internal DurableState? State => _state;
@@ -105,6 +106,8 @@ internal sealed partial class DroneAgent(
         {
             await state.DisposeAsync();
         }
+
+        Interlocked.Exchange(ref _portBlock, null)?.Dispose();
     }
 
     /// <summary>Where nothing runs any more, the guard and the run directory go too; else they stay, for the guard has work and the next agent reads it.</summary>
@@ -129,6 +132,14 @@ internal sealed partial class DroneAgent(
 
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
+        if (options.DrawPorts)
+        {
+            _portBlock = PortBlock.TryDraw()
+                ?? throw new StartRefusedException("every block of ports from 10000 to 19999 is drawn by another drone on this machine: give this one a range with --port-range", ExitCodes.Usage);
+            (options.PortFrom, options.PortTo) = (_portBlock.From, _portBlock.To);
+            LogPorts(_portBlock.From, _portBlock.To);
+        }
+
         var state = _state = await DurableState.OpenAsync(options, time, loggers.CreateLogger<StateWriter>());
         status.Name = state.Name;
         status.InstanceId = state.InstanceId;
@@ -165,7 +176,10 @@ internal sealed partial class DroneAgent(
         var backends = _backends = new BackendSet(parts, e => Fail(e), loggers.CreateLogger<BackendSet>());
         metrics.ObserveBackends(() => backends.Count);
 
-        var sessions = new SessionKeeper(cluster, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
+        var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
+        var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways);
+        var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways);
+        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
@@ -383,4 +397,7 @@ internal sealed partial class DroneAgent(
 
     [LoggerMessage(3505, LogLevel.Information, "Ending {Count} backends with the agent")]
     private partial void LogEnding(int count);
+
+    [LoggerMessage(3508, LogLevel.Information, "Backends get ports {From} to {To}, which no other drone that draws its ports uses on this machine")]
+    private partial void LogPorts(int from, int to);
 }

@@ -53,10 +53,10 @@ public sealed class DroneOptions
     public IReadOnlyList<string>? GuardProgram { get; set; }
 
     /// <summary>
-    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: Docker where its engine answers when the drone starts, else processes. Default
+    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: processes, and Docker where its engine answers when the drone starts. Default
     /// <c>docker</c>: processes are isolated from nothing, so they run only where the operator says so.
     /// </summary>
-    [Description("docker, process, docker,process or auto")]
+    [Description("what runs backends: docker, process (isolated from nothing), docker,process, or auto (processes, and Docker if its engine answers at the start)")]
     public string Runtime { get; set; } = "docker";
 
     /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>. The command line reads the variable <c>DOCKER_HOST</c> too.</summary>
@@ -80,6 +80,12 @@ public sealed class DroneOptions
 
     /// <summary>The last port of its backends. Default 29,999.</summary>
     public int PortTo { get; set; } = 29_999;
+
+    /// <summary>
+    /// Draw a block of 1,000 ports that no other drone which draws one uses on this machine, instead of <see cref="PortFrom"/> and <see cref="PortTo"/>, which are then set. For
+    /// installations beside others whose ports nobody plans. Default false.
+    /// </summary>
+    public bool DrawPorts { get; set; }
 
     /// <summary>
     /// How long a port rests after its backend is gone. Default 10 min: longer than any proxy may remember an address. Shorter lets a small range serve more.
@@ -113,6 +119,9 @@ public sealed class DroneOptions
     /// <summary>A backend that has not answered HTTP so long after it was started ends with <c>startuptimeout</c>. Default 300 s.</summary>
     [Description("how long a backend may take to answer")]
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>A backend that has not answered so long after it was started is told where it must listen, by its message and the log; again when what is seen has changed.</summary>
+    internal TimeSpan ListenHintAfter { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>
     [Description("how long a start waits for the runtime")]

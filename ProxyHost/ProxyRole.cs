@@ -65,7 +65,7 @@ public static class ProxyRole
 
     private static void Configure(KestrelServerOptions kestrel)
     {
-        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.RequestHeaderEncodingSelector = StrictLength.Of;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
 
         // What Kestrel would cut by default and a proxy must not: large bodies, slow readers and writers, streams that are idle.

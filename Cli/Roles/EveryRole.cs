@@ -23,7 +23,7 @@ internal static class EveryRole
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"--data: {e.Message}");
+            throw new UsageException($"--data: the directory {data} cannot be made: {e.Message}");
         }
 
         // A cluster is named by its proxy's port: a free one has to be known before anything starts.
@@ -48,7 +48,7 @@ internal static class EveryRole
         {
             controller,
             DroneRole.Build(
-                new DroneOptions
+                PortRange.Set(options.PortRange, new DroneOptions
                 {
                     Cluster = name.Value,
                     StateFile = Path.Combine(data, "drone.db"),
@@ -57,9 +57,10 @@ internal static class EveryRole
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,
+                    StartupLimit = options.StartupLimit,
                     EndBackendsOnStop = !options.KeepBackends,
                     PruneOnStop = options.LeavesNothing,
-                },
+                }),
                 Join,
                 context.Configure),
             ProxyRole.Build(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort }, Join, context.Configure),

@@ -137,7 +137,12 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
             // "gone" is the agent's word that nothing of it runs.
             if (each.Exists && !each.IsGone && each.ReadSpec() is { } spec && spec.BootId == clock.BootId)
             {
-                found += ProcessRuntime.KillOnce(each, spec);
+                var alive = ProcessRuntime.KillOnce(each, spec);
+                found += alive;
+                if (alive == 0 && spec.Cgroup is { } cgroup)
+                {
+                    Cgroups.Remove(cgroup);
+                }
             }
         }
 

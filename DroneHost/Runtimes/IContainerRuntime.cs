@@ -90,4 +90,16 @@ public interface IContainerRuntime : IAsyncDisposable
     /// <summary>Removes what ended backends of this instance left behind, where they ended longer ago than the age.</summary>
     /// <returns>How many were removed.</returns>
     Task<int> PruneAsync(TimeSpan age, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Looks whether what listens at a backend's address is that backend and no other program. Asked when something answers there, before any request is routed to it, and now and
+    /// then while nothing does. By default it is taken to be the backend.
+    /// </summary>
+    Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken) => Task.FromResult(ListenerLook.Own);
+
+    /// <summary>
+    /// The end of what it wrote, as <see cref="OutputTail"/> has it; null where there is nothing or the runtime keeps no output. Asked for when it has ended, before
+    /// <see cref="EnsureGoneAsync"/>. By default null.
+    /// </summary>
+    Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
 }

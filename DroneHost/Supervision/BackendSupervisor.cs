@@ -44,6 +44,7 @@ internal sealed partial class BackendSupervisor
     private BackendExit? _early;
     private int? _port;
     private bool _portIsTold;
+    private bool _wasReady;
     private long? _stopAt;
     private TimeSpan? _graceCap;
     private long _wakeAt = long.MinValue;
@@ -54,9 +55,11 @@ internal sealed partial class BackendSupervisor
         _order = row.Order ?? throw new InvalidOperationException($"{row.Identity.Backend} has ended");
         _parts = parts;
         _logger = parts.Logger;
+        _lookOutage = new Outage(parts.Time);
         _port = row.Port;
         _portIsTold = row.Port is not null;
         _journal = new StateJournal(parts.State, row.Status, parts.Time);
+        _wasReady = row.Status >= BackendStatus.Ready;
         Lease = new BackendLease(row.Identity, LatestDeadlines(row, parts), row.Refused, parts.State.InstanceId, parts.Clock);
         if (row.EndReason == TerminationReason.KeyExpired)
         {
@@ -202,15 +205,15 @@ internal sealed partial class BackendSupervisor
         _journal.Post(Step(BackendStatus.Waiting) with { Pid = started.Pid, StartTime = started.StartTime });
         if (_row.Status < BackendStatus.Ready)
         {
-            var (done, answered) = await StepAsync(c => _parts.Probe.WaitAsync(started.Address, _parts.Options.StartupLimit, c), stopping);
+            var (done, answers) = await StepAsync(c => WaitForAnswerAsync(started.Address, c), stopping);
             if (!done)
             {
                 return;
             }
 
-            if (!answered)
+            if (!answers)
             {
-                var message = $"it did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s";
+                var message = $"It did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s. {_hint}".TrimEnd();
                 _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.StartupTimeout, message));
                 return;
             }
@@ -218,6 +221,7 @@ internal sealed partial class BackendSupervisor
             LogReady(Identity.Backend, started.Address);
         }
 
+        _wasReady = true;
         _journal.Post(Step(BackendStatus.Ready));
     }
 

@@ -34,9 +34,16 @@ public sealed record StateEvent
     [Id(6)]
     public int? ExitCode { get; init; }
 
-    /// <summary>What went wrong, in words, at most 1,000 characters.</summary>
+    /// <summary>
+    /// What went wrong, in words, at most 1,000 characters. An event of a state that was reported before, <see cref="BackendStatus.Waiting"/>, sets it while the backend stays in that
+    /// state; the empty text removes it.
+    /// </summary>
     [Id(7)]
     public string? Message { get; init; }
+
+    /// <summary>The last lines of its output, with its end where that was an error: at most 50 lines and 8 KiB.</summary>
+    [Id(8)]
+    public string? OutputTail { get; init; }
 }
 
 /// <summary>What became of a <see cref="StateEvent"/>. It leaves the outbox either way.</summary>

@@ -11,6 +11,8 @@ internal static class StateEventRules
 {
     public const int MaxMessage = 1_000;
 
+    private const int MaxOutputTail = 8 * 1024;
+
     private const int MaxAddress = 64;
 
     /// <summary>Why the event is refused, or null.</summary>
@@ -23,9 +25,16 @@ internal static class StateEventRules
         : null;
 
     /// <summary>The event as it is stored.</summary>
-    public static StateEvent Cleaned(StateEvent e) => e.Message is null ? e : e with { Message = CleanText(e.Message) };
+    public static StateEvent Cleaned(StateEvent e) =>
+        e.Message is null && e.OutputTail is null
+            ? e
+            : e with { Message = e.Message is null ? null : CleanText(e.Message), OutputTail = e.OutputTail is null ? null : CleanOutput(e.OutputTail) };
 
     private static bool IsEndPoint(string address) => address.Length <= MaxAddress && IPEndPoint.TryParse(address, out var point) && point.Port > 0;
+
+    // A drone has cut and cleaned it; one that did not must not fill the database, nor control the terminal that shows it.
+    private static string CleanOutput(string text) =>
+        string.Concat(text[Math.Max(0, text.Length - MaxOutputTail)..].EnumerateRunes().Select(r => (r.Value == '\n' || !Rune.IsControl(r) ? r : Rune.ReplacementChar).ToString()));
 
     // Neither database takes NUL in a text, and an unpaired surrogate can't be encoded: one such event would be sent for ever.
     private static string CleanText(string text)

@@ -69,13 +69,13 @@ internal sealed class KeyGrain(IPlaneStore store, TokenWriter tokens, RenewalWri
             {
                 result = await _connector!.ConnectAsync(command, cancellationToken);
             }
-            catch (StoreUnavailableException)
+            catch (StoreUnavailableException e)
             {
-                result = ConnectResult.Refused(ErrorKind.DatabaseError, "the database is away; the same request may be sent again");
+                result = ConnectResult.Refused(ErrorKind.DatabaseError, e.ForCaller(store.Outage));
             }
         }
 
-        metrics.Connected(result.Refusal is { } refusal ? refusal.ToString() : result.Spawned ? "spawned" : "reused");
+        metrics.Connected(MetricTags.OutcomeOf(result));
         return result;
     }
 

@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -8,8 +9,9 @@ namespace Plane.Grains.Proxies;
 /// <summary>
 /// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs
 /// the database nothing. A proxy that is further behind than the ring reaches, or whose silo's feed is out of date, is served from the log
-/// itself, or fails with it: "no change" is only ever said by who can know.
+/// itself, or fails with it: "no change" is only ever said by who can know. It keeps nothing: the controller that a proxy reaches answers it.
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class ProxyGrain(
     IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
 {
@@ -19,9 +21,11 @@ internal sealed class ProxyGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _proxy = ProxyName.Parse(this.GetPrimaryKeyString());
+        _proxy = ProxyName.Parse(GrainKeys.WithoutWay(this.GetPrimaryKeyString()));
         return Task.CompletedTask;
     }
+
+    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public async Task<ProxyReportReply> Report(ProxyReport report, CancellationToken cancellationToken)
     {

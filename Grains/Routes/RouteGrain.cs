@@ -13,6 +13,8 @@ namespace Plane.Grains.Routes;
 [StatelessWorker(1)]
 internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
 {
+    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public async Task<RouteReply> Resolve(BearerToken token, TimeSpan wait, CancellationToken cancellationToken)
     {
         var begun = time.GetTimestamp();

@@ -22,7 +22,13 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>The random id of this database, made with it. Known after <see cref="InitializeAsync"/>.</summary>
     string InstallationId { get; }
 
-    /// <summary>Answers if the database does.</summary>
+    /// <summary>What keeps the database from serving connects, as far as was noticed, or null. While it is not null, the store logs it.</summary>
+    StoreFault? Outage { get; }
+
+    /// <summary>What is wrong with this machine's clock as compared with the database server's at the last heartbeat, or null. SQLite has no other clock.</summary>
+    string? ClockProblem { get; }
+
+    /// <summary>Answers if the database can serve a connect: it is reached in time, it takes writes, and no other program keeps its tables locked.</summary>
     Task PingAsync(CancellationToken cancellationToken);
 
     /// <summary>
@@ -31,7 +37,7 @@ public interface IPlaneStore : IAsyncDisposable
     /// </summary>
     /// <param name="clusterId">The controller's cluster.</param>
     /// <param name="serviceId">Its service.</param>
-    /// <param name="silo">The address that its silo is known by. A membership row of a later run at this address, left by a clock that was ahead, is deleted.</param>
+    /// <param name="silo">The address that its silo is known by. What a clock that was ahead has left in the membership table is corrected for it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken);
 

@@ -124,11 +124,15 @@ public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[]
 /// <param name="Now">The time by the database's clock; null: it has no clock of its own.</param>
 public sealed record PinnedCluster(string ClusterId, string ServiceId, DateTimeOffset? Now);
 
-/// <summary>The database is away, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
+/// <summary>The database is unavailable, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
 public sealed class StoreUnavailableException : Exception, IOutsideFailure
 {
     /// <summary>Whether the database is there and doesn't let this program in: the password, or the database's name.</summary>
     public bool IsRefusal { get; init; }
+
+    /// <summary>The message of an answer: the cause, and that a repetition is safe.</summary>
+    /// <param name="outage">What is known of the database, which says more than that one statement took too long.</param>
+    public string ForCaller(StoreFault? outage) => $"the database is unavailable: {outage?.Reason ?? Message}; the same request may be sent again";
 
     /// <summary>Makes one.</summary>
     public StoreUnavailableException()
@@ -136,7 +140,7 @@ public sealed class StoreUnavailableException : Exception, IOutsideFailure
     }
 
     /// <summary>Makes one.</summary>
-    /// <param name="message">What happened; no password, no SQL.</param>
+    /// <param name="message">The cause, and what to do where that is known; no password, no SQL, no address.</param>
     public StoreUnavailableException(string message)
         : base(message)
     {
@@ -154,6 +158,9 @@ public sealed class StoreUnavailableException : Exception, IOutsideFailure
 /// <summary>The database must not be used by this program; says why and what to do.</summary>
 public sealed class StoreRefusedException : Exception
 {
+    /// <summary>The controller that has the database, where that is why.</summary>
+    public string? Holder { get; init; }
+
     /// <summary>Makes one.</summary>
     public StoreRefusedException()
     {

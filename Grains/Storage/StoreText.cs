@@ -7,11 +7,14 @@ using System.Text.Json.Serialization;
 
 namespace Plane.Grains.Storage;
 
-/// <summary>What both engines write into text columns, and read out of them.</summary>
+/// <summary>What both stores write into text columns, and read out of them.</summary>
 internal static class StoreText
 {
     /// <summary>The longest message of an event.</summary>
     public const int MaxMessage = 1_000;
+
+    /// <summary>The longest end of an output: 8 KiB as UTF-8.</summary>
+    public const int MaxOutputTail = 8 * 1024;
 
     /// <summary>The longest address of a backend.</summary>
     public const int MaxAddress = 300;
@@ -52,6 +55,14 @@ internal static class StoreText
         }
 
         return clean.ToString();
+    }
+
+    /// <summary>What an event says beside its state, or null: a message while the backend waits, of which the empty one removes it, and the end of its output.</summary>
+    public static (string? Message, string? OutputTail)? NoteOf(StateEvent e)
+    {
+        var message = e.Status == BackendStatus.Waiting ? Clean(e.Message, MaxMessage) : null;
+        var tail = Clean(e.OutputTail, MaxOutputTail);
+        return message is null && tail is null ? null : (message, tail);
     }
 
     /// <summary>What is wrong with a registration, in words, or null.</summary>

@@ -5,12 +5,14 @@ using Orleans;
 using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Messaging;
+using Orleans.Runtime.Messaging;
 using Orleans.Serialization;
+using Plane.Hosting.Logging;
 
 namespace Plane.Hosting;
 
 /// <summary>Adds the cluster's client to a host.</summary>
-public static class ClusterClientHosting
+public static partial class ClusterClientHosting
 {
     /// <summary>
     /// Adds an <see cref="IClusterClient"/> that talks to the given gateways. The host's start waits for the first gateway, for as long as that takes;
@@ -31,7 +33,7 @@ public static class ClusterClientHosting
             client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
             client.Services.AddSingleton<IGatewayListProvider>(gateways);
             client.Services.KeepExceptions();
-            client.UseConnectionRetryFilter(new InfiniteRetryFilter(options.MaxReconnectDelay));
+            client.Services.AddSingleton<IClientConnectionRetryFilter>(services => new InfiniteRetryFilter(options, services.GetRequiredService<ILogger<ClusterConnection>>()));
             client.AddActivityPropagation();
             if (options.Trust.UsesTls)
             {
@@ -52,6 +54,13 @@ public static class ClusterClientHosting
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(options);
         options.Validated();
+
+        // Each attempt to reach a gateway that isn't there is a warning of these, with a stack trace. The retry filter logs the reason, once and then rarely.
+        foreach (var category in (ReadOnlySpan<string>)["Orleans.Runtime.Messaging.ConnectionManager", "Orleans.Messaging.GatewayManager"])
+        {
+            builder.Logging.AddFilter(category, LogLevel.Error);
+        }
+
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton(new ClusterConnection(options.ClusterId));
         builder.Services.AddHostedService<ClusterConnector>();
@@ -63,17 +72,27 @@ public static class ClusterClientHosting
     public static IServiceCollection KeepExceptions(this IServiceCollection services) =>
         services.Configure<ExceptionSerializationOptions>(o => o.SupportedNamespacePrefixes.UnionWith(["Plane", "Npgsql"]));
 
-    private sealed class InfiniteRetryFilter(TimeSpan cap) : IClientConnectionRetryFilter
+    private sealed partial class InfiniteRetryFilter(ClusterClientOptions options, ILogger logger) : IClientConnectionRetryFilter
     {
         private static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(50);
 
+        private readonly Outage _outage = new(TimeProvider.System);
         private TimeSpan _delay = s_first;
 
         public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
         {
+            // One that says only that an attempt was made just now has no reason of its own.
+            if (!cancellationToken.IsCancellationRequested && exception.GetBaseException() is not ConnectionFailedException and var reason && _outage.IsNews(reason.Message))
+            {
+                LogNoGateway(logger, string.Join(", ", options.Endpoints), reason.Message);
+            }
+
             await Task.Delay(_delay * (0.5 + (Random.Shared.NextDouble() / 2)), TimeProvider.System, cancellationToken);
-            _delay = TimeSpan.FromTicks(Math.Min((_delay * 2).Ticks, cap.Ticks));
+            _delay = TimeSpan.FromTicks(Math.Min((_delay * 2).Ticks, options.MaxReconnectDelay.Ticks));
             return !cancellationToken.IsCancellationRequested;
         }
+
+        [LoggerMessage(7061, LogLevel.Warning, "No controller answers at {Gateways}, retrying: {Reason}")]
+        private static partial void LogNoGateway(ILogger logger, string gateways, string reason);
     }
 }

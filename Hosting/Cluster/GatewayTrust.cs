@@ -81,7 +81,15 @@ public sealed partial class GatewayTrust
         if (AuthorityFile is not null)
         {
             tls.RemoteCertificateValidation = (certificate, chain, errors) =>
-                !errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch) && IsSigned(certificate, chain, ServerUse, logger);
+            {
+                if (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
+                {
+                    LogRefused(logger, certificate.Subject, "it is not for the host of --gateway that was dialled");
+                    return false;
+                }
+
+                return IsSigned(certificate, chain, ServerUse, logger);
+            };
         }
 
         return tls;
@@ -102,7 +110,6 @@ public sealed partial class GatewayTrust
             LocalClientCertificateSelector = (_, _, _, _, _) => Certificate(logger),
             OnAuthenticateAsClient = static (connection, authentication) => authentication.TargetHost = (connection.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? "",
             RemoteCertificateMode = mode,
-            ClientCertificateMode = mode,
             RemoteCertificateValidation = AuthorityFile is null ? null : (certificate, chain, _) => IsSigned(certificate, chain, toOthers ? ServerUse : ClientUse, logger),
         };
     }
@@ -129,7 +136,13 @@ public sealed partial class GatewayTrust
             chain.ChainPolicy.ExtraStore.Add(element.Certificate);
         }
 
-        return chain.Build(certificate);
+        if (chain.Build(certificate))
+        {
+            return true;
+        }
+
+        LogRefused(logger, certificate.Subject, string.Join(' ', chain.ChainStatus.Select(s => s.StatusInformation.Trim())));
+        return false;
     }
 
     private X509Certificate2? Certificate(ILogger logger) => CertificateFile is null ? null : _certificate.Read(logger, CertificateFile, KeyFile!);
@@ -147,6 +160,9 @@ public sealed partial class GatewayTrust
 
     [LoggerMessage(7060, LogLevel.Error, "{Files} have changed and cannot be read; the previous certificate stays in use: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, string files, string reason);
+
+    [LoggerMessage(7061, LogLevel.Warning, "The other end's certificate {Subject} is refused: {Reason}")]
+    private static partial void LogRefused(ILogger logger, string subject, string reason);
 
     /// <summary>
     /// What files hold, read again when one of them has changed. Files that can't be read, as while they are being replaced, leave what was read before. Thread-safe.

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -34,7 +33,7 @@ public static class SiloHosting
         options.Validate();
         return builder.UseOrleans(silo =>
         {
-            silo.Services.Replace(ServiceDescriptor.Singleton<TimeProvider>(new SteadyTime()));
+            silo.Services.AddKeyedSingleton<TimeProvider>(KeyedService.AnyKey, new SteadyTime());
             silo.Services.AddSingleton<IFatalErrorHandler, FatalErrorHandler>();
             silo.Services.AddSingleton<IGrainDirectoryResolver, LocalGrainDirectory>();
             silo.Services.KeepExceptions();

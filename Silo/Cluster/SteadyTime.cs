@@ -1,7 +1,7 @@
 namespace Plane.Silo;
 
 /// <summary>
-/// The silo's clock: the wall clock at its start, and from then on the progress of the monotonic clock. It never goes back and never jumps when the machine's wall clock is set, and
+/// The clock of Orleans' services, which resolve theirs by key: the wall clock at its start, and from then on the progress of the monotonic clock. It never goes back and never jumps when the machine's wall clock is set, and
 /// timestamps begin at zero. Orleans schedules the collection of activations, timers and health checks by it: with the wall clock, a step back by more than the collection age makes
 /// every new activation fail.
 /// </summary>

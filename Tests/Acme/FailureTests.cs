@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Text.Json.Nodes;
+using Plane.Proxy.Acme;
 using Plane.Tests.Support;
 using Plane.Tests.Tls;
 
@@ -97,6 +98,8 @@ public sealed class FailureTests(World world) : IDisposable
         using var shown = await first.HandshakeAsync();
         await using var second = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["b"], a => a.WeeklyLimit = 1), world.Connection);
         await ToldAsync(second, "the most that --acme-weekly-limit allows");
+        await Eventually.SeenAsync(
+            () => new CertificateStore(_directory["b"], ClusterName.Parse(cluster)).ReadFailure()?.Reason ?? "", r => r.Contains("--acme-weekly-limit", StringComparison.Ordinal), "it is noted for plane cert show");
         Assert.Equal(1, front.Count("/order-plz"));
     }
 

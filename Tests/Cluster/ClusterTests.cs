@@ -162,7 +162,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         await cluster.Server.StopAsync();
         foreach (var node in cluster.Nodes)
         {
-            await node.Program!.WaitForLineAsync("share in the database broke", Patience);
+            await cluster.HealthAsync(node, healthy: false);
         }
 
         Assert.Null((await cluster.TryConnectAsync(cluster.Two.Url, key)).Connected);
@@ -170,7 +170,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         foreach (var node in cluster.Nodes)
         {
             Assert.Equal(before.Backend, (await cluster.ConnectAsync(node.Url, key, Patience)).Backend);
-            await node.Program!.WaitForLineAsync("share in the database again", Patience);
+            await cluster.HealthAsync(node, healthy: true);
         }
 
         await load.PassedAsync(10);
@@ -183,7 +183,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         var stranger = new Controllers.Node("co-stranger");
         await using var program = await cluster.StartAsync(stranger.Name, cluster.Arguments(stranger, cluster.Database.Url, "--cluster-id", "other"));
         Assert.Equal(ExitCodes.Refused, await program.WaitForExitAsync(Patience));
-        Assert.Contains(program.Lines, l => l.Contains("controllers of the cluster 'plane' (service 'plane') have it, and this one is of 'other'", StringComparison.Ordinal));
+        Assert.Contains(program.Lines, l => l.Contains("the database belongs to the cluster 'plane' (service 'plane'), and this controller is of 'other'", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -258,6 +258,53 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         Assert.Equal(before[0].Backend, (await cluster.ConnectAsync(ended.Url, held[0])).Backend);
         await load.PassedAsync(20);
         Assert.Empty(load.Failures);
+    }
+
+    [Fact]
+    public async Task While_a_controller_is_stopped_the_other_answers_for_unknown_tokens_and_new_keys()
+    {
+        var keys = NewKeys(4);
+        var known = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.Two.Url, k)));
+        await using var load = new RouteLoad(cluster.Http, known);
+        await load.PassedAsync(4);
+
+        // One of the two is what the proxy's calls go over.
+        foreach (var node in (Controllers.Node[])[cluster.Two, cluster.One])
+        {
+            var tokens = await Task.WhenAll(keys.Select(k => cluster.ConnectAsync(cluster.One.Url, k)));
+            node.Program!.Send(Signal.Stop);
+            foreach (var unknown in tokens)
+            {
+                var clock = Stopwatch.StartNew();
+                using var response = await cluster.Http.GetAsync(unknown.Url);
+                var text = await response.Content.ReadAsStringAsync();
+                output.WriteLine($"first request while {node.Name} is stopped: {clock.Elapsed.TotalSeconds:0.00} s");
+                Assert.True(text.Contains(unknown.Backend, StringComparison.Ordinal), $"{(int)response.StatusCode} {text}\n{cluster.Transcripts()}");
+            }
+
+            // Not because the other had declared it dead.
+            Assert.Equal(2, await cluster.AliveAsync());
+            await load.PassedAsync(4);
+            if (node == cluster.Two)
+            {
+                node.Program!.Send(Signal.Continue);
+            }
+        }
+
+        Assert.Empty(load.Failures);
+
+        // Nor does the drone wait for it.
+        foreach (var key in NewKeys(2))
+        {
+            var connected = await cluster.ConnectAsync(cluster.Two.Url, key);
+            using var response = await cluster.Http.GetAsync(connected.Url);
+            Assert.True(response.IsSuccessStatusCode, $"{(int)response.StatusCode}\n{cluster.Transcripts()}");
+        }
+
+        await Eventually.SeenAsync(_ => cluster.AliveAsync(), n => n == 1, "one is left", Patience);
+        cluster.One.Program!.Send(Signal.Continue);
+        await cluster.One.Program!.WaitForExitAsync(Patience);
+        await cluster.StartNodeAsync(cluster.One);
     }
 
     [Fact]

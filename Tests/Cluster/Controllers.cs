@@ -141,6 +141,17 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         }
     }
 
+    /// <summary>Waits until a controller's own word of its health is this.</summary>
+    public async Task HealthAsync(Node node, bool healthy) => await Eventually.SeenAsync(
+        async cancellation =>
+        {
+            using var response = await _http.GetAsync(new Uri(node.Url, "/pub/health"), cancellation);
+            return response.IsSuccessStatusCode;
+        },
+        ok => ok == healthy,
+        $"{node.Name} says that it is {(healthy ? "" : "not ")}healthy",
+        TimeSpan.FromSeconds(60));
+
     public void Reunite() => _relays.ForEach(r => r.Mend());
 
     /// <summary>How many controllers the membership's table calls alive.</summary>

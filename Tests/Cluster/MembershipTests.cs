@@ -148,6 +148,46 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         Assert.Equal(1L, await ScalarAsync("select count(*) from plane.drones"));
     }
 
+    [Fact]
+    public async Task A_gateway_whose_certificate_is_for_another_name_is_not_trusted()
+    {
+        using var authority = NewAuthority("ours");
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync([.. Certificate("other.example", authority, authority, host: "other.example"), "--gateway-port", $"{gateway}"]));
+        var drone = await DroneAsync("dr-ours", gateway, Certificate("drone", authority, authority));
+        await drone.WaitForLineAsync("CN=other.example is refused: it is not for the host of --gateway that was dialled", TimeSpan.FromSeconds(60));
+        Assert.Equal(0L, await ScalarAsync("select count(*) from plane.drones"));
+    }
+
+    [Fact]
+    public async Task Certificates_are_renewed_without_a_restart()
+    {
+        using var authority = NewAuthority("ours");
+        using var next = NewAuthority("next");
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync([.. Certificate("silo", authority, authority), "--gateway-port", $"{gateway}"]));
+
+        // The gateway's files become those of another authority, which the drone that comes now trusts and the drones before did not.
+        Certificate("silo", next, next);
+        var drone = await DroneAsync("dr-next", gateway, Certificate("drone", next, next));
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task A_controller_whose_clock_is_wrong_does_not_start_and_says_by_how_much()
+    {
+        var library = Directory.EnumerateFiles("/usr/lib", "libfaketimeMT.so.1", SearchOption.AllDirectories).First();
+        var program = await RunningProgram.StartDotnetAsync(
+            Checkout.Cli,
+            ["controller", "--db", _database.Url, "--port", "0", "--silo-port", "0", "--gateway-port", "0"],
+            environment: new Dictionary<string, string?> { ["LD_PRELOAD"] = library, ["FAKETIME"] = "-2h", ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1" },
+            workingDirectory: _directory.Path);
+        await using (program)
+        {
+            await RefusedAsync(program, ExitCodes.Refused, "this machine's clock and the database's are 7");
+        }
+    }
+
     private static async Task RefusedAsync(RunningProgram program, int code, string reason)
     {
         Assert.Equal(code, await program.WaitForExitAsync(TimeSpan.FromSeconds(60)));
@@ -210,10 +250,21 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     }
 
     // For both uses: a silo is a server to its clients and a client to other silos.
-    private string[] Certificate(string name, X509Certificate2 authority, X509Certificate2 trusts)
+    private string[] Certificate(string name, X509Certificate2 authority, X509Certificate2 trusts, string? host = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        if (host is null)
+        {
+            names.AddIpAddress(IPAddress.Loopback);
+        }
+        else
+        {
+            names.AddDnsName(host);
+        }
+
+        request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], true));
         using var certificate = request.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1), RandomNumberGenerator.GetBytes(8));
         File.WriteAllText(_directory[name + ".crt"], certificate.ExportCertificatePem());

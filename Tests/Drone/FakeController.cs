@@ -106,6 +106,12 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
 
     public static BackendIdentity NewIdentity() => new(BackendName.NewRandom(), new FencingToken(Random.Shared.NextInt64(1, 1L << 50)));
 
+    public Task Ping(CancellationToken cancellationToken = default)
+    {
+        Fail();
+        return Task.CompletedTask;
+    }
+
     public async Task<RegistrationReply> Register(DroneRegistration registration, CancellationToken cancellationToken = default)
     {
         Fail();

@@ -39,6 +39,12 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     /// <summary>Whether backends answer once started.</summary>
     public bool Listens { get; set; } = true;
 
+    /// <summary>What is seen at a backend's address.</summary>
+    public Func<BackendIdentity, ListenerLook> Listener { get; set; } = _ => ListenerLook.Own;
+
+    /// <summary>What backends wrote at last.</summary>
+    public string? Output { get; set; }
+
     public bool ObeysStop { get; set; } = true;
 
     /// <summary>Whether exits are told; else only a listing shows them.</summary>
@@ -134,6 +140,10 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
 
     /// <summary>The runtime notices that something was started elsewhere.</summary>
     public void Notice() => StartedElsewhere?.Invoke();
+
+    public Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken) => Task.FromResult(Listener(backend));
+
+    public Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken) => Task.FromResult(Output);
 
     /// <summary>The backend exits.</summary>
     public void Exit(BackendIdentity backend, int code, TerminationReason? reason = null)

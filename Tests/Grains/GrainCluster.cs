@@ -72,7 +72,7 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public IClusterGrain Cluster(ClusterName cluster) => Client.GetGrain<IClusterGrain>(cluster.Value);
 
-    public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Hash()));
+    public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Value[^1]));
 
     public ICertificateGrain Certificates(ClusterName cluster) => Client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(cluster));
 

@@ -138,6 +138,10 @@ internal sealed class DockerCalls(DockerClient client, DockerRuntimeOptions opti
         options.CallTimeout,
         cancellationToken);
 
+    /// <summary>The last lines of its output: the caller reads the stream, whose frames are <c>type 0 0 0 length</c> (four bytes, big-endian) and so many bytes.</summary>
+    public Task<HttpResponseMessage> LogsAsync(string id, int lines, CancellationToken cancellationToken) => client.OpenStreamAsync(
+        HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/containers/{id}/logs?stdout=true&stderr=true&tail={lines}"), null, options.CallTimeout, cancellationToken);
+
     /// <summary>What it uses now; null where it isn't there.</summary>
     public async Task<ContainerStats?> StatsAsync(string id, CancellationToken cancellationToken)
     {

@@ -87,6 +87,8 @@ internal sealed record ContainerDetails
     public ContainerConfig? Config { get; init; }
 
     public InspectedHostConfig? HostConfig { get; init; }
+
+    public NetworkSettings? NetworkSettings { get; init; }
 }
 
 internal sealed record ContainerState
@@ -112,6 +114,8 @@ internal sealed record ContainerState
 internal sealed record ContainerConfig(Dictionary<string, string>? Labels, string? StopSignal);
 
 internal sealed record InspectedHostConfig(Dictionary<string, PortBinding[]?>? PortBindings);
+
+internal sealed record NetworkSettings(Dictionary<string, PortBinding[]?>? Ports);
 
 internal sealed record PrunedImages(long SpaceReclaimed);
 

@@ -100,7 +100,7 @@ public sealed partial class DockerRuntime
         }
 
         var relative = MountDirectory.RelativePath(mount, start.Key);
-        await _fence.EnterAsync(mountBase, relative, start.Identity.Token, cancellationToken);
+        await _fence.EnterAsync(mountBase, relative, start.Identity.Token, cancellationToken, MountDirectory.FormerPath(mount, start.Key));
         return MountDirectory.Resolve(mountBase, relative);
     }
 

@@ -41,7 +41,7 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             """
             select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status,
-                t.user_name, t.auth, t.secret
+                t.user_name, t.auth, t.secret, b.ready_at is not null, b.termination_reason
             from (select 1) one
             left join plane.tokens t on t.hash = $1 and not t.revoked
             left join plane.backends b on b.id = t.backend_id
@@ -50,6 +50,8 @@ internal sealed partial class PostgresStore
                 ReadAt: new LogPosition(r.GetInt64(0), long.MaxValue),
                 Status: r.IsDBNull(1) ? BackendStatus.Terminated : (BackendStatus)r.GetInt16(6),
                 Backend: r.IsDBNull(1) ? (BackendIdentity?)null : ReadIdentity(r, 1),
+                WasReady: r.GetBoolean(10),
+                Reason: (TerminationReason?)ValueOrNull<short>(r, 11),
                 Route: r.IsDBNull(1) || r.IsDBNull(4) ? null : new Route
                 {
                     Backend = ReadIdentity(r, 1),
@@ -63,10 +65,11 @@ internal sealed partial class PostgresStore
                 }),
             cancellationToken,
             Sql.Text(tokenHash));
-        var (readAt, status, backend, route) = rows[0];
-        return status.IsRoutable() && route is not null ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
+        var (readAt, status, backend, wasReady, reason, route) = rows[0];
+        return status.IsRoutable() && wasReady && route is not null ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
             : status < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = backend }
-            : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
+            : backend is null || wasReady ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt }
+            : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt, NeverReady = true, Reason = reason };
     }
 
     public Task ReportProxyAsync(ProxyReport report, ControllerName controller, CancellationToken cancellationToken) => ExecuteAsync(

@@ -30,7 +30,7 @@ internal sealed partial class SqliteStore
             """
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail
             from backends b left join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             where b.id = $1
             """,
@@ -146,6 +146,18 @@ internal sealed partial class SqliteStore
             return new StateAck { Sequence = e.Sequence, Applied = false, Refusal = StoreText.Refusal(false, default) };
         }
 
+        if (StoreText.NoteOf(e) is var (message, tail))
+        {
+            s.Execute(
+                """
+                update backends
+                set output_tail = coalesce($2, output_tail), message = case when $3 is null or status > 40 then message else nullif($3, '') end where id = $1
+                """,
+                id,
+                tail,
+                message);
+        }
+
         if (!BackendTransitions.IsAllowed(stored, e.Status, TransitionSource.Drone))
         {
             var before = s.Scalar("select 1 from history where backend_id = $1 and status = $2", id, (int)e.Status) is not null;
@@ -256,6 +268,7 @@ internal sealed partial class SqliteStore
             Image = TextOrNull(r, 21),
             ExitCode = (int?)NumberOrNull(r, 22),
             Message = TextOrNull(r, 23),
+            OutputTail = TextOrNull(r, 24),
         };
     }
 }

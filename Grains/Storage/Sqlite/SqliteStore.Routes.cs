@@ -37,10 +37,11 @@ internal sealed partial class SqliteStore
         {
             var found = s.Single(
                 """
-                select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret
+                select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret,
+                    exists (select 1 from history h where h.backend_id = b.id and h.status = 50), b.termination_reason
                 from tokens t join backends b on b.id = t.backend_id where t.hash = $1 and t.revoked = 0
                 """,
-                static r => Tuple.Create((BackendStatus)r.GetInt32(5), ReadIdentity(r, 0), r.IsDBNull(3) ? null : new Route
+                static r => new FoundRoute((BackendStatus)r.GetInt32(5), ReadIdentity(r, 0), r.GetBoolean(9), r.IsDBNull(10) ? null : (TerminationReason)r.GetInt32(10), r.IsDBNull(3) ? null : new Route
                 {
                     Backend = ReadIdentity(r, 0),
                     Cluster = ClusterName.Parse(r.GetString(2)),
@@ -53,10 +54,13 @@ internal sealed partial class SqliteStore
                 }),
                 tokenHash);
             var readAt = LogEnd(s);
-            return found is null ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt }
-                : found.Item1.IsRoutable() && found.Item3 is { } route ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
-                : found.Item1 < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Item2 }
-                : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
+            return found switch
+            {
+                { WasReady: true, Route: { } route } when found.Status.IsRoutable() => new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt },
+                { Status: < BackendStatus.Ready } => new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Backend },
+                { WasReady: false } => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt, NeverReady = true, Reason = found.Reason },
+                _ => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt },
+            };
         },
         cancellationToken);
 
@@ -129,4 +133,6 @@ internal sealed partial class SqliteStore
     public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _signal.WaitAsync(atMost, cancellationToken);
 
     private static LogPosition LogEnd(SqliteSession s) => new(s.Scalar("select seq from sqlite_sequence where name = 'changes'") ?? 0, 0);
+
+    private sealed record FoundRoute(BackendStatus Status, BackendIdentity Backend, bool WasReady, TerminationReason? Reason, Route? Route);
 }

@@ -17,14 +17,21 @@ internal sealed partial class SqliteStore : IPlaneStore
     private readonly long _silent;
     private string? _installationId;
 
-    public SqliteStore(string file, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock)
+    /// <param name="file">The file.</param>
+    /// <param name="numbers">The times of a lease.</param>
+    /// <param name="loggers">Where to log.</param>
+    /// <param name="time">For waits and retries, and for the time that people read.</param>
+    /// <param name="clock">What the store's time progresses by.</param>
+    /// <param name="holder">Names this controller for another one that is refused the file.</param>
+    public SqliteStore(string file, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock, string? holder = null)
     {
         _numbers = numbers;
         _expiry = (long)numbers.Expiry.TotalMilliseconds;
         _fresh = (long)numbers.HeartbeatFresh.TotalMilliseconds;
         _silent = (long)numbers.ProxySilent.TotalMilliseconds;
         _signal = new LogSignal(time);
-        _engine = new SqliteEngine(file, time, clock, _signal, loggers.CreateLogger<SqliteStore>());
+        _engine = new SqliteEngine(
+            file, StoreText.Clean(holder, 300) ?? $"process {Environment.ProcessId} on {Environment.MachineName}", time, clock, _signal, loggers.CreateLogger<SqliteStore>());
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
@@ -35,7 +42,11 @@ internal sealed partial class SqliteStore : IPlaneStore
         _installationId = await _engine.ReadAsync(static s => s.ScalarText("select id from installation")!, cancellationToken);
     }
 
-    public Task PingAsync(CancellationToken cancellationToken) => _engine.ReadAsync(static s => s.Scalar("select 1"), cancellationToken);
+    public StoreFault? Outage => _engine.Outage;
+
+    public string? ClockProblem => null;
+
+    public Task PingAsync(CancellationToken cancellationToken) => _engine.PingAsync(cancellationToken);
 
     // The file's lock admits one controller, whatever its cluster is called; and the file has no clock of its own to compare with.
     public Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken) =>
