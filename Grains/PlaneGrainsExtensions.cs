@@ -1,7 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Orleans.Configuration;
 using Plane.Grains.Backends;
 using Plane.Grains.Clocks;
+using Plane.Grains.Clusters;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
@@ -30,6 +32,7 @@ public static class PlaneGrainsExtensions
             throw new ArgumentException(string.Join("; ", problems), nameof(options));
         }
 
+        services.Configure<SiloMessagingOptions>(static o => (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes));
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
@@ -37,6 +40,8 @@ public static class PlaneGrainsExtensions
         services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
         services.AddSingleton<DatabaseClockWatch>();
         services.AddSingleton<TokenWriter>();
+        services.AddSingleton<DronePicker>();
+        services.AddSingleton<KeyConnector>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
         services.AddSingleton<HistoryReader>();

@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -8,8 +9,9 @@ namespace Plane.Grains.Proxies;
 /// <summary>
 /// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs
 /// the database nothing. A proxy that is further behind than the ring reaches, or whose silo's feed is out of date, is served from the log
-/// itself, or fails with it: "no change" is only ever said by who can know.
+/// itself, or fails with it: "no change" is only ever said by a silo that can know. Keeps nothing: the silo whose gateway the proxy reaches answers.
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class ProxyGrain(
     IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
 {
@@ -19,23 +21,17 @@ internal sealed class ProxyGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _proxy = ProxyName.Parse(this.GetPrimaryKeyString());
+        ProxyName.TryParse(this.GetPrimaryKeyString(), out _proxy);
         return Task.CompletedTask;
     }
 
     public async Task<ProxyReportReply> Report(ProxyReport report, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(report);
-        if (report.Proxy != _proxy)
+        CheckKey();
+        InvalidCallException.ThrowIf(report is null ? new FieldError("report", "must be given") : report.Validate());
+        if (report!.Proxy != _proxy)
         {
-            throw new ArgumentException($"the report is that of {report.Proxy}", nameof(report));
-        }
-
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(report.InUse.Length, ProxyReport.MaxBackends);
-        var problem = NameRules.TextProblem(report.Version, 1) ?? NameRules.TextProblem(report.Hash, 0);
-        if (problem is not null)
-        {
-            throw new ArgumentException($"version and hash {problem}", nameof(report));
+            throw new InvalidCallException($"the report is that of {report.Proxy}");
         }
 
         // "None twice" is the contract; a proxy that breaks it must not make two rows of one statement collide.
@@ -45,6 +41,8 @@ internal sealed class ProxyGrain(
 
     public async Task<ChangePage> ReadChanges(ClusterName cluster, LogPosition? after, TimeSpan wait, CancellationToken cancellationToken)
     {
+        CheckKey();
+        InvalidCallException.ThrowIf(FieldError.From("cluster", NameRules.NameProblem(cluster)));
         if (after is not { } position)
         {
             return new ChangePage { Next = feed.End ?? await store.ReadLogEndAsync(cancellationToken).OrAskAgain() };
@@ -65,6 +63,14 @@ internal sealed class ProxyGrain(
 
             // Past what concerns others, so that a quiet cluster doesn't fall behind the ring.
             position = page.Next;
+        }
+    }
+
+    private void CheckKey()
+    {
+        if (_proxy == default)
+        {
+            throw this.KeyRefused(ProxyName.Rule);
         }
     }
 

@@ -40,6 +40,7 @@ public static class EngineHosting
             client.Services.AddSingleton<IGatewayListProvider>(sp => new ResolvingGatewayListProvider(gateways, sp.GetRequiredService<ILogger<ResolvingGatewayListProvider>>()));
             client.Configure<Orleans.Configuration.GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
             client.Services.KeepExceptions();
+            client.Configure<ClientMessagingOptions>(static o => (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes));
             client.UseConnectionRetryFilter(new NeverGiveUp(options.MaxReconnectDelay));
             client.Services.AddSingleton<GatewayWatch>();
             builder.Logging.AddFilter<ManifestFailures>(null, LogLevel.Warning);

@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Orleans;
+using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
@@ -75,13 +78,26 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public IBackendGrain Backend(BackendIdentity identity) => Client.GetGrain<IBackendGrain>(identity.Backend.Value);
 
-    public IClusterGrain Cluster(ClusterName cluster) => Client.GetGrain<IClusterGrain>(cluster.Value);
-
     public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Hash()));
 
     public ICertificateGrain Certificates(ClusterName cluster) => Client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(cluster));
 
     public IProxyGrain Proxy(ProxyName proxy) => Client.GetGrain<IProxyGrain>(proxy.Value);
+
+    /// <summary>Another client, with a connection of its own.</summary>
+    public async Task<IHost> ConnectClientAsync()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.UseOrleansClient(client =>
+        {
+            client.UseStaticClustering(_cluster!.Primary!.GatewayAddress.Endpoint);
+            client.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (_cluster.Options.ClusterId, _cluster.Options.ServiceId));
+        });
+        var host = builder.Build();
+        await host.StartAsync();
+        return host;
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -379,7 +379,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
                 ("set txt", () => store.SetTxtAsync(s_cluster, new TxtValues { Owner = "o", Values = ["v"], Add = true }, TimeSpan.FromMinutes(1), default)),
                 ("list txt", () => store.ListTxtAsync(s_cluster, default)),
                 ("hold challenge", () => store.HoldChallengeAsync(s_cluster, new ChallengeHold { Owner = "px-a" }, default)),
-                ("read challenge", () => store.ReadChallengeAsync(s_cluster, default)),
                 ("release challenge", () => store.ReleaseChallengeAsync(s_cluster, "px-a", default)),
                 ("begin order", () => store.BeginOrderAsync(s_cluster, new CertificateOrder { Id = "1", Owner = "px-a", Authority = "ca" }, default)),
                 ("drop order", () => store.DropOrderAsync(s_cluster, "1", default)),

@@ -22,6 +22,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
+    private readonly UnreadableRows _unreadable;
     private string? _installationId;
     private bool _disposed;
 
@@ -30,6 +31,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         _numbers = numbers;
         _time = time;
         _logger = loggers.CreateLogger<PostgresStore>();
+        _unreadable = new UnreadableRows(_logger);
         var complete = PostgresSource.Complete(connectionString);
         _pool = new PostgresSource(complete, MeetAsync);
         _dedicated = new PostgresSource(
@@ -39,6 +41,8 @@ internal sealed partial class PostgresStore : IPlaneStore
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
+
+    public long UnreadableRows => _unreadable.Count;
 
     public async Task InitializeAsync(CancellationToken cancellationToken)
     {
@@ -87,8 +91,8 @@ internal sealed partial class PostgresStore : IPlaneStore
         "select plane.heartbeat($1, $2, $3, $4)",
         cancellationToken,
         Sql.Text(controller.Value),
-        Sql.Text(StoreText.Clean(version, 255)),
-        Sql.Text(StoreText.Clean(hash, 255)),
+        Sql.Text(version),
+        Sql.Text(hash),
         Sql.Span(_numbers.ProxySilent)));
 
     public async ValueTask DisposeAsync()
@@ -147,6 +151,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private Task<T> ScalarAsync<T>(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
         RunAsync(sql, static async command => await command.ExecuteScalarAsync() is T value ? value : default!, parameters, cancellationToken);
 
+    // A row that can't be read is left out.
     private Task<List<T>> QueryAsync<T>(
         string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
         RunAsync(
@@ -157,7 +162,10 @@ internal sealed partial class PostgresStore : IPlaneStore
                 await using var reader = await command.ExecuteReaderAsync();
                 while (await reader.ReadAsync())
                 {
-                    rows.Add(read(reader));
+                    if (_unreadable.TryRead(reader, read, out var row))
+                    {
+                        rows.Add(row);
+                    }
                 }
 
                 return rows;

@@ -1,0 +1,60 @@
+using Orleans;
+
+namespace Plane;
+
+/// <summary>How a name travels between cluster clients and silos: by its text. Without one it is a name that was never set.</summary>
+[GenerateSerializer, Alias("plane.NameText")]
+internal struct NameText
+{
+    [Id(0)]
+    public string? Value;
+}
+
+/// <summary>
+/// Makes a name out of the text that came, by the name's own rule: no cluster client can bring in one that is invalid. A default name may come, since every structure
+/// has a default: where a name must be set, the message that it belongs to says so (<see cref="NameRules"/>).
+/// </summary>
+/// <typeparam name="T">The name.</typeparam>
+internal abstract class NameConverter<T> : IConverter<T, NameText>
+    where T : struct, IPlaneName<T>
+{
+    public T ConvertFromSurrogate(in NameText surrogate) =>
+        surrogate.Value is null ? default
+        : T.TryParse(surrogate.Value, out var name) ? name
+        : throw new InvalidCallException(T.Rule);
+
+    public NameText ConvertToSurrogate(in T value) => new() { Value = EqualityComparer<T>.Default.Equals(value, default) ? null : value.Value };
+}
+
+[RegisterConverter]
+internal sealed class BackendNameConverter : NameConverter<BackendName>;
+
+[RegisterConverter]
+internal sealed class BearerTokenConverter : NameConverter<BearerToken>;
+
+[RegisterConverter]
+internal sealed class ClusterNameConverter : NameConverter<ClusterName>;
+
+[RegisterConverter]
+internal sealed class ControllerNameConverter : NameConverter<ControllerName>;
+
+[RegisterConverter]
+internal sealed class DnsServerNameConverter : NameConverter<DnsServerName>;
+
+[RegisterConverter]
+internal sealed class DroneNameConverter : NameConverter<DroneName>;
+
+[RegisterConverter]
+internal sealed class ProxyNameConverter : NameConverter<ProxyName>;
+
+/// <summary>JSON that is passed through is read once where it comes in: what is stored and forwarded is valid.</summary>
+[RegisterConverter]
+internal sealed class JsonTextConverter : IConverter<JsonText, NameText>
+{
+    public JsonText ConvertFromSurrogate(in NameText surrogate) =>
+        surrogate.Value is null ? default
+        : JsonText.TryParse(surrogate.Value, out var json) ? json
+        : throw new InvalidCallException("the text is not JSON");
+
+    public NameText ConvertToSurrogate(in JsonText value) => new() { Value = value == default ? null : value.Text };
+}
