@@ -17,6 +17,8 @@ internal static class StoreText
     /// </summary>
     public const int MaxPageText = 4 * 1024 * 1024;
 
+    private const int MaxCursor = 512;
+
     // The last microsecond of the year 9999, beyond which there is no DateTime.
     private const long MaxCreated = 253_402_300_799_999_999;
 
@@ -68,15 +70,15 @@ internal static class StoreText
         text is null ? null : JsonText.TryParse(text, out var json) ? json : throw new FormatException("a text is not JSON");
 
     /// <summary>A page of the list of backends, from its rows and one more, which says that another page follows. A row that could not be read is null.</summary>
-    public static BackendPage Page(IReadOnlyList<(long Created, BackendSummary? Row)> rows, int limit) => new()
+    public static BackendPage Page(IReadOnlyList<(long Created, string Id, BackendSummary? Row)> rows, int limit) => new()
     {
         Backends = [.. rows.Take(limit).Select(r => r.Row).OfType<BackendSummary>()],
-        NextCursor = rows.Count > limit ? WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row?.BackendId) : null,
+        NextCursor = rows.Count > limit ? WriteCursor(rows[limit - 1].Created, rows[limit - 1].Id) : null,
     };
 
-    /// <summary>The place after a row of the list of backends, opaque to callers. After one that could not be read, the next page begins with what is older.</summary>
-    public static string WriteCursor(long created, BackendName? backend) =>
-        Base64Url.EncodeToString(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"1.{created}.{backend}")));
+    /// <summary>The place after a row of the list of backends, opaque to callers. The id is any text: also that of a row which could not be read.</summary>
+    public static string WriteCursor(long created, string backend) =>
+        Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"1.{created}.{backend}")));
 
     /// <summary>Reads <see cref="WriteCursor"/>.</summary>
     /// <exception cref="FormatException">It is none.</exception>
@@ -87,13 +89,14 @@ internal static class StoreText
             return null;
         }
 
-        if (cursor.Length <= 200 && Base64Url.IsValid(cursor))
+        if (cursor.Length <= MaxCursor && Base64Url.IsValid(cursor))
         {
-            var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)).Split('.');
+            var parts = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)).Split('.', 3);
             if (parts is ["1", var created, var id]
                 && long.TryParse(created, NumberStyles.None, CultureInfo.InvariantCulture, out var at)
                 && at <= MaxCreated
-                && (id.Length == 0 || BackendName.TryParse(id, out _)))
+                && id.Length > 0
+                && !id.Contains('\0', StringComparison.Ordinal))
             {
                 return (at, id);
             }

@@ -20,7 +20,7 @@ public sealed class Messages
 
     private static readonly Serializer s_serializer = new ServiceCollection().AddSerializer().BuildServiceProvider().GetRequiredService<Serializer>();
 
-    public static TheoryData<Type> All() => [.. s_types.Where(t => t.GetCustomAttribute<GenerateSerializerAttribute>() is not null && !t.IsSubclassOf(typeof(Exception)))];
+    public static TheoryData<Type> All() => [.. s_types.Where(t => t.IsPublic && t.GetCustomAttribute<GenerateSerializerAttribute>() is not null && !t.IsSubclassOf(typeof(Exception)))];
 
     public static TheoryData<Type> Grains() => [.. s_types.Where(t => t.IsInterface && typeof(IGrain).IsAssignableFrom(t))];
 

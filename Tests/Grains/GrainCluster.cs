@@ -52,10 +52,11 @@ public sealed class GrainCluster : IAsyncDisposable
     /// <param name="on">The store.</param>
     /// <param name="numbers">The lease numbers, where not the defaults.</param>
     /// <param name="before">Gives the store a past before the silo starts.</param>
-    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null)
+    /// <param name="sockets">Whether clients of other containers can connect.</param>
+    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null, bool sockets = false)
     {
         var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
-        await cluster.StartCoreAsync(await cluster.UrlAsync(on), before);
+        await cluster.StartCoreAsync(await cluster.UrlAsync(on), before, sockets);
         return cluster;
     }
 
@@ -63,7 +64,7 @@ public sealed class GrainCluster : IAsyncDisposable
     public async Task<GrainCluster> StartBesideAsync()
     {
         var cluster = new GrainCluster(Numbers);
-        await cluster.StartCoreAsync(_database!.Url, before: null);
+        await cluster.StartCoreAsync(_database!.Url, before: null, sockets: false);
         return cluster;
     }
 
@@ -84,7 +85,7 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public IProxyGrain Proxy(ProxyName proxy) => Client.GetGrain<IProxyGrain>(proxy.Value);
 
-    /// <summary>Another client, with a connection of its own.</summary>
+    /// <summary>Another client, with a connection of its own. The cluster was started with sockets.</summary>
     public async Task<IHost> ConnectClientAsync()
     {
         var builder = Host.CreateApplicationBuilder();
@@ -121,7 +122,7 @@ public sealed class GrainCluster : IAsyncDisposable
         Clusters.TryRemove(_id, out _);
     }
 
-    private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before)
+    private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before, bool sockets)
     {
         (Store, Faults) = FaultyStore.Over(StoreFactory.Create(url, Numbers));
         await Store.InitializeAsync(CancellationToken.None);
@@ -133,6 +134,7 @@ public sealed class GrainCluster : IAsyncDisposable
         Clusters[_id] = this;
         var builder = new TestClusterBuilder(1);
         builder.Properties[Id] = _id;
+        builder.Options.ConnectionTransport = sockets ? ConnectionTransportType.TcpSocket : ConnectionTransportType.InMemory;
         builder.AddSiloBuilderConfigurator<SiloConfigurator>();
         _cluster = builder.Build();
         await _cluster.DeployAsync();

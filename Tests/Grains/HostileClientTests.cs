@@ -19,7 +19,7 @@ public sealed class HostileClientTests
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
     public async Task Nothing_that_a_client_sends_harms_another_or_stays(On on)
     {
-        await using var plane = await GrainCluster.StartAsync(on);
+        await using var plane = await GrainCluster.StartAsync(on, sockets: true);
         using var attacker = await plane.ConnectClientAsync();
         await using var good = await GoodClient.StartAsync(plane);
         var calls = new HostileCalls(attacker.Services.GetRequiredService<IClusterClient>(), await TestDrone.RegisterAsync(plane, plane.NewCluster()), plane);
@@ -83,7 +83,7 @@ public sealed class HostileClientTests
     [Fact]
     public async Task A_message_that_is_too_large_ends_its_senders_connection_alone()
     {
-        await using var plane = await GrainCluster.StartAsync(On.Sqlite);
+        await using var plane = await GrainCluster.StartAsync(On.Sqlite, sockets: true);
         await using var good = await GoodClient.StartAsync(plane);
         foreach (var call in new Func<IClusterClient, Task>[]
         {

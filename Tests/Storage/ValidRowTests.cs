@@ -44,8 +44,8 @@ public sealed class ValidRowTests
         await using var connection = await database.ConnectAsync();
         foreach (var sql in s_broken)
         {
-            var e = await Assert.ThrowsAnyAsync<DbException>(() => ExecuteAsync(connection, sql));
-            Assert.True(e is PostgresException { SqlState: PostgresErrorCodes.CheckViolation } or SqliteException { SqliteErrorCode: 19 }, $"{sql}: {e.Message}");
+            var e = await Record.ExceptionAsync(() => ExecuteAsync(connection, sql));
+            Assert.True(e is PostgresException { SqlState: PostgresErrorCodes.CheckViolation } or SqliteException { SqliteErrorCode: 19 }, $"{sql}: {e?.Message}");
         }
     }
 
@@ -95,7 +95,7 @@ public sealed class ValidRowTests
                 query = query with { Cursor = page.NextCursor };
             }
             while (query.Cursor is not null);
-            Assert.Equal([held[2].Identity.Backend, held[0].Identity.Backend], listed);
+            Assert.Equal([.. new[] { held[0], held[2] }.Select(h => h.Identity.Backend.Value).Order()], listed.Select(b => b.Value).Order());
             Assert.Null(await again.ReadBackendAsync(held[1].Identity.Backend, default));
             Assert.Null(await again.ReadHolderAsync(new KeyConfig { Name = "bad" }, default));
             var actions = (await again.ReadActionsAsync(session, 0, 10, default)).Actions;

@@ -156,7 +156,7 @@ internal sealed partial class PostgresStore
         sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${parameters.Count}");
         var rows = await QueryAsync(
             sql.ToString(),
-            r => (Created: r.GetInt64(10), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
+            r => (Created: r.GetInt64(10), Id: r.GetString(0), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
             cancellationToken,
             [.. parameters]);
         return StoreText.Page(rows, limit);

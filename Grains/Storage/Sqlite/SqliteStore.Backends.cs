@@ -61,7 +61,7 @@ internal sealed partial class SqliteStore
         var rows = await _engine.ReadAsync(
             s => s.Query(
                 sql,
-                r => (Created: r.GetInt64(8), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
+                r => (Created: r.GetInt64(8), Id: r.GetString(0), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
                 values),
             cancellationToken);
         return StoreText.Page(rows, limit);

@@ -22,7 +22,7 @@ alter table plane.drones
     add constraint drones_texts check (
         plane.is_text(pool, 0) and plane.is_text(version, 1) and plane.is_text(hash, 0) and instance_id ~ '^[!-~]{1,64}$' and boot_id ~ '^[!-~]{1,64}$') not valid,
     add constraint drones_numbers check (
-        reading between 0 and 9007199254740992 and max_backends between 1 and 100000 and session >= 1
+        reading between 0 and 9007199254740992 and max_backends between 1 and 100000 and session >= 0
         and cardinality(kinds) >= 1 and kinds <@ array[1, 2]::smallint[]) not valid;
 
 alter table plane.drone_counters

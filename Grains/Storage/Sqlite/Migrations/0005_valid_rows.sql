@@ -43,7 +43,7 @@ create table drones_valid (
     check (length(hash) between 0 and 255 and instr(hash, char(0)) = 0 and hash not glob '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'),
     check (length(instance_id) between 1 and 64 and instance_id not glob '*[^!-~]*'),
     check (length(boot_id) between 1 and 64 and boot_id not glob '*[^!-~]*'),
-    check (reading between 0 and 9007199254740992 and max_backends between 1 and 100000 and session >= 1 and last_action >= 0),
+    check (reading between 0 and 9007199254740992 and max_backends between 1 and 100000 and session >= 0 and last_action >= 0),
     check (kinds in ('1', '2', '1,2', '2,1'))
 ) without rowid, strict;
 insert or ignore into drones_valid (cluster, name, pool, instance_id, boot_id, reading, kinds, max_backends, version, hash, ready, draining, session, last_action, controller, heartbeat_lease)
