@@ -68,6 +68,7 @@ public static class ConnectRules
     private static string? AuthProblem(JsonText? auth) => auth switch
     {
         null => null,
+        { } given when given == default => "must be JSON",
         { Text: "null" } => null,
         { Text: var text } when text[0] != '{' => "must be an object",
         { Text.Length: > MaxAuthBytes } => string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxAuthBytes} bytes"),

@@ -11,17 +11,16 @@ internal struct NameText
 }
 
 /// <summary>
-/// Makes a name out of the text that came, by the name's own rule: no cluster client can bring in one that is invalid. A default name may come, since every structure
-/// has a default: where a name must be set, the message that it belongs to says so (<see cref="NameRules"/>).
+/// Makes a name out of the text that came, by the name's own rule: no cluster client can bring in one that is invalid. What is not valid becomes the name that was never
+/// set, which every structure has, and which the message that it belongs to refuses (<see cref="NameRules"/>). It is not an exception: Orleans 10.4 reads on only when more
+/// comes after a message whose body it could not read, so the sender's other calls would hang.
 /// </summary>
 /// <typeparam name="T">The name.</typeparam>
 internal abstract class NameConverter<T> : IConverter<T, NameText>
     where T : struct, IPlaneName<T>
 {
     public T ConvertFromSurrogate(in NameText surrogate) =>
-        surrogate.Value is null ? default
-        : T.TryParse(surrogate.Value, out var name) ? name
-        : throw new InvalidCallException(T.Rule);
+        T.TryParse(surrogate.Value, out var name) ? name : default;
 
     public NameText ConvertToSurrogate(in T value) => new() { Value = EqualityComparer<T>.Default.Equals(value, default) ? null : value.Value };
 }
@@ -52,9 +51,7 @@ internal sealed class ProxyNameConverter : NameConverter<ProxyName>;
 internal sealed class JsonTextConverter : IConverter<JsonText, NameText>
 {
     public JsonText ConvertFromSurrogate(in NameText surrogate) =>
-        surrogate.Value is null ? default
-        : JsonText.TryParse(surrogate.Value, out var json) ? json
-        : throw new InvalidCallException("the text is not JSON");
+        surrogate.Value is not null && JsonText.TryParse(surrogate.Value, out var json) ? json : default;
 
     public NameText ConvertToSurrogate(in JsonText value) => new() { Value = value == default ? null : value.Text };
 }

@@ -66,11 +66,11 @@ public static class NameRules
         return count < minimum ? "must not be empty" : count > MaxText ? $"must have at most {MaxText} characters" : null;
     }
 
-    /// <summary>What is wrong with a name that must be set, or <see langword="null"/>. One that is set is valid: nothing else can be made or come over a wire.</summary>
+    /// <summary>What is wrong with a name that must be set, or <see langword="null"/>. One that is set is valid: nothing else can be made, and over a wire comes nothing else.</summary>
     /// <typeparam name="T">The name's type.</typeparam>
     /// <param name="name">The name.</param>
     public static string? NameProblem<T>(T name)
-        where T : struct, IPlaneName<T> => EqualityComparer<T>.Default.Equals(name, default) ? "must be set" : null;
+        where T : struct, IPlaneName<T> => EqualityComparer<T>.Default.Equals(name, default) ? $"is missing or not valid: {T.Rule}" : null;
 
     /// <summary>What is wrong with a name that may be absent, but not empty, or <see langword="null"/>.</summary>
     /// <typeparam name="T">The name's type.</typeparam>

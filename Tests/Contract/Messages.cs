@@ -121,7 +121,7 @@ public sealed class Messages
             foreach (var text in new[] { "", " ", "A_\0", "\ud800", "{", new string('a', 300) + "_" })
             {
                 var hostile = HostileValues.Named(type, text);
-                Assert.Throws<InvalidCallException>(() => s_serializer.Deserialize<object>(s_serializer.SerializeToArray(hostile)));
+                Assert.Equal(Activator.CreateInstance(type), s_serializer.Deserialize<object>(s_serializer.SerializeToArray(hostile)));
             }
 
             var none = Activator.CreateInstance(type)!;

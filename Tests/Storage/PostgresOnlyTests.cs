@@ -189,7 +189,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         await Store.ApplyStatesAsync(null, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Terminated }], default);
         await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default);
         await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) values ('late', '{id.Backend}')");
+        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) values (rpad('late', 43, 'x'), '{id.Backend}')");
         await _harness.AdvanceAsync(TimeSpan.FromDays(2));
         await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(10), default);
         Assert.Null(await Store.ReadBackendAsync(id.Backend, default));
@@ -203,7 +203,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         var id = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
         await Store.ApplyStatesAsync(null, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Terminated }], default);
         await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) select 'token-' || i, '{id.Backend}' from generate_series(1, 24) i");
+        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) select rpad('token-' || i || '-', 43, 'x'), '{id.Backend}' from generate_series(1, 24) i");
         for (var left = 15L; left >= 5; left -= 10)
         {
             await ExecuteAsync(connection, "select plane.clean_up(interval '1 day', interval '1 day', interval '1 minute', 10)");

@@ -51,6 +51,23 @@ insert or ignore into drones_valid (cluster, name, pool, instance_id, boot_id, r
 drop table drones;
 alter table drones_valid rename to drones;
 
+create table keys_valid (
+    namespace text not null,
+    name text not null,
+    tag text not null,
+    backend_id text not null unique,
+    fencing_token integer not null,
+    allow_renew integer not null default 1,
+    expires_lease integer not null,
+    primary key (namespace, name),
+    check (fencing_token > 0)
+) without rowid, strict;
+insert or ignore into keys_valid (namespace, name, tag, backend_id, fencing_token, allow_renew, expires_lease)
+    select namespace, name, tag, backend_id, fencing_token, allow_renew, expires_lease from keys;
+drop table keys;
+alter table keys_valid rename to keys;
+create index keys_expiry on keys (expires_lease);
+
 create table backends_valid (
     id text primary key,
     cluster text not null,
@@ -275,7 +292,7 @@ create table requests_valid (
     static_token text,
     spawned integer not null,
     expires_lease integer not null,
-    check (length(id) = 64 and id not glob '*[^0-9a-f]*' and length(digest) = 64 and digest not glob '*[^0-9a-f]*' and length(sealed) <= 8192)
+    check (length(id) between 1 and 64 and length(digest) between 1 and 64 and length(sealed) <= 8192)
 ) without rowid, strict;
 insert or ignore into requests_valid (id, digest, sealed, backend_id, fencing_token, tag, cluster, drone, subdomain, static_token, spawned, expires_lease)
     select id, digest, sealed, backend_id, fencing_token, tag, cluster, drone, subdomain, static_token, spawned, expires_lease from requests;
