@@ -12,7 +12,7 @@ public static class DnsRole
 {
     /// <summary>Builds a host that answers DNS-01 challenges.</summary>
     /// <param name="options">The options.</param>
-    /// <param name="addCluster">Registers the <c>IClusterClient</c>.</param>
+    /// <param name="addCluster">Registers the <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">More for the builder: logging, a test's clock.</param>
     /// <exception cref="UsageException">An option is not valid.</exception>
     public static IHost Build(DnsOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
@@ -33,7 +33,7 @@ public static class DnsRole
         return builder.Build();
     }
 
-    /// <summary>Adds the DNS server. An <c>IClusterClient</c> must be registered.</summary>
+    /// <summary>Adds the DNS server. A <see cref="ClusterConnection"/> must be registered.</summary>
     /// <param name="services">The services.</param>
     /// <param name="options">Validated options.</param>
     public static IServiceCollection AddPlaneDns(this IServiceCollection services, DnsOptions options)

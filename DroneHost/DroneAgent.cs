@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Orleans;
 using Plane.Drone.Guard;
 using Plane.Drone.Housekeeping;
 using Plane.Drone.Leases;
 using Plane.Drone.Ports;
+using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
@@ -24,7 +24,7 @@ namespace Plane.Drone;
 /// </summary>
 internal sealed partial class DroneAgent(
     DroneOptions options,
-    IClusterClient cluster,
+    ClusterConnection cluster,
     IEnumerable<IRuntimeFactory> factories,
     DroneStatus status,
     ILeaseClock clock,
@@ -51,6 +51,7 @@ internal sealed partial class DroneAgent(
     private LeaseDirectory? _leases;
     private GuardKeeper? _guard;
     private Task? _givingUp;
+    private PortBlock? _portBlock;
 
     /// <summary>For tests: the parts, once started.</summary>
     internal DurableState? State => _state;
@@ -105,6 +106,8 @@ internal sealed partial class DroneAgent(
         {
             await state.DisposeAsync();
         }
+
+        Interlocked.Exchange(ref _portBlock, null)?.Dispose();
     }
 
     /// <summary>Where nothing runs any more, the guard and the run directory go too; else they stay, for the guard has work and the next agent reads it.</summary>
@@ -129,6 +132,14 @@ internal sealed partial class DroneAgent(
 
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
+        if (options.DrawPorts)
+        {
+            _portBlock = PortBlock.TryDraw()
+                ?? throw new StartRefusedException("every block of ports from 10000 to 19999 is drawn by another drone on this machine: give this one a range with --port-range", ExitCodes.Usage);
+            (options.PortFrom, options.PortTo) = (_portBlock.From, _portBlock.To);
+            LogPorts(_portBlock.From, _portBlock.To);
+        }
+
         var state = _state = await DurableState.OpenAsync(options, time, loggers.CreateLogger<StateWriter>());
         status.Name = state.Name;
         status.InstanceId = state.InstanceId;
@@ -141,7 +152,10 @@ internal sealed partial class DroneAgent(
 
         var rows = await state.ReadBackendsAsync();
         var running = rows.Where(r => r.Order is not null).Select(r => r.Order!.Executable.Kind).ToHashSet();
-        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId, files.Directory.Ended);
+        var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId, files.Directory.Ended)
+        {
+            EarlierInstances = [.. files.Directory.ReadOwners().Where(o => o != state.InstanceId)],
+        };
         var runtimes = _runtimes = await RuntimeSet.CreateAsync(options, factories, owner, running, time, _logger, cancellationToken);
 
         var readiness = new DroneReadiness(state, status);
@@ -162,7 +176,10 @@ internal sealed partial class DroneAgent(
         var backends = _backends = new BackendSet(parts, e => Fail(e), loggers.CreateLogger<BackendSet>());
         metrics.ObserveBackends(() => backends.Count);
 
-        var sessions = new SessionKeeper(cluster, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
+        var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
+        var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways);
+        var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways);
+        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
@@ -177,16 +194,16 @@ internal sealed partial class DroneAgent(
         readiness.Changed += heartbeat.BeatNow;
         readiness.Changed += puller.ReadinessChanged;
 
-        // Watched before listed: an exit in between is seen twice rather than never.
+        // Supervised before anything is compared: what is not supervised is ended.
+        var adoption = new Adoption(backends, runtimes, files, metrics, time, loggers.CreateLogger<Adoption>()).Begin(rows);
         var answering = new System.Collections.Concurrent.ConcurrentDictionary<ExecutorKind, bool>();
         foreach (var runtime in runtimes.All)
         {
-            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, time, loggers.CreateLogger<RuntimeWatch>());
+            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, metrics, time, loggers.CreateLogger<RuntimeWatch>());
             Own(_localLoops, "exits", watch.WatchExitsAsync, _stopLocal.Token);
             Own(_localLoops, "runtime check", watch.CheckAsync, _stopLocal.Token);
         }
 
-        var adoption = new Adoption(backends, runtimes, files, time, loggers.CreateLogger<Adoption>()).Begin(rows);
         var adopted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Own(_localLoops, "deadlines", leases.WatchAsync, _stopLocal.Token);
         Own(_localLoops, "guard", guard.RunAsync, _stopLocal.Token);
@@ -338,6 +355,20 @@ internal sealed partial class DroneAgent(
             await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellationToken));
         }
 
+        // What an operator copied or started meanwhile must not outlive a program that ends its backends.
+        foreach (var runtime in _runtimes!.All)
+        {
+            try
+            {
+                await TimeLimit.WithinAsync(
+                    c => runtime.EndUnsupervisedAsync(b => _backends.Find(b) is not null, c), options.StopGrace, time, cancellationToken);
+            }
+            catch (Exception e) when (e is RuntimeUnavailableException or TimeoutException)
+            {
+                LogNotCompared(runtime.Kind, e.Message);
+            }
+        }
+
         if (options.PruneOnStop && !cancellationToken.IsCancellationRequested)
         {
             await NewPruner().RemoveLeftOversAsync(TimeSpan.Zero, cancellationToken);
@@ -345,6 +376,9 @@ internal sealed partial class DroneAgent(
     }
 
     private Pruner NewPruner() => new(_state!, _runtimes!, options, clock, metrics, time, loggers.CreateLogger<Pruner>());
+
+    [LoggerMessage(3507, LogLevel.Warning, "The {Kind} runtime did not say what is left when the drone ended its backends: {Reason}")]
+    private partial void LogNotCompared(ExecutorKind kind, string reason);
 
     [LoggerMessage(3506, LogLevel.Warning, "The run directory {Directory} cannot be removed: {Reason}")]
     private partial void LogLeftBehind(string directory, string reason);
@@ -363,4 +397,7 @@ internal sealed partial class DroneAgent(
 
     [LoggerMessage(3505, LogLevel.Information, "Ending {Count} backends with the agent")]
     private partial void LogEnding(int count);
+
+    [LoggerMessage(3508, LogLevel.Information, "Backends get ports {From} to {To}, which no other drone that draws its ports uses on this machine")]
+    private partial void LogPorts(int from, int to);
 }

@@ -41,6 +41,7 @@ internal sealed class DroneMetrics
         RemovalsRepeated = meter.CreateCounter<long>("plane.drone.removals_repeated", description: "Times that a runtime had to be asked again whether a backend is gone");
         DirectKills = meter.CreateCounter<long>("plane.drone.direct_kills", description: "Processes killed without their runtime");
         Pruned = meter.CreateCounter<long>("plane.drone.pruned", description: "Left-overs of ended backends removed");
+        UnsupervisedEnded = meter.CreateCounter<long>("plane.drone.unsupervised_ended", description: "Containers and processes of this drone that were ended because they ran unsupervised");
         meter.CreateObservableUpDownCounter("plane.drone.backends", () => _running(), description: "Backends that have not ended");
         meter.CreateObservableGauge("plane.drone.backends.cpu", () => Volatile.Read(ref _cores), "{cpu}", "CPUs that all backends together used between the last two readings");
         meter.CreateObservableUpDownCounter("plane.drone.backends.memory", () => Volatile.Read(ref _bytes), "By", "Memory of all backends together, without page cache");
@@ -71,6 +72,8 @@ internal sealed class DroneMetrics
     public Counter<long> DirectKills { get; }
 
     public Counter<long> Pruned { get; }
+
+    public Counter<long> UnsupervisedEnded { get; }
 
     public void ObserveBackends(Func<int> running) => _running = running;
 

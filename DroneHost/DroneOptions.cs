@@ -53,10 +53,10 @@ public sealed class DroneOptions
     public IReadOnlyList<string>? GuardProgram { get; set; }
 
     /// <summary>
-    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: Docker where its engine answers when the drone starts, else processes. Default
+    /// <c>docker</c>, <c>process</c>, both with a comma, or <c>auto</c>: processes, and Docker where its engine answers when the drone starts. Default
     /// <c>docker</c>: processes are isolated from nothing, so they run only where the operator says so.
     /// </summary>
-    [Description("docker, process, docker,process or auto")]
+    [Description("what runs backends: docker, process (isolated from nothing), docker,process, or auto (processes, and Docker if its engine answers at the start)")]
     public string Runtime { get; set; } = "docker";
 
     /// <summary>The Docker engine's address. Default: <c>unix:///var/run/docker.sock</c>. The command line reads the variable <c>DOCKER_HOST</c> too.</summary>
@@ -82,12 +82,18 @@ public sealed class DroneOptions
     public int PortTo { get; set; } = 29_999;
 
     /// <summary>
+    /// Draw a block of 1,000 ports that no other drone which draws one uses on this machine, instead of <see cref="PortFrom"/> and <see cref="PortTo"/>, which are then set. For
+    /// installations beside others whose ports nobody plans. Default false.
+    /// </summary>
+    public bool DrawPorts { get; set; }
+
+    /// <summary>
     /// How long a port rests after its backend is gone. Default 10 min: longer than any proxy may remember an address. Shorter lets a small range serve more.
     /// </summary>
     [Description("how long a port rests after its backend")]
     public TimeSpan PortRest { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>What an ended backend left behind (a stopped container, its output) is removed after this. Default 1 h.</summary>
+    /// <summary>The output of an ended backend, which is kept beside the state file, is removed after this. Default 1 h.</summary>
     [Description("how long what an ended backend left is kept")]
     public TimeSpan PruneAge { get; set; } = TimeSpan.FromHours(1);
 
@@ -114,6 +120,9 @@ public sealed class DroneOptions
     [Description("how long a backend may take to answer")]
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
+    /// <summary>A backend that has not answered so long after it was started is told where it must listen, by its message and the log; again when what is seen has changed.</summary>
+    internal TimeSpan ListenHintAfter { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>
     [Description("how long a start waits for the runtime")]
     public TimeSpan RuntimeAwayLimit { get; set; } = TimeSpan.FromSeconds(60);
@@ -133,7 +142,7 @@ public sealed class DroneOptions
     [Description("the grace of backends that end with the program")]
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>With <see cref="EndBackendsOnStop"/>: whether what ended backends left (stopped containers, outputs) goes with the program too, whatever its age.</summary>
+    /// <summary>With <see cref="EndBackendsOnStop"/>: whether the output of ended backends goes with the program too, whatever its age.</summary>
     [Description("with --end-backends-on-stop: also remove what ended backends left")]
     public bool PruneOnStop { get; set; }
 
@@ -243,6 +252,9 @@ public sealed class DroneOptions
 
     /// <summary>Where the processes' files are, as an absolute path.</summary>
     internal string ProcessDirectory => Path.GetFullPath(ProcessDir ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "run"));
+
+    /// <summary>Where the output of ended containers is kept, as an absolute path.</summary>
+    internal string ContainerDirectory => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "containers");
 
     /// <summary>The kinds named by <see cref="Runtime"/>; empty for <c>auto</c>, null where it is invalid.</summary>
     internal ExecutorKind[]? ParseRuntime() => Runtime switch

@@ -14,7 +14,7 @@ public static class DroneRole
     /// Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the state file is refused; where the drone gives up later it stops the host by <see cref="HostExit"/>.
     /// </summary>
     /// <param name="options">How to run.</param>
-    /// <param name="addCluster">Adds an <c>IClusterClient</c>.</param>
+    /// <param name="addCluster">Adds a <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">Adds what the program wants besides: logging, metrics, runtimes of its own.</param>
     /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
     public static IHost Build(DroneOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)

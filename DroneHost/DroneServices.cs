@@ -9,7 +9,7 @@ namespace Plane.Drone;
 public static class DroneServices
 {
     /// <summary>
-    /// Adds the agent. The host must bring an <c>IClusterClient</c>; nothing waits for its connection. An <see cref="IRuntimeFactory"/> added afterwards replaces
+    /// Adds the agent. The host must bring a <see cref="ClusterConnection"/>; nothing waits for its connection. A <see cref="IRuntimeFactory"/> added afterwards replaces
     /// the runtime of its kind.
     /// </summary>
     /// <param name="services">The host's services.</param>

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Orleans.Configuration;
 using Plane.Grains.Backends;
 using Plane.Grains.Clocks;
 using Plane.Grains.Clusters;
@@ -32,7 +31,6 @@ public static class PlaneGrainsExtensions
             throw new ArgumentException(string.Join("; ", problems), nameof(options));
         }
 
-        services.Configure<SiloMessagingOptions>(static o => (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes));
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);

@@ -36,5 +36,5 @@ internal static class StoreBorder
     }
 
     // Without the inner exception: it is the driver's, and none of its details belong on the wire.
-    private static OrleansException AskAgain(StoreUnavailableException e) => new($"the database is away, ask again: {e.Message}");
+    private static OrleansException AskAgain(StoreUnavailableException e) => new($"the database is unavailable, retry: {e.Message}");
 }

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 
 namespace Plane.Hosting;
 
-/// <summary>Kestrel's sockets, which say of an address that can't be listened on which one it is. Of one in use Kestrel says so itself.</summary>
+/// <summary>Kestrel's sockets, which say of an address that can't be listened on which one it is, why, and what to do.</summary>
 internal sealed class NamedListenerFactory(IOptions<SocketTransportOptions> options, ILoggerFactory loggers) : IConnectionListenerFactory
 {
     private readonly SocketTransportFactory _sockets = new(options, loggers);
@@ -17,6 +17,10 @@ internal sealed class NamedListenerFactory(IOptions<SocketTransportOptions> opti
         try
         {
             return await _sockets.BindAsync(endpoint, cancellationToken);
+        }
+        catch (AddressInUseException e)
+        {
+            throw new StartRefusedException($"cannot listen on {endpoint}: the port is in use by another program; end it, or give another port", e);
         }
         catch (SocketException e)
         {

@@ -32,7 +32,12 @@ public sealed class CertificateDirectory
     {
         var stored = _store.ReadCertificate() ?? throw new CertificateProblemException(
             $"{_store.CertificatePath} does not exist: the proxy has no certificate of {_cluster} yet, or has another --cert-dir");
-        return Facts(_store.Parse(stored));
+        return Facts(_store.Parse(stored)) with
+        {
+            RenewalFailure = _store.ReadFailure() is { } failure
+                ? string.Create(CultureInfo.InvariantCulture, $"failed at {failure.At:u}: {failure.Reason}; the next try is at {failure.NextTry:u}")
+                : null,
+        };
     }
 
     /// <summary>A certificate in files, as <c>--cert</c> and <c>--key</c> name them.</summary>
@@ -195,4 +200,7 @@ public sealed record CertificateFacts
 
     /// <summary>Why it can't be served, or null.</summary>
     public string? Problem { get; init; }
+
+    /// <summary>Why the proxy's last try to renew it failed and when the next one is, or null.</summary>
+    public string? RenewalFailure { get; init; }
 }

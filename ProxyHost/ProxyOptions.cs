@@ -88,6 +88,13 @@ public sealed class ProxyOptions
     [Description("where / is redirected to")]
     public string? RootRedirectUrl { get; set; }
 
+    /// <summary>
+    /// Whether request headers are passed on whose names hold other characters than letters, digits and hyphens. A backend may take <c>X_Y</c> for <c>X-Y</c>, so that a client could
+    /// say what only the proxy may say. Default off: they are dropped.
+    /// </summary>
+    [Description("pass on request headers whose names hold other characters than letters, digits and hyphens; a backend may take X_Y for X-Y")]
+    public bool AnyHeaderNames { get; set; }
+
     /// <summary>How long a connection to a backend may take to open. Longer helps far drones, and makes users wait longer for dead ones. Default 5 s.</summary>
     [Description("how long a connection to a backend may take to open")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);

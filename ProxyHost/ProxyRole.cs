@@ -20,7 +20,7 @@ public static class ProxyRole
 
     /// <summary>Builds the host; whoever calls it starts and stops it.</summary>
     /// <param name="options">The options.</param>
-    /// <param name="addCluster">Registers an <c>IClusterClient</c>.</param>
+    /// <param name="addCluster">Registers a <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">What else the host needs: logging, metrics.</param>
     /// <exception cref="UsageException">An option is invalid; the message names it.</exception>
     public static WebApplication Build(ProxyOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
@@ -65,7 +65,7 @@ public static class ProxyRole
 
     private static void Configure(KestrelServerOptions kestrel)
     {
-        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.RequestHeaderEncodingSelector = StrictLength.Of;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
 
         // What Kestrel would cut by default and a proxy must not: large bodies, slow readers and writers, streams that are idle.

@@ -33,7 +33,7 @@ public sealed class ProxyStatus
 
     /// <summary>Why <c>/ready</c> says no, or null.</summary>
     public string? NotReadyBecause => _contact.NotReadyBecause()
-        ?? (_certificate?.NotReadyBecause is { } why ? $"HTTPS is closed: {why}" : null);
+        ?? _certificate?.NotReadyBecause;
 
     /// <summary>Ends with the address of HTTPS once it is open, which takes a certificate.</summary>
     public Task<Uri> WhenServingHttps => _https.Task;

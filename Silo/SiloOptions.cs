@@ -44,7 +44,7 @@ public sealed class SiloOptions
     public TimeSpan ForwardAuthTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>A file with the bearer token that <c>/ctrl</c> requires; read at the start.</summary>
-    [Description("a file with the bearer token that /ctrl requires")]
+    [Description("a file with the bearer token that /ctrl requires: 16 to 1024 printable characters without blanks")]
     public string? CtrlTokenFile { get; set; }
 
     /// <summary>How many days ended backends and their history are kept. Default 7; longer costs disk, shorter loses the answer to "what became of it?".</summary>

@@ -12,18 +12,18 @@ using Plane.Silo.Start;
 
 namespace Plane.Silo;
 
-/// <summary>Makes the controller's host: store, grains, engine, HTTP.</summary>
+/// <summary>Makes the controller's host: store, grains, silo, HTTP.</summary>
 public static class SiloRole
 {
     /// <summary>Makes the host; nothing is opened before it is started.</summary>
     /// <param name="options">The controller's options.</param>
-    /// <param name="addEngine">Puts the engine's silo into the host (<see cref="SiloEngine"/>), with <see cref="StoreHold.Of"/> as its hold.</param>
+    /// <param name="addSilo">Adds the silo to the host (<see cref="SiloHosting"/>).</param>
     /// <param name="configure">What the program adds, as logging.</param>
     /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
-    public static WebApplication Build(SiloOptions options, Action<IHostApplicationBuilder> addEngine, Action<IHostApplicationBuilder>? configure = null)
+    public static WebApplication Build(SiloOptions options, Action<IHostApplicationBuilder> addSilo, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(addEngine);
+        ArgumentNullException.ThrowIfNull(addSilo);
         UsageException.ThrowIfAny(options.Problems().Concat(SiloServices.Problems(options)));
         var builder = PlaneHost.CreateWebBuilder("controller");
         configure?.Invoke(builder);
@@ -33,7 +33,7 @@ public static class SiloRole
         builder.Services.AddPlaneController(options);
 
         // Started after what it needs, stopped before it.
-        addEngine(builder);
+        addSilo(builder);
         if (options.MetricsPort is { } port)
         {
             builder.Services.AddPlaneMetricsServer(options.Host, port);
@@ -53,7 +53,7 @@ public static class SiloRole
         return app.Services.GetRequiredService<SiloReady>().WhenReady;
     }
 
-    /// <summary>Adds the controller's services, without engine and listener.</summary>
+    /// <summary>Adds the controller's services, without silo and listener.</summary>
     /// <param name="services">The host's services.</param>
     /// <param name="options">Checked options.</param>
     internal static IServiceCollection AddPlaneController(this IServiceCollection services, SiloOptions options)

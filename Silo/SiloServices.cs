@@ -12,7 +12,7 @@ internal static class SiloServices
 
     public static void Add(IServiceCollection services, SiloOptions options, ControllerName controller)
     {
-        services.AddPlaneStore(Store(options));
+        services.AddPlaneStore(Store(options, controller));
         services.AddPlaneGrains(new GrainOptions
         {
             ControllerName = controller,
@@ -23,5 +23,10 @@ internal static class SiloServices
         });
     }
 
-    private static StoreOptions Store(SiloOptions options) => new() { Url = options.Db, Numbers = options.LeaseNumbers };
+    private static StoreOptions Store(SiloOptions options, ControllerName controller) => new()
+    {
+        Url = options.Db,
+        Numbers = options.LeaseNumbers,
+        Holder = $"{controller}, process {Environment.ProcessId} on {Environment.MachineName}",
+    };
 }

@@ -18,7 +18,7 @@ if (args is ["serve-echo", var echoPort])
 
 if (args is ["serve-silo", var siloPort])
 {
-    await EngineBench.ServeAsync(int.Parse(siloPort, System.Globalization.CultureInfo.InvariantCulture));
+    await GatewayBench.ServeAsync(int.Parse(siloPort, System.Globalization.CultureInfo.InvariantCulture));
     return 0;
 }
 
@@ -34,10 +34,10 @@ if (args is ["serve-proxy", var backend])
 IBench[] all =
 [
     new StartBench(),
-    new EngineBench(),
+    new GatewayBench(),
     new ConnectHeldBench(),
     new ConnectNewBench(),
-    .. Checkout.Engine == "Orleans" ? (IBench[])[new ControllersBench()] : [],
+    new ControllersBench(),
     new SpawnBench(),
     new SpawnBurstBench(),
     new LeaseBench(),

@@ -7,7 +7,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dotnet build "$root/Tests/Simulation/Simulation.csproj" -c Release -v q --nologo -clp:ErrorsOnly
-program=$root/Tests/Simulation/bin/Embedded/Release/net10.0/Plane.Simulation
+program=$root/Tests/Simulation/bin/Release/net10.0/Plane.Simulation
 case ${1:-} in
     --seed) exec "$program" "$@" ;;
     -*) exec "$program" --schedules 1000000 "$@" ;;

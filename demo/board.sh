@@ -6,9 +6,8 @@
 #   demo/board.sh build     builds it if need be, prints nothing
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
-engine=${PLANE_ENGINE:-Embedded}
-output=$root/demo/Board/bin/$engine/Release/net10.0
-stamp=$root/.build/board.$engine
+output=$root/demo/Board/bin/Release/net10.0
+stamp=$root/.build/board
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 
 stale() {
@@ -23,7 +22,7 @@ build() {
     if stale; then
         local log=$root/.build/board.log
         touch "$stamp.new"
-        (cd "$root" && dotnet build demo/Board/Board.csproj -c Release -p:Engine="$engine" -nodeReuse:false -p:UseSharedCompilation=false -v quiet) >"$log" 2>&1 ||
+        (cd "$root" && dotnet build demo/Board/Board.csproj -c Release -nodeReuse:false -p:UseSharedCompilation=false -v quiet) >"$log" 2>&1 ||
             { cat "$log" >&2; echo "board.sh: the board does not build" >&2; exit 1; }
         mv "$stamp.new" "$stamp"
     fi

@@ -62,6 +62,7 @@ internal static class BackendCommands
         };
         var cursor = new Option<string?>("--cursor") { Description = "Go on behind an earlier page." };
         var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, limit, cursor };
+        context.AddWideTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
             var query = QueryString.Of(
@@ -79,7 +80,7 @@ internal static class BackendCommands
             }
 
             printer.Table(
-                ["backend", "status", "key", "drone", "cluster", "created"],
+                [new("backend"), new("status"), new("key", Shortens: true), new("drone", Leaves: 3), new("cluster", Leaves: 1), new("created", Leaves: 2)],
                 [.. page.Backends.Select(b => new[]
                 {
                     b.BackendId.Value,
@@ -135,6 +136,7 @@ internal static class BackendCommands
                 ("message", b.Message));
             printer.Note("");
             printer.History(b.History);
+            BackendEnd.PrintOutput(printer, b);
             return ExitCodes.Done;
         });
         return command;
@@ -155,8 +157,15 @@ internal static class BackendCommands
                 return Answer(printer, new { backend_id = name, requested = true }, "asked to end");
             }
 
-            var last = await ProgressView.WaitAsync(
-                printer, client.FollowAsync(name, cancellationToken), s => s == BackendStatus.Terminated, cancellationToken).ConfigureAwait(false);
+            StatusEntry? last = null;
+            await ProgressView.ShowAsync(printer, async view =>
+            {
+                await foreach (var entry in client.FollowAsync(name, cancellationToken).ConfigureAwait(false))
+                {
+                    last = entry;
+                    view.Status(entry.Status);
+                }
+            }).ConfigureAwait(false);
             if (last is not null)
             {
                 printer.Step(last);

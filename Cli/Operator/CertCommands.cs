@@ -101,7 +101,7 @@ internal static class CertCommands
             return;
         }
 
-        printer.Facts(
+        printer.Facts([
             ("names", string.Join(", ", facts.Names)),
             ("issuer", facts.Issuer),
             ("serial", facts.Serial),
@@ -110,7 +110,9 @@ internal static class CertCommands
             ("valid until", facts.NotAfter.ToString("u", CultureInfo.InvariantCulture)),
             ("key", facts.Key),
             ("chain", string.Create(CultureInfo.InvariantCulture, $"{facts.ChainLength} certificates")),
-            ("can be served", facts.Problem is null ? "yes" : "no: " + facts.Problem));
+            ("can be served", facts.Problem is null ? "yes" : "no: " + facts.Problem),
+            .. facts.RenewalFailure is { } failure ? [("renewal", failure)] : Array.Empty<(string, string)>(),
+        ]);
     }
 
     private sealed class Flags

@@ -8,6 +8,8 @@ namespace Plane.Cli.Operator;
 /// <summary>Commands about the controller, drones and clusters.</summary>
 internal static class ClusterCommands
 {
+    private const long SilentAfter = 60_000;
+
     public static IEnumerable<Command> Create(OperatorContext context)
     {
         yield return Status(context);
@@ -39,38 +41,61 @@ internal static class ClusterCommands
     {
         var cluster = new Argument<ClusterName>("CLUSTER") { Description = "The cluster.", CustomParser = CommandValues.RequiredName<ClusterName> };
         var command = new Command("cluster-state", "Print a cluster's drones and proxies.") { cluster };
+        context.AddWideTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
-            var state = await client.ClusterStateAsync(parsed.GetValue(cluster), cancellationToken).ConfigureAwait(false);
+            var name = parsed.GetValue(cluster);
+            var state = await client.ClusterStateAsync(name, cancellationToken).ConfigureAwait(false);
+            var isKnown = state.Drones.Length + state.Proxies.Length > 0;
             if (printer.IsJson)
             {
                 printer.Json(state);
-                return ExitCodes.Done;
+            }
+            else if (isKnown)
+            {
+                Print(printer, state);
             }
 
-            printer.Table(
-                ["drone", "state", "pool", "backends", "runs", "heartbeat", "version", "controller"],
-                [.. state.Drones.Select(d => new[]
-                {
-                    d.Node.Name,
-                    d.Draining ? "draining" : d.Ready ? "ready" : "not ready",
-                    d.Pool,
-                    string.Create(CultureInfo.InvariantCulture, $"{d.BackendCount} of {d.MaxBackends}"),
-                    string.Join(' ', d.Kinds.Select(k => k.ToString().ToLowerInvariant())),
-                    Printer.Age(d.LastHeartbeatAge) + " ago",
-                    d.Node.PlaneVersion,
-                    d.Node.Controller,
-                })],
-                "no drones");
-            printer.Note("");
-            printer.Table(
-                ["proxy", "version", "controller"],
-                [.. state.Proxies.Select(p => new[] { p.Name, p.PlaneVersion, p.Controller })],
-                "no proxies");
-            return ExitCodes.Done;
+            if (!isKnown)
+            {
+                printer.Problem($"no drone and no proxy is registered in cluster {name}: is the name right, and do drones and proxies run with --cluster {name}?");
+            }
+
+            return isKnown ? ExitCodes.Done : ExitCodes.Refused;
         });
         return command;
     }
+
+    private static void Print(Printer printer, ClusterState state)
+    {
+        printer.Table(
+            [
+                new("drone"), new("state"), new("pool", Leaves: 3, Shortens: true), new("backends", Leaves: 5), new("runs", Leaves: 4),
+                new("heartbeat", Leaves: 6), new("version", Leaves: 2), new("controller", Leaves: 1),
+            ],
+            [.. state.Drones.Select(d => new[]
+            {
+                d.Node.Name,
+                StateText(d),
+                d.Pool,
+                string.Create(CultureInfo.InvariantCulture, $"{d.BackendCount} of {d.MaxBackends}"),
+                string.Join(' ', d.Kinds.Select(k => k.ToString().ToLowerInvariant())),
+                Printer.Age(d.LastHeartbeatAge) + " ago",
+                d.Node.PlaneVersion,
+                d.Node.Controller,
+            })],
+            "no drones");
+        printer.Note("");
+        printer.Table(
+            [new("proxy"), new("version"), new("controller", Leaves: 1)],
+            [.. state.Proxies.Select(p => new[] { p.Name, p.PlaneVersion, p.Controller })],
+            "no proxies");
+    }
+
+    // Any drone that runs sends a heartbeat every few seconds, so that one without for a minute is not there.
+    internal static string StateText(DroneState drone) =>
+        (drone.Draining ? "draining" : drone.Ready ? "ready" : "not ready")
+        + (drone is { Ready: false, LastHeartbeatAge: >= SilentAfter } ? $", silent for {Printer.Age(drone.LastHeartbeatAge)}" : "");
 
     private static Command Drain(OperatorContext context, bool drain)
     {

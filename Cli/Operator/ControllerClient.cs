@@ -28,6 +28,10 @@ internal sealed class ControllerClient : IDisposable
 
     public Uri Controller => _http.BaseAddress!;
 
+    private string TokenHint => _http.DefaultRequestHeaders.Authorization is null
+        ? "give the controller's token by --token-file or PLANE_TOKEN"
+        : "the controller does not accept the token of --token-file or PLANE_TOKEN";
+
     public void Dispose() => _http.Dispose();
 
     public Task<ConnectResponse> ConnectAsync(ConnectRequest request, CancellationToken cancellationToken) =>
@@ -146,7 +150,7 @@ internal sealed class ControllerClient : IDisposable
         }
         catch (JsonException e)
         {
-            throw new ControllerUnreachableException($"{Controller} did not answer as a controller does", e);
+            throw new ControllerUnreachableException($"{Controller} did not answer as a controller does: is it the controller's address (--controller)?", e);
         }
     }
 
@@ -160,7 +164,7 @@ internal sealed class ControllerClient : IDisposable
         catch (HttpRequestException e)
         {
             // The outer messages speak of inner ones; the innermost says what happened.
-            throw new ControllerUnreachableException($"no controller answers at {Controller}: {e.GetBaseException().Message}", e);
+            throw new ControllerUnreachableException($"no controller answers at {Controller}: {e.GetBaseException().Message}; start one, or give its address with --controller (or PLANE_CONTROLLER)", e);
         }
         catch (TaskCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -185,7 +189,7 @@ internal sealed class ControllerClient : IDisposable
         {
             if (JsonSerializer.Deserialize<PlaneError>(text, PlaneJson.Http) is { } error)
             {
-                return new RefusedException(error);
+                return new RefusedException(error, error.Kind == ErrorKind.Unauthorized ? $"{error.Message}: {TokenHint}" : null);
             }
         }
         catch (JsonException)
@@ -194,8 +198,8 @@ internal sealed class ControllerClient : IDisposable
         }
 
         return response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-            ? new RefusedException(new PlaneError { Id = "", Kind = ErrorKind.Unauthorized, Message = "not authorised: give --token-file or PLANE_TOKEN" })
-            : new ControllerUnreachableException($"{Controller} answered {(int)response.StatusCode}, and not as a controller does");
+            ? new RefusedException(new PlaneError { Id = "", Kind = ErrorKind.Unauthorized, Message = $"not authorised: {TokenHint}" })
+            : new ControllerUnreachableException($"{Controller} answered {(int)response.StatusCode}, and not as a controller does: is it the controller's address (--controller)?");
     }
 }
 

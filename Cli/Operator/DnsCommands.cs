@@ -87,7 +87,7 @@ internal static class DnsCommands
         }
 
         printer.Table(
-            ["owner", "value", "expires in"],
+            [new("owner", Shortens: true), new("value"), new("expires in", Leaves: 1)],
             [
                 .. state.Owners.SelectMany(o => o.Values.Select(v => new[] { o.Owner, v, string.Create(CultureInfo.InvariantCulture, $"{o.ExpiresIn:0} s") })),
             ],
@@ -158,7 +158,7 @@ internal static class DnsCommands
         }
         else
         {
-            printer.Table(["is", "what", "seen"], [.. findings.Select(f => new[] { f.Kind.ToString().ToLowerInvariant(), f.Subject, f.Said })], "nothing");
+            PrintFindings(printer, findings);
             foreach (var toDo in findings.Select(f => f.ToDo).OfType<string>().Distinct())
             {
                 printer.Note("to do: " + toDo);
@@ -171,6 +171,22 @@ internal static class DnsCommands
         }
 
         return isRight ? ExitCodes.Done : ExitCodes.Refused;
+    }
+
+    // What was seen is a sentence: on a terminal it has lines of its own.
+    private static void PrintFindings(Printer printer, IReadOnlyList<Finding> findings)
+    {
+        if (printer.IsTerminal)
+        {
+            foreach (var finding in findings)
+            {
+                printer.Facts((finding.Kind.ToString().ToLowerInvariant().PadRight(10), finding.Subject), ("", finding.Said));
+            }
+        }
+        else
+        {
+            printer.Table([new("is"), new("what"), new("seen")], [.. findings.Select(f => new[] { f.Kind.ToString().ToLowerInvariant(), f.Subject, f.Said })], "nothing");
+        }
     }
 
     private static IPEndPoint? Resolver(ArgumentResult result)

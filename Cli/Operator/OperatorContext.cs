@@ -24,6 +24,11 @@ internal sealed class OperatorContext
 
     private readonly Option<bool> _json = new("--json") { Description = "Print JSON.", Recursive = true };
 
+    private readonly Option<bool> _wide = new("--wide") { Description = "Print all columns, however narrow the terminal is." };
+
+    /// <summary>Adds the flag of commands that print a table.</summary>
+    public void AddWideTo(Command command) => command.Options.Add(_wide);
+
     public void AddTo(Command command)
     {
         command.Options.Add(_controller);
@@ -36,7 +41,7 @@ internal sealed class OperatorContext
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var json = parsed.GetValue(_json);
-            var printer = new Printer(Console.Out, Console.Error, json, !Console.IsOutputRedirected);
+            var printer = new Printer(Console.Out, Console.Error, json, !Console.IsOutputRedirected, parsed.GetResult(_wide) is { Implicit: false });
             try
             {
                 using var client = new ControllerClient(Controller(parsed), Token(parsed));

@@ -8,81 +8,93 @@ namespace Plane.Cli.Output;
 /// What a command prints: JSON where asked for, tables and colour on a terminal, plain tab-separated lines in a pipe. Results go to standard output,
 /// everything else to standard error.
 /// </summary>
-internal sealed class Printer(TextWriter output, TextWriter error, bool json, bool isTerminal)
+internal sealed class Printer
 {
+    private const int Gap = 2;
     private static readonly JsonSerializerOptions s_indented = new(PlaneJson.Http) { WriteIndented = true };
 
-    private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings
+    private readonly TextWriter _output;
+    private readonly TextWriter _error;
+    private readonly bool _isWide;
+    private readonly int _width;
+    private readonly IAnsiConsole _console;
+
+    /// <summary>Makes one.</summary>
+    /// <param name="output">Results.</param>
+    /// <param name="error">Everything else.</param>
+    /// <param name="json">Whether results are JSON.</param>
+    /// <param name="isTerminal">Whether results go to a terminal.</param>
+    /// <param name="isWide">Whether tables have all their columns, however narrow the terminal is.</param>
+    /// <param name="width">The terminal's width; where not given, as the terminal says.</param>
+    public Printer(TextWriter output, TextWriter error, bool json, bool isTerminal, bool isWide = false, int? width = null)
     {
-        Out = new AnsiConsoleOutput(output),
-        Ansi = isTerminal ? AnsiSupport.Detect : AnsiSupport.No,
-        ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
-        Interactive = InteractionSupport.No,
-    });
+        (_output, _error, IsJson, IsTerminal, _isWide) = (output, error, json, isTerminal, isWide);
+        _console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(output),
+            Ansi = isTerminal ? AnsiSupport.Detect : AnsiSupport.No,
+            ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+        });
+        _width = width ?? _console.Profile.Width;
 
-    public bool IsJson => json;
+        // It would break lines in the middle of an id or a URL, which can then not be copied: the terminal itself wraps what is too long.
+        _console.Profile.Width = int.MaxValue / 4;
+    }
 
-    public bool IsTerminal => isTerminal;
+    public bool IsJson { get; }
 
-    public void Json<T>(T value) => output.WriteLine(JsonSerializer.Serialize(value, isTerminal ? s_indented : PlaneJson.Http));
+    public bool IsTerminal { get; }
 
-    /// <summary>Names and values, one pair a line.</summary>
+    public void Json<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, IsTerminal ? s_indented : PlaneJson.Http));
+
+    /// <summary>Names and values, one pair a line. A long value goes on past the terminal's edge: it can be copied whole.</summary>
     public void Facts(params ReadOnlySpan<(string Name, string? Value)> facts)
     {
-        var grid = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(2)).AddColumn(new GridColumn());
-        foreach (var (name, value) in facts)
+        var known = facts.ToArray().Where(f => f.Value is not null).ToArray();
+        var longest = known.Select(f => f.Name.Length).DefaultIfEmpty().Max();
+        foreach (var (name, value) in known)
         {
-            if (value is null)
+            if (IsTerminal)
             {
-                continue;
-            }
-
-            if (isTerminal)
-            {
-                grid.AddRow(new Text(name, new Style(Color.Grey)), Styled(name, Plain(value)));
+                Write(name.PadRight(longest + Gap), new Style(Color.Grey));
+                WriteLine(Plain(value!), StyleOf(name, value!));
             }
             else
             {
-                output.WriteLine($"{name}\t{Plain(value)}");
+                _output.WriteLine($"{name}\t{Plain(value!)}");
             }
-        }
-
-        if (isTerminal)
-        {
-            _console.Write(grid);
         }
     }
 
-    public void Table(string[] columns, IReadOnlyList<string[]> rows, string whenEmpty)
+    /// <summary>A table: in a pipe all columns, a tab between them; on a terminal those that fit, with their names.</summary>
+    public void Table(IReadOnlyList<Column> columns, IReadOnlyList<string[]> rows, string whenEmpty)
     {
-        if (!isTerminal)
+        var cells = rows.Select(r => r.Select(Plain).ToArray()).ToList();
+        if (!IsTerminal)
         {
-            foreach (var row in rows)
-            {
-                output.WriteLine(string.Join('\t', row.Select(Plain)));
-            }
-
+            cells.ForEach(row => _output.WriteLine(string.Join('\t', row)));
             return;
         }
 
         if (rows.Count == 0)
         {
-            _console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[grey]{whenEmpty}[/]");
+            WriteLine(whenEmpty, new Style(Color.Grey));
             return;
         }
 
-        var table = new Table().Border(TableBorder.None);
-        foreach (var column in columns)
+        var fitting = TableLayout.Fit(columns, cells, _isWide ? int.MaxValue : _width, Gap);
+        WriteRow(fitting, column => (columns[column].Name.ToUpperInvariant(), new Style(Color.Grey)));
+        foreach (var row in cells)
         {
-            table.AddColumn(new TableColumn(new Text(column.ToUpperInvariant(), new Style(Color.Grey))).NoWrap().PadRight(2));
+            WriteRow(fitting, column => (row[column], StyleOf(columns[column].Name, row[column])));
         }
 
-        foreach (var row in rows)
+        if (fitting.Count < columns.Count)
         {
-            table.AddRow(row.Select((cell, i) => Styled(columns[i], Plain(cell))));
+            var left = columns.Where((_, i) => fitting.All(f => f.Index != i)).Select(c => c.Name);
+            Note($"not shown: {string.Join(", ", left)} (--wide shows all columns)");
         }
-
-        _console.Write(table);
     }
 
     /// <summary>One step of a backend's life, as it is reached. In a pipe it has no time: scripts compare the state.</summary>
@@ -99,14 +111,14 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
 
     private void Step(StatusEntry entry, bool timeInPipe)
     {
-        if (json)
+        if (IsJson)
         {
-            output.WriteLine(JsonSerializer.Serialize(entry, PlaneJson.Http));
+            _output.WriteLine(JsonSerializer.Serialize(entry, PlaneJson.Http));
             return;
         }
 
         var why = Why(entry);
-        if (isTerminal)
+        if (IsTerminal)
         {
             _console.Write(new Text(entry.Time.UtcDateTime.ToString("HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture) + "  ", new Style(Color.Grey)));
             _console.Write(new Text(entry.Status.WireName(), StatusStyle(entry.Status.WireName())));
@@ -115,22 +127,22 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
         else
         {
             string?[] fields = [timeInPipe ? Time(entry.Time) : null, entry.Status.WireName(), why.Length > 0 ? why : null];
-            output.WriteLine(string.Join('\t', fields.OfType<string>()));
+            _output.WriteLine(string.Join('\t', fields.OfType<string>()));
         }
     }
 
-    public void Note(string text) => error.WriteLine(text);
+    public void Note(string text) => _error.WriteLine(text);
 
     public void Problem(string text)
     {
-        if (isTerminal)
+        if (IsTerminal)
         {
-            error.Write("\u001b[31mplane:\u001b[0m ");
-            error.WriteLine(text);
+            _error.Write("\u001b[31mplane:\u001b[0m ");
+            _error.WriteLine(text);
         }
         else
         {
-            error.WriteLine("plane: " + text);
+            _error.WriteLine("plane: " + text);
         }
     }
 
@@ -167,18 +179,52 @@ internal sealed class Printer(TextWriter output, TextWriter error, bool json, bo
         < 1_000 => string.Create(CultureInfo.InvariantCulture, $"{milliseconds} ms"),
         < 120_000 => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000.0:0.#} s"),
         < 7_200_000 => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 60_000} min"),
+        >= 172_800_000 => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 86_400_000} d"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 3_600_000} h"),
     };
 
-    private static Text Styled(string column, string value) =>
-        new(value, column is "status" or "state" ? StatusStyle(value) : column is "url" ? new Style(Color.Blue, decoration: Decoration.Underline) : Style.Plain);
+    private void WriteRow(IReadOnlyList<FittingColumn> columns, Func<int, (string Text, Style Style)> cell)
+    {
+        for (var i = 0; i < columns.Count; i++)
+        {
+            var (text, style) = cell(columns[i].Index);
+            var shown = TableLayout.Cut(text, columns[i].Width);
+            Write(shown, style);
+
+            // Nothing behind the last: blanks there would wrap on a terminal that is narrower than the longest cell.
+            if (i < columns.Count - 1)
+            {
+                Write(new string(' ', columns[i].Width - TableLayout.CellsOf(shown) + Gap), Style.Plain);
+            }
+        }
+
+        _output.WriteLine();
+    }
+
+    private void WriteLine(string text, Style style)
+    {
+        Write(text, style);
+        _output.WriteLine();
+    }
+
+    private void Write(string text, Style style)
+    {
+        if (text.Length > 0)
+        {
+            _console.Write(new Text(text, style));
+        }
+    }
+
+    private static Style StyleOf(string column, string value) =>
+        column is "status" or "state" ? StatusStyle(value) : column is "url" ? new Style(Color.Blue, decoration: Decoration.Underline) : Style.Plain;
 
     private static Style StatusStyle(string status) => status switch
     {
         "ready" => new Style(Color.Green),
         "terminated" => new Style(Color.Grey),
-        "terminating" or "hard-terminating" or "draining" => new Style(Color.Yellow),
-        "not ready" => new Style(Color.Red),
+        "terminating" or "hard-terminating" => new Style(Color.Yellow),
+        _ when status.StartsWith("not ready", StringComparison.Ordinal) => new Style(Color.Red),
+        _ when status.StartsWith("draining", StringComparison.Ordinal) => new Style(Color.Yellow),
         _ => new Style(Color.Blue),
     };
 }

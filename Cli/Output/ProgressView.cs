@@ -2,39 +2,44 @@ using Spectre.Console;
 
 namespace Plane.Cli.Output;
 
-/// <summary>Follows a backend's life until a state is reached: a live line on a terminal (on standard error), nothing in a pipe.</summary>
+/// <summary>What is shown while a backend is waited for.</summary>
+internal interface IProgress
+{
+    /// <summary>The state that it has reached.</summary>
+    void Status(BackendStatus status);
+
+    /// <summary>What its user should know meanwhile.</summary>
+    void Hint(string text);
+}
+
+/// <summary>Shows a wait on standard error: a live line on a terminal, hints alone in a pipe.</summary>
 internal static class ProgressView
 {
-    public static async Task<StatusEntry?> WaitAsync(
-        Printer printer, IAsyncEnumerable<StatusEntry> entries, Func<BackendStatus, bool> reached, CancellationToken cancellationToken)
+    public static async Task ShowAsync(Printer printer, Func<IProgress, Task> work)
     {
         if (!printer.IsTerminal || printer.IsJson)
         {
-            return await FollowAsync(entries, reached, _ => { }, cancellationToken).ConfigureAwait(false);
+            await work(new Lines(printer)).ConfigureAwait(false);
+            return;
         }
 
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
-        StatusEntry? last = null;
-        await console.Status().Spinner(Spinner.Known.Dots).StartAsync(
-            "scheduled", async view => last = await FollowAsync(entries, reached, e => view.Status(e.Status.WireName()), cancellationToken).ConfigureAwait(false))
-            .ConfigureAwait(false);
-        return last;
+        await console.Status().Spinner(Spinner.Known.Dots).StartAsync("scheduled", view => work(new Live(console, view))).ConfigureAwait(false);
     }
 
-    private static async Task<StatusEntry?> FollowAsync(
-        IAsyncEnumerable<StatusEntry> entries, Func<BackendStatus, bool> reached, Action<StatusEntry> show, CancellationToken cancellationToken)
+    private sealed class Lines(Printer printer) : IProgress
     {
-        StatusEntry? last = null;
-        await foreach (var entry in entries.WithCancellation(cancellationToken).ConfigureAwait(false))
+        public void Status(BackendStatus status)
         {
-            last = entry;
-            show(entry);
-            if (reached(entry.Status))
-            {
-                break;
-            }
         }
 
-        return last;
+        public void Hint(string text) => printer.Note(Printer.Plain(text));
+    }
+
+    private sealed class Live(IAnsiConsole console, StatusContext view) : IProgress
+    {
+        public void Status(BackendStatus status) => view.Status(status.WireName());
+
+        public void Hint(string text) => console.WriteLine(Printer.Plain(text), new Style(Color.Yellow));
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Cli.Operator;
+using Plane.Cli.Output;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
 using Plane.Grains.Storage;
@@ -53,7 +54,8 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
             if (entry.Status == BackendStatus.Terminated)
             {
                 var details = await client.BackendAsync(response.BackendId, stop).ConfigureAwait(false);
-                throw new StartRefusedException($"the board did not start: {details.Message ?? Output.Printer.Why(entry)}");
+                throw new StartRefusedException(
+                    $"the board {BackendEnd.Explain(details)}{(details.OutputTail is { } output ? $"\nthe last lines of its output:\n{output}" : "")}");
             }
         }
 

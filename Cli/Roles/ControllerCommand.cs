@@ -9,14 +9,14 @@ internal static class ControllerCommand
 {
     public static Command Create()
     {
-        var engine = new OptionsBinder<EngineFlags>();
+        var silo = new OptionsBinder<SiloFlags>();
         var command = RoleCommand.Create(
             "controller",
             "Run a controller: grains, sweeps and the HTTP API.",
             new OptionsBinder<SiloOptions>(),
-            (options, context) => [SiloRole.Build(options, engine.Bind(context.Parsed, context.Environment).AddSilo(options.Db), context.Configure)],
+            (options, context) => [SiloRole.Build(options, silo.Bind(context.Parsed, context.Environment).AddSilo(options.Db), context.Configure)],
             first: static _ => SocketCompletions.RunInline());
-        engine.AddTo(command);
+        silo.AddTo(command);
         return command;
     }
 }

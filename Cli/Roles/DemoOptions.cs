@@ -18,7 +18,7 @@ public sealed class DemoOptions
     public int ProxyPort { get; set; } = 9090;
 
     /// <summary>What runs the board.</summary>
-    [Description("what runs the board: docker, process or auto")]
+    [Description("what runs the board: docker, process or auto (Docker if its engine answers)")]
     public string Runtime { get; set; } = "auto";
 
     /// <summary>The Docker engine's address; the variable <c>DOCKER_HOST</c> is read too.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Plane.Drone;
 using Plane.Hosting;
 
@@ -11,20 +10,17 @@ internal static class DroneCommand
     public static Command Create()
     {
         var gateway = new OptionsBinder<GatewayFlags>();
-        var ports = new Option<string?>("--port-range") { Description = "The ports of its backends. [default: 20000-29999]", HelpName = "A-B" };
+        var ports = PortRange.Flag("The ports of its backends, or auto. [default: 20000-29999]");
         var binder = new OptionsBinder<DroneOptions>()
             .Without(nameof(DroneOptions.PortFrom))
             .Without(nameof(DroneOptions.PortTo))
+            .Without(nameof(DroneOptions.DrawPorts))
             .Without(nameof(DroneOptions.GuardProgram))
             .Require(nameof(DroneOptions.Cluster))
             .With(nameof(DroneOptions.StateFile), "--state");
         var command = RoleCommand.Create("drone", "Run a drone: the agent that runs backends on this machine.", binder, (options, context) =>
         {
-            if (context.Parsed.GetValue(ports) is { } range)
-            {
-                SetPorts(options, range);
-            }
-
+            PortRange.Set(context.Parsed.GetValue(ports), options);
             options.GuardProgram = GuardCommand.Program;
 
             // A drone has keys to renew: it may not wait long between two attempts.
@@ -33,19 +29,5 @@ internal static class DroneCommand
         command.Options.Add(ports);
         gateway.AddTo(command);
         return command;
-    }
-
-    private static void SetPorts(DroneOptions options, string range)
-    {
-        var parts = range.Split('-');
-        if (parts.Length != 2
-            || !ushort.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var from)
-            || !ushort.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var to))
-        {
-            throw new UsageException("--port-range must be two ports, as 20000-29999");
-        }
-
-        options.PortFrom = from;
-        options.PortTo = to;
     }
 }

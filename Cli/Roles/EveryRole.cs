@@ -23,46 +23,47 @@ internal static class EveryRole
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"--data: {e.Message}");
+            throw new UsageException($"--data: the directory {data} cannot be made: {e.Message}");
         }
 
         // A cluster is named by its proxy's port: a free one has to be known before anything starts.
         var proxyPort = options.ProxyPort == 0 ? FreePort.Find() : options.ProxyPort;
-        var cluster = options.DefaultCluster ?? ClusterName.Parse($"localhost:{proxyPort}");
+        var name = options.DefaultCluster ?? ClusterName.Parse($"localhost:{proxyPort}");
         var controller = SiloRole.Build(
             new SiloOptions
             {
                 Db = "sqlite:" + Path.Combine(data, "plane.db"),
                 Host = options.Host,
                 Port = options.Port,
-                DefaultCluster = cluster,
+                DefaultCluster = name,
                 CtrlTokenFile = options.CtrlTokenFile,
                 LeaseNumbers = options.LeaseNumbers,
             },
-            builder => builder.AddPlaneSilo(new SiloEngineOptions { GatewayPort = options.GatewayPort, SiloPort = 0, Hold = StoreHold.Of }),
+            builder => builder.AddPlaneSilo(new ControllerClusterOptions { GatewayPort = options.GatewayPort, SiloPort = 0 }),
             context.Configure);
-        var client = controller.Services.GetRequiredService<IClusterClient>();
-        void Join(IHostApplicationBuilder builder) => builder.Services.AddSingleton(client);
+        var cluster = new ClusterConnection(controller.Services.GetRequiredService<IClusterClient>());
+        void Join(IHostApplicationBuilder builder) => builder.Services.AddSingleton(cluster);
 
         var hosts = new List<IHost>
         {
             controller,
             DroneRole.Build(
-                new DroneOptions
+                PortRange.Set(options.PortRange, new DroneOptions
                 {
-                    Cluster = cluster.Value,
+                    Cluster = name.Value,
                     StateFile = Path.Combine(data, "drone.db"),
                     ProcessDir = Path.Combine(data, "run"),
                     GuardProgram = GuardCommand.Program,
                     MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
                     Runtime = options.Runtime,
                     DockerHost = options.DockerHost,
+                    StartupLimit = options.StartupLimit,
                     EndBackendsOnStop = !options.KeepBackends,
                     PruneOnStop = options.LeavesNothing,
-                },
+                }),
                 Join,
                 context.Configure),
-            ProxyRole.Build(new ProxyOptions { Cluster = cluster.Value, Host = options.Host, Port = proxyPort }, Join, context.Configure),
+            ProxyRole.Build(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort }, Join, context.Configure),
         };
         if (options.DnsZone is { } zone)
         {

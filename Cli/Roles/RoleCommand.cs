@@ -43,6 +43,7 @@ internal static class RoleCommand
                 var environment = ProcessEnvironment.Read();
                 var options = binder.Bind(parsed, environment);
                 var shared = hosting.Bind(parsed, environment);
+                shared.ReadOpenTelemetry(environment);
                 UsageException.ThrowIfAny(shared.Problems());
                 shared.LogLevel ??= logLevel;
                 var context = new RoleContext(parsed, environment, shared);

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 
@@ -29,17 +30,25 @@ public sealed class UpOptions
     [Description("the cluster; localhost:PROXY-PORT where not set")]
     public ClusterName? DefaultCluster { get; set; }
 
-    /// <summary>What runs backends.</summary>
-    [Description("what runs backends: docker, process, docker,process or auto")]
+    /// <summary>What runs backends. By default processes, which are isolated from nothing, and Docker where its engine answers.</summary>
+    [Description("what runs backends: docker, process (isolated from nothing), docker,process, or auto (processes, and Docker if its engine answers at the start)")]
     public string Runtime { get; set; } = "auto";
 
     /// <summary>The Docker engine's address; the variable <c>DOCKER_HOST</c> is read too.</summary>
     [Description("the Docker engine's address; DOCKER_HOST is read too")]
     public string DockerHost { get; set; } = "unix:///var/run/docker.sock";
 
+    /// <summary>The ports of backends, as <c>20000-29999</c>; <c>auto</c> draws 1,000 that no other <c>plane up</c> of this machine uses.</summary>
+    [Description("the ports of backends, as 20000-29999; auto draws 1,000 that no other plane up of this machine uses")]
+    public string PortRange { get; set; } = Roles.PortRange.Auto;
+
     /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
     [Description("the directory of backends' mounts; DATA/mounts where not set")]
     public string? MountBase { get; set; }
+
+    /// <summary>A backend that has not answered HTTP so long after its start ends.</summary>
+    [Description("how long a backend may take to answer")]
+    public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
     /// <summary>Whether backends go on when the program ends; the next start adopts those whose lease still stands.</summary>
     [Description("leave backends running when the program ends")]
@@ -57,7 +66,7 @@ public sealed class UpOptions
     public int DnsPort { get; set; } = 5353;
 
     /// <summary>A file with the bearer token that <c>/ctrl</c> requires.</summary>
-    [Description("a file with the bearer token that /ctrl requires")]
+    [Description("a file with the bearer token that /ctrl requires: 16 to 1024 printable characters without blanks")]
     public string? CtrlTokenFile { get; set; }
 
     /// <summary>The times of every lease.</summary>
@@ -74,6 +83,13 @@ public sealed class UpOptions
         if (!System.Net.IPAddress.TryParse(Host, out _))
         {
             yield return "--host must be an IP address";
+        }
+
+        // A caller of /ctrl can run any command as this user: from other machines only where the operator says so.
+        if (Runtime == "auto" && CtrlTokenFile is null && !WebListener.IsLoopback(Host))
+        {
+            yield return $"--host {Host} lets other machines run commands on this one, as the user who runs plane: "
+                + "protect /ctrl with --ctrl-token-file, or say what may run with --runtime docker (or docker,process)";
         }
 
         if (Port is < 0 or > 65_535 || ProxyPort is < 0 or > 65_535 || DnsPort is < 0 or > 65_535 || GatewayPort is < 0 or > 65_535)

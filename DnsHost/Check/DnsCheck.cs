@@ -12,16 +12,19 @@ namespace Plane.Dns.Check;
 /// <item>each name server has an address, and answers for the zone over UDP and TCP, with the controller behind it;</item>
 /// <item>no CAA record forbids the authority to issue.</item>
 /// </list>
-/// What is asked directly is asked from this machine: a firewall between the world and the server may still say otherwise.
+/// A question that the resolver does not answer is a finding too, and the check goes on. What is asked directly is asked from this machine: a firewall between the world and the server may still say otherwise.
 /// </summary>
 public sealed class DnsCheck
 {
     private const int MaxServers = 13;
+    private const int EnoughUnanswered = 2;
 
     private readonly DnsCheckRequest _request;
     private readonly DnsClient _client;
     private readonly DomainName _cluster;
     private readonly List<Finding> _findings = [];
+    private bool _resolverAnswers;
+    private int _unanswered;
 
     private DnsCheck(DnsCheckRequest request, TimeProvider time)
     {
@@ -34,7 +37,7 @@ public sealed class DnsCheck
     /// <param name="request">A valid request.</param>
     /// <param name="time">The clock of time-outs.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="ResolverUnreachableException">The resolver gives no answers.</exception>
+    /// <exception cref="ResolverUnreachableException">The resolver answers no question.</exception>
     public static async Task<IReadOnlyList<Finding>> RunAsync(DnsCheckRequest request, TimeProvider time, CancellationToken cancellationToken)
     {
         var check = new DnsCheck(request, time);
@@ -74,7 +77,11 @@ public sealed class DnsCheck
         var expected = given is { } z ? _cluster.Under(z) : null;
         var target = expected is { } e ? Show(e) : $"{_request.Cluster}.<zone>";
         var set = $"in the DNS of {_request.Cluster} set: {Show(challenge)}. CNAME {target}.{(given is null ? " where <zone> is the --zone of plane dns" : "")}";
-        var reply = await ResolveAsync(challenge, RecordType.Cname, cancellationToken).ConfigureAwait(false);
+        if (await ResolveAsync(challenge, RecordType.Cname, cancellationToken).ConfigureAwait(false) is not { } reply)
+        {
+            return given;
+        }
+
         if (reply.Code is not (ResponseCode.NoError or ResponseCode.NameError))
         {
             Add(FindingKind.Wrong, subject, $"the resolver answers {Show(reply.Code)}: the name servers of {_request.Cluster} do not answer for it", $"repair the DNS of {_request.Cluster} first");
@@ -84,13 +91,14 @@ public sealed class DnsCheck
         if (reply.Answers.FirstOrDefault(r => r.Type == RecordType.Cname && r.Name.Equals(challenge))?.Target is not { } found)
         {
             var values = await ResolveAsync(challenge, RecordType.Txt, cancellationToken).ConfigureAwait(false);
+            var hasText = values is not null && values.Answers.Any(r => r.Type == RecordType.Txt);
             Add(
                 FindingKind.Missing,
                 subject,
-                values.Answers.Any(r => r.Type == RecordType.Txt)
+                hasText
                     ? "there is none, and a TXT record stands in its place: a name with a CNAME has no other records"
                     : "there is none",
-                values.Answers.Any(r => r.Type == RecordType.Txt) ? $"remove the TXT record, and {set}" : set);
+                hasText ? $"remove the TXT record, and {set}" : set);
             return given;
         }
 
@@ -124,7 +132,11 @@ public sealed class DnsCheck
 
     private async Task CheckZoneAsync(DomainName zone, CancellationToken cancellationToken)
     {
-        var (parent, servers, glue, problem) = await ReadDelegationAsync(zone, cancellationToken).ConfigureAwait(false);
+        if (await ReadDelegationAsync(zone, cancellationToken).ConfigureAwait(false) is not var (parent, servers, glue, problem))
+        {
+            return;
+        }
+
         var subject = $"NS {Show(zone)}";
         var above = parent is { } p ? Show(p) : "the zone above it";
         if (servers.Count == 0)
@@ -141,16 +153,15 @@ public sealed class DnsCheck
         foreach (var server in servers.Take(MaxServers))
         {
             var addresses = glue.Where(r => r.Name.Equals(server)).Select(r => r.Address!).ToList();
-            if (addresses.Count == 0)
+            var isKnown = true;
+            foreach (var type in addresses.Count > 0 ? [] : (RecordType[])[RecordType.A, RecordType.Aaaa])
             {
-                foreach (var type in (RecordType[])[RecordType.A, RecordType.Aaaa])
-                {
-                    var reply = await ResolveAsync(server, type, cancellationToken).ConfigureAwait(false);
-                    addresses.AddRange(reply.Answers.Select(r => r.Address).OfType<IPAddress>());
-                }
+                var reply = await ResolveAsync(server, type, cancellationToken).ConfigureAwait(false);
+                addresses.AddRange(reply?.Answers.Select(r => r.Address).OfType<IPAddress>() ?? []);
+                isKnown &= reply is not null;
             }
 
-            if (addresses.Count == 0)
+            if (addresses.Count == 0 && isKnown)
             {
                 var inZone = server.IsIn(zone, out _);
                 Add(
@@ -247,24 +258,24 @@ public sealed class DnsCheck
         }
     }
 
-    /// <summary>The delegation as the servers of the zone above tell it, or, where they cannot be asked, as the resolver does.</summary>
-    private async Task<(DomainName? Parent, List<DomainName> Servers, List<DnsRecord> Glue, string? Problem)> ReadDelegationAsync(
+    /// <summary>The delegation as the servers of the zone above say it, or, where they cannot be asked, as the resolver does; null where that gives no answer.</summary>
+    private async Task<(DomainName? Parent, List<DomainName> Servers, List<DnsRecord> Glue, string? Problem)?> ReadDelegationAsync(
         DomainName zone, CancellationToken cancellationToken)
     {
         DomainName? parent = null;
         if (zone.Parent is { IsRoot: false } above)
         {
             var soa = await ResolveAsync(above, RecordType.Soa, cancellationToken).ConfigureAwait(false);
-            parent = soa.Answers.Concat(soa.Authority).FirstOrDefault(r => r.Type == RecordType.Soa)?.Name;
+            parent = soa?.Answers.Concat(soa.Authority).FirstOrDefault(r => r.Type == RecordType.Soa)?.Name;
         }
 
         if (parent is { } known)
         {
             var names = await ResolveAsync(known, RecordType.Ns, cancellationToken).ConfigureAwait(false);
-            foreach (var name in names.Answers.Select(r => r.Target).OfType<DomainName>().Take(3))
+            foreach (var name in names?.Answers.Select(r => r.Target).OfType<DomainName>().Take(3) ?? [])
             {
                 var reply = await ResolveAsync(name, RecordType.A, cancellationToken).ConfigureAwait(false);
-                if (reply.Answers.Select(r => r.Address).FirstOrDefault(a => a is not null) is not { } address)
+                if (reply?.Answers.Select(r => r.Address).FirstOrDefault(a => a is not null) is not { } address)
                 {
                     continue;
                 }
@@ -278,7 +289,11 @@ public sealed class DnsCheck
             }
         }
 
-        var asked = await ResolveAsync(zone, RecordType.Ns, cancellationToken).ConfigureAwait(false);
+        if (await ResolveAsync(zone, RecordType.Ns, cancellationToken).ConfigureAwait(false) is not { } asked)
+        {
+            return null;
+        }
+
         return (
             parent,
             Servers(asked, zone),
@@ -301,7 +316,11 @@ public sealed class DnsCheck
         for (DomainName? at = _cluster; at is { IsRoot: false } name; at = name.Parent)
         {
             var subject = $"CAA {Show(name)}";
-            var reply = await ResolveAsync(name, RecordType.Caa, cancellationToken).ConfigureAwait(false);
+            if (await ResolveAsync(name, RecordType.Caa, cancellationToken).ConfigureAwait(false) is not { } reply)
+            {
+                return;
+            }
+
             if (reply.Code is not (ResponseCode.NoError or ResponseCode.NameError))
             {
                 Add(FindingKind.Wrong, subject, $"the resolver answers {Show(reply.Code)}: an authority then refuses to issue", $"repair the DNS of {Show(name)}");
@@ -326,16 +345,24 @@ public sealed class DnsCheck
         Add(FindingKind.Right, $"CAA {_request.Cluster}", "there is none, so any authority may issue");
     }
 
-    private async Task<DnsReply> ResolveAsync(DomainName name, RecordType type, CancellationToken cancellationToken)
+    /// <summary>The resolver's answer, or null where it gives none, which is a finding then.</summary>
+    private async Task<DnsReply?> ResolveAsync(DomainName name, RecordType type, CancellationToken cancellationToken)
     {
         var outcome = await _client.AskAsync(_request.Resolver, name, type, recursive: true, Transport.Any, cancellationToken).ConfigureAwait(false);
-        return outcome.Reply switch
+        if (outcome.Reply is { Code: not ResponseCode.Refused } reply)
         {
-            null => throw new ResolverUnreachableException($"the resolver {_request.Resolver} {outcome.Problem}; give another with --resolver"),
-            { Code: ResponseCode.Refused } =>
-                throw new ResolverUnreachableException($"the resolver {_request.Resolver} refuses to answer about {Show(name)}; give another with --resolver"),
-            { } reply => reply,
-        };
+            _resolverAnswers = true;
+            return reply;
+        }
+
+        var problem = $"the resolver {_request.Resolver} {outcome.Problem ?? $"refuses to answer about {Show(name)}"}";
+        if (!_resolverAnswers && ++_unanswered >= EnoughUnanswered)
+        {
+            throw new ResolverUnreachableException($"{problem}; give another with --resolver");
+        }
+
+        Add(FindingKind.Unanswered, $"{type.ToString().ToUpperInvariant()} {Show(name)}", problem, "run the check again, or with another --resolver");
+        return null;
     }
 
     private static string Show(DomainName name) => name.ToString().TrimEnd('.');

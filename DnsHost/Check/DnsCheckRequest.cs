@@ -59,6 +59,9 @@ public enum FindingKind
 
     /// <summary>Not there.</summary>
     Missing,
+
+    /// <summary>The resolver gave no answer to this question: nothing can be said.</summary>
+    Unanswered,
 }
 
 /// <summary>One finding.</summary>
@@ -68,5 +71,5 @@ public enum FindingKind
 /// <param name="ToDo">What to set, unless it is right.</param>
 public sealed record Finding(FindingKind Kind, string Subject, string Said, string? ToDo = null);
 
-/// <summary>The resolver gives no answers, so nothing can be said.</summary>
+/// <summary>The resolver answers no question, so nothing can be said.</summary>
 public sealed class ResolverUnreachableException(string message) : Exception(message);

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.Extensions.Logging;
-using Orleans;
+using Plane.Hosting;
 
 namespace Plane.Dns.Server;
 
@@ -23,14 +23,14 @@ internal sealed partial class TxtSource
     private readonly ConcurrentDictionary<byte[], Entry> _entries = new(new LabelsComparer());
     private readonly ConcurrentDictionary<byte[], Entry>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
     private readonly Lock _clearing = new();
-    private readonly IClusterClient _cluster;
+    private readonly ClusterConnection _cluster;
     private readonly DnsOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<TxtSource> _logger;
     private int _asking;
     private int _kept;
 
-    public TxtSource(IClusterClient cluster, DnsOptions options, TimeProvider time, ILogger<TxtSource> logger)
+    public TxtSource(ClusterConnection cluster, DnsOptions options, TimeProvider time, ILogger<TxtSource> logger)
     {
         _cluster = cluster;
         _options = options;

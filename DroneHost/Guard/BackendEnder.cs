@@ -39,6 +39,33 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
         return !KillRecorded(backend, lease, lookAround: !gone) && gone;
     }
 
+    /// <summary>Containers that run and are of one of these instances, each with its id.</summary>
+    public async Task<IReadOnlyList<(BackendIdentity Backend, string Container)>> RunningAsync(IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    {
+        if (_docker is null || instances.Count == 0)
+        {
+            return [];
+        }
+
+        var all = await _docker.ListAsync(
+            new() { ["label"] = [$"{ContainerLabels.Backend}=true"], ["status"] = ["running", "paused", "restarting"] }, cancellationToken);
+        return
+        [
+            .. all.Select(c => (Owner: c.Labels?.GetValueOrDefault(ContainerLabels.Drone) ?? "", Container: c))
+                .Where(c => instances.Contains(c.Owner))
+                .Select(c => (Backend: ContainerLabels.TryRead(c.Container.Labels, c.Owner), c.Container.Id))
+                .Where(c => c.Backend is not null)
+                .Select(c => (c.Backend!.Value, c.Id)),
+        ];
+    }
+
+    /// <summary>Removes a container in whatever state it is.</summary>
+    public async Task RemoveAsync(BackendIdentity backend, string container, CancellationToken cancellationToken)
+    {
+        LogUnsupervised(backend.Backend, container);
+        await _docker!.RemoveAsync(container, force: true, cancellationToken);
+    }
+
     public void Dispose()
     {
         _docker?.Dispose();
@@ -77,24 +104,24 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
         await _calls.WaitAsync(cancellationToken);
         try
         {
-            if (await docker.InspectAsync(GuardTarget.ContainerOf(backend), cancellationToken) is not { } container)
-            {
-                return true;
-            }
-
-            // Its own container only: of this acquisition, and of an instance that leads backends here.
-            var owner = container.Config?.Labels?.GetValueOrDefault(ContainerLabels.Drone) ?? "";
-            if (ContainerLabels.TryRead(container.Config?.Labels, owner) != backend
-                || (lease is not null ? owner != lease.Instance : instances.Count > 0 && !instances.Contains(owner)))
+            // By its labels: its name may have been changed, and copies of it have another. Its own only: of this acquisition, and of an instance that supervises backends here.
+            var labels = ContainerLabels.Filter(backend);
+            var all = await docker.ListAsync(new() { ["label"] = labels }, cancellationToken);
+            var own = all.Where(c => c.Labels?.GetValueOrDefault(ContainerLabels.Drone) is { } owner
+                && (lease is not null ? owner == lease.Instance : instances.Count == 0 || instances.Contains(owner))).ToList();
+            if (own.Count < all.Length)
             {
                 LogNotOurs(backend.Backend);
-                return true;
             }
 
-            // By its id: whatever state it is in. One that is created under the name later finds the mark.
-            await docker.RemoveAsync(container.Id, force: true, cancellationToken);
-            LogRemoved(backend.Backend, container.State?.Status ?? "?");
-            return false;
+            foreach (var container in own)
+            {
+                // By its id: whatever state it is in. One that is created under the name later finds the mark.
+                await docker.RemoveAsync(container.Id, force: true, cancellationToken);
+                LogRemoved(backend.Backend, container.State ?? "?");
+            }
+
+            return own.Count == 0;
         }
         finally
         {
@@ -110,7 +137,12 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
             // "gone" is the agent's word that nothing of it runs.
             if (each.Exists && !each.IsGone && each.ReadSpec() is { } spec && spec.BootId == clock.BootId)
             {
-                found += ProcessRuntime.KillOnce(each, spec);
+                var alive = ProcessRuntime.KillOnce(each, spec);
+                found += alive;
+                if (alive == 0 && spec.Cgroup is { } cgroup)
+                {
+                    Cgroups.Remove(cgroup);
+                }
             }
         }
 
@@ -169,8 +201,11 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
     [LoggerMessage(3611, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
     private partial void LogNoAnswer(BackendName backend, string reason);
 
-    [LoggerMessage(3612, LogLevel.Warning, "{Backend}: the container of its name is not its own and is left alone")]
+    [LoggerMessage(3612, LogLevel.Warning, "{Backend}: a container with its labels is another drone's and is left alone")]
     private partial void LogNotOurs(BackendName backend);
+
+    [LoggerMessage(3615, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
+    private partial void LogUnsupervised(BackendName backend, string container);
 
     [LoggerMessage(3613, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
     private partial void LogRemoved(BackendName backend, string state);

@@ -14,6 +14,10 @@ namespace Plane.Drone.Guard;
 /// writes a lease before it creates a backend, and looks for the mark between creating and starting it. So whichever way the two are stopped and go on: either the agent
 /// sees the mark and doesn't start, or it looked before the mark was made, and then what it starts exists when (2) looks, or comes while (3) goes on.
 /// </para>
+/// <para>
+/// What runs of this drone without a lease is ended too (<see cref="UnleasedContainers"/>): an agent writes a lease before it creates a backend and lets go of it only once
+/// the backend is gone, so nothing that is supervised is without one.
+/// </para>
 /// <para>It needs no network but the container engine's socket, no database and no agent; it writes nothing but marks.</para>
 /// </summary>
 internal sealed partial class GuardService(
@@ -33,6 +37,7 @@ internal sealed partial class GuardService(
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, GuardedLease> _leases = new(StringComparer.Ordinal);
     private readonly HashSet<string> _notLeases = new(StringComparer.Ordinal);
+    private readonly UnleasedContainers _unleased = new(new RunDirectory(Path.GetFullPath(options.RunDir)), ender, time, logger);
     private FileLock? _lock;
     private Task _loop = Task.CompletedTask;
     private string? _lastFailure;
@@ -53,7 +58,7 @@ internal sealed partial class GuardService(
         }
 
         LogGuarding(_directory.Root);
-        _loop = Task.Run(() => RunAsync(_stop.Token), CancellationToken.None);
+        _loop = Task.WhenAll(Task.Run(() => RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => _unleased.RunAsync(_stop.Token), CancellationToken.None));
         ready.Ready("guard", ("run-dir", _directory.Root));
     }
 

@@ -186,13 +186,20 @@ internal sealed partial class LeaseDirectory : IDisposable
     /// <summary>Tries again what could not be written.</summary>
     public void RetryFailed()
     {
-        if (_isWritable)
+        var isEmptied = !System.IO.Directory.Exists(_directory.Leases);
+        if (_isWritable && !isEmptied)
         {
             return;
         }
 
         lock (_gate)
         {
+            if (isEmptied)
+            {
+                // Removed by somebody: what runs must not be without its lease for longer than a guard bears it.
+                _unwritten.UnionWith(_leases.Keys);
+            }
+
             // The owners' line is there or is written; besides, it tells whether there is room when nothing else is to be written.
             Attempt(null, () =>
             {
@@ -217,8 +224,8 @@ internal sealed partial class LeaseDirectory : IDisposable
         var written = Attempt(backend, () => PrivateFile.Replace(_directory.LeaseOf(backend), _leases[backend].ToBytes()));
         if (written && _former is not null)
         {
-            // The new one stands: a guard of the former directory must not go by the old one.
-            TryDelete(_former.LeaseOf(backend));
+            // The new one stands: a guard of the former directory must not go by the old one, nor take its absence for an end.
+            Delete(_former, backend);
         }
 
         return written;
@@ -270,9 +277,25 @@ internal sealed partial class LeaseDirectory : IDisposable
         TryDelete(_directory.LeaseOf(backend));
         if (_former is not null)
         {
-            TryDelete(_former.LeaseOf(backend));
+            Delete(_former, backend);
             TryDelete(_former.MarkOf(backend));
         }
+    }
+
+    private void Delete(RunDirectory former, BackendIdentity backend)
+    {
+        try
+        {
+            former.RemoveOwner(_instanceId);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The lease stays: without it a guard of that directory would end what is supervised from here.
+            LogNotRemoved(former.LeaseOf(backend), e.Message);
+            return;
+        }
+
+        TryDelete(former.LeaseOf(backend));
     }
 
     private void TryDelete(string path)

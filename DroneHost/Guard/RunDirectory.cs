@@ -93,6 +93,16 @@ internal sealed partial class RunDirectory(string root)
         }
     }
 
+    /// <summary>Says that this instance supervises its backends elsewhere from now on, so that a guard here doesn't take them for unsupervised.</summary>
+    public void RemoveOwner(string instanceId)
+    {
+        var owners = ReadOwners();
+        if (owners.Contains(instanceId))
+        {
+            PrivateFile.Replace(Owners, System.Text.Encoding.UTF8.GetBytes(string.Concat(owners.Where(o => o != instanceId).Select(o => o + "\n"))));
+        }
+    }
+
     /// <summary>Who the guard is, or last was.</summary>
     public GuardPresence? ReadGuard()
     {

@@ -37,7 +37,7 @@ internal sealed partial class LeaseKeeper(
 
     private readonly Signal _renewNow = new();
     private readonly Signal _watchNow = new();
-    private int _attempt;
+    private int _unanswered;
 
     /// <summary>Four times a second; where test numbers make a lease short, ten times between soft and hard.</summary>
     private TimeSpan Tick
@@ -151,6 +151,7 @@ internal sealed partial class LeaseKeeper(
     {
         var numbers = sessions.Numbers;
         var reading = clock.Milliseconds;
+        var unanswered = Interlocked.Increment(ref _unanswered) - 1;
         foreach (var lease in leases)
         {
             lease.AskAt = reading + (long)numbers.RenewalCall.TotalMilliseconds;
@@ -166,7 +167,8 @@ internal sealed partial class LeaseKeeper(
                 Reading = reading,
                 Items = Array.ConvertAll(leases, l => l.Identity),
             };
-            var reply = await TimeLimit.WithinAsync(c => sessions.Lease(_attempt++).Renew(batch, c), AnswerLimit, time, cancellationToken);
+            var reply = await TimeLimit.WithinAsync(
+                c => sessions.Leases.CallAsync((grain, c) => grain.Renew(batch, c), unanswered, c), AnswerLimit, time, cancellationToken);
             sessions.Observe(session, reply.Session);
             if (reply.Session == SessionState.Current)
             {
@@ -182,6 +184,10 @@ internal sealed partial class LeaseKeeper(
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             return;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _unanswered);
         }
 
         var again = Math.Max(clock.Milliseconds, reading + (long)numbers.RenewalRetry.TotalMilliseconds);

@@ -37,14 +37,46 @@ public interface IContainerRuntime : IAsyncDisposable
     Task KillAsync(BackendIdentity backend, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Makes sure that nothing of it runs, or can start from a request that is still on its way: completes only once the runtime has said so. A running one is
-    /// killed. What it leaves behind for looking into (a stopped container, an output file) may stay for <see cref="PruneAsync"/>.
+    /// Makes sure that nothing of it runs, and that nothing of it can be started again, be it by a request that is still on its way or by an operator: completes only
+    /// once the runtime has said so. A running one is killed. Its output stays for <see cref="PruneAsync"/>.
     /// </summary>
     /// <returns>How it ended, as far as the runtime still knows.</returns>
     Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken);
 
     /// <summary>All backends of this drone instance that the runtime knows of, running or not.</summary>
     Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Ends what the runtime has of this drone (of earlier instances of it too) and what no supervisor supervises: started again behind the agent, found late, or a copy of
+    /// a backend that is supervised. What this agent is starting is left alone.
+    /// </summary>
+    /// <param name="isSupervised">Whether a supervisor has the backend. Asked after the runtime has answered what there is.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    /// <returns>What was ended.</returns>
+    async Task<IReadOnlyList<BackendIdentity>> EndUnsupervisedAsync(Func<BackendIdentity, bool> isSupervised, CancellationToken cancellationToken)
+    {
+        var ended = new List<BackendIdentity>();
+        foreach (var found in await ListAsync(cancellationToken))
+        {
+            if (found.State != FoundState.Exited && !isSupervised(found.Backend))
+            {
+                await EnsureGoneAsync(found.Backend, cancellationToken);
+                ended.Add(found.Backend);
+            }
+        }
+
+        return ended;
+    }
+
+    /// <summary>
+    /// Raised when something of this drone may have begun to run that this agent did not start, so that <see cref="EndUnsupervisedAsync"/> is called at once. A runtime
+    /// that cannot notice never raises it.
+    /// </summary>
+    event Action? StartedElsewhere
+    {
+        add { }
+        remove { }
+    }
 
     /// <summary>
     /// Reports each backend that exits, within a second. Where the runtime's event stream breaks it is opened again and followed by a listing, so that nothing is
@@ -58,4 +90,16 @@ public interface IContainerRuntime : IAsyncDisposable
     /// <summary>Removes what ended backends of this instance left behind, where they ended longer ago than the age.</summary>
     /// <returns>How many were removed.</returns>
     Task<int> PruneAsync(TimeSpan age, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Looks whether what listens at a backend's address is that backend and no other program. Asked when something answers there, before any request is routed to it, and now and
+    /// then while nothing does. By default it is taken to be the backend.
+    /// </summary>
+    Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken) => Task.FromResult(ListenerLook.Own);
+
+    /// <summary>
+    /// The end of what it wrote, as <see cref="OutputTail"/> has it; null where there is nothing or the runtime keeps no output. Asked for when it has ended, before
+    /// <see cref="EnsureGoneAsync"/>. By default null.
+    /// </summary>
+    Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
 }

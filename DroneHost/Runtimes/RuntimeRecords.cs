@@ -45,7 +45,17 @@ public sealed record StartedBackend(string Address, int Pid, long StartTime);
 /// <param name="Backend">Which one.</param>
 /// <param name="ExitCode">Its exit code (128 + signal for a killed one), or null where the runtime doesn't know.</param>
 /// <param name="Message">What the runtime says of it, such as that its memory ran out.</param>
-public sealed record BackendExit(BackendIdentity Backend, int? ExitCode, string? Message);
+public sealed record BackendExit(BackendIdentity Backend, int? ExitCode, string? Message)
+{
+    /// <summary>Why, where the runtime knows that it did not end by itself: an operator stopped, killed or removed it. It counts where this drone had no reason to end it.</summary>
+    public ExitCause? Cause { get; init; }
+}
+
+/// <summary>What ended a backend that did not end by itself.</summary>
+/// <param name="Reason">Why.</param>
+/// <param name="Kind">How.</param>
+/// <param name="Message">The same in words.</param>
+public sealed record ExitCause(TerminationReason Reason, TerminationKind Kind, string Message);
 
 /// <summary>What a runtime knows of a backend.</summary>
 public enum FoundState
@@ -64,8 +74,12 @@ public enum FoundState
 /// <param name="Backend">Which one.</param>
 /// <param name="State">Its state.</param>
 /// <param name="Started">Where it answers and its process, where running.</param>
-/// <param name="ExitCode">Its exit code, where ended and known.</param>
-public sealed record FoundBackend(BackendIdentity Backend, FoundState State, StartedBackend? Started, int? ExitCode);
+/// <param name="Exit">How it ended, where it has.</param>
+public sealed record FoundBackend(BackendIdentity Backend, FoundState State, StartedBackend? Started, BackendExit? Exit)
+{
+    /// <summary>Its exit code, where ended and known.</summary>
+    public int? ExitCode => Exit?.ExitCode;
+}
 
 /// <summary>What a backend uses.</summary>
 /// <param name="Backend">Which one.</param>

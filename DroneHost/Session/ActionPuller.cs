@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Session;
 
@@ -31,6 +32,7 @@ internal sealed partial class ActionPuller(
     {
         // Whether the last acknowledgement before a restart arrived is not known: it is made again.
         var backoff = Backoff.ForController(time);
+        var outage = new Outage(time);
         while (true)
         {
             var session = await sessions.WaitAsync(cancellationToken);
@@ -49,6 +51,7 @@ internal sealed partial class ActionPuller(
 
                 var asked = time.GetTimestamp();
                 var page = await ReadAsync(session, Wait, cancellationToken);
+                outage.End();
                 if (page.Session != SessionState.Current)
                 {
                     sessions.Observe(session, page.Session);
@@ -84,14 +87,18 @@ internal sealed partial class ActionPuller(
             }
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
-                LogNoAnswer(e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogNoAnswer(e.Message);
+                }
+
                 await backoff.WaitAsync(cancellationToken);
             }
         }
     }
 
     private Task<ActionPage> ReadAsync(DroneSession session, TimeSpan wait, CancellationToken cancellationToken) =>
-        TimeLimit.WithinAsync(c => sessions.Drone.ReadActions(session, state.LastAction, wait, c), CallLimit, time, cancellationToken);
+        TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.ReadActions(session, state.LastAction, wait, c), skip: 0, c), CallLimit, time, cancellationToken);
 
     /// <summary>Whether a number between the last applied and the greatest is missing.</summary>
     private bool HasHole(DroneAction[] page)
@@ -138,7 +145,8 @@ internal sealed partial class ActionPuller(
     private async Task AcknowledgeAsync(DroneSession session, CancellationToken cancellationToken)
     {
         var upTo = state.LastAction;
-        var answer = await TimeLimit.WithinAsync(c => sessions.Drone.AcknowledgeActions(session, upTo, c), CallLimit, time, cancellationToken);
+        var answer = await TimeLimit.WithinAsync(
+            c => sessions.Drone.CallAsync((drone, c) => drone.AcknowledgeActions(session, upTo, c), skip: 0, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, answer);
         if (answer == SessionState.Current)
         {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Session;
 
@@ -10,6 +11,7 @@ internal sealed partial class HeartbeatLoop(
     SessionKeeper sessions, State.DurableState state, DroneReadiness readiness, DroneStatus status, ILeaseClock clock, TimeProvider time, ILogger<HeartbeatLoop> logger)
 {
     private readonly Signal _now = new();
+    private readonly Outage _outage = new(time);
 
     public void BeatNow() => _now.Set();
 
@@ -31,8 +33,13 @@ internal sealed partial class HeartbeatLoop(
                     Reading = clock.Milliseconds,
                     Ready = readiness.TakesBackends,
                 };
-                var answer = await TimeLimit.WithinAsync(c => sessions.Drone.Heartbeat(heartbeat, c), numbers.RenewalCall, time, cancellationToken);
+                var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);
+                if (_outage.End())
+                {
+                    LogAnswered();
+                }
+
                 if (answer == SessionState.Current && isReady)
                 {
                     status.MarkReady();
@@ -40,7 +47,11 @@ internal sealed partial class HeartbeatLoop(
             }
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
-                LogNoAnswer(e.Message);
+                if (_outage.IsNews(e.Message))
+                {
+                    LogNoAnswer(e.Message);
+                }
+
                 wait = numbers.RenewalRetry;
             }
 
@@ -50,4 +61,7 @@ internal sealed partial class HeartbeatLoop(
 
     [LoggerMessage(3211, LogLevel.Warning, "No answer to a heartbeat, trying again: {Reason}")]
     private partial void LogNoAnswer(string reason);
+
+    [LoggerMessage(3212, LogLevel.Information, "Heartbeats are answered again")]
+    private partial void LogAnswered();
 }

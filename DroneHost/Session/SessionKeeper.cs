@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
-using Orleans;
 using Plane.Hosting;
+using Plane.Hosting.Logging;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Session;
@@ -9,12 +9,13 @@ namespace Plane.Drone.Session;
 /// Registers the drone and holds its session. Every loop speaks under the session it was given here and hands in what it is told about it.
 /// <para>
 /// A session that is unknown to the controller is registered again. One that was replaced means that another agent speaks under the name now: this one must stop,
-/// unless a registration of its own, whose answer it never got, may have replaced it. Such a one arrives within its call's limit or not at all, so a session that has
-/// stood for longer was replaced by somebody else.
+/// unless a registration of its own, whose answer it never got, may have replaced it. A controller that was stopped may carry such a one out when it goes on; a session that is
+/// older than that was replaced by another agent.
 /// </para>
 /// </summary>
 internal sealed partial class SessionKeeper(
-    IClusterClient cluster,
+    GatewayChoice<IDroneGrain> drones,
+    GatewayChoice<ILeaseGrain> leases,
     DurableState state,
     DroneOptions options,
     DroneReadiness readiness,
@@ -24,6 +25,7 @@ internal sealed partial class SessionKeeper(
     ILogger<SessionKeeper> logger)
 {
     private static readonly TimeSpan RegistrationCall = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LateRegistration = TimeSpan.FromMinutes(10);
 
     private readonly Lock _gate = new();
     private TaskCompletionSource<DroneSession> _current = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -50,9 +52,11 @@ internal sealed partial class SessionKeeper(
         }
     }
 
-    public IDroneGrain Drone => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name));
+    /// <summary>The drone's grain, over a gateway that answers.</summary>
+    public GatewayChoice<IDroneGrain> Drone => drones;
 
-    public ILeaseGrain Lease(int attempt) => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, attempt & int.MaxValue));
+    /// <summary>What renews leases, over a gateway that answers.</summary>
+    public GatewayChoice<ILeaseGrain> Leases => leases;
 
     /// <summary>The session, once there is one. Every loop passes here each time round, so a stopped one ends here even where each of its calls is answered at once.</summary>
     /// <exception cref="OperationCanceledException">The loop is to end.</exception>
@@ -81,7 +85,7 @@ internal sealed partial class SessionKeeper(
             }
 
             _current = new TaskCompletionSource<DroneSession>(TaskCreationOptions.RunContinuationsAsynchronously);
-            var mayBeOwn = _registrationUnanswered && time.GetElapsedTime(_acceptedAt) < RegistrationCall;
+            var mayBeOwn = _registrationUnanswered && time.GetElapsedTime(_acceptedAt) < LateRegistration;
             _replaced = answer == SessionState.Replaced && !mayBeOwn;
             _registrationUnanswered = false;
         }
@@ -113,12 +117,13 @@ internal sealed partial class SessionKeeper(
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
         var backoff = Backoff.ForController(time);
+        var outage = new Outage(time);
         long? inUseSince = null;
         while (true)
         {
             try
             {
-                var reply = await TimeLimit.WithinAsync(c => Drone.Register(Describe(), c), RegistrationCall, time, cancellationToken);
+                var reply = await TimeLimit.WithinAsync(RegisterOnceAsync, RegistrationCall, time, cancellationToken);
                 switch (reply.Outcome)
                 {
                     case RegistrationOutcome.Accepted:
@@ -151,7 +156,10 @@ internal sealed partial class SessionKeeper(
                 }
 
                 inUseSince = null;
-                LogNoController(e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogNoController(e.Message);
+                }
             }
             catch (StateUnavailableException)
             {
@@ -161,6 +169,27 @@ internal sealed partial class SessionKeeper(
 
             await backoff.WaitAsync(cancellationToken);
         }
+    }
+
+    private Task<RegistrationReply> RegisterOnceAsync(CancellationToken cancellationToken)
+    {
+        var calls = 0;
+        return drones.CallAsync(
+            (drone, c) =>
+            {
+                if (calls++ > 0)
+                {
+                    // The first one may still be carried out.
+                    lock (_gate)
+                    {
+                        _registrationUnanswered = true;
+                    }
+                }
+
+                return drone.Register(Describe(), c);
+            },
+            skip: 0,
+            cancellationToken);
     }
 
     private async Task AcceptAsync(RegistrationReply reply)
@@ -218,7 +247,7 @@ internal sealed partial class SessionKeeper(
     [LoggerMessage(3202, LogLevel.Warning, "Session {Session} no longer stands: {State}")]
     private partial void LogSessionLost(long session, SessionState state);
 
-    [LoggerMessage(3203, LogLevel.Warning, "No controller answers: {Reason}")]
+    [LoggerMessage(3203, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
     private partial void LogNoController(string reason);
 
     [LoggerMessage(3204, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.State;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Session;
 
@@ -22,6 +23,7 @@ internal sealed partial class StateReporter(
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var backoff = Backoff.ForController(time);
+        var outage = new Outage(time);
         while (true)
         {
             var session = await sessions.WaitAsync(cancellationToken);
@@ -33,6 +35,7 @@ internal sealed partial class StateReporter(
                 }
 
                 backoff.Reset();
+                outage.End();
             }
             catch (StateUnavailableException)
             {
@@ -40,7 +43,11 @@ internal sealed partial class StateReporter(
             }
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
-                LogNoAnswer(e.Message);
+                if (outage.IsNews(e.Message))
+                {
+                    LogNoAnswer(e.Message);
+                }
+
                 await backoff.WaitAsync(cancellationToken);
             }
         }
@@ -57,8 +64,9 @@ internal sealed partial class StateReporter(
             return false;
         }
 
+        var batch = new StateBatch { Session = session, Events = [.. events] };
         var reply = await TimeLimit.WithinAsync(
-            c => sessions.Drone.ReportStates(new StateBatch { Session = session, Events = [.. events] }, c), CallLimit, time, cancellationToken);
+            c => sessions.Drone.CallAsync((drone, c) => drone.ReportStates(batch, c), skip: 0, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, reply.Session);
         if (reply.Session != SessionState.Current)
         {

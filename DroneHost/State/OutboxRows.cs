@@ -19,6 +19,7 @@ internal static class OutboxRows
         TerminationKind = change.Kind,
         ExitCode = change.ExitCode,
         Message = Shorten(change.Message),
+        OutputTail = change.OutputTail,
     };
 
     public static void Add(SqliteConnection c, SqliteTransaction t, StateEvent stateEvent) => Sql.Execute(

@@ -77,6 +77,9 @@ internal sealed record StateChange
     public int? ExitCode { get; init; }
 
     public string? Message { get; init; }
+
+    /// <summary>The last lines of its output, with its end.</summary>
+    public string? OutputTail { get; init; }
 }
 
 /// <summary>What became of an action.</summary>

@@ -11,7 +11,7 @@ namespace Plane.Drone.Supervision;
 /// The agent's first deed: what the state file knows is led again from where it stands, what runs under our instance and isn't in the file is ended. Supervisors begin
 /// before their runtime answers, so deadlines hold while an engine is away.
 /// </summary>
-internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, LeaseDirectory leases, TimeProvider time, ILogger<Adoption> logger)
+internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, LeaseDirectory leases, DroneMetrics metrics, TimeProvider time, ILogger<Adoption> logger)
 {
     /// <summary>Leads everything that has not ended; the result completes once every runtime has answered and everything else of ours is gone.</summary>
     public Func<CancellationToken, Task> Begin(IReadOnlyCollection<BackendRow> rows)
@@ -43,13 +43,12 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
             known[row.Identity].TrySetResult(found.GetValueOrDefault(row.Identity));
         }
 
-        // What ended before and left something behind to look into is the pruning's business.
-        var strangers = found.Values.Where(f => f.State != FoundState.Exited && !known.ContainsKey(f.Backend)).ToList();
-        await Task.WhenAll(strangers.Select(async stranger =>
+        var strangers = await UntilItAnswersAsync(() => runtime.EndUnsupervisedAsync(b => backends.Find(b) is not null, cancellationToken), cancellationToken);
+        foreach (var stranger in strangers)
         {
-            LogStranger(stranger.Backend.Backend, stranger.State);
-            await UntilItAnswersAsync(() => runtime.EnsureGoneAsync(stranger.Backend, cancellationToken), cancellationToken);
-        }));
+            LogStranger(stranger.Backend, stranger.Token);
+            metrics.UnsupervisedEnded.Add(1);
+        }
     }
 
     private async Task<T> UntilItAnswersAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
@@ -74,8 +73,8 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
         }
     }
 
-    [LoggerMessage(3341, LogLevel.Warning, "{Backend} ({State}) is ours and not in the state file: it is ended")]
-    private partial void LogStranger(BackendName backend, FoundState state);
+    [LoggerMessage(3341, LogLevel.Warning, "{Backend} (fencing token {Token}) is this drone's and not in the state file: it was ended")]
+    private partial void LogStranger(BackendName backend, FencingToken token);
 
     [LoggerMessage(3342, LogLevel.Warning, "What runs cannot be adopted yet: {Reason}")]
     private partial void LogAway(string reason);

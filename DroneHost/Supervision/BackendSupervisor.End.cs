@@ -24,6 +24,8 @@ internal sealed partial class BackendSupervisor
             }
         }
 
+        // Before: its container may be removed with it.
+        var tail = await ReadTailAsync(stopping);
         var gone = await MakeSureGoneAsync(stopping);
         IsGone = true;
         AskWhereGuardEnded();
@@ -49,7 +51,8 @@ internal sealed partial class BackendSupervisor
             Reason = cause?.Reason,
             Kind = cause?.Kind,
             ExitCode = exitCode,
-            Message = cause?.Message ?? exit?.Message ?? gone.Message,
+            Message = cause?.Message ?? exit?.Message ?? gone.Message ?? (cause is null && !_wasReady ? "It exited before it was ready." : null),
+            OutputTail = tail,
             EndedAt = _parts.Clock.Milliseconds,
             Boot = _parts.Clock.BootId,
         }).WaitAsync(stopping);

@@ -54,4 +54,10 @@ internal sealed partial class BackendSupervisor
 
     [LoggerMessage(3317, LogLevel.Warning, "{Backend}: a start is still under way, making sure again")]
     private partial void LogStartUnderWay(BackendName backend);
+
+    [LoggerMessage(3318, LogLevel.Warning, "{Backend} does not answer at {Address} yet. {Hint}")]
+    private partial void LogNotReady(BackendName backend, string address, string hint);
+
+    [LoggerMessage(3319, LogLevel.Warning, "{Backend}: the end of its output could not be read: {Reason}")]
+    private partial void LogNoTail(BackendName backend, string reason);
 }

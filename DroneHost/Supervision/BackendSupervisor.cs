@@ -36,8 +36,15 @@ internal sealed partial class BackendSupervisor
     /// <summary>A step that was cancelled and has not come back: it may still start something.</summary>
     private Task? _underWay;
     private StartedBackend? _started;
+
+    /// <summary>
+    /// An exit that was reported before the start was answered. It counts once the start has succeeded; what a failed start made is removed by the runtime, and that is not how
+    /// the backend ended.
+    /// </summary>
+    private BackendExit? _early;
     private int? _port;
     private bool _portIsTold;
+    private bool _wasReady;
     private long? _stopAt;
     private TimeSpan? _graceCap;
     private long _wakeAt = long.MinValue;
@@ -48,9 +55,11 @@ internal sealed partial class BackendSupervisor
         _order = row.Order ?? throw new InvalidOperationException($"{row.Identity.Backend} has ended");
         _parts = parts;
         _logger = parts.Logger;
+        _lookOutage = new Outage(parts.Time);
         _port = row.Port;
         _portIsTold = row.Port is not null;
         _journal = new StateJournal(parts.State, row.Status, parts.Time);
+        _wasReady = row.Status >= BackendStatus.Ready;
         Lease = new BackendLease(row.Identity, LatestDeadlines(row, parts), row.Refused, parts.State.InstanceId, parts.Clock);
         if (row.EndReason == TerminationReason.KeyExpired)
         {
@@ -86,6 +95,15 @@ internal sealed partial class BackendSupervisor
     /// <summary>Takes in that it exited.</summary>
     public void Exited(BackendExit exit)
     {
+        lock (_look)
+        {
+            if (_started is null)
+            {
+                _early = exit;
+                return;
+            }
+        }
+
         AskWhereGuardEnded();
         _signals.Exited(exit);
     }
@@ -172,84 +190,6 @@ internal sealed partial class BackendSupervisor
         }
     }
 
-    /// <summary>Whether it is still to be brought up.</summary>
-    private async Task<bool> AdoptAsync(Task<FoundBackend?> adoption, CancellationToken stopping)
-    {
-        if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address } && _row.Deadlines.BootId == _parts.Clock.BootId)
-        {
-            // Until the runtime answers this is what a kill at the hard deadline can go by. Numbers of another boot name somebody else's processes.
-            Volatile.Write(ref _started, new StartedBackend(address, pid, start));
-        }
-
-        if (_row is { EndReason: { } reason, EndKind: { } kind })
-        {
-            _signals.Ask(new EndCause(kind, reason));
-        }
-
-        if (_row.StopAt is { } stopAt && _row.StopBoot == _parts.Clock.BootId)
-        {
-            // The grace that was given goes on, though its runtime may not answer yet.
-            lock (_look)
-            {
-                _stopAt = stopAt;
-            }
-
-            Look(_parts.Clock.Milliseconds);
-        }
-
-        AskWhereGuardEnded();
-        ProtectAdopted();
-
-        // An end waits for the runtime only as long as for any answer of it. A graceful one of what isn't known by a process waits on: there is nobody else to ask.
-        await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
-        if (!adoption.IsCompleted)
-        {
-            await Task.WhenAny(adoption, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
-            stopping.ThrowIfCancellationRequested();
-        }
-
-        if (!adoption.IsCompletedSuccessfully)
-        {
-            return false;
-        }
-
-        switch (await adoption)
-        {
-            case { State: FoundState.Running, Started: { } started }:
-                Volatile.Write(ref _started, started);
-                _parts.Leases.SetProcess(Identity, started.Pid, started.StartTime);
-                LogAdopted(Identity.Backend, _row.Status, started.Address);
-                return true;
-            case { State: FoundState.Exited } found:
-                var exit = new BackendExit(Identity, found.ExitCode, null);
-                if (_row.EndReason is null && !_parts.Leases.IsEnded(Identity))
-                {
-                    _signals.ExitedBefore(exit);
-                }
-                else
-                {
-                    _signals.Exited(exit);
-                }
-
-                return false;
-            case { State: FoundState.Running }:
-                Vanished("it ran without an address when the agent came back");
-                return false;
-            case null or { State: FoundState.Created } when _row.Status > BackendStatus.Starting:
-                Vanished("it was gone when the agent came back");
-                return false;
-            default:
-                // Its spawn was taken and nothing was started: what was created is removed, then it goes on.
-                Volatile.Write(ref _started, null);
-                if (!_signals.HasEnded)
-                {
-                    await StepAsync(c => Runtime.EnsureGoneAsync(Identity, c), stopping);
-                }
-
-                return true;
-        }
-    }
-
     private async Task BringUpAsync(CancellationToken stopping)
     {
         if (_started is null && !await StartAsync(stopping))
@@ -265,15 +205,15 @@ internal sealed partial class BackendSupervisor
         _journal.Post(Step(BackendStatus.Waiting) with { Pid = started.Pid, StartTime = started.StartTime });
         if (_row.Status < BackendStatus.Ready)
         {
-            var (done, answered) = await StepAsync(c => _parts.Probe.WaitAsync(started.Address, _parts.Options.StartupLimit, c), stopping);
+            var (done, answers) = await StepAsync(c => WaitForAnswerAsync(started.Address, c), stopping);
             if (!done)
             {
                 return;
             }
 
-            if (!answered)
+            if (!answers)
             {
-                var message = $"it did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s";
+                var message = $"It did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s. {_hint}".TrimEnd();
                 _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.StartupTimeout, message));
                 return;
             }
@@ -281,6 +221,7 @@ internal sealed partial class BackendSupervisor
             LogReady(Identity.Backend, started.Address);
         }
 
+        _wasReady = true;
         _journal.Post(Step(BackendStatus.Ready));
     }
 
@@ -336,7 +277,7 @@ internal sealed partial class BackendSupervisor
             stopping);
         if (started is not null)
         {
-            Volatile.Write(ref _started, started);
+            SetStarted(started);
             _parts.Leases.SetProcess(Identity, started.Pid, started.StartTime);
             LogStarted(Identity.Backend, started.Address, started.Pid);
             return true;
@@ -351,28 +292,26 @@ internal sealed partial class BackendSupervisor
         return false;
     }
 
-    /// <summary>The deadlines of the state file, or the later ones that the lease file kept while the state file could not be written.</summary>
-    private static LeaseDeadlines LatestDeadlines(BackendRow row, SupervisionParts parts) =>
-        row.Deadlines.BootId == parts.Clock.BootId && row.Deadlines.InstanceId == parts.State.InstanceId && parts.Leases.Find(row.Identity) is { } lease
-            ? row.Deadlines.Later(lease.Deadlines())
-            : row.Deadlines;
+    private void SetStarted(StartedBackend started)
+    {
+        BackendExit? early;
+        lock (_look)
+        {
+            Volatile.Write(ref _started, started);
+            (early, _early) = (_early, null);
+        }
+
+        if (early is not null)
+        {
+            Exited(early);
+        }
+    }
 
     private void Protect()
     {
         if (!_parts.Leases.TryProtect(Identity, () => Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm))
         {
             throw new RuntimeUnavailableException("its lease cannot be written for the guard");
-        }
-    }
-
-    /// <summary>Leads the lease on that the agent before wrote, or writes it where that is gone. Not before a start: what runs is to stand there, what doesn't need not.</summary>
-    private void ProtectAdopted()
-    {
-        if (_row.Status >= BackendStatus.Starting && _row.Deadlines.BootId == _parts.Clock.BootId && _row.Deadlines.InstanceId == _parts.State.InstanceId
-            && _parts.Leases.TryProtect(Identity, () => Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm)
-            && _row is { Pid: { } pid, StartTime: { } start })
-        {
-            _parts.Leases.SetProcess(Identity, pid, start);
         }
     }
 

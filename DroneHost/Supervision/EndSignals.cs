@@ -7,7 +7,7 @@ internal sealed record EndCause(TerminationKind Kind, TerminationReason? Reason,
 
 /// <summary>
 /// All that can bring a backend to its end, from whatever thread, merged for the one task that supervises it. The first cause gives the reason; later ones can
-/// only make the end harder. An exit before any cause means that it ended by itself.
+/// only make the end harder. An exit before any cause means that it ended by itself, unless the runtime knows who ended it.
 /// </summary>
 internal sealed class EndSignals
 {
@@ -85,7 +85,10 @@ internal sealed class EndSignals
     {
         lock (_gate)
         {
-            _exit.TrySetResult(exit);
+            if (_exit.TrySetResult(exit) && _cause is null && exit.Cause is { } cause)
+            {
+                _cause = new EndCause(cause.Kind, cause.Reason, exit.Message ?? cause.Message);
+            }
         }
 
         _any.TrySetResult();

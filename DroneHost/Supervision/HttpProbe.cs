@@ -5,52 +5,36 @@ using System.Text;
 namespace Plane.Drone.Supervision;
 
 /// <summary>
-/// Waits until an address answers HTTP: any answer that begins with <c>HTTP/</c>, whatever its status. At once, then every 25 ms growing to 500 ms. A socket of our
-/// own, because an HTTP client would insist on a well-formed answer.
+/// Asks an address whether it answers HTTP: any answer that begins with <c>HTTP/</c>, whatever its status. A socket of our own, because an HTTP client would insist on a well-formed
+/// answer. The answer is read to its end, within bounds: a connection that is closed with data unread is reset, and a server that still writes would log that as an error.
 /// </summary>
 internal sealed class HttpProbe(TimeProvider time)
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(25);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
+    private const int MaxAnswer = 256 * 1024;
 
     /// <summary>A backend that takes a connection and answers later than this is asked anew.</summary>
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>True once it answered, false where the time is over.</summary>
-    public async Task<bool> WaitAsync(string address, TimeSpan limit, CancellationToken cancellationToken)
-    {
-        var endPoint = IPEndPoint.Parse(address);
-        var start = time.GetTimestamp();
-        var pause = FirstPause;
-        while (!await AnswersAsync(endPoint, cancellationToken))
-        {
-            var left = limit - time.GetElapsedTime(start);
-            if (left <= TimeSpan.Zero)
-            {
-                return false;
-            }
+    /// <summary>How long the rest of an answer is waited for: one that has no end, such as a stream of events, must not delay its backend.</summary>
+    private static readonly TimeSpan RestLimit = TimeSpan.FromMilliseconds(500);
 
-            await Task.Delay(pause < left ? pause : left, time, cancellationToken);
-            pause = pause * 1.5 < LongestPause ? pause * 1.5 : LongestPause;
-        }
-
-        return true;
-    }
-
-    private async Task<bool> AnswersAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    /// <summary>Asks once.</summary>
+    public async Task<bool> AnswersAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         using var timer = new CancellationTokenSource(AnswerLimit, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
+        var answered = false;
         try
         {
             using var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(endPoint, limit.Token);
             var request = Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {endPoint}\r\nUser-Agent: plane-probe\r\nConnection: close\r\n\r\n");
             await socket.SendAsync(request, limit.Token);
-            var answer = new byte[5];
-            for (var read = 0; read < answer.Length;)
+            var buffer = new byte[16 * 1024];
+            var read = 0;
+            while (read < "HTTP/".Length)
             {
-                var count = await socket.ReceiveAsync(answer.AsMemory(read), limit.Token);
+                var count = await socket.ReceiveAsync(buffer.AsMemory(read), limit.Token);
                 if (count == 0)
                 {
                     return false;
@@ -59,16 +43,23 @@ internal sealed class HttpProbe(TimeProvider time)
                 read += count;
             }
 
-            return answer.AsSpan().SequenceEqual("HTTP/"u8);
+            answered = buffer.AsSpan().StartsWith("HTTP/"u8);
+            timer.CancelAfter(RestLimit);
+            for (int count; read < MaxAnswer && (count = await socket.ReceiveAsync(buffer, limit.Token)) > 0;)
+            {
+                read += count;
+            }
+
+            return answered;
         }
         catch (SocketException)
         {
-            // Nobody listens yet.
-            return false;
+            // Nothing listens yet, or it reset the connection, after its answer or before.
+            return answered;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return false;
+            return answered;
         }
     }
 }

@@ -7,7 +7,11 @@ namespace Plane.Drone.Supervision;
 /// <param name="Name">The drone's name.</param>
 /// <param name="InstanceId">Its instance: what it starts carries this, so that several drones may share an engine or a machine.</param>
 /// <param name="EndedDirectory">Where the guard marks what it ends, as files <c>&lt;backend&gt;.&lt;token&gt;</c>; null without a guard.</param>
-public sealed record RuntimeOwner(ClusterName Cluster, DroneName Name, string InstanceId, string? EndedDirectory = null);
+public sealed record RuntimeOwner(ClusterName Cluster, DroneName Name, string InstanceId, string? EndedDirectory = null)
+{
+    /// <summary>Earlier instances of the drone, whose state is lost: what still runs of them is not supervised by any agent.</summary>
+    public IReadOnlyCollection<string> EarlierInstances { get; init; } = [];
+}
 
 /// <summary>Makes a runtime once the drone knows who it is. Register one of your own to plug in another executor.</summary>
 public interface IRuntimeFactory

@@ -15,6 +15,8 @@ internal sealed class DockerRuntimeFactory(DroneOptions options, TimeProvider ti
         {
             Host = options.DockerHost,
             InstanceId = owner.InstanceId,
+            EarlierInstances = owner.EarlierInstances,
+            OutputDirectory = options.ContainerDirectory,
             MountBase = options.MountBase,
             Runtime = options.OciRuntime,
             PruneImages = options.PruneImages,

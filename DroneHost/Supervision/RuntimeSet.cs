@@ -26,7 +26,7 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
 
     public bool Has(ExecutorKind kind) => Chosen.Contains(kind);
 
-    /// <summary>Makes the runtimes. Waits for an engine only to find out which one <c>auto</c> means.</summary>
+    /// <summary>Makes the runtimes. Waits for an engine only to find out what <c>auto</c> means: processes, and Docker where its engine answers.</summary>
     /// <exception cref="StartRefusedException">A kind that was chosen, or that a backend runs under, has no runtime here.</exception>
     public static async Task<RuntimeSet> CreateAsync(
         DroneOptions options,
@@ -43,15 +43,16 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
         var chosen = options.ParseRuntime()!;
         if (chosen.Length == 0)
         {
-            var usesDocker = byKind.TryGetValue(ExecutorKind.Docker, out var docker)
-                && await AnswersAsync(Make(ExecutorKind.Docker), time, logger, cancellationToken);
-            chosen = [usesDocker || !byKind.ContainsKey(ExecutorKind.Process) ? ExecutorKind.Docker : ExecutorKind.Process];
+            var usesDocker = byKind.ContainsKey(ExecutorKind.Docker) && await AnswersAsync(Make(ExecutorKind.Docker), time, logger, cancellationToken);
+            chosen = !byKind.ContainsKey(ExecutorKind.Process) ? [ExecutorKind.Docker]
+                : usesDocker ? [ExecutorKind.Docker, ExecutorKind.Process]
+                : [ExecutorKind.Process];
             if (!chosen.Contains(ExecutorKind.Docker) && !running.Contains(ExecutorKind.Docker) && runtimes.Remove(ExecutorKind.Docker, out var unused))
             {
                 await unused.DisposeAsync();
             }
 
-            LogAuto(logger, chosen[0]);
+            LogAuto(logger, string.Join(',', chosen).ToLowerInvariant());
         }
 
         foreach (var kind in chosen.Union(running))
@@ -97,8 +98,8 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(3331, LogLevel.Information, "The runtime is {Kind}")]
-    private static partial void LogAuto(ILogger logger, ExecutorKind kind);
+    [LoggerMessage(3331, LogLevel.Information, "The runtime auto is {Kinds}")]
+    private static partial void LogAuto(ILogger logger, string kinds);
 
     [LoggerMessage(3332, LogLevel.Information, "Docker does not answer: {Reason}")]
     private static partial void LogNoDocker(ILogger logger, string reason);

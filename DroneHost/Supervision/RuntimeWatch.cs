@@ -7,16 +7,25 @@ namespace Plane.Drone.Supervision;
 
 /// <summary>
 /// Hears of exits, and of a runtime that goes away and comes back. The runtime's stream of exits is the fast way; a listing after each time it was opened, and
-/// every half minute, is the sure one.
+/// every half minute, is the sure one. What runs without being supervised is ended: as soon as the runtime notices that something was started elsewhere, and at
+/// every check.
 /// </summary>
 internal sealed partial class RuntimeWatch(
-    IContainerRuntime runtime, BackendSet backends, Action<ExecutorKind, bool> answers, TimeSpan checkEvery, TimeProvider time, ILogger<RuntimeWatch> logger)
+    IContainerRuntime runtime,
+    BackendSet backends,
+    Action<ExecutorKind, bool> answers,
+    TimeSpan checkEvery,
+    DroneMetrics metrics,
+    TimeProvider time,
+    ILogger<RuntimeWatch> logger)
 {
     private static readonly TimeSpan AwayCheckEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan CheckLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(15);
     private const int ChecksPerListing = 6;
 
-    private readonly Signal _listNow = new();
+    private readonly Signal _checkNow = new();
+    private volatile bool _isListingDue = true;
 
     /// <summary>Passes exits on, for ever.</summary>
     public async Task WatchExitsAsync(CancellationToken cancellationToken)
@@ -25,7 +34,8 @@ internal sealed partial class RuntimeWatch(
         var outage = new Outage(time);
         while (true)
         {
-            _listNow.Set();
+            _isListingDue = true;
+            _checkNow.Set();
             try
             {
                 await foreach (var exit in runtime.WatchExitsAsync(cancellationToken))
@@ -54,16 +64,30 @@ internal sealed partial class RuntimeWatch(
     /// <summary>Asks whether the runtime answers, for ever, and compares what it knows with what should run.</summary>
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
+        runtime.StartedElsewhere += _checkNow.Set;
+        try
+        {
+            await CheckForEverAsync(cancellationToken);
+        }
+        finally
+        {
+            runtime.StartedElsewhere -= _checkNow.Set;
+        }
+    }
+
+    private async Task CheckForEverAsync(CancellationToken cancellationToken)
+    {
         var answered = false;
         var outage = new Outage(time);
-        var compareNow = true;
         for (var round = 0; ; round++)
         {
             try
             {
                 await TimeLimit.WithinAsync(runtime.CheckAsync, CheckLimit, time, cancellationToken);
-                if (compareNow || !answered || round % ChecksPerListing == 0)
+                await TimeLimit.WithinAsync(EndUnsupervisedAsync, EndLimit, time, cancellationToken);
+                if (_isListingDue || !answered || round % ChecksPerListing == 0)
                 {
+                    _isListingDue = false;
                     await CompareAsync(cancellationToken);
                 }
 
@@ -84,7 +108,16 @@ internal sealed partial class RuntimeWatch(
             }
 
             answers(runtime.Kind, answered);
-            compareNow = await _listNow.WaitAsync(answered || checkEvery < AwayCheckEvery ? checkEvery : AwayCheckEvery, time, cancellationToken);
+            await _checkNow.WaitAsync(answered || checkEvery < AwayCheckEvery ? checkEvery : AwayCheckEvery, time, cancellationToken);
+        }
+    }
+
+    private async Task EndUnsupervisedAsync(CancellationToken cancellationToken)
+    {
+        foreach (var backend in await runtime.EndUnsupervisedAsync(b => backends.Find(b) is not null, cancellationToken))
+        {
+            LogUnsupervised(backend.Backend, backend.Token);
+            metrics.UnsupervisedEnded.Add(1);
         }
     }
 
@@ -101,7 +134,7 @@ internal sealed partial class RuntimeWatch(
                     backend.Vanished("the runtime does not know it any more");
                     break;
                 case { State: FoundState.Exited } exited:
-                    backend.Exited(new BackendExit(backend.Identity, exited.ExitCode, null));
+                    backend.Exited(exited.Exit ?? new BackendExit(backend.Identity, null, null));
                     break;
             }
         }
@@ -115,6 +148,9 @@ internal sealed partial class RuntimeWatch(
 
     [LoggerMessage(3353, LogLevel.Warning, "The {Kind} runtime does not answer: {Reason}")]
     private partial void LogAway(ExecutorKind kind, string reason);
+
+    [LoggerMessage(3355, LogLevel.Warning, "{Backend} (fencing token {Token}) was not supervised by this agent: what was there of it is ended and removed")]
+    private partial void LogUnsupervised(BackendName backend, FencingToken token);
 
     [LoggerMessage(3354, LogLevel.Information, "The {Kind} runtime answers again")]
     private partial void LogBack(ExecutorKind kind);

@@ -13,10 +13,13 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
     private BackendStatus _last = last;
 
-    /// <summary>Puts a step behind those before it, if it leads forward. At most one a state, so the queue is bounded by their number.</summary>
+    /// <summary>Puts a step behind those before it, if it leads forward. At most one a state, and few notes, so the queue is bounded by their number.</summary>
     public void Post(StateChange change) => Enqueue(change);
 
-    /// <summary>The same; completes when it is durable.</summary>
+    /// <summary>Puts what is to be read of a backend that stays in its state behind the steps before it.</summary>
+    public void Note(StateChange change) => Append(change);
+
+    /// <summary>The same as <see cref="Post"/>; completes when it is durable.</summary>
     public Task RecordAsync(StateChange change) => Enqueue(change);
 
     /// <summary>No more steps follow.</summary>
@@ -61,6 +64,11 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
         }
 
         _last = change.Status;
+        return Append(change);
+    }
+
+    private Task Append(StateChange change)
+    {
         var entry = new Entry(change);
         _entries.Writer.TryWrite(entry);
         return entry.Done.Task;

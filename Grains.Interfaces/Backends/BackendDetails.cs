@@ -94,6 +94,11 @@ public sealed record BackendDetails
     /// <summary>Every step so far, oldest first.</summary>
     [Id(21)]
     public StatusEntry[] History { get; init; } = [];
+
+    /// <summary>The last lines of its output, where it ended with an error or before it was ready.</summary>
+    [Id(22)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? OutputTail { get; init; }
 }
 
 /// <summary>A row of the list of backends.</summary>

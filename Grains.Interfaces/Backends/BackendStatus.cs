@@ -50,7 +50,7 @@ public enum TerminationReason
     [JsonStringEnumMemberName("swept")]
     Swept = 1,
 
-    /// <summary>Somebody asked for it.</summary>
+    /// <summary>Somebody asked for it, or an operator stopped, killed or removed its container.</summary>
     [JsonStringEnumMemberName("external")]
     External = 2,
 

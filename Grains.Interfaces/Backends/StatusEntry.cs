@@ -25,7 +25,7 @@ public sealed record StatusEntry
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TerminationKind? TerminationKind { get; init; }
 
-    /// <summary>Whether it exited with a code other than 0.</summary>
+    /// <summary>Whether it exited with a code other than 0; not where it was asked to end and did so by the stop signal's default, 143.</summary>
     [Id(4)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? ExitError { get; init; }

@@ -107,7 +107,7 @@ public static class ConnectRules
             return new FieldError(at, "must have an image or a command");
         }
 
-        return FieldError.From($"{at}.image", ImageProblem(executable.Image))
+        return FieldError.From($"{at}.image", executable.Image is { } image ? ImageRules.Problem(image) : null)
             ?? FieldError.From($"{at}.command", CommandProblem(executable.Command))
             ?? FieldError.From($"{at}.env", EnvProblem(executable.Env))
             ?? FieldError.From($"{at}.working_directory", ValueProblem(executable.WorkingDirectory, 4096))
@@ -159,14 +159,6 @@ public static class ConnectRules
         value is null || (value >= least && value <= most)
             ? null
             : string.Create(CultureInfo.InvariantCulture, $"must be from {least} to {most}");
-
-    // An image reference has no white space (distribution/reference grammar); the engine checks the rest.
-    private static string? ImageProblem(string? image) =>
-        image is null ? null
-        : image.Length == 0 ? "must not be empty"
-        : image.Length > 1024 ? "must have at most 1024 characters"
-        : image.Any(c => c is <= ' ' or >= '\x7f') ? "must be an image reference"
-        : null;
 
     private static string? CommandProblem(string[]? command) =>
         command is null ? null

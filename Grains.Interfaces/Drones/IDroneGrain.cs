@@ -3,9 +3,9 @@ using Orleans.Concurrency;
 
 namespace Plane;
 
-/// <summary>One drone, keyed by <c>{cluster}/{drone}</c>. Drones pull: what they are to do stands in a durable list that they read by a waiting call.</summary>
+/// <summary>One drone, keyed by <see cref="GrainKeys.Drone"/>. Drones pull: what they are to do stands in a durable list that they read by a waiting call.</summary>
 [Alias("plane.IDroneGrain")]
-public interface IDroneGrain : IGrainWithStringKey
+public interface IDroneGrain : IReachable
 {
     /// <summary>Registers the drone and gives it a session. The same instance replaces its older session.</summary>
     [Alias("Register"), AlwaysInterleave]

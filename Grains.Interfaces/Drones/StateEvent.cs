@@ -36,12 +36,22 @@ public sealed record StateEvent
     [Id(6)]
     public int? ExitCode { get; init; }
 
-    /// <summary>What went wrong, in words, at most <see cref="MaxMessage"/> characters.</summary>
+    /// <summary>
+    /// What went wrong, in words, at most <see cref="MaxMessage"/> characters. An event of a state that was reported before, <see cref="BackendStatus.Waiting"/>, sets it while the backend stays in that
+    /// state; the empty text removes it.
+    /// </summary>
     [Id(7)]
     public string? Message { get; init; }
 
+    /// <summary>The last lines of its output, with its end where that was an error: at most 50 lines and 8 KiB.</summary>
+    [Id(8)]
+    public string? OutputTail { get; init; }
+
     /// <summary>The longest message.</summary>
     public const int MaxMessage = 1_000;
+
+    /// <summary>The longest end of an output.</summary>
+    public const int MaxOutputTail = 8 * 1024;
 
     /// <summary>The longest address: an IPv6 address with its scope and a port.</summary>
     public const int MaxAddress = 64;
@@ -60,9 +70,16 @@ public sealed record StateEvent
     /// The event with a message that can be stored: no database takes NUL in a text, and an unpaired surrogate can't be encoded. One that is too long is cut rather than
     /// refused: an end must not be lost for its words.
     /// </summary>
-    public StateEvent Cleaned() => Message is null ? this : this with { Message = CleanText(Message) };
+    public StateEvent Cleaned() =>
+        Message is null && OutputTail is null
+            ? this
+            : this with { Message = Message is null ? null : CleanText(Message), OutputTail = OutputTail is null ? null : CleanOutput(OutputTail) };
 
     private static bool IsEndPoint(string address) => address.Length <= MaxAddress && IPEndPoint.TryParse(address, out var point) && point.Port > 0;
+
+    // A drone has cut and cleaned it; one that did not must not fill the database, nor control the terminal that shows it.
+    private static string CleanOutput(string text) =>
+        string.Concat(text[Math.Max(0, text.Length - MaxOutputTail)..].EnumerateRunes().Select(r => (r.Value == '\n' || !Rune.IsControl(r) ? r : Rune.ReplacementChar).ToString()));
 
     private static string CleanText(string text)
     {

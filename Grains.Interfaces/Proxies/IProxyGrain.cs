@@ -3,9 +3,9 @@ using Orleans.Concurrency;
 
 namespace Plane;
 
-/// <summary>One proxy, keyed by its <see cref="ProxyName"/>: reports of use, changes of routes.</summary>
+/// <summary>One proxy, keyed by <see cref="GrainKeys.Proxy"/>: reports of use, changes of routes.</summary>
 [Alias("plane.IProxyGrain")]
-public interface IProxyGrain : IGrainWithStringKey
+public interface IProxyGrain : IReachable
 {
     /// <summary>Records which backends are in use, and that the proxy lives. Sent every <see cref="LeaseNumbers.ProxyReport"/>, also with nothing to tell.</summary>
     [Alias("Report"), AlwaysInterleave]

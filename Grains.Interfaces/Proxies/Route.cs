@@ -80,14 +80,21 @@ public sealed record RouteReply
     /// <summary>The backend that is starting, where it is: a waiting call reads again when this one changes, not when any does.</summary>
     [Id(3)]
     public BackendIdentity? Backend { get; init; }
+
+    /// <summary>Where the token's backend is gone, or about to be: whether it never was ready.</summary>
+    [Id(4)]
+    public bool NeverReady { get; init; }
+
+    /// <summary>Where it never was ready: why it ended. None means that it exited by itself.</summary>
+    [Id(5)]
+    public TerminationReason? Reason { get; init; }
 }
 
 /// <summary>
-/// Resolves tokens, keyed by a shard of the token's hash (<see cref="GrainKeys.Route"/>): the token itself is a parameter, since grain keys reach logs. Any shard answers for any
-/// token: which one it is decides over which gateway the call goes.
+/// Resolves tokens, keyed by <see cref="GrainKeys.Route"/>: the token itself is a parameter, since grain keys reach logs.
 /// </summary>
 [Alias("plane.IRouteGrain")]
-public interface IRouteGrain : IGrainWithStringKey
+public interface IRouteGrain : IReachable
 {
     /// <summary>Where the token leads; waits while its backend is starting.</summary>
     /// <param name="token">The token.</param>

@@ -10,11 +10,15 @@ namespace Plane.Grains.Batching;
 /// <para>
 /// Concurrency: any number of callers, on any scheduler; one pump, owned by this object, on the thread pool; it ends when the object is disposed
 /// of. A request is answered exactly once. What fails with <see cref="StoreUnavailableException"/> fails the whole batch, since every request
-/// may be repeated; any other failure is that of one request among them, so the batch is written again one by one and only the culprit fails.
+/// may be repeated; any other failure is that of one request among them, so the batch is written again in halves until only the culprit fails. No more than
+/// <see cref="MostRepeats"/> statements are spent on that: what is left then fails as unavailable, so that the requests behind it do not wait for long.
 /// </para>
 /// </summary>
 internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
 {
+    // Finds three culprits among the largest batch.
+    private const int MostRepeats = 64;
+
     private readonly BatchLimits _limits;
     private readonly Func<IReadOnlyList<TRequest>, CancellationToken, Task<IReadOnlyList<TResult>>> _write;
     private readonly Func<TRequest, int> _weigh;
@@ -59,7 +63,8 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
     /// <exception cref="StoreUnavailableException">The outcome is unknown.</exception>
     public async Task<TResult> WriteAsync(TRequest request, CancellationToken cancellationToken)
     {
-        var item = new Item(request, cancellationToken);
+        // Weighed here, so that what a request does to its weigher is its own failure.
+        var item = new Item(request, _weigh(request), cancellationToken);
         try
         {
             await _queue.Writer.WriteAsync(item, cancellationToken);
@@ -90,7 +95,7 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
             TakeBatch(batch);
             if (batch.Count > 0)
             {
-                await WriteBatchAsync(batch);
+                await WriteBatchAsync(batch, new Repeats(MostRepeats));
                 batch.Clear();
             }
         }
@@ -101,8 +106,7 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         var weight = 0;
         while (_queue.Reader.TryPeek(out var next))
         {
-            var added = _weigh(next.Request);
-            if (batch.Count > 0 && weight + added > _limits.MaxItems)
+            if (batch.Count > 0 && weight + next.Weight > _limits.MaxItems)
             {
                 return;
             }
@@ -111,12 +115,13 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
             if (!next.IsAbandoned)
             {
                 batch.Add(next);
-                weight += added;
+                weight += next.Weight;
             }
         }
     }
 
-    private async Task WriteBatchAsync(List<Item> batch)
+    /// <summary>Answers each of the batch; never fails, or the pump would end.</summary>
+    private async Task WriteBatchAsync(List<Item> batch, Repeats repeats)
     {
         try
         {
@@ -126,16 +131,16 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         {
             batch.ForEach(i => i.Fail(e));
         }
-        catch (Exception) when (batch.Count > 1)
+        catch (Exception) when (batch.Count > 1 && repeats.TryTake(2))
         {
-            foreach (var item in batch)
-            {
-                await WriteBatchAsync([item]);
-            }
+            var half = batch.Count / 2;
+            await WriteBatchAsync(batch[..half], repeats);
+            await WriteBatchAsync(batch[half..], repeats);
         }
         catch (Exception e)
         {
-            batch[0].Fail(e);
+            var failure = batch.Count == 1 ? e : new StoreUnavailableException($"too many {_limits.Name} requests of one batch failed", e);
+            batch.ForEach(i => i.Fail(failure));
         }
     }
 
@@ -155,7 +160,7 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
             throw new StoreUnavailableException($"a {_limits.Name} statement was not done within {_limits.Longest.TotalSeconds:0.###} s", e);
         }
 
-        _metrics.BatchWritten(_limits.Name, requests.Sum(_weigh), _time.GetElapsedTime(begun));
+        _metrics.BatchWritten(_limits.Name, batch.Sum(i => i.Weight), _time.GetElapsedTime(begun));
         if (results.Count != batch.Count)
         {
             throw new InvalidOperationException($"{batch.Count} {_limits.Name} requests got {results.Count} results");
@@ -167,12 +172,27 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         }
     }
 
-    private sealed class Item(TRequest request, CancellationToken cancellationToken)
+    /// <summary>How many more statements a batch may have.</summary>
+    private sealed class Repeats(int left)
+    {
+        private int _left = left;
+
+        public bool TryTake(int statements)
+        {
+            var taken = _left >= statements;
+            _left -= taken ? statements : 0;
+            return taken;
+        }
+    }
+
+    private sealed class Item(TRequest request, int weight, CancellationToken cancellationToken)
     {
         // Continuations must run on their callers' schedulers, never within the pump.
         private readonly TaskCompletionSource<TResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public TRequest Request { get; } = request;
+
+        public int Weight { get; } = weight;
 
         public Task<TResult> Result => _result.Task;
 

@@ -50,11 +50,14 @@ internal static class Placement
             return $"no drone of {pool} is registered in cluster {cluster} ({Count(state.Drones.Length)} of other pools)";
         }
 
-        var kind = query.Kind.ToString().ToLowerInvariant();
+        var kind = Text(query.Kind);
         var able = inPool.Where(d => d.Kinds.Contains(query.Kind)).ToArray();
         if (able.Length == 0)
         {
-            return $"no drone of {pool} in cluster {cluster} runs {kind} executables";
+            var offered = string.Join(" and ", inPool.SelectMany(d => d.Kinds).Distinct().Order().Select(Text));
+            var (with, without) = query.Kind == ExecutorKind.Process ? ("a command without an image", "an image") : ("an image", "a command without an image");
+            return $"no drone of {pool} in cluster {cluster} runs {kind} executables ({with}); they run {(offered.Length > 0 ? offered : "none")}: "
+                + $"give {without}, or start a drone with --runtime {kind} (--runtime docker,process for both)";
         }
 
         // Each drone is counted once, by what would have to end first for it to take backends.
@@ -68,6 +71,8 @@ internal static class Placement
         text.AppendJoin(", ", reasons.Where(r => r.Item1 > 0).Select(r => $"{r.Item1} {r.Item2}"));
         return text.ToString();
     }
+
+    private static string Text(ExecutorKind kind) => kind.ToString().ToLowerInvariant();
 
     private static string Count(int drones) => drones == 1 ? "1 is" : $"{drones} are";
 

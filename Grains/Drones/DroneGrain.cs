@@ -9,8 +9,8 @@ namespace Plane.Grains.Drones;
 
 /// <summary>
 /// One drone. Its sessions, its list of actions and its state are in the store; the grain validates, bounds and waits. Every call carries the
-/// session, which the store compares within the statement: what a replaced agent still says has no effect, and its answer tells it to stop. Keeps nothing: the silo whose
-/// gateway the drone reaches answers.
+/// session, which the store compares within the statement: what a replaced agent still says has no effect, and its answer tells it to stop.
+/// So any number of activations, on any controller, answer alike, and the controller that a drone reaches answers it, whatever has become of the others.
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class DroneGrain(
@@ -23,7 +23,7 @@ internal sealed class DroneGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        var key = this.GetPrimaryKeyString();
+        var key = GrainKeys.WithoutWay(this.GetPrimaryKeyString());
         var slash = key.LastIndexOf('/');
         if (slash >= 0 && ClusterName.TryParse(key[..slash], out var cluster) && DroneName.TryParse(key[(slash + 1)..], out var drone)
             && GrainKeys.Drone(cluster, drone) == key)
@@ -33,6 +33,8 @@ internal sealed class DroneGrain(
 
         return Task.CompletedTask;
     }
+
+    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public async Task<RegistrationReply> Register(DroneRegistration registration, CancellationToken cancellationToken)
     {

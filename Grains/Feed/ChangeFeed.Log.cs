@@ -7,11 +7,11 @@ internal sealed partial class ChangeFeed
     [LoggerMessage(2001, LogLevel.Debug, "The change feed begins at {Transaction}/{Sequence}.")]
     private partial void LogBegun(long transaction, long sequence);
 
-    [LoggerMessage(2002, LogLevel.Warning, "The change log can't be read ({Failures} times in a row): {Reason}")]
-    private partial void LogFailed(int failures, string reason, Exception? exception);
+    [LoggerMessage(EventId = 2002, Message = "The change log can't be read ({Failures} times in a row): {Reason}")]
+    private partial void LogFailed(LogLevel level, int failures, string reason, Exception? exception);
 
-    [LoggerMessage(2003, LogLevel.Information, "The change log is read again, after {Failures} failures; whoever waits looks again.")]
-    private partial void LogRecovered(int failures);
+    [LoggerMessage(EventId = 2003, Message = "The change log is read again, after {Failures} failures; what waits on it reads again.")]
+    private partial void LogRecovered(LogLevel level, int failures);
 
     [LoggerMessage(
         2004, LogLevel.Warning,

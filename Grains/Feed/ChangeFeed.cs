@@ -85,6 +85,7 @@ internal sealed partial class ChangeFeed : BackgroundService
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var failures = 0;
+        var failing = new PacedLog(_time);
         LogPosition? position = null;
         try
         {
@@ -105,7 +106,7 @@ internal sealed partial class ChangeFeed : BackgroundService
                         position = next;
                         if (failures > 0)
                         {
-                            LogRecovered(failures);
+                            LogRecovered(failing.End() ? LogLevel.Information : LogLevel.Debug, failures);
                             failures = 0;
                             _table.SignalAll();
                         }
@@ -115,7 +116,11 @@ internal sealed partial class ChangeFeed : BackgroundService
                 {
                     failures++;
                     _metrics.FeedFailed();
-                    LogFailed(failures, e.Message, e is StoreUnavailableException ? null : e);
+
+                    // An outage of the database has its own line, and one statement that it ended is made up for by the next.
+                    var isOutside = e is StoreUnavailableException;
+                    var level = (isOutside && _store.Outage is not null) || !failing.IsDue(after: isOutside ? 1 : 0) ? LogLevel.Debug : LogLevel.Warning;
+                    LogFailed(level, failures, e.Message, isOutside ? null : e);
                     await PauseAsync(failures, stoppingToken);
                 }
             }

@@ -71,16 +71,16 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
                 ? await ConnectOnceAsync(command, key, mark, cancellationToken)
                 : await ConnectAsync(command, key, null, cancellationToken);
         }
-        catch (StoreUnavailableException)
+        catch (StoreUnavailableException e)
         {
-            result = ConnectResult.Refused(ErrorKind.DatabaseError, "the database is unavailable; the same request may be sent again");
+            result = ConnectResult.Refused(ErrorKind.DatabaseError, e.ForCaller(store.Outage));
         }
         finally
         {
             Leave(id, key);
         }
 
-        metrics.Connected(result.Refusal is { } refusal ? refusal.ToString() : result.Spawned ? "spawned" : "reused");
+        metrics.Connected(MetricTags.OutcomeOf(result));
         return result;
     }
 

@@ -26,6 +26,8 @@ namespace Plane.Grains.Keys;
 [StatelessWorker(1)]
 internal sealed class LeaseGrain(IPlaneStore store, RenewalWriter renewals, GrainOptions options) : Grain, ILeaseGrain
 {
+    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public async Task<RenewalReply> Renew(RenewalBatch batch, CancellationToken cancellationToken)
     {
         InvalidCallException.ThrowIf(batch is null ? new FieldError("batch", "must be given") : batch.Validate());

@@ -9,7 +9,7 @@ namespace Plane.Grains.Proxies;
 /// <summary>
 /// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs
 /// the database nothing. A proxy that is further behind than the ring reaches, or whose silo's feed is out of date, is served from the log
-/// itself, or fails with it: "no change" is only ever said by a silo that can know. Keeps nothing: the silo whose gateway the proxy reaches answers.
+/// itself, or fails with it: "no change" is only ever said by a silo that can know. It keeps nothing: the controller that a proxy reaches answers it.
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class ProxyGrain(
@@ -21,9 +21,11 @@ internal sealed class ProxyGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        ProxyName.TryParse(this.GetPrimaryKeyString(), out _proxy);
+        ProxyName.TryParse(GrainKeys.WithoutWay(this.GetPrimaryKeyString()), out _proxy);
         return Task.CompletedTask;
     }
+
+    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public async Task<ProxyReportReply> Report(ProxyReport report, CancellationToken cancellationToken)
     {

@@ -13,11 +13,13 @@ namespace Plane.Grains.Routes;
 [StatelessWorker(1)]
 internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
 {
+    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public async Task<RouteReply> Resolve(BearerToken token, TimeSpan wait, CancellationToken cancellationToken)
     {
         if (!GrainKeys.IsRoute(this.GetPrimaryKeyString()))
         {
-            throw this.KeyRefused("it must be r and a base64url character");
+            throw this.KeyRefused("it must be r and a number");
         }
 
         InvalidCallException.ThrowIf(FieldError.From("token", NameRules.NameProblem(token)));

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Plane.Grains.Storage;
 
 /// <summary>
@@ -23,26 +25,24 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>How many rows that can't be read were met and skipped. One that is read again is counted again.</summary>
     long UnreadableRows { get; }
 
-    /// <summary>Answers if the database does.</summary>
+    /// <summary>What keeps the database from serving connects, as far as was noticed, or null. While it is not null, the store logs it.</summary>
+    StoreFault? Outage { get; }
+
+    /// <summary>What is wrong with this machine's clock as compared with the database server's at the last heartbeat, or null. SQLite has no other clock.</summary>
+    string? ClockProblem { get; }
+
+    /// <summary>Answers if the database can serve a connect: it is reached in time, it takes writes, and no other program keeps its tables locked.</summary>
     Task PingAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Takes the lock that lets one embedded silo serve from this database. It is held by a connection (PostgreSQL) or by the file (SQLite).
+    /// Reads which cluster of controllers the database belongs to; the first controller that asks pins its own. Two clusters on one database would each sweep and
+    /// decide for the other's drones.
     /// </summary>
-    /// <param name="holder">Who takes it, for the one who is refused.</param>
+    /// <param name="clusterId">The controller's cluster.</param>
+    /// <param name="serviceId">Its service.</param>
+    /// <param name="silo">The address that its silo is known by. What a clock that was ahead has left in the membership table is corrected for it.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken);
-
-    /// <summary>
-    /// Shares the database with the other silos of one cluster: an embedded silo is kept away, and so are silos of another cluster. SQLite, which one program
-    /// has to itself, is not shared with anyone.
-    /// </summary>
-    /// <param name="clusterId">The cluster.</param>
-    /// <param name="serviceId">The service.</param>
-    /// <param name="holder">Who joins, for the one who is refused.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The share, or a reason in words as <see cref="StoreLockResult.HeldBy"/>.</returns>
-    Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken);
+    Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken);
 
     /// <summary>
     /// Records that a controller lives, and answers the time by the store's clock. The first sign of life after a gap is noted: what proxies could not report

@@ -14,9 +14,10 @@ public static class StoreFactory
     /// <param name="loggers">Where to log.</param>
     /// <param name="time">For waits and retries; leases are counted by the database's clock.</param>
     /// <param name="clock">What the SQLite store's time progresses by.</param>
+    /// <param name="holder">As <see cref="StoreOptions.Holder"/>.</param>
     /// <exception cref="StoreUrlException">The URL is none; the message says what is wrong with it and holds no password.</exception>
     public static IPlaneStore Create(
-        string url, LeaseNumbers numbers, ILoggerFactory? loggers = null, TimeProvider? time = null, ILeaseClock? clock = null)
+        string url, LeaseNumbers numbers, ILoggerFactory? loggers = null, TimeProvider? time = null, ILeaseClock? clock = null, string? holder = null)
     {
         ArgumentNullException.ThrowIfNull(numbers);
         var parsed = StoreUrl.Parse(url);
@@ -25,7 +26,7 @@ public static class StoreFactory
         return parsed.Kind switch
         {
             StoreKind.Postgres => new PostgresStore(parsed.Target, numbers, loggers, time),
-            _ => new SqliteStore(parsed.Target, numbers, loggers, time, clock ?? BootTimeClock.Instance),
+            _ => new SqliteStore(parsed.Target, numbers, loggers, time, clock ?? BootTimeClock.Instance, holder),
         };
     }
 }

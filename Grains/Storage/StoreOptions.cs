@@ -13,6 +13,9 @@ public sealed class StoreOptions
     /// <see cref="LeaseNumbers.ProxySilent"/> by its own clock.</summary>
     public LeaseNumbers Numbers { get; set; } = new();
 
+    /// <summary>Names this controller to another one that is refused the same SQLite file. Default: the process and its machine.</summary>
+    public string? Holder { get; set; }
+
     /// <summary>What is wrong with the options, a sentence each; no password in them.</summary>
     public IEnumerable<string> Problems()
     {

@@ -47,6 +47,9 @@ public sealed record RequestMark(string IdHash, string Digest, byte[] Sealed);
 /// <param name="Sealed"><see cref="RequestMark.Sealed"/> of the request that was answered.</param>
 public sealed record KeptAnswer(bool Spawned, byte[] Sealed);
 
+/// <summary>The backend that a token leads to.</summary>
+internal sealed record FoundRoute(BackendStatus Status, BackendIdentity Backend, bool WasReady, TerminationReason? Reason, Route? Route);
+
 /// <summary>What became of a backend so far.</summary>
 /// <param name="Cluster">Its cluster.</param>
 /// <param name="Entries">Its states in their order.</param>
@@ -118,23 +121,21 @@ public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
 /// <param name="MaxBackends">The most it runs.</param>
 public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends);
 
-/// <summary>The lock of an embedded silo on its database.</summary>
-/// <param name="Lock">The lock, where it was taken.</param>
-/// <param name="HeldBy">Who holds it, where not.</param>
-public sealed record StoreLockResult(IStoreLock? Lock, string? HeldBy);
+/// <summary>The cluster that a database belongs to.</summary>
+/// <param name="ClusterId">The cluster.</param>
+/// <param name="ServiceId">The service.</param>
+/// <param name="Now">The time by the database's clock; null: it has no clock of its own.</param>
+public sealed record PinnedCluster(string ClusterId, string ServiceId, DateTimeOffset? Now);
 
-/// <summary>A lock that is held until disposed of, or until its connection breaks.</summary>
-public interface IStoreLock : IAsyncDisposable
-{
-    /// <summary>Cancelled when the lock was lost.</summary>
-    CancellationToken Lost { get; }
-}
-
-/// <summary>The database is away, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
+/// <summary>The database is unavailable, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
 public sealed class StoreUnavailableException : Exception, IOutsideFailure
 {
     /// <summary>Whether the database is there and doesn't let this program in: the password, or the database's name.</summary>
     public bool IsRefusal { get; init; }
+
+    /// <summary>The message of an answer: the cause, and that a repetition is safe.</summary>
+    /// <param name="outage">What is known of the database, which says more than that one statement took too long.</param>
+    public string ForCaller(StoreFault? outage) => $"the database is unavailable: {outage?.Reason ?? Message}; the same request may be sent again";
 
     /// <summary>Makes one.</summary>
     public StoreUnavailableException()
@@ -142,7 +143,7 @@ public sealed class StoreUnavailableException : Exception, IOutsideFailure
     }
 
     /// <summary>Makes one.</summary>
-    /// <param name="message">What happened; no password, no SQL.</param>
+    /// <param name="message">The cause, and what to do where that is known; no password, no SQL, no address.</param>
     public StoreUnavailableException(string message)
         : base(message)
     {
@@ -160,6 +161,9 @@ public sealed class StoreUnavailableException : Exception, IOutsideFailure
 /// <summary>The database must not be used by this program; says why and what to do.</summary>
 public sealed class StoreRefusedException : Exception
 {
+    /// <summary>The controller that has the database, where that is why.</summary>
+    public string? Holder { get; init; }
+
     /// <summary>Makes one.</summary>
     public StoreRefusedException()
     {

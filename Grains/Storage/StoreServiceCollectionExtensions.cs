@@ -19,7 +19,7 @@ public static class StoreServiceCollectionExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
         services.AddSingleton(p => StoreFactory.Create(
-            options.Url, options.Numbers, p.GetService<ILoggerFactory>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILeaseClock>()));
+            options.Url, options.Numbers, p.GetService<ILoggerFactory>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILeaseClock>(), options.Holder));
         return services;
     }
 }

@@ -8,7 +8,7 @@ using System.Text.Json.Serialization;
 
 namespace Plane.Grains.Storage;
 
-/// <summary>What both engines write into text columns, and read out of them.</summary>
+/// <summary>What both stores write into text columns, and read out of them.</summary>
 internal static class StoreText
 {
     /// <summary>
@@ -49,6 +49,13 @@ internal static class StoreText
         }
 
         return clean.ToString();
+    }
+
+    /// <summary>What an event says beside its state, or null: a message while the backend waits, of which the empty one removes it, and the end of its output.</summary>
+    public static (string? Message, string? OutputTail)? NoteOf(StateEvent e)
+    {
+        var message = e.Status == BackendStatus.Waiting ? e.Message : null;
+        return message is null && e.OutputTail is null ? null : (message, e.OutputTail);
     }
 
     public static string WriteSpawn(ConnectCommand command) =>

@@ -42,12 +42,13 @@ internal sealed partial class SweepService(
 
     private async Task LoopAsync(string sweep, TimeSpan period, Func<CancellationToken, Task<int>> run, CancellationToken stoppingToken)
     {
+        var failing = new PacedLog(time);
         try
         {
             // The heartbeat is due at once, and so is what became overdue while no controller ran.
             while (!stoppingToken.IsCancellationRequested)
             {
-                await RunAsync(sweep, run, stoppingToken);
+                await RunAsync(sweep, run, failing, stoppingToken);
                 await Task.Delay(period * (0.9 + (Random.Shared.NextDouble() / 5)), time, stoppingToken);
             }
         }
@@ -57,7 +58,7 @@ internal sealed partial class SweepService(
         }
     }
 
-    private async Task RunAsync(string sweep, Func<CancellationToken, Task<int>> run, CancellationToken stoppingToken)
+    private async Task RunAsync(string sweep, Func<CancellationToken, Task<int>> run, PacedLog failing, CancellationToken stoppingToken)
     {
         using var longest = new CancellationTokenSource(s_longest, time);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, stoppingToken);
@@ -65,6 +66,7 @@ internal sealed partial class SweepService(
         {
             var rows = await run(cancel.Token);
             metrics.Swept(sweep, "done", rows);
+            failing.End();
             if (rows > 0)
             {
                 // What is past its time to be kept is cleaned up all day long, and concerns nobody.
@@ -74,15 +76,18 @@ internal sealed partial class SweepService(
         catch (Exception e) when (!stoppingToken.IsCancellationRequested)
         {
             metrics.Swept(sweep, "failed", 0);
-            LogFailed(sweep, e.Message, e is StoreUnavailableException ? null : e);
+            // An outage of the database has its own line, and one statement that it ended is made up for by the next turn.
+            var isOutside = e is StoreUnavailableException or OperationCanceledException;
+            var level = (isOutside && store.Outage is not null) || !failing.IsDue(after: isOutside ? 1 : 0) ? LogLevel.Debug : LogLevel.Warning;
+            LogFailed(level, sweep, e.Message, isOutside ? null : e);
         }
     }
 
     [LoggerMessage(EventId = 2101, Message = "Sweep {Sweep} concerned {Rows} rows.")]
     private partial void LogSwept(LogLevel level, string sweep, int rows);
 
-    [LoggerMessage(2102, LogLevel.Warning, "Sweep {Sweep} failed and will be tried again: {Reason}")]
-    private partial void LogFailed(string sweep, string reason, Exception? exception);
+    [LoggerMessage(EventId = 2102, Message = "Sweep {Sweep} failed and will be tried again: {Reason}")]
+    private partial void LogFailed(LogLevel level, string sweep, string reason, Exception? exception);
 
     [LoggerMessage(2103, LogLevel.Debug, "Sweep {Sweep} has ended.")]
     private partial void LogEnded(string sweep);

@@ -9,6 +9,7 @@ namespace Plane.Hosting;
 public static class PlaneLogging
 {
     private const string OrleansSilo = "Orleans.Runtime.Silo";
+    private const string OrleansLifecycle = "Orleans.Runtime.SiloLifecycleSubject";
 
     /// <summary>
     /// Logs to standard error, which leaves standard output to results and the ready line. Replaces what was set up before.
@@ -29,8 +30,18 @@ public static class PlaneLogging
 
         // Orleans would have the garbage collector of servers, and says so in two warnings at each start. This program has the other one by its build, since it stands beside others
         // on small machines, and an operator can change nothing about that. The only other warning of this category is seconded by the silo's life cycle, whose name begins as this one's.
+        // Nor can they where a stage of the silo's stop takes more than a second, as one does that waits for calls that wait: the life cycle's only warning. What fails there is an error.
         logging.Services.Configure<LoggerFilterOptions>(o => o.Rules.Add(new LoggerFilterRule(null, OrleansSilo, null, (_, category, level) =>
-            level >= least && level >= (category == OrleansSilo ? LogLevel.Error : LogLevel.Warning))));
+            level >= least && level >= (category is OrleansSilo or OrleansLifecycle ? LogLevel.Error : LogLevel.Warning))));
+
+        // The silo's watchdog measures its first check from the machine's start, and all others by a clock that may be set: it warns of both.
+        logging.AddFilter("Orleans.Runtime.Watchdog", level => level >= LogLevel.Error && level >= least);
+
+        // Their warnings say, with a stack trace every few seconds, that the database is unavailable, which the controller's store logs itself with the cause.
+        foreach (var membership in (ReadOnlySpan<string>)["MembershipAgent", "MembershipTableManager"])
+        {
+            logging.AddFilter($"Orleans.Runtime.MembershipService.{membership}", level => level >= LogLevel.Error && level >= least);
+        }
 
         // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
@@ -21,15 +22,33 @@ public static class PlaneMetrics
         ArgumentNullException.ThrowIfNull(builder);
         var options = builder.Services.LastOrDefault(s => s.ServiceType == typeof(HostingOptions))?.ImplementationInstance as HostingOptions;
         var exports = options?.TryBecomeExporter() == true;
+        if (exports)
+        {
+            builder.Configuration.AddInMemoryCollection(options!.OpenTelemetry.Select(v => KeyValuePair.Create<string, string?>(v.Key, v.Value)));
+            if (options.OtlpEndpoint is { } endpoint)
+            {
+                builder.Configuration[OtlpVariables.Endpoint] = endpoint.AbsoluteUri;
+            }
+        }
+
         builder.Services.AddOpenTelemetry().WithMetrics(metrics =>
         {
             metrics
-                .SetResourceBuilder(ResourceBuilder.CreateEmpty().AddService("plane-" + role, serviceVersion: PlaneVersion.Current.Version))
+                .SetResourceBuilder(ResourceBuilder.CreateEmpty()
+                    .AddService("plane-" + role, serviceVersion: PlaneVersion.Current.Version)
+                    .AddEnvironmentVariableDetector())
                 .AddMeter("plane.*", "System.Runtime")
                 .AddPrometheusExporter();
             if (exports)
             {
-                metrics.AddOtlpExporter(o => o.Endpoint = options!.OtlpEndpoint!);
+                // The general endpoint is in the configuration: the exporter appends the metrics' path to it where the protocol has one. This one is used as it is.
+                metrics.AddOtlpExporter(o =>
+                {
+                    if (options!.OtlpMetricsEndpoint is { } endpoint)
+                    {
+                        o.Endpoint = endpoint;
+                    }
+                });
             }
         });
         return builder;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -65,13 +64,16 @@ public sealed partial class HostRunner : IDisposable
         }
 
         var started = new List<IHost>();
+        IHost? starting = null;
         var code = ExitCodes.Done;
         try
         {
             foreach (var host in hosts)
             {
-                started.Add(host);
+                starting = host;
                 await host.StartAsync(_stop.Token).ConfigureAwait(false);
+                started.Add(host);
+                starting = null;
             }
 
             var companion = whileRunning?.Invoke(_stop.Token);
@@ -83,7 +85,14 @@ public sealed partial class HostRunner : IDisposable
         }
         catch (Exception e)
         {
-            code = Explain(e, started);
+            code = Explain(e, starting);
+        }
+
+        // As the platform has it: a host whose start failed is disposed of, not stopped. Its services are in no state to be stopped.
+        if (starting is not null)
+        {
+            code = Worse(code, ExitOf(starting));
+            code = Worse(code, await DisposeAsync(starting).ConfigureAwait(false));
         }
 
         foreach (var host in Enumerable.Reverse(started))
@@ -129,9 +138,6 @@ public sealed partial class HostRunner : IDisposable
                 return refused.ExitCode;
             case OrleansConfigurationException engine:
                 Say(error, engine.Message);
-                return ExitCodes.Refused;
-            case IOException { InnerException: AddressInUseException } inUse:
-                Say(error, inUse.Message.Split('\n')[0].TrimEnd());
                 return ExitCodes.Refused;
             case AggregateException { InnerExceptions: [var only] }:
                 return TryExplain(only, error);
@@ -203,6 +209,11 @@ public sealed partial class HostRunner : IDisposable
             code = Worse(code, ExitCodes.Refused);
         }
 
+        return Worse(code, await DisposeAsync(host).ConfigureAwait(false));
+    }
+
+    private async Task<int> DisposeAsync(IHost host)
+    {
         try
         {
             if (host is IAsyncDisposable disposable)
@@ -218,10 +229,10 @@ public sealed partial class HostRunner : IDisposable
         {
             // Its logging may be gone already.
             Say(_error, $"failed while stopping: {e.Message}");
-            code = Worse(code, ExitCodes.Refused);
+            return ExitCodes.Refused;
         }
 
-        return code;
+        return ExitCodes.Done;
     }
 
     // As the operator's commands: beside others in a terminal or a journal, a line says whose it is.
@@ -247,23 +258,28 @@ public sealed partial class HostRunner : IDisposable
             }
         }
 
-        if (host.Services.GetService<HostExit>() is { Reason: { } reason } exit)
-        {
-            Say(_error, reason);
-            code = Worse(code, exit.Code);
-        }
-
-        return code;
+        return Worse(code, ExitOf(host));
     }
 
-    private int Explain(Exception e, List<IHost> started)
+    private int ExitOf(IHost host)
+    {
+        if (host.Services.GetService<HostExit>() is not { Reason: { } reason } exit)
+        {
+            return ExitCodes.Done;
+        }
+
+        Say(_error, reason);
+        return exit.Code;
+    }
+
+    private int Explain(Exception e, IHost? starting)
     {
         if (TryExplain(e, _error) is { } code)
         {
             return code;
         }
 
-        if (started.LastOrDefault()?.Services.GetService<ILoggerFactory>() is { } loggers)
+        if (starting?.Services.GetService<ILoggerFactory>() is { } loggers)
         {
             LogFailed(loggers.CreateLogger<HostRunner>(), e);
         }

@@ -115,6 +115,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
                 await OrderAsync(stoppingToken);
             }
 
+            _slot.ReportExpiry();
             await Task.Delay(_options.CertCheckEvery, _time, stoppingToken);
         }
     }
@@ -204,7 +205,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            _slot.Explain("the controller does not answer, and a certificate is ordered with its help");
+            Explain("the controller does not answer, and a certificate is ordered with its help", _options.CertCheckEvery);
             LogControllerAway(e.Message);
             return;
         }
@@ -255,7 +256,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         _since = _time.GetTimestamp();
         _pause = pause;
         _metrics.OrderEnded(acme?.Outcome ?? "failed");
-        _slot.Explain($"the certificate could not be had: {e.Message}");
+        Explain($"the certificate could not be had: {e.Message}", pause);
         var consequence = _slot.Current is null ? "the HTTPS port stays closed" : "the present certificate goes on being served";
         if (acme is not null)
         {
@@ -264,6 +265,21 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         else
         {
             LogFailedUnexpectedly(e, _host, consequence, pause.TotalSeconds);
+        }
+    }
+
+    // For /ready, and for plane cert show.
+    private void Explain(string reason, TimeSpan pause)
+    {
+        _slot.Explain(reason);
+        try
+        {
+            var now = _time.GetUtcNow();
+            _store.WriteFailure(new RenewalFailure { At = now, Reason = reason, NextTry = now + pause });
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotNoted(e.Message);
         }
     }
 
@@ -309,6 +325,9 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
 
     [LoggerMessage(6710, LogLevel.Warning, "No certificate for {Host}: {Reason}. {Consequence}; the next try is in {Seconds:0} s")]
     private partial void LogFailed(string host, string reason, string consequence, double seconds);
+
+    [LoggerMessage(6719, LogLevel.Warning, "Why there is no new certificate can't be written to --cert-dir, where plane cert show reads it: {Reason}")]
+    private partial void LogNotNoted(string reason);
 
     [LoggerMessage(6711, LogLevel.Error, "No certificate for {Host}. {Consequence}; the next try is in {Seconds:0} s")]
     private partial void LogFailedUnexpectedly(Exception exception, string host, string consequence, double seconds);

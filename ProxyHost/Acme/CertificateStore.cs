@@ -12,7 +12,8 @@ namespace Plane.Proxy.Acme;
 /// <item><c>CLUSTER.pem</c>: the certificate's key and its chain in one file, so that they change together;</item>
 /// <item><c>CLUSTER.order.json</c>: the order under way with the key made for it, so that a restart goes on with it;</item>
 /// <item><c>account-HASH.pem</c>: the account's key at one authority, by the hash of its directory's address; <c>….next</c>: the one that a change of keys is bringing in;</item>
-/// <item><c>CLUSTER.renew</c>: an operator's wish to renew now.</item>
+/// <item><c>CLUSTER.renew</c>: an operator's wish to renew now;</item>
+/// <item><c>CLUSTER.failure.json</c>: why no certificate came when one was due, for <c>plane cert show</c>.</item>
 /// </list>
 /// Proxies of one cluster on one machine may share a directory, and with it the certificate.
 /// </summary>
@@ -32,6 +33,8 @@ internal sealed class CertificateStore
     private string OrderPath => Path.Combine(_directory, FileName + ".order.json");
 
     private string RenewPath => Path.Combine(_directory, FileName + ".renew");
+
+    private string FailurePath => Path.Combine(_directory, FileName + ".failure.json");
 
     // The only character of a cluster's name that some file systems don't have.
     private string FileName => _cluster.Value.Replace(':', '_');
@@ -80,7 +83,27 @@ internal sealed class CertificateStore
 
     public void WishRenewal() => PrivateFile.Write(RenewPath, []);
 
-    public void RenewalDone() => File.Delete(RenewPath);
+    public void RenewalDone()
+    {
+        File.Delete(RenewPath);
+        File.Delete(FailurePath);
+    }
+
+    public void WriteFailure(RenewalFailure failure) => PrivateFile.Write(FailurePath, JsonSerializer.SerializeToUtf8Bytes(failure));
+
+    /// <summary>Why no certificate came when one was last due; null: none was, or it came.</summary>
+    public RenewalFailure? ReadFailure()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<RenewalFailure>(File.ReadAllBytes(FailurePath));
+        }
+        catch (Exception e) when (e is IOException or JsonException)
+        {
+            // Gone, or cut short by a full disk: the next failure writes it again.
+            return null;
+        }
+    }
 
     /// <summary>The account's key, made on first use.</summary>
     /// <exception cref="CertificateProblemException">It can't be read.</exception>
@@ -127,6 +150,16 @@ internal sealed class CertificateStore
         Path.Combine(_directory, $"account-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(authority.AbsoluteUri)))[..16]}.pem");
 
     private string NextAccountPath(Uri authority) => AccountPath(authority) + ".next";
+}
+
+/// <summary>Why no certificate came.</summary>
+internal sealed record RenewalFailure
+{
+    public required DateTimeOffset At { get; init; }
+
+    public required string Reason { get; init; }
+
+    public required DateTimeOffset NextTry { get; init; }
 }
 
 /// <summary>An order that has been begun.</summary>

@@ -1,13 +1,13 @@
-using Orleans;
+using Plane.Hosting;
 
 namespace Plane.Proxy.Acme;
 
 /// <summary>The calls over the cluster client.</summary>
-internal sealed class ClusterChallenges(IClusterClient client, ProxyOptions options) : IChallenges
+internal sealed class ClusterChallenges(ClusterConnection cluster, ProxyOptions options) : IChallenges
 {
     private readonly ClusterName _cluster = ClusterName.Parse(options.Cluster);
 
-    private ICertificateGrain Grain => client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(_cluster));
+    private ICertificateGrain Grain => cluster.GetGrain<ICertificateGrain>(GrainKeys.Certificate(_cluster));
 
     public Task<ChallengeLease> HoldAsync(TimeSpan time, CancellationToken cancellationToken) =>
         Grain.TryHoldChallenge(_cluster, new ChallengeHold { Owner = options.Name, Time = time }, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Microsoft.AspNetCore.Http;
 
 namespace Plane.Proxy.Answers;
@@ -30,6 +31,9 @@ internal sealed class ProxyError
     public static ProxyError Gone { get; } = new(
         "Gone", StatusCodes.Status410Gone, "the session has ended or the link is not valid", "This session has ended", "The link is no longer valid. Please go back to the application and open it again.");
 
+    /// <summary>A backend that has ended, or is ending, and never was ready. The reasons are a closed set: what the operator reads of it is not for every client.</summary>
+    public static ProxyError NeverReady(TerminationReason? reason) => reason is { } why && s_neverReady.TryGetValue(why, out var error) ? error : s_exited;
+
     /// <summary>No connection to the backend, or it broke.</summary>
     public static ProxyError BackendUnreachable { get; } = new(
         "BackendUnreachable", StatusCodes.Status502BadGateway, "the backend could not be reached or broke off", "The session doesn’t answer", "It may be restarting. Please try again in a moment.");
@@ -45,6 +49,21 @@ internal sealed class ProxyError
     /// <summary>A fault of the proxy.</summary>
     public static ProxyError Other { get; } = new(
         "Other", StatusCodes.Status500InternalServerError, "an internal error; the id finds it in the log", "Something went wrong", "The error has been noted. Please try again in a moment.");
+
+    private static readonly ProxyError s_exited = Unready("it exited", "It ended while it was being started.");
+
+    private static readonly FrozenDictionary<TerminationReason, ProxyError> s_neverReady = new Dictionary<TerminationReason, ProxyError>
+    {
+        [TerminationReason.StartupTimeout] = Unready("it did not answer HTTP in time", "It did not answer in time."),
+        [TerminationReason.InternalError] = Unready("it could not be started", "It could not be started."),
+        [TerminationReason.External] = Unready("its end was requested", "It was ended while it was being started."),
+        [TerminationReason.Swept] = Unready("its lifetime was over", "It was ended while it was being started."),
+        [TerminationReason.KeyExpired] = Unready("its lease expired", "The machine that it was to run on was lost."),
+        [TerminationReason.Lost] = Unready("its drone was lost", "The machine that it was to run on was lost."),
+    }.ToFrozenDictionary();
+
+    private static ProxyError Unready(string why, string text) => new(
+        "NeverReady", StatusCodes.Status502BadGateway, $"the backend never became ready: {why}", "This session could not be started", $"{text} Please go back to the application and open it again.");
 
     public string Kind { get; }
 

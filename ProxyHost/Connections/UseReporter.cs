@@ -89,7 +89,7 @@ internal sealed partial class UseReporter(
         }
     }
 
-    [LoggerMessage(6520, LogLevel.Warning, "The controller can't be told which backends are in use; trying on")]
+    [LoggerMessage(6520, LogLevel.Warning, "No controller takes the report of which backends are in use; retrying")]
     private partial void LogReportFailed();
 
     [LoggerMessage(6521, LogLevel.Debug, "A report failed: {Error}")]

@@ -1,24 +1,34 @@
-using Orleans;
+using Microsoft.Extensions.Logging;
 using Plane.Hosting;
 
 namespace Plane.Proxy.Controller;
 
 /// <summary>The calls over the cluster client.</summary>
-internal sealed class ClusterCalls(IClusterClient client, ProxyOptions options) : IControllerCalls
+internal sealed class ClusterCalls : IControllerCalls
 {
-    private readonly ClusterName _cluster = ClusterName.Parse(options.Cluster);
-    private readonly ProxyName _name = ProxyName.Parse(options.Name);
+    private readonly ClusterName _cluster;
+    private readonly ProxyName _name;
+    private readonly GatewayChoice<IRouteGrain> _routes;
+    private readonly GatewayChoice<IProxyGrain> _proxies;
+
+    public ClusterCalls(ClusterConnection cluster, ProxyOptions options, TimeProvider time, ILogger<ClusterCalls> logger)
+    {
+        _cluster = ClusterName.Parse(options.Cluster);
+        _name = ProxyName.Parse(options.Name);
+        _routes = new GatewayChoice<IRouteGrain>(way => cluster.GetGrain<IRouteGrain>(GrainKeys.Route(way)), time, logger);
+        _proxies = new GatewayChoice<IProxyGrain>(way => cluster.GetGrain<IProxyGrain>(GrainKeys.Proxy(_name, way)), time, logger);
+    }
 
     public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken) =>
-        client.GetGrain<IRouteGrain>(GrainKeys.Route(tokenHash, attempt)).Resolve(token, wait, cancellationToken);
+        _routes.CallAsync((routes, c) => routes.Resolve(token, wait, c), attempt, cancellationToken);
 
     public Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken) =>
-        client.GetGrain<IProxyGrain>(_name.Value).ReadChanges(_cluster, after, wait, cancellationToken);
+        _proxies.CallAsync((proxy, c) => proxy.ReadChanges(_cluster, after, wait, c), skip: 0, cancellationToken);
 
     public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, bool continues, CancellationToken cancellationToken)
     {
         var (version, hash) = PlaneVersion.Current;
         var report = new ProxyReport { Cluster = _cluster, Proxy = _name, Version = version, Hash = hash, InUse = inUse, Continues = continues };
-        return client.GetGrain<IProxyGrain>(_name.Value).Report(report, cancellationToken);
+        return _proxies.CallAsync((proxy, c) => proxy.Report(report, c), skip: 0, cancellationToken);
     }
 }

@@ -1,8 +1,7 @@
 namespace Plane.Proxy.Controller;
 
 /// <summary>
-/// All that the proxy asks of the controller. The one seam where tests script faults: a cluster client differs between the two engines in members that nobody
-/// here uses, these three calls don't. Any exception but a cancellation of the caller's own means "no answer, ask again".
+/// All that the proxy asks of the controller. The one seam where tests script faults. Any exception but a cancellation of the caller's own means "no answer, ask again".
 /// </summary>
 internal interface IControllerCalls
 {

@@ -18,6 +18,11 @@ internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsS
     private static BackendStream? _answer;
 
     private bool _taken;
+    private bool _isSwitched;
+    private bool _isClosed;
+
+    /// <summary>The exchange whose body is being written, as far as the write flows.</summary>
+    public static AsyncLocal<Exchange?> Upload { get; } = new();
 
     /// <summary>
     /// The connection under a line that was switched to another protocol, which is then disposed of without it; or null where the handler has read on and holds
@@ -47,6 +52,7 @@ internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsS
         asking.GetAwaiter().GetResult();
         if (answer is not null)
         {
+            answer._isSwitched = true;
             answer._taken = true;
             line.Dispose();
             answer._taken = false;
@@ -65,6 +71,37 @@ internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsS
         }
 
         return base.ReadAsync(buffer, cancellationToken);
+    }
+
+    /// <summary>
+    /// Writes, unless the backend has closed: then what it has answered before is there to be read (Linux keeps it behind a reset), and if there is nothing the next read says so. An
+    /// exception here would end the request without that read.
+    /// </summary>
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (_isClosed)
+        {
+            return ValueTask.CompletedTask;
+        }
+
+        var writing = base.WriteAsync(buffer, cancellationToken);
+        return writing.IsCompletedSuccessfully || _isSwitched ? writing : UnlessClosedAsync(writing);
+    }
+
+    private async ValueTask UnlessClosedAsync(ValueTask writing)
+    {
+        try
+        {
+            await writing;
+        }
+        catch (IOException e) when (e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted })
+        {
+            _isClosed = true;
+            if (Upload.Value is { } upload)
+            {
+                upload.IsUnread = true;
+            }
+        }
     }
 
     // A send of nothing sends nothing, and is what the socket remembers from then on instead of the handler's buffer of 4 kB.

@@ -54,6 +54,12 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     /// <summary>Where the request's body is being written to; what a pause in the client's sending must not keep back.</summary>
     public Stream? Upstream { get; set; }
 
+    /// <summary>How much of the request's body was read from the client.</summary>
+    public long Uploaded { get; private set; }
+
+    /// <summary>Whether the backend has closed the connection before it had read the whole body. What it has answered can still be read.</summary>
+    public bool IsUnread { get; set; }
+
     public CancellationToken Deadline => _deadline.Token;
 
     /// <summary>Whether the backend took too long to begin its response.</summary>
@@ -65,8 +71,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     public void Cut() => _context.Abort();
 
     /// <summary>Something of the request's body came: the backend's time counts from here.</summary>
-    public void BodyMoved()
+    public void BodyMoved(int bytes)
     {
+        Uploaded += bytes;
         if (!_begun)
         {
             _deadline.CancelAfter(_options.ResponseTimeout);
@@ -99,7 +106,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var connection = request.Headers.Connection;
         foreach (var (name, values) in request.Headers)
         {
-            if (!HeaderRules.StaysFromRequest(name, connection))
+            if (!HeaderRules.StaysFromRequest(name, connection, _options.AnyHeaderNames))
             {
                 IsMalformed |= !TryAdd(proxyRequest, name, values);
             }

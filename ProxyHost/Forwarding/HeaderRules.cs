@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 
@@ -27,11 +28,22 @@ internal static class HeaderRules
     private static readonly FrozenSet<string> s_endToEnd =
         new[] { "Host", "Content-Length", "Content-Type", "Cookie", "Authorization" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
+    // What frames or addresses a message, or is dropped: no other spelling of it is passed on either.
+    private static readonly FrozenSet<string> s_unmistakable = s_hop.Concat(["Host", "Content-Length"]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private const string Plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
+    private static readonly SearchValues<char> s_plain = SearchValues.Create(Plain);
+
+    // RFC 9110 section 5.6.2. A name that holds anything else is not dropped: its request is refused.
+    private static readonly SearchValues<char> s_token = SearchValues.Create(Plain + "!#$%&'*+.^_`|~");
+
     /// <summary>Whether a request's header stays here, or (<c>Host</c>) was already passed on.</summary>
     /// <param name="name">The header's name.</param>
     /// <param name="connection">The request's <c>Connection</c> header.</param>
-    public static bool StaysFromRequest(string name, StringValues connection) =>
+    /// <param name="anyName">Whether names with other characters than letters, digits and hyphens are passed on.</param>
+    public static bool StaysFromRequest(string name, StringValues connection, bool anyName) =>
         s_hop.Contains(name)
+        || (name.AsSpan().ContainsAnyExcept(s_plain) && !name.AsSpan().ContainsAnyExcept(s_token) && (!anyName || s_unmistakable.Contains(Hyphenated(name))))
         || name.Equals(SentOnce.FirstHeader, StringComparison.OrdinalIgnoreCase)
         || name[0] == ':'
         || IsOfFamily(name, Verified)
@@ -47,6 +59,15 @@ internal static class HeaderRules
 
     /// <summary>Whether it is one of the CORS headers.</summary>
     public static bool IsCors(string name) => name.StartsWith("access-control-", StringComparison.OrdinalIgnoreCase);
+
+    // As gateways of the CGI kind read it.
+    private static string Hyphenated(string name) => string.Create(name.Length, name, static (to, from) =>
+    {
+        for (var i = 0; i < to.Length; i++)
+        {
+            to[i] = char.IsAsciiLetterOrDigit(from[i]) ? from[i] : '-';
+        }
+    });
 
     // x-verified-… in any spelling: gateways of the CGI kind turn every character but letters and digits into one and the same, so that x_verified_username or
     // x.verified.username reaches an application as x-verified-username.

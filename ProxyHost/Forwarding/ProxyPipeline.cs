@@ -80,6 +80,12 @@ internal sealed partial class ProxyPipeline(
 
     private Task RouteAsync(HttpContext context)
     {
+        // Before the target, which has a form of its own: no tunnel leads through here, and none but a WebSocket's does over HTTP/2 (RFC 8441).
+        if (HttpMethods.IsConnect(context.Request.Method) && !UpgradeRule.IsUpgrade(context))
+        {
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
+        }
+
         // 1.
         var target = RequestTarget.OriginForm(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
         if (target is null)
@@ -111,11 +117,10 @@ internal sealed partial class ProxyPipeline(
             }
         }
 
-        // The server undoes chunks and nothing else: what was also compressed on this hop would reach the backend as if it weren't (RFC 9112 section 6.1).
-        var coding = context.Request.Headers.TransferEncoding;
-        if (coding.Count != 0 && !string.Equals(coding.ToString(), "chunked", StringComparison.OrdinalIgnoreCase))
+        if (FramingRule.Refusal(context.Request) is { } refusal)
         {
-            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: StatusCodes.Status501NotImplemented);
+            context.Response.OnStarting(static state => FramingRule.CloseAsync((HttpResponse)state), context.Response);
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: refusal);
         }
 
         // An echo of the request as the backend got it would show its sender what was added for the backend alone: the verified secret (RFC 9110 section 9.3.8).
@@ -181,7 +186,7 @@ internal sealed partial class ProxyPipeline(
 
         if (resolution.Entry is not { } entry)
         {
-            await errors.WriteAsync(context, resolution.Outcome == ResolutionOutcome.Gone ? ProxyError.Gone : ProxyError.Unavailable);
+            await errors.WriteAsync(context, ErrorOf(resolution, ProxyError.Unavailable));
         }
         else if (!HostRule.Admits(entry.Route.Subdomain, subdomain))
         {
@@ -285,13 +290,19 @@ internal sealed partial class ProxyPipeline(
         }
     }
 
+    private static ProxyError ErrorOf(Resolution resolution, ProxyError unavailable) => resolution.Outcome switch
+    {
+        ResolutionOutcome.Gone => ProxyError.Gone,
+        ResolutionOutcome.NeverReady => ProxyError.NeverReady(resolution.Reason),
+        _ => unavailable,
+    };
+
     private async Task<bool> IsUsableAsync(HttpContext context, Resolution resolution, string subdomain, ProxyError unavailable, string backend)
     {
         var error = resolution switch
         {
             { Entry: { } entry } => HostRule.Admits(entry.Route.Subdomain, subdomain) ? null : ProxyError.Forbidden,
-            { Outcome: ResolutionOutcome.Gone } => ProxyError.Gone,
-            _ => unavailable,
+            _ => ErrorOf(resolution, unavailable),
         };
         if (error is null)
         {

@@ -27,6 +27,12 @@ internal sealed class RequestBodyClock(Stream body) : Stream
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        if (Exchange.IsUnread)
+        {
+            // What the client still sends is drained by the server behind the answer, for some seconds.
+            return 0;
+        }
+
         var reading = body.ReadAsync(buffer, cancellationToken);
         var waits = !reading.IsCompleted;
         if (waits && Exchange.Upstream is { } upstream)
@@ -45,7 +51,7 @@ internal sealed class RequestBodyClock(Stream body) : Stream
             await Task.Yield();
         }
 
-        Exchange.BodyMoved();
+        Exchange.BodyMoved(read);
         return read;
     }
 

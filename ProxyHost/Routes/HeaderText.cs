@@ -1,40 +1,20 @@
-using System.Text;
-
 namespace Plane.Proxy.Routes;
 
 /// <summary>Free text as a header value.</summary>
 internal static class HeaderText
 {
+    // RFC 8187, as in the file names of Content-Disposition.
+    private const string Encoded = "UTF-8''";
+
     /// <summary>
-    /// Percent-encodes what a header value can't carry, and the percent sign itself: otherwise the user <c>é</c> and the user <c>%C3%A9</c> would reach the
-    /// backend as one. Blanks at the ends, which a parser would trim, are encoded too.
+    /// The text as it is where a header can hold it: visible ASCII, with blanks inside. Any other text is percent-encoded UTF-8 behind <c>UTF-8''</c>, and so is one that begins with
+    /// that mark: no two texts become one.
     /// </summary>
     public static string Encode(string text)
     {
-        var plain = text.AsSpan().IndexOfAnyExceptInRange(' ', '~') < 0
-            && !text.Contains('%', StringComparison.Ordinal)
-            && !text.StartsWith(' ') && !text.EndsWith(' ');
-        if (plain)
-        {
-            return text;
-        }
-
-        var bytes = Encoding.UTF8.GetBytes(text);
-        var result = new StringBuilder(bytes.Length * 3);
-        for (var i = 0; i < bytes.Length; i++)
-        {
-            var b = bytes[i];
-            var keep = b is > (byte)' ' and <= (byte)'~' and not (byte)'%' || (b == ' ' && i != 0 && i != bytes.Length - 1);
-            if (keep)
-            {
-                result.Append((char)b);
-            }
-            else
-            {
-                result.Append('%').Append(b.ToString("X2", System.Globalization.CultureInfo.InvariantCulture));
-            }
-        }
-
-        return result.ToString();
+        var isPlain = text.AsSpan().IndexOfAnyExceptInRange(' ', '~') < 0
+            && !text.StartsWith(' ') && !text.EndsWith(' ')
+            && !text.StartsWith(Encoded, StringComparison.OrdinalIgnoreCase);
+        return isPlain ? text : Encoded + Uri.EscapeDataString(text);
     }
 }

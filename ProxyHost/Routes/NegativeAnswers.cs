@@ -3,34 +3,34 @@ using System.Collections.Concurrent;
 namespace Plane.Proxy.Routes;
 
 /// <summary>
-/// Tokens that the controller did not know a moment ago. Kept apart from the routes, and bounded by itself, so that a flood of invented tokens pushes no
+/// Tokens that, as the controller said a moment ago, lead nowhere. Kept apart from the routes, and bounded by itself, so that a flood of invented tokens pushes no
 /// route out. A token is drawn before it is given to anyone, so none becomes valid after a client asked for it. Thread-safe.
 /// </summary>
 internal sealed class NegativeAnswers(ProxyOptions options, TimeProvider time)
 {
     private const int Capacity = 10_000;
 
-    private readonly ConcurrentDictionary<string, long> _until = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Answer> _answers = new(StringComparer.Ordinal);
     private int _count;
     private long _sweepAgain = long.MinValue;
 
-    public bool Contains(string token)
+    public Resolution? Find(string token)
     {
-        if (!_until.TryGetValue(token, out var until))
+        if (!_answers.TryGetValue(token, out var answer))
         {
-            return false;
+            return null;
         }
 
-        if (time.GetTimestamp() < until)
+        if (time.GetTimestamp() < answer.Until)
         {
-            return true;
+            return answer.Resolution;
         }
 
-        Drop(token, until);
-        return false;
+        Drop(token, answer);
+        return null;
     }
 
-    public void Add(string token)
+    public void Add(string token, Resolution resolution)
     {
         if (Volatile.Read(ref _count) >= Capacity)
         {
@@ -42,13 +42,14 @@ internal sealed class NegativeAnswers(ProxyOptions options, TimeProvider time)
         }
 
         var until = time.GetTimestamp() + (long)(options.NegativeAnswer.TotalSeconds * time.TimestampFrequency);
-        if (_until.TryAdd(token, until))
+        var answer = new Answer(resolution, until);
+        if (_answers.TryAdd(token, answer))
         {
             Interlocked.Increment(ref _count);
         }
         else
         {
-            _until[token] = until;
+            _answers[token] = answer;
         }
     }
 
@@ -62,20 +63,22 @@ internal sealed class NegativeAnswers(ProxyOptions options, TimeProvider time)
             return;
         }
 
-        foreach (var (token, until) in _until)
+        foreach (var (token, answer) in _answers)
         {
-            if (until <= now)
+            if (answer.Until <= now)
             {
-                Drop(token, until);
+                Drop(token, answer);
             }
         }
     }
 
-    private void Drop(string token, long until)
+    private void Drop(string token, Answer answer)
     {
-        if (_until.TryRemove(KeyValuePair.Create(token, until)))
+        if (_answers.TryRemove(KeyValuePair.Create(token, answer)))
         {
             Interlocked.Decrement(ref _count);
         }
     }
+
+    private readonly record struct Answer(Resolution Resolution, long Until);
 }

@@ -9,14 +9,19 @@ internal enum ResolutionOutcome
     /// <summary>Unknown, revoked or ended.</summary>
     Gone,
 
+    /// <summary>Its backend has ended, or is ending, and never was ready.</summary>
+    NeverReady,
+
     /// <summary>The controller gave no usable answer in time.</summary>
     Unavailable,
 }
 
 /// <summary>The end of a look-up.</summary>
-internal readonly record struct Resolution(ResolutionOutcome Outcome, RouteEntry? Entry = null)
+internal readonly record struct Resolution(ResolutionOutcome Outcome, RouteEntry? Entry = null, TerminationReason? Reason = null)
 {
     public static Resolution Gone => new(ResolutionOutcome.Gone);
+
+    public static Resolution NeverReady(TerminationReason? reason) => new(ResolutionOutcome.NeverReady, Reason: reason);
 
     public static Resolution Unavailable => new(ResolutionOutcome.Unavailable);
 }

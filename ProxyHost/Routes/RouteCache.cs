@@ -21,8 +21,8 @@ internal sealed class RouteCache
     // Answers take at most some 15 s; at 1,000 changes a second this remembers half a minute.
     private const int RememberedChanges = 32_768;
 
-    // The share evicted at once when full: one scan of the whole cache pays for so many inserts.
-    private const int EvictedShare = 16;
+    // How many used routes get a second chance in one eviction.
+    private const int SecondChances = 64;
 
     private readonly int _capacity;
     private readonly ConcurrentDictionary<string, RouteEntry> _routes = new(StringComparer.Ordinal);
@@ -30,9 +30,13 @@ internal sealed class RouteCache
 
     // Guarded by _gate.
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, RouteEntry> _byHash = new(StringComparer.Ordinal);
-    private readonly Dictionary<BackendName, List<RouteEntry>> _byBackend = [];
     private readonly ChangeMemory _memory = new(RememberedChanges);
+    private Dictionary<string, RouteEntry> _byHash = new(StringComparer.Ordinal);
+    private Dictionary<BackendName, List<RouteEntry>> _byBackend = [];
+    private LinkedList<RouteEntry> _byAge = [];
+
+    // Written under _gate, read by every request.
+    private int _epoch;
 
     public RouteCache(ProxyOptions options)
     {
@@ -53,6 +57,9 @@ internal sealed class RouteCache
 
     /// <summary>The route of a token, found without making a string of it.</summary>
     public bool TryGet(ReadOnlySpan<char> token, [NotNullWhen(true)] out RouteEntry? entry) => _bySpan.TryGetValue(token, out entry);
+
+    /// <summary>Whether changes may have been missed since the route was read: it is checked when it is used.</summary>
+    public bool MustCheck(RouteEntry entry) => entry.Epoch != Volatile.Read(ref _epoch);
 
     /// <summary>Takes an answer in.</summary>
     /// <returns>What to serve by; null where the answer is stale and the caller asks again.</returns>
@@ -101,6 +108,8 @@ internal sealed class RouteCache
                 Evict();
             }
 
+            entry.Epoch = _epoch;
+            entry.Age = _byAge.AddLast(entry);
             _routes[entry.Token.Value] = entry;
             _byHash[entry.TokenHash] = entry;
             if (!_byBackend.TryGetValue(identity.Backend, out var list))
@@ -166,44 +175,41 @@ internal sealed class RouteCache
         }
     }
 
-    /// <summary>Changes may have been missed: all that was read before this position is checked as it is used, and such answers are no longer kept.</summary>
+    /// <summary>Changes may have been missed: every route is checked as it is used, and answers that were read before this position are no longer kept.</summary>
     public void MissedUpTo(LogPosition position)
     {
         lock (_gate)
         {
             _memory.RaiseFloor(position);
-            foreach (var entry in _byHash.Values)
-            {
-                entry.MustCheck |= entry.ReadAt < position;
-            }
+            _epoch++;
         }
     }
 
-    /// <summary>Marks every route to be checked as it is used.</summary>
+    /// <summary>Has every route checked as it is used.</summary>
     public void CheckAll()
     {
         lock (_gate)
         {
-            foreach (var entry in _byHash.Values)
-            {
-                entry.MustCheck = true;
-            }
+            _epoch++;
         }
     }
 
-    /// <summary>Forgets every route.</summary>
+    /// <summary>Forgets every route. Called by the reader of changes, as <see cref="Apply"/> is: no change comes in between.</summary>
     public void Clear()
     {
+        LinkedList<RouteEntry> all;
         lock (_gate)
         {
-            foreach (var entry in _byHash.Values)
-            {
-                entry.IsDetached = true;
-            }
-
+            all = _byAge;
+            _byAge = [];
+            _byHash = new Dictionary<string, RouteEntry>(StringComparer.Ordinal);
+            _byBackend = [];
             _routes.Clear();
-            _byHash.Clear();
-            _byBackend.Clear();
+        }
+
+        foreach (var entry in all)
+        {
+            entry.IsDetached = true;
         }
     }
 
@@ -212,6 +218,7 @@ internal sealed class RouteCache
         entry.IsDetached = true;
         _routes.TryRemove(KeyValuePair.Create(entry.Token.Value, entry));
         _byHash.Remove(entry.TokenHash);
+        _byAge.Remove(entry.Age!);
         var siblings = _byBackend[entry.Route.Backend.Backend];
         siblings.Remove(entry);
         if (siblings.Count == 0)
@@ -220,13 +227,21 @@ internal sealed class RouteCache
         }
     }
 
+    // The oldest that was not used since it was last looked at. All others looked at go to the end, so that one eviction takes no longer the more routes there are.
     private void Evict()
     {
-        // A route used within this very millisecond may go as well as another: the order within it isn't known.
-        var byAge = _byHash.Values.OrderBy(e => e.LastUsed).Take(Math.Max(1, _capacity / EvictedShare)).ToArray();
-        foreach (var entry in byAge)
+        for (var chances = SecondChances; ; chances--)
         {
-            Remove(entry);
+            var oldest = _byAge.First!.Value;
+            if (chances == 0 || oldest.LastUsed == oldest.SeenAt)
+            {
+                Remove(oldest);
+                return;
+            }
+
+            oldest.SeenAt = oldest.LastUsed;
+            _byAge.RemoveFirst();
+            _byAge.AddLast(oldest.Age!);
         }
     }
 }

@@ -68,7 +68,7 @@ internal sealed class RouteChecks(RouteResolver resolver, OpenExchanges open, Ti
         {
             if (await resolver.CheckAsync(entry, attempt, cancellationToken) is { } answer)
             {
-                if (answer.Outcome == ResolutionOutcome.Gone)
+                if (answer.Outcome is ResolutionOutcome.Gone or ResolutionOutcome.NeverReady)
                 {
                     open.CutToken(entry.Route.Backend, entry.TokenHash);
                 }

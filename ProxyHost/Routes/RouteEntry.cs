@@ -11,7 +11,6 @@ internal sealed class RouteEntry
     private long _lastUsed;
     private int _checking;
     private volatile bool _detached;
-    private volatile bool _mustCheck;
 
     private RouteEntry(BearerToken token, string tokenHash, Route route, LogPosition readAt, long now)
     {
@@ -21,6 +20,7 @@ internal sealed class RouteEntry
         ReadAt = readAt;
         CheckedAt = now;
         _lastUsed = now;
+        SeenAt = now;
         KeepsToken = token.IsStatic;
         Prefix = "http://" + route.Address;
         Backend = route.Backend.Backend.Value;
@@ -68,12 +68,14 @@ internal sealed class RouteEntry
         set => _detached = value;
     }
 
-    /// <summary>Changes may have been missed since it was read: check it when it is used.</summary>
-    public bool MustCheck
-    {
-        get => _mustCheck;
-        set => _mustCheck = value;
-    }
+    /// <summary>The cache's epoch in which it was admitted.</summary>
+    public int Epoch { get; set; }
+
+    /// <summary>Its place in the cache's order of eviction, guarded by the cache's lock.</summary>
+    public LinkedListNode<RouteEntry>? Age { get; set; }
+
+    /// <summary>The last use that the eviction has seen, guarded by the cache's lock.</summary>
+    public long SeenAt { get; set; }
 
     /// <summary>Claims the check of this entry; one at a time.</summary>
     public bool TryBeginCheck() => Interlocked.CompareExchange(ref _checking, 1, 0) == 0;

@@ -37,9 +37,9 @@ internal sealed partial class RouteResolver(
     /// <exception cref="OperationCanceledException">The caller left.</exception>
     public async Task<Resolution> ResolveAsync(BearerToken token, bool fresh, CancellationToken cancellationToken)
     {
-        if (!fresh && negative.Contains(token.Value))
+        if (!fresh && negative.Find(token.Value) is { } known)
         {
-            return Resolution.Gone;
+            return known;
         }
 
         LookUp lookUp;
@@ -61,16 +61,21 @@ internal sealed partial class RouteResolver(
         }
         finally
         {
+            bool wasLast;
             lock (_lookUps)
             {
-                if (--lookUp.Waiters == 0)
+                wasLast = --lookUp.Waiters == 0;
+                if (wasLast)
                 {
                     Close(token, lookUp);
-
-                    // It may fail at this very moment, with nobody left to hear of it.
-                    lookUp.Task.Leave();
-                    lookUp.Cancel.Cancel();
                 }
+            }
+
+            // Outside the lock, which every look-up takes: a cancellation runs what the cluster client has registered. No request joins the look-up any more.
+            if (wasLast)
+            {
+                lookUp.Task.Leave();
+                await lookUp.Cancel.CancelAsync();
             }
         }
     }
@@ -196,8 +201,9 @@ internal sealed partial class RouteResolver(
         if (reply.Outcome == RouteOutcome.Gone || reply.Route is not { } route || route.Cluster != _cluster)
         {
             cache.Forget(hash);
-            negative.Add(token.Value);
-            return Resolution.Gone;
+            var gone = reply.NeverReady ? Resolution.NeverReady(reply.Reason) : Resolution.Gone;
+            negative.Add(token.Value, gone);
+            return gone;
         }
 
         if (RouteEntry.From(token, hash, route, reply.ReadAt, clock.Milliseconds) is not { } entry)

@@ -24,7 +24,7 @@ internal sealed class RouteTable(ProxyOptions options, RouteCache cache, RouteCh
             return false;
         }
 
-        if (blind > _gap || entry.MustCheck)
+        if (blind > _gap || cache.MustCheck(entry))
         {
             checks.Offer(entry);
         }

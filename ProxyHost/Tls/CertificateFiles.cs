@@ -34,6 +34,7 @@ internal sealed partial class CertificateFiles(
         {
             await Task.Delay(options.CertCheckEvery, time, stoppingToken);
             Look();
+            slot.ReportExpiry();
         }
     }
 

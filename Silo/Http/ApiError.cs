@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Plane.Grains.Storage;
 
 namespace Plane.Silo.Http;
 
@@ -22,6 +23,9 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
     /// <summary>When a 503 asks to be tried again, where that is known; in whole seconds on the wire, rounded up.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>Whether the log says elsewhere what is wrong, once for all requests that meet it.</summary>
+    public bool IsLogged { get; init; }
+
     /// <summary>What happened, for the log alone.</summary>
     public Exception? Cause { get; init; }
 
@@ -35,7 +39,9 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
     {
         var id = RandomText.Name("");
         var services = httpContext.RequestServices;
-        this.Log(services.GetRequiredService<ILogger<ApiError>>(), id, httpContext.Request);
+        // An outage has its own line, with its cause: one for each request that it fails would bury it.
+        var isLogged = IsLogged || (Kind == ErrorKind.DatabaseError && services.GetRequiredService<IPlaneStore>().Outage is not null);
+        (this with { IsLogged = isLogged }).Log(services.GetRequiredService<ILogger<ApiError>>(), id, httpContext.Request);
         services.GetRequiredService<HttpMetrics>().Error(Kind);
         var response = httpContext.Response;
         response.StatusCode = Status;

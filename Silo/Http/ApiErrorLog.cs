@@ -10,7 +10,11 @@ internal static partial class ApiErrorLog
     public static void Log(this ApiError error, ILogger logger, string id, HttpRequest request)
     {
         var path = LogText.Brief(request.Path.Value ?? "", 200);
-        if (error.Status >= 500 && error.Status != StatusCodes.Status503ServiceUnavailable)
+        if (error.IsLogged)
+        {
+            LogKnown(logger, error.Status, error.Kind, id, request.Method, path, error.Message);
+        }
+        else if (error.Status >= 500 && error.Status != StatusCodes.Status503ServiceUnavailable)
         {
             LogFailed(logger, error.Status, error.Kind, id, request.Method, path, error.Message, error.Cause);
         }
@@ -34,6 +38,9 @@ internal static partial class ApiErrorLog
     [LoggerMessage(6002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message}{Because}")]
     private static partial void LogUnavailable(
         ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, string because);
+
+    [LoggerMessage(6004, LogLevel.Debug, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
+    private static partial void LogKnown(ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message);
 
     [LoggerMessage(6003, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogFailed(

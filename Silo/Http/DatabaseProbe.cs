@@ -4,21 +4,27 @@ using Plane.Grains.Storage;
 namespace Plane.Silo.Http;
 
 /// <summary>
-/// Whether the database answers. <c>/pub/health</c> is open to everybody, so askers share one ping, and its result counts for a second.
+/// Whether the database serves connects. <c>/pub/health</c> is open to everybody, so callers share one question, and its answer counts for a second.
 /// </summary>
 internal sealed class DatabaseProbe(IPlaneStore store, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_counts = TimeSpan.FromSeconds(1);
     private readonly Lock _lock = new();
-    private Task<bool>? _ping;
+    private Task<string?>? _ping;
     private long _began;
 
-    public Task<bool> IsReachableAsync()
+    /// <summary>What keeps the database from serving connects, or null. An outage that the store knows of is answered, and over, at once.</summary>
+    public Task<string?> ProblemAsync()
     {
+        if (store.Outage is { } fault)
+        {
+            return Task.FromResult<string?>(fault.Reason);
+        }
+
         lock (_lock)
         {
-            if (_ping is null || (_ping.IsCompleted && time.GetElapsedTime(_began) > s_counts))
+            if (_ping is null || (_ping.IsCompleted && (_ping.Result is not null || time.GetElapsedTime(_began) > s_counts)))
             {
                 _began = time.GetTimestamp();
                 _ping = PingAsync();
@@ -28,18 +34,24 @@ internal sealed class DatabaseProbe(IPlaneStore store, TimeProvider time, IHostA
         }
     }
 
-    private async Task<bool> PingAsync()
+    private async Task<string?> PingAsync()
     {
         using var limit = new CancellationTokenSource(s_limit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, lifetime.ApplicationStopping);
         try
         {
             await store.PingAsync(both.Token).WaitAsync(both.Token);
-            return true;
+            return null;
         }
-        catch (Exception e) when (e is StoreUnavailableException or OperationCanceledException)
+        catch (StoreUnavailableException e)
         {
-            return false;
+            return e.Message;
+        }
+        catch (OperationCanceledException)
+        {
+            return lifetime.ApplicationStopping.IsCancellationRequested
+                ? "the controller is stopping"
+                : $"the database does not answer within {s_limit.TotalSeconds:0} s";
         }
     }
 }

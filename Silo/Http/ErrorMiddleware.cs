@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Storage;
 
@@ -7,7 +8,8 @@ namespace Plane.Silo.Http;
 /// <summary>
 /// The outermost part of the pipeline: whatever leaves it is an answer in our error model, never an empty body and never a stack trace.
 /// </summary>
-internal sealed partial class ErrorMiddleware(RequestDelegate next, DatabaseProbe database, ILogger<ErrorMiddleware> logger)
+internal sealed partial class ErrorMiddleware(
+    RequestDelegate next, IPlaneStore store, DatabaseProbe database, IHostApplicationLifetime lifetime, ILogger<ErrorMiddleware> logger)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -64,8 +66,10 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, DatabaseProb
         {
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => TooLarge,
             BadHttpRequestException bad => ApiError.Invalid("the request could not be read") with { Status = bad.StatusCode },
-            StoreUnavailableException => new ApiError(ErrorKind.DatabaseError, "the database is away, try again") { Cause = e },
-            OperationCanceledException => new ApiError(ErrorKind.Other, "the controller stops, ask again") { Status = 503, Cause = e },
+            StoreUnavailableException unavailable => new ApiError(ErrorKind.DatabaseError, unavailable.ForCaller(store.Outage)) { Cause = e },
+            OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested =>
+                new ApiError(ErrorKind.Other, "the controller is stopping: send the request again") { Status = 503, Cause = e },
+            OperationCanceledException or TimeoutException => await UnknownOutcomeAsync(e),
             _ when CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
             _ => new ApiError(ErrorKind.Other, "something went wrong that nobody foresaw; the log has more under this id") { Cause = e },
         };
@@ -73,13 +77,13 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, DatabaseProb
     }
 
     /// <summary>
-    /// A call that may or may not have been carried out. Everything may be repeated, so 503. Grains don't pass on why (it is no business of drones and proxies);
+    /// A call that may or may not have been carried out. Everything may be repeated, so 503. Grains don't pass on why (drones and proxies have no use for it);
     /// if the database doesn't answer us either, it is the reason.
     /// </summary>
     private async Task<ApiError> UnknownOutcomeAsync(Exception e) =>
-        await database.IsReachableAsync()
-            ? new ApiError(ErrorKind.Other, "the outcome is unknown, ask again: repeating a request is safe") { Status = 503, Cause = e }
-            : new ApiError(ErrorKind.DatabaseError, "the database is away, try again") { Cause = e };
+        await database.ProblemAsync() is { } reason
+            ? new ApiError(ErrorKind.DatabaseError, new StoreUnavailableException(reason).ForCaller(store.Outage)) { Cause = e }
+            : new ApiError(ErrorKind.Other, "the request was not answered in time, and its outcome is unknown: send it again, which is safe") { Status = 503, Cause = e };
 
     [LoggerMessage(6011, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
     private static partial void LogCallerLeft(ILogger logger, string method, string path);

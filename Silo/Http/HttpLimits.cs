@@ -19,8 +19,9 @@ internal static class HttpLimits
         limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
         limits.MinRequestBodyDataRate = new MinDataRate(240, TimeSpan.FromSeconds(5));
 
-        // Streams hold one each; the rest is for requests, most of them kept alive by the applications' pools.
-        limits.MaxConcurrentConnections = options.MaxStatusStreams + 10_000;
+        // Streams hold one each; the rest is for requests, most of them kept alive by the applications' pools. Never so many that no descriptor is left: the server
+        // would try to accept the next connection again and again without a pause. Files, the database and the gateway need the last quarter.
+        limits.MaxConcurrentConnections = Math.Min(options.MaxStatusStreams + 10_000, (FileDescriptors.Limit ?? int.MaxValue) / 4 * 3);
         limits.MaxConcurrentUpgradedConnections = 0;
     }
 }

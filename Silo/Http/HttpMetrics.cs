@@ -17,7 +17,7 @@ internal sealed class HttpMetrics
         _connects = meter.CreateHistogram<double>("plane.controller.http.connect.duration", "s", "What connect requests took.");
     }
 
-    public void Error(ErrorKind kind) => _errors.Add(1, new KeyValuePair<string, object?>("kind", kind.ToString()));
+    public void Error(ErrorKind kind) => _errors.Add(1, new KeyValuePair<string, object?>("kind", Grains.Metrics.MetricTags.Of(kind)));
 
     public void StreamOpened() => _streams.Add(1);
 

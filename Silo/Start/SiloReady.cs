@@ -26,7 +26,7 @@ internal sealed partial class SiloReady(
 
         var url = server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() ?? "";
         var values = new List<(string, string)> { ("url", url), ("name", controller.Name.Value) };
-        if (SiloEngine.GatewayEndPoint(services) is { } gateway)
+        if (SiloHosting.GatewayEndPoint(services) is { } gateway)
         {
             values.Add(("gateway", gateway.ToString()));
         }

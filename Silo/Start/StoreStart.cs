@@ -12,13 +12,12 @@ namespace Plane.Silo.Start;
 /// </summary>
 internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
 {
-    private static readonly TimeSpan s_logEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
         WaitingServer? waiting = null;
-        var outage = new Outage(time, s_logEvery);
+        var outage = new Outage(time);
         try
         {
             while (true)
@@ -69,9 +68,9 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(6101, LogLevel.Warning, "the database {State}, trying again every second: {Reason}")]
+    [LoggerMessage(6101, LogLevel.Warning, "The database {State}, trying again every second: {Reason}")]
     private static partial void LogWaiting(ILogger logger, string state, string reason);
 
-    [LoggerMessage(6102, LogLevel.Information, "the database answers")]
+    [LoggerMessage(6102, LogLevel.Information, "The database can be used.")]
     private static partial void LogReached(ILogger logger);
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Text.Json.Nodes;
+using Plane.Proxy.Acme;
 using Plane.Tests.Support;
 using Plane.Tests.Tls;
 
@@ -23,7 +24,7 @@ public sealed class FailureTests(World world) : IDisposable
         await using var pebble = await PebbleWithBindingAsync();
         await File.WriteAllTextAsync(_directory["eab"], BindingKey + "\n");
         await using var proxy = await TlsProxy.StartAsync(
-            world.NewCluster(), pebble.For(_directory["certs"], a => (a.EabKid, a.EabKeyFile) = (Kid, _directory["eab"])), world.Client);
+            world.NewCluster(), pebble.For(_directory["certs"], a => (a.EabKid, a.EabKeyFile) = (Kid, _directory["eab"])), world.Connection);
         using var shown = await proxy.HandshakeAsync();
         Assert.True(shown.MatchesHostname(proxy.Host));
     }
@@ -38,7 +39,7 @@ public sealed class FailureTests(World world) : IDisposable
         await using var proxy = await TlsProxy.StartAsync(
             world.NewCluster(),
             pebble.For(_directory["certs"], a => (a.EabKid, a.EabKeyFile) = key is null ? (null, null) : (Kid, _directory["eab"])),
-            world.Client);
+            world.Connection);
         await ToldAsync(proxy, message);
     }
 
@@ -51,7 +52,7 @@ public sealed class FailureTests(World world) : IDisposable
         using var listener = new MeterListener { InstrumentPublished = (i, l) => { if (i.Name == "plane.acme.orders") { l.EnableMeasurementEvents(i); } } };
         listener.SetMeasurementEventCallback<long>((_, _, tags, _) => outcomes.Add(tags[0].Value?.ToString()));
         listener.Start();
-        await using var proxy = await TlsProxy.StartAsync(cluster, pebble.For(_directory["certs"], a => a.WeeklyLimit = 1), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(cluster, pebble.For(_directory["certs"], a => a.WeeklyLimit = 1), world.Connection);
         await ToldAsync(proxy, $"_acme-challenge.{cluster}");
 
         // With a limit of one a week the second try is only made if the first was not counted.
@@ -80,7 +81,7 @@ public sealed class FailureTests(World world) : IDisposable
             return call.Path.StartsWith("/authZ", StringComparison.Ordinal) && Interlocked.Increment(ref failures) % 3 != 0 && failures > 2
                 && await call.AnswerAsync(503, "text/html", "<html>overloaded</html>", ("Replay-Nonce", ""));
         };
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"]), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"]), world.Connection);
         await ToldAsync(proxy, "can't be reached");
         away = false;
         using var shown = await proxy.HandshakeAsync();
@@ -93,10 +94,12 @@ public sealed class FailureTests(World world) : IDisposable
         await using var pebble = await Pebble.StartAsync(world.Resolver);
         await using var front = await CaFront.StartAsync(pebble);
         var cluster = world.NewCluster();
-        await using var first = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["a"], a => a.WeeklyLimit = 1), world.Client);
+        await using var first = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["a"], a => a.WeeklyLimit = 1), world.Connection);
         using var shown = await first.HandshakeAsync();
-        await using var second = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["b"], a => a.WeeklyLimit = 1), world.Client);
+        await using var second = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["b"], a => a.WeeklyLimit = 1), world.Connection);
         await ToldAsync(second, "the most that --acme-weekly-limit allows");
+        await Eventually.SeenAsync(
+            () => new CertificateStore(_directory["b"], ClusterName.Parse(cluster)).ReadFailure()?.Reason ?? "", r => r.Contains("--acme-weekly-limit", StringComparison.Ordinal), "it is noted for plane cert show");
         Assert.Equal(1, front.Count("/order-plz"));
     }
 
@@ -111,7 +114,7 @@ public sealed class FailureTests(World world) : IDisposable
             "/account" => call.AnswerAsync(201, "application/json", """{"status":"valid","contact":["mailto:ops@example.com"]}""", ("Location", new Uri(front.Directory, "/acct/1").AbsoluteUri)),
             _ => call.ProblemAsync(429, "rateLimited", "too many certificates already issued", ("Retry-After", "3600")),
         };
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"]), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"]), world.Connection);
         await ToldAsync(proxy, "rateLimited: too many certificates already issued");
         Assert.Contains(proxy.Log.Lines, l => l.Contains("the next try is in 3600 s", StringComparison.Ordinal));
         await Eventually.TrueAsync(() => front.Count("/order") == 1, "the order was refused once");
@@ -136,7 +139,7 @@ public sealed class FailureTests(World world) : IDisposable
             "/finalize" => call.AnswerAsync(200, "application/json", order),
             _ => call.AnswerAsync(200, "text/html", "<html>Maintenance</html>"),
         };
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], a => a.WeeklyLimit = 1), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], a => a.WeeklyLimit = 1), world.Connection);
         await ToldAsync(proxy, "not JSON: is it an ACME server?");
         await Eventually.TrueAsync(() => proxy.Log.Lines.Count(l => l.Contains(" 6701 ", StringComparison.Ordinal)) >= 2, "the proxy goes on with the order, and again");
         Assert.Equal(1, front.Calls.Count(c => c.Path == "/order"));
@@ -149,7 +152,7 @@ public sealed class FailureTests(World world) : IDisposable
         var cluster = world.NewCluster();
         front.Before = call => Hostile.AnswerAsync("order-invalid", call, front.Directory, cluster);
         await using var proxy = await TlsProxy.StartAsync(
-            cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RetryAfter = TimeSpan.FromHours(2)), world.Client);
+            cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RetryAfter = TimeSpan.FromHours(2)), world.Connection);
         await ToldAsync(proxy, "the authority gave the order up");
         var directory = new Plane.Proxy.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
         for (var orders = 2; orders <= 3; orders++)
@@ -170,7 +173,7 @@ public sealed class FailureTests(World world) : IDisposable
         await using var front = await CaFront.StartAsync(null);
         var cluster = world.NewCluster();
         front.Before = call => Hostile.AnswerAsync(name, call, front.Directory, cluster);
-        await using var proxy = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RequestTimeout = TimeSpan.FromSeconds(2)), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RequestTimeout = TimeSpan.FromSeconds(2)), world.Connection);
         await ToldAsync(proxy, message);
     }
 

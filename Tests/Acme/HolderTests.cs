@@ -51,7 +51,7 @@ public sealed class HolderTests(World world) : IDisposable
         }
 
         await using var other = await TlsProxy.StartAsync(
-            cluster, Pebble.Options(front.Directory, _directory["other"], a => a.Settle = TimeSpan.FromSeconds(1.3)), world.Client);
+            cluster, Pebble.Options(front.Directory, _directory["other"], a => a.Settle = TimeSpan.FromSeconds(1.3)), world.Connection);
         using var shown = await other.HandshakeAsync();
         Assert.Contains(other.Log.Lines, l => l.Contains("Waiting while proxy px-holder orders", StringComparison.Ordinal));
 

@@ -24,7 +24,7 @@ public sealed class IssuanceTests(World world) : IDisposable
         await using var pebble = await Pebble.StartAsync(
             world.Resolver, environment: [("PEBBLE_WFE_NONCEREJECT", "60"), ("PEBBLE_VA_NOSLEEP", ""), ("PEBBLE_VA_SLEEPTIME", "2")]);
         var cluster = world.NewCluster();
-        await using var proxy = await TlsProxy.StartAsync(cluster, pebble.For(_directory["certs"]), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(cluster, pebble.For(_directory["certs"]), world.Connection);
         await using var backend = RawBackend.Answering();
         var token = proxy.Route(backend.Address);
 
@@ -53,7 +53,7 @@ public sealed class IssuanceTests(World world) : IDisposable
     {
         await using var pebble = await Pebble.StartAsync(world.Resolver);
         var time = new ShiftedTime();
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), pebble.For(_directory["certs"], Settled), world.Client, time);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), pebble.For(_directory["certs"], Settled), world.Connection, time);
         await using var backend = RawBackend.Answering();
         var token = proxy.Route(backend.Address);
         using var client = await proxy.ClientAsync(await pebble.RootAsync(), HttpVersion.Version11);
@@ -84,7 +84,7 @@ public sealed class IssuanceTests(World world) : IDisposable
         await using var pebble = await Pebble.StartAsync(world.Resolver, environment: [("PEBBLE_AUTHZREUSE", "100")]);
         await using var front = await CaFront.StartAsync(pebble);
         var cluster = world.NewCluster();
-        await using var proxy = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["certs"]), world.Client);
+        await using var proxy = await TlsProxy.StartAsync(cluster, Pebble.Options(front.Directory, _directory["certs"]), world.Connection);
         using var first = await proxy.HandshakeAsync();
         var proofs = front.Count("/chalZ");
         Assert.Equal(2, proofs);
@@ -106,7 +106,7 @@ public sealed class IssuanceTests(World world) : IDisposable
                 acme.KeyKind = CertificateKeyKind.Rsa;
                 acme.PreferredIssuer = wanted.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
             }),
-            world.Client);
+            world.Connection);
         using var shown = await proxy.HandshakeAsync();
         Assert.Equal(2048, shown.GetRSAPublicKey()?.KeySize);
         await using var backend = RawBackend.Answering();
@@ -129,7 +129,7 @@ public sealed class IssuanceTests(World world) : IDisposable
         await using var front = await CaFront.StartAsync(pebble);
         var cluster = world.NewCluster();
         var proxies = await Task.WhenAll(Enumerable.Range(0, 2).Select(i => TlsProxy.StartAsync(
-            cluster, Pebble.Options(front.Directory, _directory[sharedDirectory ? "certs" : $"certs-{i}"], Settled), world.Client)));
+            cluster, Pebble.Options(front.Directory, _directory[sharedDirectory ? "certs" : $"certs-{i}"], Settled), world.Connection)));
         try
         {
             var shown = await Task.WhenAll(proxies.Select(p => p.HandshakeAsync()));
@@ -165,13 +165,13 @@ public sealed class IssuanceTests(World world) : IDisposable
         };
         var cluster = world.NewCluster();
         var options = Pebble.Options(front.Directory, _directory["certs"]);
-        await using (await TlsProxy.StartAsync(cluster, options, world.Client))
+        await using (await TlsProxy.StartAsync(cluster, options, world.Connection))
         {
             await Eventually.EndsAsync(finalised.Task, "the order was finalised");
         }
 
         front.Before = null;
-        await using var proxy = await TlsProxy.StartAsync(cluster, options, world.Client);
+        await using var proxy = await TlsProxy.StartAsync(cluster, options, world.Connection);
         using var shown = await proxy.HandshakeAsync();
         Assert.Equal(1, front.Count("/order-plz"));
     }
@@ -207,7 +207,7 @@ public sealed class IssuanceTests(World world) : IDisposable
                 : Task.FromResult(false);
         };
         var time = new ShiftedTime();
-        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], Settled), world.Client, time);
+        await using var proxy = await TlsProxy.StartAsync(world.NewCluster(), Pebble.Options(front.Directory, _directory["certs"], Settled), world.Connection, time);
         using var first = await proxy.HandshakeAsync();
         // Not only asked but heard: the pause until it is asked again counts from there.
         await Eventually.TrueAsync(
@@ -229,7 +229,7 @@ public sealed class IssuanceTests(World world) : IDisposable
         await using var pebble = await Pebble.StartAsync(world.Resolver);
         var cluster = world.NewCluster();
         var configure = pebble.For(_directory["certs"], Settled);
-        await using var proxy = await TlsProxy.StartAsync(cluster, configure, world.Client);
+        await using var proxy = await TlsProxy.StartAsync(cluster, configure, world.Connection);
         using var first = await proxy.HandshakeAsync();
         var directory = new CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
         var account = File.ReadAllText(Directory.GetFiles(_directory["certs"], "account-*").Single());

@@ -36,24 +36,24 @@ public sealed class World : IAsyncLifetime, IDisposable
     /// <summary>The controller's HTTP API.</summary>
     public Uri Api => _controller.Http.BaseAddress!;
 
-    public IClusterClient Client => _controller.Services.GetRequiredService<IClusterClient>();
+    public ClusterConnection Connection => new(_controller.Services.GetRequiredService<IClusterClient>());
 
     /// <summary>A cluster that nobody else uses.</summary>
     public string NewCluster() => $"c{Interlocked.Increment(ref _next)}.plane.test";
 
     public TempDirectory Directory => _directory;
 
-    internal ICertificateGrain Grain(string cluster) => Client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(ClusterName.Parse(cluster)));
+    internal ICertificateGrain Grain(string cluster) => Connection.GetGrain<ICertificateGrain>(GrainKeys.Certificate(ClusterName.Parse(cluster)));
 
     public async Task InitializeAsync()
     {
         var gateway = FreePort.Next();
         Gateway = $"127.0.0.1:{gateway}";
         _controller = await Controller.StartAsync(
-            addEngine: builder => builder.AddPlaneSilo(new SiloEngineOptions { GatewayPort = gateway }));
+            addSilo: builder => builder.AddPlaneSilo(new ControllerClusterOptions { GatewayPort = gateway }));
         _dns = DnsRole.Build(
             new DnsOptions { Zone = Zone, Host = ["127.0.0.1"], Port = 0, CacheFor = TimeSpan.FromMilliseconds(100) },
-            builder => builder.Services.AddSingleton(Client),
+            builder => builder.Services.AddSingleton(Connection),
             builder =>
             {
                 builder.Logging.ClearProviders();

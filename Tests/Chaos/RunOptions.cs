@@ -16,12 +16,12 @@ internal sealed record RunOptions
           --seed     draws faults and load; a random one is drawn, and printed, where none is given
           --minutes  how long faults happen [default: 10]
           --keep     where logs and records go, kept in any case; else they are kept only of a run that failed
-          --scale    times of the leases, as a part of the defaults [default: 0.15, an expiry of 9 s; with Orleans, whose controllers need
-                     some seconds to find that one is gone, 0.25: 15 s]
+          --scale    times of the leases, as a part of the defaults [default: 0.25, an expiry of 15 s: controllers need some seconds
+                     to find that one is dead]
           --keys     how many keys are fought for [default: 10]
-          --controllers  how many [default: 1; with Orleans 2]
+          --controllers  how many, 1 to 5 [default: 2]
           --faults   only these kinds
-          --other    another version's checkout, built with the same engine: each start of a program draws one of the two
+          --other    another version's checkout, built there: each start of a program draws one of the two
           --no-guard no fault lets an agent be away for as long as a lease
         """;
 
@@ -35,7 +35,7 @@ internal sealed record RunOptions
 
     public int Keys { get; init; } = 10;
 
-    public int Controllers { get; init; } = Checkout.IsOrleans ? 2 : 1;
+    public int Controllers { get; init; } = 2;
 
     public string[]? Faults { get; init; }
 
@@ -56,7 +56,7 @@ internal sealed record RunOptions
     /// With Orleans a silo that is gone is declared dead after 3 to 4 s, and a renewal that hung with it is asked again. A session is to outlive that: soft - renew-after is
     /// 6.25 s at this scale.
     /// </summary>
-    public static double ScaleByDefault => Checkout.IsOrleans ? 0.25 : 0.15;
+    public static double ScaleByDefault => 0.25;
 
     public Victims Victims => VictimsOf(Guard, Controllers);
 
@@ -99,11 +99,9 @@ internal sealed record RunOptions
                 case "--keys" when number is >= 1 and <= 1_000:
                     options = options with { Keys = (int)number };
                     break;
-                case "--controllers" when number is >= 1 and <= 5 && (Checkout.IsOrleans || number is 1):
+                case "--controllers" when number is >= 1 and <= 5:
                     options = options with { Controllers = (int)number };
                     break;
-                case "--controllers" when number is >= 1 and <= 5:
-                    return (null, "--controllers: the embedded engine runs one; PLANE_ENGINE=Orleans runs more");
                 case "--keep":
                     options = options with { Keep = value };
                     break;
@@ -173,5 +171,5 @@ internal sealed record RunOptions
         return [.. arguments];
     }
 
-    private static Victims VictimsOf(bool guard, int controllers) => new(guard, controllers, Frames: !Checkout.IsOrleans);
+    private static Victims VictimsOf(bool guard, int controllers) => new(guard, controllers);
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.RegularExpressions;
 using Plane.Cli;
 using Plane.Cli.Operator;
 using Plane.Cli.Output;
@@ -72,14 +73,6 @@ public sealed class CommandLineTests
     }
 
     [Theory]
-    [InlineData("gateway-cert and gateway-key come together", "--gateway-cert and --gateway-key come together")]
-    [InlineData("gateway: 'x' is not HOST:PORT", "--gateway: 'x' is not HOST:PORT")]
-    [InlineData("gateway-key: there is no file /etc/gateway-key/gateway-key.pem", "--gateway-key: there is no file /etc/gateway-key/gateway-key.pem")]
-    [InlineData("the gateway is away; see --gateway-ca", "the gateway is away; see --gateway-ca")]
-    public void The_engines_names_of_options_get_their_dashes(string problem, string expected) =>
-        Assert.Equal(expected, FlagText.Dashed<GatewayFlags>(problem));
-
-    [Theory]
     [InlineData("drone")]
     [InlineData("proxy")]
     [InlineData("dns")]
@@ -119,6 +112,122 @@ public sealed class CommandLineTests
         printer.History([entry]);
         printer.Step(entry);
         Assert.Equal(["2026-01-02 01:04:05.006Z\tready", "ready", ""], output.ToString().Split(Environment.NewLine));
+    }
+
+    [Fact]
+    public void A_table_on_a_narrow_terminal_keeps_ids_whole_and_says_what_it_leaves_out()
+    {
+        Assert.Equal(
+            """
+            BACKEND         KEY                  DRONE
+            2t3b7n2h0encxl  room-1               dr-dnvt39u0pj2jsh
+            kx6d9xvgyo9oo1  a-very-long-name-o…  dr-dnvt39u0pj2jsh
+            not shown: cluster, created (--wide shows all columns)
+
+            """,
+            Table(isTerminal: true, isWide: false, width: 54));
+        Assert.DoesNotContain(Table(isTerminal: true, isWide: false, width: 10).Split('\n'), l => l.EndsWith("dr-dnvt39u0pj2js", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(false, 200)]
+    [InlineData(true, 40)]
+    public void A_wide_terminal_or_option_shows_all_columns(bool isWide, int width) => Assert.Equal(
+        """
+        BACKEND         KEY                                  DRONE              CLUSTER          CREATED
+        2t3b7n2h0encxl  room-1                               dr-dnvt39u0pj2jsh  localhost:19190  2026-11-29 16:17:13Z
+        kx6d9xvgyo9oo1  a-very-long-name-of-a-keyー長い名前  dr-dnvt39u0pj2jsh  localhost:19190  2026-11-29 16:17:12Z
+
+        """,
+        Table(isTerminal: true, isWide, width));
+
+    [Fact]
+    public void A_pipe_gets_all_columns_whatever_the_width() => Assert.Equal(
+        "2t3b7n2h0encxl\troom-1\tdr-dnvt39u0pj2jsh\tlocalhost:19190\t2026-11-29 16:17:13Z\n"
+        + "kx6d9xvgyo9oo1\ta-very-long-name-of-a-keyー長い名前\tdr-dnvt39u0pj2jsh\tlocalhost:19190\t2026-11-29 16:17:12Z\n",
+        Table(isTerminal: false, isWide: false, width: 20));
+
+    [Theory]
+    [InlineData(true, false, 1_000, "ready")]
+    [InlineData(false, false, 1_000, "not ready")]
+    [InlineData(false, false, 10_800_000, "not ready, silent for 3 h")]
+    [InlineData(false, true, 604_800_000, "draining, silent for 7 d")]
+    public void A_drone_that_is_gone_says_since_when(bool ready, bool draining, long age, string expected) => Assert.Equal(
+        expected,
+        ClusterCommands.StateText(new DroneState
+        {
+            Ready = ready,
+            Draining = draining,
+            LastHeartbeatAge = age,
+            BackendCount = 0,
+            Node = new NodeState { Name = "dr-x", PlaneVersion = "1", PlaneHash = "", Controller = "co-x", ControllerHeartbeatAge = 1 },
+        }));
+
+    [Theory]
+    [InlineData("127.0.0.1", "auto", null, null)]
+    [InlineData("0.0.0.0", "docker", null, null)]
+    [InlineData("0.0.0.0", "docker,process", null, null)]
+    [InlineData("0.0.0.0", "auto", "token", null)]
+    [InlineData("0.0.0.0", "auto", null, "--ctrl-token-file")]
+    public void Up_runs_no_commands_of_other_machines_unless_told_to(string host, string runtime, string? tokenFile, string? mentions)
+    {
+        var problems = new UpOptions { Host = host, Runtime = runtime, CtrlTokenFile = tokenFile }.Problems().ToList();
+        if (mentions is null)
+        {
+            Assert.Empty(problems);
+        }
+        else
+        {
+            Assert.Contains(mentions, Assert.Single(problems), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_end_of_a_backend_is_explained_with_its_last_output()
+    {
+        var error = new StringWriter();
+        var backend = new BackendDetails
+        {
+            BackendId = BackendName.Parse("2t3b7n2h0encxl"),
+            Cluster = ClusterName.Parse("localhost:9090"),
+            Drone = DroneName.Parse("dr-dnvt39u0pj2jsh"),
+            Key = new KeyInfo { Name = "k", Namespace = "", Tag = "", FencingToken = default },
+            HoldsKey = false,
+            Status = BackendStatus.Terminated,
+            StatusTime = default,
+            CreatedAt = default,
+            Executor = ExecutorKind.Process,
+            ExitCode = 3,
+            Message = "It exited before it was ready.",
+            OutputTail = "oh\u001b no\nline 2",
+            History = [new StatusEntry { Status = BackendStatus.Terminated, Time = default, ExitError = true }],
+        };
+        BackendEnd.Print(new Printer(TextWriter.Null, error, json: false, isTerminal: false), backend);
+        Assert.Equal(
+            """
+            plane: the backend has ended and was never ready (exited with an error, exit code 3): It exited before it was ready.
+            the last lines of its output:
+              | oh� no
+              | line 2
+            plane: see plane backend 2t3b7n2h0encxl
+
+            """,
+            error.ToString());
+    }
+
+    private static string Table(bool isTerminal, bool isWide, int width)
+    {
+        var output = new StringWriter();
+        new Printer(output, output, json: false, isTerminal, isWide, width).Table(
+            [new("backend"), new("key", Shortens: true), new("drone", Leaves: 3), new("cluster", Leaves: 1), new("created", Leaves: 2)],
+            [
+                ["2t3b7n2h0encxl", "room-1", "dr-dnvt39u0pj2jsh", "localhost:19190", "2026-11-29 16:17:13Z"],
+                ["kx6d9xvgyo9oo1", "a-very-long-name-of-a-keyー長い名前", "dr-dnvt39u0pj2jsh", "localhost:19190", "2026-11-29 16:17:12Z"],
+            ],
+            "none");
+
+        // Whether there are colours is up to the environment.
+        return Regex.Replace(output.ToString(), "\\e\\[[0-9;]*m", "");
     }
 
     private static async Task<string> HelpAsync(string role)

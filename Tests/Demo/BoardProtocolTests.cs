@@ -67,7 +67,7 @@ public sealed class BoardProtocolTests
     {
         await using var board = await HostedBoard.StartAsync(Options);
         using var watcher = await BoardClient.ConnectAsync(board.Port, "Watcher");
-        using var verified = await BoardClient.ConnectAsync(board.Port, "Mallory", verified: "Zo%C3%AB");
+        using var verified = await BoardClient.ConnectAsync(board.Port, "Mallory", verified: "UTF-8''Zo%C3%AB");
         var peer = (await watcher.HearAsync("peer"))["peer"]!;
         Assert.Equal(("Zoë", true), (peer["name"]!.GetValue<string>(), peer["verified"]!.GetValue<bool>()));
 

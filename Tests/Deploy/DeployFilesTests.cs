@@ -125,7 +125,7 @@ public sealed partial class DeployFilesTests
         (bool OfServer, bool OfClient) Uses(string name)
         {
             using var certificate = X509Certificate2.CreateFromPemFile(Path.Combine(directory.Path, name + ".crt"), Path.Combine(directory.Path, name + ".key"));
-            return (trust.ReadValidation(ofServer: true)!(certificate, null, default), trust.ReadValidation(ofServer: false)!(certificate, null, default));
+            return (trust.IsSigned(certificate, null, ofServer: true), trust.IsSigned(certificate, null, ofServer: false));
         }
     }
 

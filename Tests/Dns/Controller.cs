@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Reflection;
 using Orleans;
+using Plane.Hosting;
 
 namespace Plane.Tests.Dns;
 
@@ -21,7 +22,7 @@ public class Controller : DispatchProxy
         return controller;
     }
 
-    public IClusterClient Client => (IClusterClient)(object)this;
+    public ClusterConnection Connection => new((IClusterClient)(object)this);
 
     /// <summary>What a reading does.</summary>
     public Func<ClusterName, CancellationToken, Task<string[]>> Read { get; set; } = null!;

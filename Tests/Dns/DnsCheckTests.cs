@@ -1,5 +1,6 @@
 using System.Net;
 using Plane.Dns.Check;
+using Plane.Dns.Protocol;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Dns;
@@ -94,6 +95,20 @@ public sealed class DnsCheckTests(DnsCheckTests.World world) : IClassFixture<Dns
         Assert.Contains(lines, l => l.Contains("give another with --resolver", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(nameof(RecordType.Cname), "CNAME _acme-challenge.good.example.test", "NS acme.example.test", "CAA good.example.test")]
+    [InlineData(nameof(RecordType.Soa), "SOA example.test", "CNAME _acme-challenge.good.example.test", "CAA good.example.test")]
+    [InlineData(nameof(RecordType.Caa), "CAA good.example.test", "CNAME _acme-challenge.good.example.test", "NS acme.example.test")]
+    public async Task A_question_that_gets_no_answer_is_reported_as_unanswered_and_the_others_are_judged(string dropped, string unanswered, params string[] judged)
+    {
+        await using var resolver = DroppingResolver.Start(world.Resolver, Enum.Parse<RecordType>(dropped));
+        var findings = await world.CheckAsync("good.example.test", "acme.example.test", resolver: resolver.At);
+        var finding = Assert.Single(findings, f => f.Kind != FindingKind.Right);
+        Assert.Equal((FindingKind.Unanswered, unanswered), (finding.Kind, finding.Subject));
+        Assert.Contains($"the resolver {resolver.At} did not answer", finding.Said, StringComparison.Ordinal);
+        Assert.All(judged, subject => Assert.Contains(findings, f => f.Kind == FindingKind.Right && f.Subject == subject));
+    }
+
     private static void Check(IReadOnlyList<Finding> findings, string subject, FindingKind kind, string said, string toDo)
     {
         var finding = findings.FirstOrDefault(f => f.Subject == subject);
@@ -111,6 +126,8 @@ public sealed class DnsCheckTests(DnsCheckTests.World world) : IClassFixture<Dns
         private DnsServer _away = null!;
 
         public int Port => _nsd.At.Port;
+
+        public IPEndPoint Resolver => _nsd.At;
 
         public async Task InitializeAsync()
         {
@@ -175,12 +192,12 @@ public sealed class DnsCheckTests(DnsCheckTests.World world) : IClassFixture<Dns
             await _away.DisposeAsync();
         }
 
-        internal Task<IReadOnlyList<Finding>> CheckAsync(string cluster, string? zone = null, string authority = "letsencrypt.org") => DnsCheck.RunAsync(
+        internal Task<IReadOnlyList<Finding>> CheckAsync(string cluster, string? zone = null, string authority = "letsencrypt.org", IPEndPoint? resolver = null) => DnsCheck.RunAsync(
             new DnsCheckRequest
             {
                 Cluster = ClusterName.Parse(cluster),
                 Zone = zone,
-                Resolver = _nsd.At,
+                Resolver = resolver ?? _nsd.At,
                 Port = Port,
                 Authority = authority,
                 Timeout = TimeSpan.FromSeconds(5),

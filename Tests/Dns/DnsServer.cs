@@ -45,7 +45,7 @@ internal sealed class DnsServer : IAsyncDisposable
     public static async Task<DnsServer> StartAsync(Action<DnsOptions>? change = null, Controller? controller = null)
     {
         controller ??= Controller.Make();
-        var host = DnsRole.Build(Options(change), b => b.Services.AddSingleton(controller.Client));
+        var host = DnsRole.Build(Options(change), b => b.Services.AddSingleton(controller.Connection));
         var server = new DnsServer(host, controller);
         await host.StartAsync();
         server.At = await DnsRole.WhenListeningAsync(host);
@@ -56,7 +56,7 @@ internal sealed class DnsServer : IAsyncDisposable
     public static (DnsResponder Responder, Controller Controller) Responder(Action<DnsOptions>? change = null)
     {
         var controller = Controller.Make();
-        var host = DnsRole.Build(Options(change), b => b.Services.AddSingleton(controller.Client));
+        var host = DnsRole.Build(Options(change), b => b.Services.AddSingleton(controller.Connection));
         return (host.Services.GetRequiredService<DnsResponder>(), controller);
     }
 

@@ -22,7 +22,7 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
         _server = await plane.StartAsync("dns", ["dns", "--gateway", plane.Gateway, "--zone", Zone, "--host", "127.0.0.1", "--port", "0", "--controller-timeout", "10s", "--name-server", $"ns.{Zone}=192.0.2.53"]);
         _port = int.Parse((await _server.WaitForLineAsync(@"^ready dns .*port=(\d+)")).Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [plane.Gateway] });
+        builder.AddPlaneClusterConnection(new ClusterClientOptions { Endpoints = [plane.Gateway] });
         _client = builder.Build();
         await _client.StartAsync();
 

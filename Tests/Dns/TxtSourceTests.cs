@@ -75,7 +75,7 @@ public sealed class TxtSourceTests
     }
 
     private static TxtSource Source(Controller controller, TimeSpan timeout, TimeSpan? cacheFor = null) => new(
-        controller.Client,
+        controller.Connection,
         new DnsOptions { ControllerTimeout = timeout, CacheFor = cacheFor ?? TimeSpan.FromSeconds(1) },
         TimeProvider.System,
         NullLogger<TxtSource>.Instance);

@@ -82,7 +82,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
     {
         _host = DroneRole.Build(
             Options,
-            builder => builder.Services.AddSingleton(Controller.Client),
+            builder => builder.Services.AddSingleton(Controller.Connection),
             builder =>
             {
                 builder.Services.AddSingleton<IRuntimeFactory>(Runtime);

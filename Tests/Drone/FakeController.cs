@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Reflection;
 using Orleans;
 using Orleans.Runtime;
+using Plane.Hosting;
 
 namespace Plane.Tests.Drone;
 
@@ -17,9 +18,9 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
     private bool _isAway;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public FakeController() => Client = ClientProxy.Make(this);
+    public FakeController() => Connection = new ClusterConnection(ClientProxy.Make(this));
 
-    public IClusterClient Client { get; }
+    public ClusterConnection Connection { get; }
 
     public LeaseNumbers Numbers { get; set; } = LeaseNumbers.Scaled(0.1);
 
@@ -104,6 +105,12 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
     public void SkipNumber() => LastNumber++;
 
     public static BackendIdentity NewIdentity() => new(BackendName.NewRandom(), new FencingToken(Random.Shared.NextInt64(1, 1L << 50)));
+
+    public Task Ping(CancellationToken cancellationToken = default)
+    {
+        Fail();
+        return Task.CompletedTask;
+    }
 
     public async Task<RegistrationReply> Register(DroneRegistration registration, CancellationToken cancellationToken = default)
     {
@@ -222,7 +229,7 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
 
     // DispatchProxy derives from it.
 #pragma warning disable CA1852
-    /// <summary>Answers the one overload of GetGrain that is used: the engines' clients differ in the others.</summary>
+    /// <summary>Answers the one overload of GetGrain that is used.</summary>
     internal class ClientProxy : DispatchProxy
     {
         private FakeController? _controller;

@@ -39,6 +39,12 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     /// <summary>Whether backends answer once started.</summary>
     public bool Listens { get; set; } = true;
 
+    /// <summary>What is seen at a backend's address.</summary>
+    public Func<BackendIdentity, ListenerLook> Listener { get; set; } = _ => ListenerLook.Own;
+
+    /// <summary>What backends wrote at last.</summary>
+    public string? Output { get; set; }
+
     public bool ObeysStop { get; set; } = true;
 
     /// <summary>Whether exits are told; else only a listing shows them.</summary>
@@ -110,7 +116,7 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     public async Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
     {
         await OnCheck(cancellationToken);
-        return [.. Containers.Select(p => new FoundBackend(p.Key, p.Value.State, p.Value.State == FoundState.Running ? p.Value.Started : null, p.Value.ExitCode))];
+        return [.. Containers.Select(p => new FoundBackend(p.Key, p.Value.State, p.Value.State == FoundState.Running ? p.Value.Started : null, p.Value.State == FoundState.Exited ? new BackendExit(p.Key, p.Value.ExitCode, null) : null))];
     }
 
     public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -130,12 +136,21 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
         return Task.FromResult(0);
     }
 
+    public event Action? StartedElsewhere;
+
+    /// <summary>The runtime notices that something was started elsewhere.</summary>
+    public void Notice() => StartedElsewhere?.Invoke();
+
+    public Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken) => Task.FromResult(Listener(backend));
+
+    public Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken) => Task.FromResult(Output);
+
     /// <summary>The backend exits.</summary>
-    public void Exit(BackendIdentity backend, int code)
+    public void Exit(BackendIdentity backend, int code, TerminationReason? reason = null)
     {
         if (Containers.TryGetValue(backend, out var container) && container.Exit(code) && TellsExits)
         {
-            _exits.Writer.TryWrite(new BackendExit(backend, code, null));
+            _exits.Writer.TryWrite(new BackendExit(backend, code, null) { Cause = reason is { } known ? new ExitCause(known, TerminationKind.Hard, "for the test") : null });
         }
     }
 

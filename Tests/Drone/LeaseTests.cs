@@ -52,6 +52,7 @@ public sealed class LeaseTests
         await Eventually.TrueAsync(() => drone.Controller.Renewals.Count == 1, "the first call");
         drone.Clock.Advance(drone.Numbers.RenewalCall);
         await Eventually.TrueAsync(() => drone.Controller.Renewals.Count == 2, "the second call");
+        Assert.NotEqual(1, drone.Controller.LeaseKeys.Distinct().Count());
         drone.Controller.BeforeRenewal = _ => Task.CompletedTask;
         silent.SetException(new TimeoutException("lost for the test"));
 
@@ -59,7 +60,6 @@ public sealed class LeaseTests
 
         var reading = drone.Clock.Milliseconds;
         await Eventually.TrueAsync(() => Lease(drone, backend).Deadlines.RenewAt > reading, "it is renewed");
-        Assert.Equal(drone.Controller.LeaseKeys.Count, drone.Controller.LeaseKeys.Distinct().Count());
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -36,6 +38,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
             Runtime = "process",
             PortFrom = port,
             PortTo = port + 9,
+            ListenHintAfter = TimeSpan.FromMilliseconds(100),
         };
         await StartAgentAsync();
     }
@@ -119,11 +122,41 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
         Assert.False(ended.HoldsKey);
     }
 
+    [Fact]
+    public async Task A_program_that_has_the_port_of_a_backend_does_not_make_it_ready()
+    {
+        var backend = await SpawnAsync("sleep", "1000");
+        var address = IPEndPoint.Parse((await ReachesAsync(backend, BackendStatus.Waiting)).Address!);
+        using var other = new TcpListener(address);
+        other.Start();
+        for (var probes = 0; probes < 3; probes++)
+        {
+            using var connection = await other.AcceptTcpClientAsync();
+            await connection.GetStream().WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray());
+        }
+
+        var details = await Eventually.SeenAsync(
+            async c => (await _plane.Backend(backend).Describe(c))!, d => d.Message?.Contains("Another program", StringComparison.Ordinal) == true, $"its message says so; log:\n{_log}");
+
+        Assert.Equal(BackendStatus.Waiting, details.Status);
+        Assert.Contains($"Another program listens on {address}. It listens on no port.", details.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_process_that_fails_is_known_by_its_last_words()
+    {
+        var backend = await SpawnAsync("/bin/sh", "-c", "echo no such file >&2; exit 3");
+
+        var ended = await ReachesAsync(backend, BackendStatus.Terminated);
+
+        Assert.Equal((3, "It exited before it was ready.", "no such file"), (ended.ExitCode, ended.Message, ended.OutputTail));
+    }
+
     private async Task StartAgentAsync()
     {
         _host = DroneRole.Build(
             _options,
-            b => b.Services.AddSingleton(_plane.SiloServices.GetRequiredService<IClusterClient>()),
+            b => b.Services.AddSingleton(new ClusterConnection(_plane.SiloServices.GetRequiredService<IClusterClient>())),
             b =>
             {
                 b.Services.AddSingleton<ILoggerProvider>(_log);
@@ -140,9 +173,11 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
         _host = null;
     }
 
-    private async Task<BackendIdentity> ConnectAsync(params string[] arguments)
+    private Task<BackendIdentity> ConnectAsync(params string[] arguments) => SpawnAsync([.. DockerImages.BackendCommand(arguments)]);
+
+    private async Task<BackendIdentity> SpawnAsync(params string[] command)
     {
-        var spawn = new SpawnConfig { Executable = new Executable { Command = DockerImages.BackendCommand(arguments) } };
+        var spawn = new SpawnConfig { Executable = new Executable { Command = command } };
         return (await _plane.ConnectedAsync(Commands.Connect(Commands.NewKey(), _cluster, spawn))).Identity;
     }
 

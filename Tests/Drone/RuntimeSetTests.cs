@@ -16,16 +16,17 @@ public sealed class RuntimeSetTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Fact]
-    public async Task Auto_is_Docker_where_its_engine_answers()
+    public async Task Auto_is_Docker_and_processes_where_its_engine_answers()
     {
         await using var set = await CreateAsync("auto");
 
-        Assert.Equal([ExecutorKind.Docker], set.Chosen);
-        Assert.IsType<DockerRuntime>(Assert.Single(set.All));
+        Assert.Equal([ExecutorKind.Docker, ExecutorKind.Process], set.Chosen);
+        Assert.IsType<DockerRuntime>(set[ExecutorKind.Docker]);
+        Assert.IsType<ProcessRuntime>(set[ExecutorKind.Process]);
     }
 
     [Fact]
-    public async Task Auto_is_processes_where_none_answers()
+    public async Task Auto_is_processes_alone_where_none_answers()
     {
         await using var set = await CreateAsync("auto", "unix:///nowhere/docker.sock");
 

@@ -157,7 +157,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task A_session_that_has_stood_for_a_call_was_replaced_by_another_agent()
+    public async Task A_session_that_is_older_than_a_late_registration_was_replaced_by_another_agent()
     {
         await using var drone = new DroneUnderTest();
         var calls = 0;
@@ -165,7 +165,7 @@ public sealed class SessionTests
         await drone.StartAsync();
         await Eventually.EndsAsync(drone.Status.WhenReady, "it is ready");
 
-        drone.Time.Advance(TimeSpan.FromSeconds(10));
+        drone.Time.Advance(TimeSpan.FromMinutes(10));
         drone.Controller.OnHeartbeat = _ => SessionState.Replaced;
 
         await Eventually.EndsAsync(drone.Stopping, "the host stops");

@@ -49,6 +49,95 @@ public sealed class SupervisionTests
     }
 
     [Fact]
+    public async Task The_exit_of_what_a_failed_start_made_is_not_the_backends_end()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Runtime.OnStart = async (start, _) =>
+        {
+            // The engine has started it, says that it failed, and what it made is removed.
+            drone.Runtime.Containers[start.Identity].Start(start, 0, 0, listens: false);
+            drone.Runtime.Exit(start.Identity, 137);
+            await Eventually.TrueAsync(() => drone.Log.Contains($"{start.Identity.Backend} exited with 137"), "the exit is seen");
+            drone.Runtime.Containers.TryRemove(start.Identity, out FakeContainer? _);
+            throw new RuntimeFailureException("containerd is gone: for the test");
+        };
+
+        var ended = await drone.EndedAsync(drone.Controller.Spawn());
+
+        Assert.Equal((TerminationReason.InternalError, "containerd is gone: for the test", null), (ended.TerminationReason, ended.Message, ended.ExitCode));
+    }
+
+    [Fact]
+    public async Task An_exit_that_is_seen_before_its_start_is_answered_is_the_backends_end()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Listens = false);
+        drone.Runtime.OnStart = async (start, _) =>
+        {
+            drone.Runtime.Containers[start.Identity].Start(start, 0, 0, listens: false);
+            drone.Runtime.Exit(start.Identity, 4);
+            await Eventually.TrueAsync(() => drone.Log.Contains($"{start.Identity.Backend} exited with 4"), "the exit is seen");
+        };
+
+        var ended = await drone.EndedAsync(drone.Controller.Spawn());
+
+        Assert.Equal((null, 4), (ended.TerminationReason, ended.ExitCode));
+    }
+
+    [Fact]
+    public async Task An_end_that_an_operator_caused_is_external()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var backend = await drone.ReadyBackendAsync();
+
+        drone.Runtime.Exit(backend, 143, TerminationReason.External);
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal((TerminationReason.External, 143, "for the test"), (ended.TerminationReason, ended.ExitCode, ended.Message));
+    }
+
+    [Fact]
+    public async Task What_a_runtime_says_of_an_end_that_the_drone_asked_for_does_not_count()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.ObeysStop = false);
+        var backend = await drone.ReadyBackendAsync();
+        drone.Runtime.OnStop = b =>
+        {
+            // A runtime sees the drone's own signals, and does not know whose they are.
+            drone.Runtime.Exit(b, 143, TerminationReason.InternalError);
+            return Task.CompletedTask;
+        };
+
+        drone.Controller.Terminate(backend, TerminationKind.Soft, TerminationReason.Swept);
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal((TerminationReason.Swept, TerminationKind.Soft, null), (ended.TerminationReason, ended.TerminationKind, ended.Message));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_comes_to_run_after_its_end_is_ended(bool isNoticed)
+    {
+        // Without a notice only the comparison finds it; with one, that comes at once.
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Options.CheckEvery = TimeSpan.FromMilliseconds(isNoticed ? 3_600_000 : 100));
+        var backend = await drone.ReadyBackendAsync();
+        var supervised = await drone.ReadyBackendAsync();
+        var container = drone.Runtime.Containers[backend];
+        drone.Controller.Terminate(backend);
+        await drone.EndedAsync(backend);
+
+        container.Start(container.Order!, 0, 0, listens: false);
+        if (isNoticed)
+        {
+            drone.Runtime.Notice();
+        }
+
+        await Eventually.TrueAsync(() => container.State == FoundState.Exited, $"it is ended; log:\n{drone.Log}");
+        Assert.Equal(FoundState.Running, drone.Runtime.Containers[supervised].State);
+        await Eventually.TrueAsync(() => drone.Log.Contains($"{backend.Backend} (fencing token {backend.Token}) was not supervised"), "it is said");
+    }
+
+    [Fact]
     public async Task A_runtime_that_is_away_for_a_moment_costs_only_time()
     {
         await using var drone = await DroneUnderTest.StartedAsync();

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Plane.Tests.Support;
 
@@ -26,6 +27,50 @@ public sealed class OperatorTests(Installation plane)
         (code, lines) = await plane.PlaneAsync("terminate", backend, "--hard");
         Assert.True(code == 0, string.Join('\n', lines));
         Assert.Contains("external", Assert.Single(lines), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("exit code 7", "sh", "-c", "echo the settings file is missing >&2; exit 7")]
+    [InlineData("was not found", "no-such-program")]
+    public async Task Connect_fails_for_a_backend_that_never_became_ready_and_says_why(string mentions, params string[] command)
+    {
+        var (code, lines) = await plane.PlaneAsync(
+            "connect", "--key", Key(), "--pool", Installation.Processes, "--command", JsonSerializer.Serialize(command));
+        Assert.True(code == 1, $"exit code {code}:\n{string.Join('\n', lines)}");
+        Assert.Contains("status\tterminated", lines);
+        Assert.Contains(lines, l => l.StartsWith("plane: the backend has ended and was never ready (", StringComparison.Ordinal) && l.Contains(mentions, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Connect_fails_for_a_backend_that_is_ended_while_it_starts()
+    {
+        var key = Key();
+        await using var connect = await plane.StartAsync("connect", ["connect", "--key", key, "--controller", plane.Controller.AbsoluteUri,
+            "--pool", Installation.Processes, "--command", "sleep 1000"]);
+        var backend = await Eventually.SeenAsync(
+            async _ => (string?)((JsonArray)(await plane.PlaneJsonAsync("backends", "--key", key))["backends"]!).FirstOrDefault()?["backend_id"], b => b is not null, "the backend is there");
+        await plane.WaitForAsync(backend!, "waiting");
+        await plane.TerminateAsync(backend!);
+        Assert.Equal(1, await connect.WaitForExitAsync());
+        Assert.Contains(connect.Lines, l => l.Contains("was never ready (external", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_no_drone_runs_is_refused_with_the_option_that_changes_it()
+    {
+        var (code, lines) = await plane.PlaneAsync("connect", "--key", Key(), "--pool", Installation.Containers, "--command", "sleep 1");
+        Assert.Equal(1, code);
+        Assert.Contains(lines, l => l.Contains("they run docker", StringComparison.Ordinal) && l.Contains("--runtime process", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("--json")]
+    public async Task A_cluster_that_is_not_known_is_said_to_be_so(params string[] more)
+    {
+        var (code, lines) = await plane.PlaneAsync(["cluster-state", "nowhere.example", .. more]);
+        Assert.Equal(1, code);
+        Assert.Contains("no drone and no proxy is registered in cluster nowhere.example", lines[^1], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,6 +119,7 @@ public sealed class OperatorTests(Installation plane)
     [InlineData(1, "no such backend", "terminate", "abc")]
     [InlineData(1, "nothing holds", "connect", "--key", "nobody-holds-this")]
     [InlineData(1, "auth", "connect", "--key", "k", "--auth", "[1]")]
+    [InlineData(1, "--image must be an image reference", "connect", "--key", "k", "--image", "x/UPPER:1")]
     public async Task A_wrong_command_says_what_is_wrong_and_exits_with_its_code(int expected, string mentions, params string[] arguments)
     {
         var (code, lines) = await plane.PlaneAsync(arguments);

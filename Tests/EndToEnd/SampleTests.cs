@@ -23,4 +23,22 @@ public sealed class SampleTests(Installation plane)
         await pool.StopAsync();
         await pool.DisposeAsync();
     }
+
+    [Theory]
+    [InlineData("http", true, "key.name")]
+    [InlineData("http", false, "refused")]
+    [InlineData("cluster", true, "key.name")]
+    [InlineData("cluster", false, "gateway")]
+    public async Task A_sample_that_is_refused_or_finds_no_controller_says_so_in_one_line(string way, bool isThere, string mentions)
+    {
+        var nowhere = $"127.0.0.1:{FreePort.Next()}";
+        string[] arguments = way == "http"
+            ? ["http", isThere ? plane.Controller.AbsoluteUri : $"http://{nowhere}/"]
+            : ["cluster", isThere ? plane.Gateway : nowhere, plane.Cluster];
+        var (code, lines) = await RunningProgram.RunAsync(Checkout.Dotnet, [Checkout.Samples, .. arguments, "", .. DockerImages.BackendCommand()]);
+        Assert.Equal(1, code);
+        var line = Assert.Single(lines);
+        Assert.StartsWith("samples: ", line, StringComparison.Ordinal);
+        Assert.Contains(mentions, line, StringComparison.Ordinal);
+    }
 }

@@ -88,6 +88,59 @@ public sealed class BatchWriterTests : IDisposable
     }
 
     [Fact]
+    public async Task One_bad_request_of_many_costs_few_statements()
+    {
+        var statements = 0;
+        await using var writer = Writer(maxItems: 1_000, fault: r =>
+        {
+            statements++;
+            return r.Contains(300) ? new InvalidOperationException("three hundred") : null;
+        });
+        _gate = new TaskCompletionSource();
+        var first = writer.WriteAsync(0, default);
+        await _first.Task;
+        var others = Enumerable.Range(1, 1_000).ToDictionary(i => i, i => writer.WriteAsync(i, default));
+        _gate.SetResult();
+        await first;
+        await Assert.ThrowsAsync<InvalidOperationException>(() => others[300]);
+        others.Remove(300);
+        Assert.Equal(others.Keys.Select(i => $"{i}"), await Task.WhenAll(others.Values));
+        Assert.InRange(statements, 2, 30);
+    }
+
+    [Fact]
+    public async Task When_most_of_a_batch_fails_the_rest_does_not_wait_for_each_of_them()
+    {
+        var statements = 0;
+        await using var writer = Writer(maxItems: 1_000, fault: r =>
+        {
+            statements++;
+            return r.Any(i => i is > 0 and <= 1_000) ? new InvalidOperationException("all of them") : null;
+        });
+        _gate = new TaskCompletionSource();
+        var first = writer.WriteAsync(0, default);
+        await _first.Task;
+        var others = Enumerable.Range(1, 1_000).Select(i => writer.WriteAsync(i, default)).ToArray();
+        var last = writer.WriteAsync(1_001, default);
+        _gate.SetResult();
+        await first;
+        Assert.Equal("1001", await last);
+        Assert.InRange(statements, 2, 100);
+        foreach (var other in others)
+        {
+            await Assert.ThrowsAnyAsync<Exception>(() => other);
+        }
+    }
+
+    [Fact]
+    public async Task A_request_that_cannot_be_weighed_fails_alone_and_others_are_written()
+    {
+        await using var writer = Writer(weigh: i => i == 1 ? throw new InvalidOperationException("one") : 1);
+        Assert.Equal("one", (await Assert.ThrowsAsync<InvalidOperationException>(() => writer.WriteAsync(1, default))).Message);
+        Assert.Equal("2", await Eventually.EndsAsync(writer.WriteAsync(2, default), "others are written"));
+    }
+
+    [Fact]
     public async Task A_request_that_is_cancelled_while_it_queues_is_not_written()
     {
         await using var writer = Writer();
@@ -137,7 +190,7 @@ public sealed class BatchWriterTests : IDisposable
     }
 
     private BatchWriter<int, string> Writer(
-        int maxItems = 100, int maxQueued = 1_000, TimeSpan? longest = null, Func<IReadOnlyList<int>, Exception?>? fault = null) => new(
+        int maxItems = 100, int maxQueued = 1_000, TimeSpan? longest = null, Func<IReadOnlyList<int>, Exception?>? fault = null, Func<int, int>? weigh = null) => new(
         new BatchLimits("numbers", maxItems, maxQueued, longest ?? TimeSpan.FromMinutes(1)),
         async (requests, cancellationToken) =>
         {
@@ -151,7 +204,7 @@ public sealed class BatchWriterTests : IDisposable
             _written.Add([.. requests]);
             return [.. requests.Select(r => $"{r}")];
         },
-        static _ => 1,
+        weigh ?? (static _ => 1),
         TimeProvider.System,
         new ControllerMetrics(_meters));
 }

@@ -3,11 +3,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
-using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
 using Plane.Grains.Storage;
+using Plane.Silo;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
@@ -22,16 +22,14 @@ public enum On
 /// <summary>A silo with all grains over a real store of its own, and a client.</summary>
 public sealed class GrainCluster : IAsyncDisposable
 {
-    private const string Id = "GrainCluster";
-
-    // Silo configurators are made by name: this is how one finds the store of its cluster.
-    private static readonly ConcurrentDictionary<string, GrainCluster> Clusters = new();
-
     private readonly string _id = Guid.NewGuid().ToString("N");
     private int _clusters;
     private TempDirectory? _directory;
     private TestDatabase? _database;
-    private TestCluster? _cluster;
+    private InProcessTestCluster? _cluster;
+    private IHost? _silo;
+    private IHost? _client;
+    private int _gateway;
 
     private GrainCluster(LeaseNumbers numbers) => Numbers = numbers;
 
@@ -42,9 +40,9 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public FaultyStore Faults { get; private set; } = null!;
 
-    public IGrainFactory Client => _cluster!.GrainFactory;
+    public IGrainFactory Client => _cluster?.Client ?? _client!.Services.GetRequiredService<IGrainFactory>();
 
-    public IServiceProvider SiloServices => ((InProcessSiloHandle)_cluster!.Primary!).ServiceProvider;
+    public IServiceProvider SiloServices => _cluster?.Silos[0].ServiceProvider ?? _silo!.Services;
 
     /// <summary>Leases of seconds; heartbeats stay fresh for a minute, so that a busy machine makes no drone silent.</summary>
     public static LeaseNumbers ShortLeases { get; } = LeaseNumbers.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
@@ -52,19 +50,50 @@ public sealed class GrainCluster : IAsyncDisposable
     /// <param name="on">The store.</param>
     /// <param name="numbers">The lease numbers, where not the defaults.</param>
     /// <param name="before">Gives the store a past before the silo starts.</param>
-    /// <param name="sockets">Whether clients of other containers can connect.</param>
-    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null, bool sockets = false)
+    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null)
     {
         var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
-        await cluster.StartCoreAsync(await cluster.UrlAsync(on), before, sockets);
+        await cluster.StartCoreAsync(await cluster.UrlAsync(on), before);
         return cluster;
+    }
+
+    /// <summary>A silo with a gateway on loopback, to which other clients can connect.</summary>
+    /// <param name="on">The store.</param>
+    public static async Task<GrainCluster> StartGatewayAsync(On on)
+    {
+        var cluster = new GrainCluster(new LeaseNumbers());
+        await cluster.OpenStoreAsync(await cluster.UrlAsync(on));
+        cluster._gateway = FreePort.Next();
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.UseOrleans(silo =>
+        {
+            silo.UseLocalhostClustering(FreePort.Next(), cluster._gateway, null, cluster._id, cluster._id);
+            silo.LimitMessages();
+        });
+        cluster.AddGrains(builder.Services);
+        cluster._silo = builder.Build();
+        await cluster._silo.StartAsync();
+        cluster._client = await cluster.ConnectClientAsync();
+        return cluster;
+    }
+
+    /// <summary>Another client of the gateway, with a connection of its own.</summary>
+    public async Task<IHost> ConnectClientAsync()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.UseOrleansClient(client => client.UseLocalhostClustering(_gateway, _id, _id));
+        var host = builder.Build();
+        await host.StartAsync();
+        return host;
     }
 
     /// <summary>A second cluster over the same PostgreSQL database. Neither knows of the other: each has an activation of its own of every grain.</summary>
     public async Task<GrainCluster> StartBesideAsync()
     {
         var cluster = new GrainCluster(Numbers);
-        await cluster.StartCoreAsync(_database!.Url, before: null, sockets: false);
+        await cluster.StartCoreAsync(_database!.Url, before: null);
         return cluster;
     }
 
@@ -79,30 +108,21 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public IBackendGrain Backend(BackendIdentity identity) => Client.GetGrain<IBackendGrain>(identity.Backend.Value);
 
-    public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Hash()));
+    public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Value[^1]));
 
     public ICertificateGrain Certificates(ClusterName cluster) => Client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(cluster));
 
     public IProxyGrain Proxy(ProxyName proxy) => Client.GetGrain<IProxyGrain>(proxy.Value);
 
-    /// <summary>Another client, with a connection of its own. The cluster was started with sockets.</summary>
-    public async Task<IHost> ConnectClientAsync()
-    {
-        var builder = Host.CreateApplicationBuilder();
-        builder.Logging.ClearProviders();
-        builder.UseOrleansClient(client =>
-        {
-            client.UseStaticClustering(_cluster!.Primary!.GatewayAddress.Endpoint);
-            client.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (_cluster.Options.ClusterId, _cluster.Options.ServiceId));
-        });
-        var host = builder.Build();
-        await host.StartAsync();
-        return host;
-    }
-
     public async ValueTask DisposeAsync()
     {
         Faults?.Back();
+        foreach (var host in new[] { _client, _silo }.OfType<IHost>())
+        {
+            await host.StopAsync();
+            host.Dispose();
+        }
+
         if (_cluster is not null)
         {
             await _cluster.DisposeAsync();
@@ -119,25 +139,32 @@ public sealed class GrainCluster : IAsyncDisposable
         }
 
         _directory?.Dispose();
-        Clusters.TryRemove(_id, out _);
     }
 
-    private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before, bool sockets)
+    private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before)
     {
-        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(url, Numbers));
-        await Store.InitializeAsync(CancellationToken.None);
+        await OpenStoreAsync(url);
         if (before is not null)
         {
             await before(Store);
         }
 
-        Clusters[_id] = this;
-        var builder = new TestClusterBuilder(1);
-        builder.Properties[Id] = _id;
-        builder.Options.ConnectionTransport = sockets ? ConnectionTransportType.TcpSocket : ConnectionTransportType.InMemory;
-        builder.AddSiloBuilderConfigurator<SiloConfigurator>();
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) => AddGrains(silo.Services));
         _cluster = builder.Build();
         await _cluster.DeployAsync();
+    }
+
+    private async Task OpenStoreAsync(string url)
+    {
+        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(url, Numbers));
+        await Store.InitializeAsync(CancellationToken.None);
+    }
+
+    private void AddGrains(IServiceCollection services)
+    {
+        services.AddSingleton(Store);
+        services.AddPlaneGrains(new GrainOptions { LeaseNumbers = Numbers, Version = "1.2.3", Hash = "abc" });
     }
 
     private async Task<string> UrlAsync(On on)
@@ -150,16 +177,6 @@ public sealed class GrainCluster : IAsyncDisposable
 
         _database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
         return _database.Url;
-    }
-
-    private sealed class SiloConfigurator : ISiloConfigurator
-    {
-        public void Configure(ISiloBuilder siloBuilder)
-        {
-            var cluster = Clusters[siloBuilder.Configuration[Id]!];
-            siloBuilder.Services.AddSingleton(cluster.Store);
-            siloBuilder.Services.AddPlaneGrains(new GrainOptions { LeaseNumbers = cluster.Numbers, Version = "1.2.3", Hash = "abc" });
-        }
     }
 }
 

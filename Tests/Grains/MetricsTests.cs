@@ -46,7 +46,7 @@ public sealed class MetricsTests
 
         Assert.Equal(1, seen["plane.controller.connects outcome=spawned"]);
         Assert.Equal(1, seen["plane.controller.connects outcome=reused"]);
-        Assert.Equal(1, seen["plane.controller.connects outcome=KeyHeld"]);
+        Assert.Equal(1, seen["plane.controller.connects outcome=key_held"]);
         Assert.Equal(1, seen["plane.controller.renewals outcome=renewed"]);
         Assert.Equal(2, seen["plane.controller.states outcome=applied"]);
         Assert.Equal(1, seen["plane.controller.states outcome=refused"]);

@@ -82,6 +82,21 @@ public sealed class PlacementTests
             text);
     }
 
+    [Theory]
+    [InlineData(
+        ExecutorKind.Process, ExecutorKind.Docker,
+        "no drone of the default pool in cluster c.test runs process executables (a command without an image); they run docker: "
+        + "give an image, or start a drone with --runtime process (--runtime docker,process for both)")]
+    [InlineData(
+        ExecutorKind.Docker, ExecutorKind.Process,
+        "no drone of the default pool in cluster c.test runs docker executables (an image); they run process: "
+        + "give a command without an image, or start a drone with --runtime docker (--runtime docker,process for both)")]
+    public void What_no_drone_runs_is_refused_with_what_they_run_and_the_option_that_changes_it(ExecutorKind asked, ExecutorKind offered, string expected)
+    {
+        var state = new ClusterState { Drones = [State() with { Kinds = [offered] }, State() with { Pool = "other", Kinds = [asked] }] };
+        Assert.Equal(expected, Placement.ExplainNone(ClusterName.Parse("c.test"), state, new PlacementQuery { Kind = asked }));
+    }
+
     private static DroneCandidate Drone(int backends = 0, int max = 100) => new(DroneName.NewRandom(), "", [ExecutorKind.Docker], backends, max);
 
     private static DroneState State() => new()

@@ -197,6 +197,7 @@ public sealed class AgentOrderTests
 
         await Eventually.TrueAsync(() => File.Exists(Of(drone).LeaseOf(backend)), "its lease stands in the new one");
         await Eventually.TrueAsync(() => !former.HasLeases, "and no longer in the former, whose guard would go by it");
+        Assert.Empty(former.ReadOwners());
         Assert.Equal(1, drone.Runtime.Running);
     }
 

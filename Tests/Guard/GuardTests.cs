@@ -132,18 +132,80 @@ public sealed class GuardTests
     [Fact]
     public async Task A_container_of_another_drone_under_the_same_name_is_left_alone()
     {
+        await using var bench = await GuardBench.StartAsync(new DockerBench(), withGuard: false);
+        var ours = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var engine = await DockerEngine.SharedAsync();
+        var labels = new Dictionary<string, string>
+        {
+            ["dev.plane.backend"] = "true", ["dev.plane.drone"] = "di-another", ["dev.plane.backend.name"] = ours.Backend.Value, ["dev.plane.backend.token"] = ours.Token.ToString(),
+        };
+        var theirs = await engine.RunAsync(await DockerImages.BusyboxAsync(), command: ["sleep", "600"], labels: labels);
+        try
+        {
+            Expire(bench, ours, GuardBench.Now);
+            await bench.StartGuardAsync();
+
+            await bench.EndedAsync(ours);
+            await Eventually.TrueAsync(() => bench.Log.Contains($"{ours.Backend} is gone"), "it has looked again");
+
+            Assert.True(await engine.IsRunningAsync(theirs));
+        }
+        finally
+        {
+            await engine.RemoveAsync(theirs);
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_runs_without_a_lease_is_ended(bool hasAgent)
+    {
         await using var bench = await GuardBench.StartAsync(new DockerBench());
-        var theirs = await bench.SleeperAsync(GuardBench.Now + Hour);
-        var mark = bench.Directory.MarkOf(theirs);
-        bench.Leases.Release(theirs);
+        var supervised = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var ended = await bench.SleeperAsync(GuardBench.Now + Hour);
+        if (!hasAgent)
+        {
+            bench.Leases.Dispose();
+        }
 
-        // The same backend's name under another token: another acquisition, of which this lease says nothing.
-        var older = theirs with { Token = new FencingToken(theirs.Token.Value - 1) };
-        Assert.True(bench.Leases.TryProtect(older, () => bench.Until(GuardBench.Now - 1), bench.Runtime.TargetOf(older), TimeSpan.FromSeconds(2)));
+        bench.Leases.Release(ended);
 
-        await Eventually.TrueAsync(() => bench.Log.Contains($"{older.Backend} is gone"), "it has looked");
-        Assert.True(await bench.IsRunningAsync(theirs));
-        Assert.False(File.Exists(mark));
+        var engine = await DockerEngine.SharedAsync();
+        await Eventually.SeenAsync(async _ => await engine.InspectAsync(DockerBench.NameOf(ended)), container => container is null, "it is removed");
+        Assert.True(await bench.IsRunningAsync(supervised));
+    }
+
+    [Fact]
+    public async Task A_renamed_container_is_ended_at_its_deadline()
+    {
+        await using var bench = await GuardBench.StartAsync(new DockerBench(), withGuard: false);
+        var due = await bench.SleeperAsync(GuardBench.Now + Hour, tellProcess: false);
+        var engine = await DockerEngine.SharedAsync();
+        using var renamed = await engine.Http.PostAsync($"containers/{DockerBench.NameOf(due)}/rename?name=x-{due.Backend}", null);
+        renamed.EnsureSuccessStatusCode();
+        Expire(bench, due, GuardBench.Now);
+
+        await bench.StartGuardAsync();
+
+        await Eventually.SeenAsync(async _ => await engine.InspectAsync($"x-{due.Backend}"), container => container is null, "it is removed");
+    }
+
+    [Fact]
+    public async Task A_run_directory_that_somebody_emptied_costs_no_session()
+    {
+        await using var bench = await GuardBench.StartAsync(new DockerBench());
+        var healthy = await bench.SleeperAsync(GuardBench.Now + Hour);
+        var stray = await bench.SleeperAsync(GuardBench.Now + Hour);
+        Directory.Delete(bench.Directory.Leases, recursive: true);
+
+        // As the agent does every second.
+        bench.Leases.RetryFailed();
+        bench.Leases.Release(stray);
+
+        await bench.EndedAsync(stray);
+        Assert.True(File.Exists(bench.Directory.LeaseOf(healthy)));
+        Assert.True(await bench.IsRunningAsync(healthy));
     }
 
     [Fact]

@@ -30,7 +30,7 @@ public sealed class EndToEndTests : IAsyncLifetime, IDisposable
         _proxy = ProxyRole.Build(
             options,
             builder => builder.Services
-                .AddSingleton(_controller.Services.GetRequiredService<IClusterClient>())
+                .AddSingleton(new ClusterConnection(_controller.Services.GetRequiredService<IClusterClient>()))
                 .Replace(ServiceDescriptor.Singleton<IReadyLine>(new ReadyLine(TextWriter.Null))),
             builder => builder.Logging.ClearProviders());
         await _proxy.StartAsync();

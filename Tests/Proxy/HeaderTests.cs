@@ -31,11 +31,13 @@ public sealed class HeaderTests
     [Theory]
     [InlineData("alice@example.com", "alice@example.com")]
     [InlineData("a b", "a b")]
-    [InlineData("Zoë", "Zo%C3%AB")]
-    [InlineData("Zo%C3%AB", "Zo%25C3%25AB")]
-    [InlineData(" a ", "%20a%20")]
-    [InlineData("😀", "%F0%9F%98%80")]
-    public async Task A_users_name_is_encoded_so_that_no_two_names_become_one(string user, string header)
+    [InlineData("100% | \"x\"", "100% | \"x\"")]
+    [InlineData("Zo%C3%AB", "Zo%C3%AB")]
+    [InlineData("Zoë", "UTF-8''Zo%C3%AB")]
+    [InlineData("UTF-8''Zo%C3%AB", "UTF-8''UTF-8%27%27Zo%25C3%25AB")]
+    [InlineData(" a ", "UTF-8''%20a%20")]
+    [InlineData("😀", "UTF-8''%F0%9F%98%80")]
+    public async Task A_users_name_is_sent_as_it_is_or_encoded_so_that_no_two_names_become_one(string user, string header)
     {
         var (head, _) = await SeenAsync("", r => r with { User = user });
         Assert.Equal(header, Value(head, "x-verified-username"));

@@ -31,6 +31,39 @@ public sealed class RoutingTests
         }
     }
 
+    [Theory]
+    [InlineData(TerminationReason.StartupTimeout, "did not answer HTTP in time")]
+    [InlineData(TerminationReason.InternalError, "could not be started")]
+    [InlineData(null, "it exited")]
+    public async Task A_request_that_waits_for_a_backend_that_never_becomes_ready_is_told_why(TerminationReason? reason, string why)
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        var token = BearerToken.NewRandom();
+        var end = new TaskCompletionSource();
+        proxy.Controller.OnResolve = async (_, wait, c) =>
+        {
+            if (wait > TimeSpan.Zero)
+            {
+                await end.Task.WaitAsync(c);
+            }
+
+            return end.Task.IsCompleted
+                ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = proxy.Controller.Position, NeverReady = true, Reason = reason }
+                : new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = proxy.Controller.Position };
+        };
+        var waiting = proxy.Http.GetAsync($"/{token.Value}/");
+        await Eventually.TrueAsync(() => proxy.Controller.Resolves >= 2, "the request waits");
+        end.SetResult();
+        for (var i = 0; i < 2; i++)
+        {
+            // The second one by what is remembered of the first.
+            using var response = await Eventually.EndsAsync(i == 0 ? waiting : proxy.Http.GetAsync($"/{token.Value}/"), "the answer");
+            var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
+            Assert.Equal((HttpStatusCode.BadGateway, "NeverReady"), (response.StatusCode, error.GetProperty("kind").GetString()));
+            Assert.Contains(why, error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        }
+    }
+
     /// <summary>It would show its sender the headers that are the backend's alone.</summary>
     [Fact]
     public async Task Nothing_is_traced_through_to_a_backend()

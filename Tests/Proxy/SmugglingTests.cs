@@ -34,23 +34,69 @@ public sealed class SmugglingTests
         Assert.DoesNotContain(requests, r => r.Contains("smuggled", StringComparison.Ordinal) && r.StartsWith("GET", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task Of_length_and_chunks_the_chunks_count_and_the_length_is_not_passed_on()
+    [Theory]
+    [InlineData("HTTP/1.1", "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")]
+    [InlineData("HTTP/1.1", "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n")]
+    [InlineData("HTTP/1.1", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")]
+    [InlineData("HTTP/1.0", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")]
+    [InlineData("HTTP/1.1", "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd")]
+    [InlineData("HTTP/1.1", "Content-Length: 4, 4\r\n\r\nabcd")]
+    [InlineData("HTTP/1.1", "Content-Length: +4\r\n\r\nabcd")]
+    [InlineData("HTTP/1.1", "Content-Length: 004\r\n\r\nabcd")]
+    [InlineData("HTTP/1.1", "Content-Length: 4 4\r\n\r\nabcd")]
+    [InlineData("HTTP/1.1", "Content-Length:\r\n\r\nabcd")]
+    public async Task A_body_that_could_end_in_two_places_is_refused_with_all_that_follows(string version, string rest)
+    {
+        var (answer, requests) = await SendAsync($"POST /TOKEN/ {version}\r\nHost: {TestProxy.Cluster}\r\n{rest}{Smuggled}");
+        Assert.Matches("^HTTP/1.1 (400|501) ", answer);
+        Assert.Equal(answer.IndexOf("HTTP/1.1 ", StringComparison.Ordinal), answer.LastIndexOf("HTTP/1.1 ", StringComparison.Ordinal));
+        Assert.Empty(requests);
+    }
+
+    [Theory]
+    [InlineData("Content-Length: 4\r\n\r\nabcd", "abcd")]
+    [InlineData("Content-Length: 0\r\n\r\n", "")]
+    [InlineData("Content-Length:  4 \r\n\r\nabcd", "abcd")]
+    [InlineData("Transfer-Encoding: Chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n", "abcd")]
+    public async Task A_body_that_can_end_in_one_place_passes(string rest, string body)
+    {
+        var (answer, requests) = await SendAsync($"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\n{rest}");
+        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+        Assert.Contains(body, Assert.Single(requests), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false, "Transfer_Encoding")]
+    [InlineData(true, "Transfer_Encoding")]
+    [InlineData(false, "Content_Length")]
+    [InlineData(true, "Content.Length")]
+    [InlineData(true, "x_verified_username")]
+    [InlineData(false, "X_Custom")]
+    [InlineData(false, "X.Custom")]
+    public async Task A_header_whose_name_a_backend_may_take_for_another_is_dropped(bool anyName, string name)
     {
         var (answer, requests) = await SendAsync(
-            $"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{Smuggled}");
+            $"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: 4\r\n{name}: 7777\r\n\r\nabcd", configure: o => o.AnyHeaderNames = anyName);
         Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
-        var request = Assert.Single(requests);
-        Assert.StartsWith("POST / ", request, StringComparison.Ordinal);
-        Assert.DoesNotContain("\r\nContent-Length: 6", request, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("7777", Assert.Single(requests), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_length_with_a_sign_is_passed_on_without_it()
+    public async Task An_operator_can_let_any_name_pass()
     {
-        var (answer, requests) = await SendAsync($"POST /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nContent-Length: +4\r\n\r\nabcd");
-        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
-        Assert.Contains("\r\nContent-Length: 4\r\n", Assert.Single(requests), StringComparison.OrdinalIgnoreCase);
+        var (_, requests) = await SendAsync(
+            $"GET /TOKEN/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nX_Custom: 7777\r\n\r\n", configure: o => o.AnyHeaderNames = true);
+        Assert.Contains("\r\nX_Custom: 7777\r\n", Assert.Single(requests), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("CONNECT cluster.test:4321 HTTP/1.1\r\nHost: cluster.test:4321\r\n\r\n")]
+    [InlineData("CONNECT /TOKEN/ HTTP/1.1\r\nHost: cluster.test:4321\r\n\r\n")]
+    public async Task No_tunnel_is_opened(string request)
+    {
+        var (answer, requests) = await SendAsync(request);
+        Assert.Matches("^HTTP/1.1 (400|501) ", answer);
+        Assert.Empty(requests);
     }
 
     [Theory]
@@ -147,9 +193,10 @@ public sealed class SmugglingTests
         Assert.DoesNotContain(backend.Requests, r => r.Contains("/ready", StringComparison.Ordinal));
     }
 
-    private static async Task<(string Answer, IReadOnlyCollection<string> Requests)> SendAsync(string text, bool halfClose = false)
+    private static async Task<(string Answer, IReadOnlyCollection<string> Requests)> SendAsync(
+        string text, bool halfClose = false, Action<Plane.Proxy.ProxyOptions>? configure = null)
     {
-        await using var proxy = await TestProxy.StartAsync();
+        await using var proxy = await TestProxy.StartAsync(configure);
         await using var backend = RawBackend.Answering();
         var token = proxy.Route(backend.Address);
         using var client = await proxy.ConnectAsync();

@@ -156,6 +156,46 @@ public sealed class StreamingTests
         Assert.StartsWith("HTTP/1.1 413 ", await Eventually.EndsAsync(client.Connection.ReadUntilAsync("\r\n\r\n"), "413"), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_a_backend_answers_before_it_closes_on_an_upload_reaches_the_client(bool hasLength)
+    {
+        const int Size = 20 * 1024 * 1024;
+        await using var proxy = await TestProxy.StartAsync();
+        await using var backend = new RawBackend(async (connection, _) =>
+        {
+            await connection.ReadUntilAsync("\r\n\r\n");
+            await connection.ReadExactlyAsync(100_000);
+            await connection.WriteAsync("HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large");
+
+            // With bytes unread: a reset.
+            connection.Dispose();
+        });
+        for (var i = 0; i < 6; i++)
+        {
+            using var content = new ByteArrayContent(new byte[Size]);
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"/{proxy.Route(backend.Address).Value}/upload") { Content = content, Headers = { TransferEncodingChunked = !hasLength } };
+            using var response = await proxy.Http.SendAsync(request);
+            Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "too large"), (response.StatusCode, await response.Content.ReadAsStringAsync()));
+        }
+    }
+
+    [Fact]
+    public async Task A_backend_that_closes_on_an_upload_without_an_answer_is_unreachable()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        await using var backend = new RawBackend(async (connection, _) =>
+        {
+            await connection.ReadUntilAsync("\r\n\r\n");
+            await connection.ReadExactlyAsync(100_000);
+            connection.Dispose();
+        });
+        using var content = new ByteArrayContent(new byte[20 * 1024 * 1024]);
+        using var response = await proxy.Http.PostAsync($"/{proxy.Route(backend.Address).Value}/upload", content);
+        Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
+    }
+
     [Fact]
     public async Task Trailers_reach_a_client_of_http_2()
     {
@@ -171,6 +211,22 @@ public sealed class StreamingTests
         Assert.Equal("ok", await response.Content.ReadAsStringAsync());
         Assert.Equal("42", Assert.Single(response.TrailingHeaders.GetValues("x-sum")));
         Assert.Contains("GET /a%2Fb ", Assert.Single(backend.Requests), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task No_other_tunnel_is_opened_over_http_2()
+    {
+        await using var proxy = await TestProxy.StartAsync(o => o.PriorKnowledgeHttp2 = true);
+        await using var backend = RawBackend.Answering();
+        using var request = new HttpRequestMessage(HttpMethod.Connect, $"/{proxy.Route(backend.Address).Value}/")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Headers = { Host = TestProxy.Cluster, Protocol = "connect-udp" },
+        };
+        using var response = await proxy.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal(HttpStatusCode.NotImplemented, response.StatusCode);
+        Assert.Empty(backend.Requests);
     }
 
     [Fact]

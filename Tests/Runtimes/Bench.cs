@@ -99,7 +99,7 @@ public sealed class DockerBench : Bench
 
     protected override IContainerRuntime Create(string instanceId)
     {
-        var options = new DockerRuntimeOptions { Host = DockerEngine.Host, InstanceId = instanceId, MountBase = Directory["mounts"] };
+        var options = new DockerRuntimeOptions { Host = DockerEngine.Host, InstanceId = instanceId, MountBase = Directory["mounts"], OutputDirectory = Directory["containers"] };
         Configure(options);
         return new DockerRuntime(options, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
     }

@@ -208,8 +208,8 @@ public sealed class DockerAwayTests : IAsyncLifetime
     [InlineData("tcp://host:1/path")]
     [InlineData("")]
     public void A_host_that_is_no_address_is_a_problem_of_the_options(string host) =>
-        Assert.Contains("docker host", Assert.Single(new DockerRuntimeOptions { Host = host, InstanceId = "i" }.Problems()), StringComparison.Ordinal);
+        Assert.Contains("docker host", Assert.Single(new DockerRuntimeOptions { Host = host, InstanceId = "i", OutputDirectory = "/" }.Problems()), StringComparison.Ordinal);
 
     private DockerRuntime At(string host) =>
-        new(new DockerRuntimeOptions { Host = host, InstanceId = _bench.InstanceId, CallTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+        new(new DockerRuntimeOptions { Host = host, InstanceId = _bench.InstanceId, OutputDirectory = _bench.Directory["containers"], CallTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
 }

@@ -60,5 +60,5 @@ public sealed class DockerPruneTests
         : FakeEngine.Json(200, """{"ApiVersion":"1.47","MinAPIVersion":"1.24"}""");
 
     private static DockerRuntime At(FakeEngine engine, bool pruneImages) => new(
-        new DockerRuntimeOptions { Host = engine.Host, InstanceId = "t-prune", PruneImages = pruneImages }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+        new DockerRuntimeOptions { Host = engine.Host, InstanceId = "t-prune", OutputDirectory = "/nowhere", PruneImages = pruneImages }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
 }

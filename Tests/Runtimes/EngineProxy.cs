@@ -38,6 +38,12 @@ public sealed class EngineProxy : IAsyncDisposable
     /// <summary>The answers to requests whose first line contains this never arrive.</summary>
     public string? Swallow { get; set; }
 
+    /// <summary>Requests whose first line contains this are carried out, and answered that they failed.</summary>
+    public string? Fail { get; set; }
+
+    /// <summary>Requests whose first line contains this are carried out, and their connection is closed instead of an answer.</summary>
+    public string? Lose { get; set; }
+
     /// <summary>New connections are closed at once.</summary>
     public bool Refuse { get; set; }
 
@@ -121,6 +127,19 @@ public sealed class EngineProxy : IAsyncDisposable
             if (held)
             {
                 // Its sender has left; what the engine makes of it is what matters.
+                await engine.ReceiveAsync(buffer, _cancel.Token);
+                return;
+            }
+
+            if (Fail is { } fail && line.Contains(fail, StringComparison.Ordinal))
+            {
+                await engine.ReceiveAsync(buffer, _cancel.Token);
+                await client.SendAsync(Encoding.ASCII.GetBytes(FakeEngine.Json(500, """{"message":"containerd is gone: for the test"}""")), _cancel.Token);
+                return;
+            }
+
+            if (Lose is { } lose && line.Contains(lose, StringComparison.Ordinal))
+            {
                 await engine.ReceiveAsync(buffer, _cancel.Token);
                 return;
             }

@@ -19,9 +19,10 @@ public sealed class MountTests : IAsyncLifetime
 
     [Theory]
     [InlineData("", "room", "room")]
-    [InlineData("ns", "room", "ns/room")]
+    [InlineData("ns", "room", ".ns/ns/room")]
     [InlineData("", "../../etc", "%2E.%2F..%2Fetc")]
-    [InlineData("..", "..", "%2E./%2E.")]
+    [InlineData("..", "..", ".ns/%2E./%2E.")]
+    [InlineData("", ".ns", "%2Ens")]
     [InlineData("", ".plane", "%2Eplane")]
     [InlineData("", "a.b_c-D9", "a.b_c-D9")]
     [InlineData("", "a%2Fb", "a%252Fb")]
@@ -63,6 +64,8 @@ public sealed class MountTests : IAsyncLifetime
     [InlineData("a//b")]
     [InlineData("./a")]
     [InlineData(".plane/x")]
+    [InlineData(".ns/team/x")]
+    [InlineData(".ns")]
     [InlineData("a\nb")]
     public void A_path_that_leads_out_is_refused(string path) =>
         Assert.Throws<RuntimeFailureException>(() => MountDirectory.RelativePath(new MountRequest(path), new KeyConfig { Name = "k" }));
@@ -70,31 +73,102 @@ public sealed class MountTests : IAsyncLifetime
     [Theory]
     [InlineData("/etc")]
     [InlineData("..")]
-    [InlineData(".")]
-    [InlineData("../mounts-2")]
-    [InlineData(".plane")]
-    [InlineData("loop")]
-    public void A_link_that_leads_out_is_refused(string target)
+    [InlineData("real")]
+    [InlineData("link")]
+    [InlineData("missing")]
+    public void A_link_is_not_followed_wherever_it_leads(string target)
     {
-        Directory.CreateDirectory(Path.Combine(Base, ".plane"));
-        Directory.CreateDirectory(Base + "-2");
-        File.CreateSymbolicLink(Path.Combine(Base, "loop"), target);
+        Directory.CreateDirectory(Path.Combine(Base, "real"));
+        File.CreateSymbolicLink(Path.Combine(Base, "link"), target);
 
-        Assert.Throws<RuntimeFailureException>(() => MountDirectory.Resolve(Base, "loop"));
-        if (target != "loop")
-        {
-            Assert.Throws<RuntimeFailureException>(() => MountDirectory.Resolve(Base, target == "." ? "loop" : "loop/../loop"));
-        }
+        Assert.Throws<RuntimeFailureException>(() => MountDirectory.Resolve(Base, "link"));
+        Assert.Throws<RuntimeFailureException>(() => MountDirectory.Resolve(Base, "link/new"));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(Base, "real")));
+    }
+
+    [Property(MaxTest = 500)]
+    public Property No_keys_directory_contains_anothers(NonEmptyString space, NonEmptyString name, NonEmptyString other)
+    {
+        var keys = new[] { ("", Valid(space.Get)), ("", Valid(name.Get)), (Valid(space.Get), Valid(name.Get)), (Valid(name.Get), Valid(other.Get)), ("", ".ns"), (".ns", Valid(name.Get)) }
+            .Select(k => new KeyConfig { Namespace = k.Item1, Name = k.Item2 }).Distinct().Select(k => MountDirectory.RelativePath(new MountRequest((string?)null), k)).ToList();
+        return keys.All(a => keys.Count(b => $"{b}/".StartsWith($"{a}/", StringComparison.Ordinal)) == 1).ToProperty();
+
+        static string Valid(string text) => text.Aggregate("k", (all, c) => char.IsSurrogate(c) ? all : all + c);
+    }
+
+    [Theory]
+    [InlineData("team", "team/x")]
+    [InlineData("team/x", "team")]
+    [InlineData("a/b/c/d", "a/b")]
+    [InlineData("a", "a/b/c")]
+    public async Task A_mount_that_contains_another_or_lies_in_one_is_refused(string first, string second)
+    {
+        var fence = new MountFence(TimeProvider.System);
+        await fence.EnterAsync(Base, first, new FencingToken(1), default);
+
+        var failure = await Assert.ThrowsAsync<RuntimeFailureException>(() => fence.EnterAsync(Base, second, new FencingToken(2), default));
+
+        Assert.Contains("must not contain each other", failure.Message, StringComparison.Ordinal);
+        await fence.EnterAsync(Base, first, new FencingToken(3), default);
+        await fence.EnterAsync(Base, $"{first}-2", new FencingToken(4), default);
     }
 
     [Fact]
-    public void A_link_that_stays_inside_is_followed()
+    public async Task Mounts_of_former_versions_are_kept_apart_too()
     {
-        Directory.CreateDirectory(Path.Combine(Base, "real"));
-        File.CreateSymbolicLink(Path.Combine(Base, "link"), "real");
+        var own = Directory.CreateDirectory(Path.Combine(Base, ".plane")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(own, MountDirectory.Encode("ä/b/c")), "7");
+        var fence = new MountFence(TimeProvider.System);
 
-        Assert.Equal(Path.Combine(Base, "real", "new"), MountDirectory.Resolve(Base, "link/new"));
-        Assert.True(Directory.Exists(Path.Combine(Base, "real", "new")));
+        await Assert.ThrowsAsync<RuntimeFailureException>(() => fence.EnterAsync(Base, "ä", new FencingToken(9), default));
+        await Assert.ThrowsAsync<RuntimeFailureException>(() => fence.EnterAsync(Base, "ä/b", new FencingToken(9), default));
+        await fence.EnterAsync(Base, "ä/b/c", new FencingToken(9), default);
+        await fence.EnterAsync(Base, "ä/b/d", new FencingToken(9), default);
+    }
+
+    [Fact]
+    public async Task A_namespaced_keys_directory_of_a_former_version_is_moved_with_its_token()
+    {
+        var own = Directory.CreateDirectory(Path.Combine(Base, ".plane")).FullName;
+        Directory.CreateDirectory(Path.Combine(Base, "team", "x"));
+        await File.WriteAllTextAsync(Path.Combine(Base, "team", "x", "file"), "its data");
+        await File.WriteAllTextAsync(Path.Combine(own, "team%2Fx"), "7");
+        var (fence, mount, key) = (new MountFence(TimeProvider.System), new MountRequest((string?)null), new KeyConfig { Namespace = "team", Name = "x" });
+        var relative = MountDirectory.RelativePath(mount, key);
+
+        var older = await Assert.ThrowsAsync<RuntimeFailureException>(() => fence.EnterAsync(Base, relative, new FencingToken(6), default, MountDirectory.FormerPath(mount, key)));
+        await fence.EnterAsync(Base, relative, new FencingToken(8), default, MountDirectory.FormerPath(mount, key));
+
+        Assert.Contains("newer holder", older.Message, StringComparison.Ordinal);
+        Assert.Equal("its data", await File.ReadAllTextAsync(Path.Combine(MountDirectory.Resolve(Base, relative), "file")));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(Base, "team")));
+
+        // The directory of the key ("", "team") contains no other one's any more.
+        await fence.EnterAsync(Base, "team", new FencingToken(9), default);
+    }
+
+    [Fact]
+    public async Task A_directory_that_no_key_has_mounted_is_not_moved()
+    {
+        Directory.CreateDirectory(Path.Combine(Base, "team", "x"));
+
+        await new MountFence(TimeProvider.System).EnterAsync(Base, ".ns/team/x", new FencingToken(8), default, "team/x");
+
+        Assert.True(Directory.Exists(Path.Combine(Base, "team", "x")));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(MountDirectory.Resolve(Base, ".ns/team/x")));
+    }
+
+    [Fact]
+    public async Task A_link_in_the_place_of_a_former_directory_leads_nowhere()
+    {
+        var own = Directory.CreateDirectory(Path.Combine(Base, ".plane")).FullName;
+        Directory.CreateDirectory(Path.Combine(Base, "team"));
+        File.CreateSymbolicLink(Path.Combine(Base, "team", "x"), "/etc");
+        await File.WriteAllTextAsync(Path.Combine(own, "team%2Fx"), "7");
+
+        await new MountFence(TimeProvider.System).EnterAsync(Base, ".ns/team/x", new FencingToken(8), default, "team/x");
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(MountDirectory.Resolve(Base, ".ns/team/x")));
     }
 
     [Fact]
@@ -119,11 +193,15 @@ public sealed class MountTests : IAsyncLifetime
         var runtime = _bench.NewRuntime();
         await runtime.StartAsync(parent, default);
         await Eventually.TrueAsync(() => new FileInfo(Path.Combine(Base, "parent", "child")).LinkTarget is not null, "the link is there");
-        var child = await MountingAsync(new KeyConfig { Name = "child", Namespace = "parent" }, null, "exec sleep 1000");
+        var child = await MountingAsync(new KeyConfig { Name = "child", Namespace = "parent" }, null, "ls -A /plane-data >/plane-data/seen; exit 0");
+        var nested = await MountingAsync(new KeyConfig { Name = "other" }, "parent/child", "exec sleep 1000");
 
-        var failure = await Assert.ThrowsAsync<RuntimeFailureException>(() => runtime.StartAsync(child, default));
+        await runtime.StartAsync(child, default);
+        var failure = await Assert.ThrowsAsync<RuntimeFailureException>(() => runtime.StartAsync(nested, default));
 
-        Assert.Contains("leads out", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("lies in 'parent'", failure.Message, StringComparison.Ordinal);
+        var seen = Path.Combine(Base, ".ns", "parent", "child", "seen");
+        await Eventually.TrueAsync(() => File.Exists(seen) && File.ReadAllText(seen) == "seen\n", "the key's own directory is mounted, and is empty");
     }
 
     [Fact]

@@ -205,22 +205,6 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Signals_are_as_a_program_expects_them()
-    {
-        // Bits 1 and 2 are SIGINT and SIGQUIT, 14 is SIGTERM: a shell would leave the first two ignored for what it starts in the background.
-        var start = await _bench.StartOf("exec grep -E 'SigIgn|SigBlk' /proc/self/status");
-        var runtime = _bench.NewRuntime();
-        await using var exits = new Exits(runtime);
-        await runtime.StartAsync(start, default);
-        await exits.OfAsync(start.Identity);
-
-        foreach (var line in await File.ReadAllLinesAsync(_bench.FileOf(start.Identity, "output")))
-        {
-            Assert.Equal(0, Convert.ToInt64(line.Split('\t')[1], 16) & 0b100_0000_0000_0110);
-        }
-    }
-
-    [Fact]
     public async Task It_starts_in_the_directory_that_it_asks_for_else_in_one_of_its_own()
     {
         var runtime = _bench.NewRuntime();
@@ -317,15 +301,38 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
         var line = File.ReadLines($"/proc/{started!.Pid}/cgroup").Where(l => l.Contains($"plane-{_bench.InstanceId}", StringComparison.Ordinal)).ToList();
 
         await runtime.EnsureGoneAsync(start.Identity, default);
-        await runtime.DisposeAsync();
 
         // Where this machine lets us make one.
         foreach (var path in line.Select(l => l.Split(':')[2].TrimStart('/')))
         {
             Assert.DoesNotContain(
                 File.ReadLines("/proc/self/mounts").Select(m => m.Split(' ')).Where(m => m[2].StartsWith("cgroup", StringComparison.Ordinal)),
-                m => Directory.Exists(Path.Combine(m[1], path)));
+                m => Directory.Exists(Path.Combine(m[1], path)) || Directory.Exists(Path.GetDirectoryName(Path.Combine(m[1], path))));
         }
+    }
+
+    [Fact]
+    public async Task What_a_drone_that_never_came_back_left_is_removed_by_another()
+    {
+        if (Cgroups.TryFind($"gone-{_bench.InstanceId}", out _)?.TryCreate("backend", out _) is not { } left)
+        {
+            // This machine lets us make none.
+            return;
+        }
+
+        var root = Path.GetDirectoryName(left)!;
+        var fresh = Cgroups.TryFind($"new-{_bench.InstanceId}", out _)!.TryCreate("backend", out _)!;
+        foreach (var directory in (string[])[left, root])
+        {
+            Directory.SetLastWriteTimeUtc(directory, TimeProvider.System.GetUtcNow().UtcDateTime - TimeSpan.FromHours(2));
+        }
+
+        await _bench.NewRuntime().CheckAsync(default);
+
+        Assert.False(Directory.Exists(root));
+        Assert.True(Directory.Exists(fresh), "a launcher may be about to enter it");
+        Cgroups.Remove(fresh);
+        Assert.False(Directory.Exists(Path.GetDirectoryName(fresh)));
     }
 
     [Fact]

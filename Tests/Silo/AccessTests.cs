@@ -70,13 +70,15 @@ public sealed class AccessTests
         await controller.AddDroneAsync();
         (await controller.PostAsync(
             "/ctrl/connect?x=1", Requests.Connect("k"), ("authorization", "Bearer abc"), ("x-custom", "1"), ("connection", "x-hop"), ("x-hop", "h"),
-            ("x-original-path", "/forged"))).Expect(HttpStatusCode.OK);
+            ("x-original-path", "/forged"), ("x-forwarded-uri", "/forged"), ("x-forwarded-method", "FORGED"))).Expect(HttpStatusCode.OK);
 
         var question = Assert.Single(auth.Asked);
         Assert.Equal("POST", question.Method);
         Assert.Equal("/check?who=plane", question.Path);
         Assert.Equal(0, question.Body);
         Assert.Equal("/connect", question.Headers["x-original-path"]);
+        Assert.Equal("/ctrl/connect?x=1", question.Headers["x-forwarded-uri"]);
+        Assert.Equal("POST", question.Headers["x-forwarded-method"]);
         Assert.Equal("Bearer abc", question.Headers["authorization"]);
         Assert.Equal("1", question.Headers["x-custom"]);
         Assert.StartsWith("application/json", question.Headers["content-type"], StringComparison.Ordinal);
@@ -88,6 +90,7 @@ public sealed class AccessTests
     [InlineData("x_original_path")]
     [InlineData("X.Original.Path")]
     [InlineData("x-original_path")]
+    [InlineData("x_forwarded_uri")]
     public async Task The_original_path_cannot_be_spelt_otherwise(string name)
     {
         await using var auth = await AuthService.StartAsync();

@@ -212,7 +212,7 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
         var waiting = controller.PostAsync("/ctrl/connect", request);
         await refused;
         var stopping = controller.StopAsync();
-        Assert.Contains("ask again", (await waiting).ExpectError(HttpStatusCode.ServiceUnavailable, "Other").Text, StringComparison.Ordinal);
+        Assert.Contains("send the request again", (await waiting).ExpectError(HttpStatusCode.ServiceUnavailable, "Other").Text, StringComparison.Ordinal);
         await stopping;
     }
 

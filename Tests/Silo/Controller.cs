@@ -51,13 +51,13 @@ public sealed class Controller : IAsyncDisposable
     public IGrainFactory Grains => _app.Services.GetRequiredService<IGrainFactory>();
 
     public static async Task<Controller> StartAsync(
-        Action<SiloOptions>? set = null, Action<IHostApplicationBuilder>? addEngine = null, TempDirectory? directory = null)
+        Action<SiloOptions>? set = null, Action<IHostApplicationBuilder>? addSilo = null, TempDirectory? directory = null)
     {
         directory ??= new TempDirectory();
         var log = new LogCapture();
         var ready = new ReadyCapture();
         var faults = new FaultyStore.Faults();
-        var app = Build(directory, log, ready, faults, set, addEngine);
+        var app = Build(directory, log, ready, faults, set, addSilo);
         await app.StartAsync();
         return new Controller(directory, app, log, ready, faults);
     }
@@ -68,7 +68,7 @@ public sealed class Controller : IAsyncDisposable
         ReadyCapture ready,
         FaultyStore.Faults faults,
         Action<SiloOptions>? set = null,
-        Action<IHostApplicationBuilder>? addEngine = null)
+        Action<IHostApplicationBuilder>? addSilo = null)
     {
         // A drone's double says once that it lives; how long a class of tests takes is up to the machine.
         var numbers = new LeaseNumbers { HeartbeatFresh = TimeSpan.FromMinutes(15) };
@@ -78,7 +78,7 @@ public sealed class Controller : IAsyncDisposable
             options,
             builder =>
             {
-                (addEngine ?? AddLocalSilo)(builder);
+                (addSilo ?? AddLocalSilo)(builder);
                 Decorate(builder.Services, faults);
             },
             builder =>

@@ -47,6 +47,53 @@ public sealed class ErrorTests
     }
 
     [Fact]
+    public async Task A_database_that_is_unavailable_is_named_by_connect_and_by_health_and_not_logged_for_each_request()
+    {
+        await using var controller = await Controller.StartAsync();
+        await controller.AddDroneAsync();
+        controller.Faults.Away();
+        var connect = (await controller.PostAsync("/ctrl/connect", Requests.Connect("k"))).ExpectError(HttpStatusCode.ServiceUnavailable, "DatabaseError");
+        var list = (await controller.GetAsync("/ctrl/backends")).ExpectError(HttpStatusCode.ServiceUnavailable, "DatabaseError");
+        var health = (await controller.GetAsync("/pub/health")).ExpectError(HttpStatusCode.InternalServerError, "DatabaseError");
+        Assert.All([connect, list, health], a => Assert.Contains("it does not answer", a.Message, StringComparison.Ordinal));
+        Assert.DoesNotMatch(@"(?m)^(Warning|Error) \S+ApiError\[", controller.Log.Text);
+        Assert.Matches(@"(?m)^Debug \S+ApiError\[6004\]", controller.Log.Text);
+        controller.Faults.Heal();
+        (await controller.GetAsync("/pub/health")).Expect(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task A_request_that_was_given_up_within_the_controller_is_not_said_to_meet_its_end()
+    {
+        await using var controller = await Controller.StartAsync();
+        controller.Faults.Instead = (member, _) => member == nameof(IPlaneStore.ListBackendsAsync)
+            ? Task.FromException<BackendPage>(new OperationCanceledException())
+            : null;
+        var answer = (await controller.GetAsync("/ctrl/backends")).ExpectError(HttpStatusCode.ServiceUnavailable, "Other");
+        var message = answer.Message;
+        Assert.DoesNotContain("stop", message, StringComparison.Ordinal);
+        Assert.Contains("not answered in time", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_clock_that_is_wrong_makes_the_controller_unhealthy_and_serves_on()
+    {
+        await using var controller = await Controller.StartAsync();
+        await controller.AddDroneAsync();
+        controller.Faults.Instead = (member, _) => member == "get_ClockProblem" ? "this machine's clock is 312 s ahead" : null;
+        var answer = (await controller.GetAsync("/pub/health")).ExpectError(HttpStatusCode.InternalServerError, "Other");
+        Assert.Equal("this machine's clock is 312 s ahead", answer.Message);
+        await controller.ConnectAsync("k");
+    }
+
+    [Theory]
+    [InlineData(1_000, 899, false)]
+    [InlineData(1_000, 900, true)]
+    [InlineData(1_000, null, true)]
+    [InlineData(null, 5_000, false)]
+    public void Few_free_file_descriptors_are_a_problem(int? limit, int? open, bool isOne) => Assert.Equal(isOne, FileDescriptors.Problem(limit, open) is not null);
+
+    [Fact]
     public async Task A_race_for_the_key_that_is_lost_again_and_again_is_a_503()
     {
         await using var controller = await Controller.StartAsync();

@@ -15,7 +15,12 @@ public class FaultyStore : DispatchProxy
         public Func<string, object?[], object?>? Instead { get; set; }
 
         /// <summary>Every member fails as if the database were away.</summary>
-        public void Away() => Instead = (_, _) => throw new StoreUnavailableException("the database does not answer");
+        public void Away() => Instead = (member, _) => member switch
+        {
+            "get_Outage" => new StoreFault("it does not answer", IsTotal: true),
+            _ when member.StartsWith("get_", StringComparison.Ordinal) => null,
+            _ => throw new StoreUnavailableException("a statement took too long"),
+        };
 
         public void Heal() => Instead = null;
     }

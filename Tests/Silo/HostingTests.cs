@@ -137,7 +137,7 @@ public sealed class HostingTests
 
     [Theory]
     [InlineData("Microsoft.Hosting.Lifetime")]
-    [InlineData("Orleans.Runtime.SiloLifecycleSubject")]
+    [InlineData("Orleans.Runtime.SiloControl")]
     [InlineData("Npgsql.Connection")]
     [InlineData("Polly")]
     public void Frameworks_are_logged_from_warning_on(string framework)
@@ -151,13 +151,16 @@ public sealed class HostingTests
         Assert.True(loggers.CreateLogger(framework).IsEnabled(LogLevel.Warning));
     }
 
-    [Fact]
-    public void Orleans_advice_on_the_garbage_collector_is_not_logged()
+    [Theory]
+    [InlineData("Orleans.Runtime.Silo")]
+    [InlineData("Orleans.Runtime.SiloLifecycleSubject")]
+    [InlineData("Orleans.Runtime.Watchdog")]
+    public void What_Orleans_warns_of_at_each_start_and_stop_is_not_logged(string category)
     {
         var builder = PlaneHost.CreateBuilder("test");
         builder.AddPlaneLogging(new HostingOptions());
         using var host = builder.Build();
-        var silo = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Orleans.Runtime.Silo");
+        var silo = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(category);
         Assert.False(silo.IsEnabled(LogLevel.Warning));
         Assert.True(silo.IsEnabled(LogLevel.Error));
     }

@@ -38,7 +38,7 @@ public sealed class MetricsTests(ControllerFixture fixture) : IClassFixture<Cont
 
     private void Join(IHostApplicationBuilder builder)
     {
-        builder.Services.AddSingleton(fixture.Controller.Services.GetRequiredService<IClusterClient>());
+        builder.Services.AddSingleton(new ClusterConnection(fixture.Controller.Services.GetRequiredService<IClusterClient>()));
         builder.Services.Replace(ServiceDescriptor.Singleton<IReadyLine>(new ReadyLine(TextWriter.Null)));
     }
 }

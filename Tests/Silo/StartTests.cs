@@ -117,39 +117,6 @@ public sealed class StartTests
         await app.StopAsync();
     }
 
-    [Fact]
-    public async Task A_second_embedded_controller_on_one_database_is_refused_and_told_who_has_it()
-    {
-        if (Checkout.Engine == "Orleans")
-        {
-            // Any number of silos share a database there.
-            return;
-        }
-
-        await using var database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
-        static void AddSilo(Microsoft.Extensions.Hosting.IHostApplicationBuilder b) =>
-            b.AddPlaneSilo(new SiloEngineOptions { GatewayPort = 0, Hold = StoreHold.Of });
-        await using var first = await Controller.StartAsync(
-            o =>
-            {
-                o.Db = database.Url;
-                o.Name = ControllerName.Parse("co-first");
-            },
-            AddSilo);
-        Assert.Contains(" gateway=127.0.0.1:", Assert.Single(first.Ready.Lines), StringComparison.Ordinal);
-
-        using var directory = new TempDirectory();
-        var second = Controller.Build(
-            directory, new LogCapture(), new ReadyCapture(), new FaultyStore.Faults(), o => o.Db = database.Url, AddSilo);
-        var (code, error) = await RunAsync(second);
-        Assert.Equal(ExitCodes.Refused, code);
-        Assert.Contains("co-first", error, StringComparison.Ordinal);
-
-        await first.StopAsync();
-        await using var third = await Controller.StartAsync(o => o.Db = database.Url, AddSilo);
-        (await third.GetAsync("/pub/health")).Expect(HttpStatusCode.OK);
-    }
-
     private static async Task<(int Code, string Error)> RunAsync(Microsoft.AspNetCore.Builder.WebApplication app)
     {
         var error = new StringWriter();

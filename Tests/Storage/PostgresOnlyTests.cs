@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Plane.Grains.Storage;
@@ -28,32 +29,13 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     public async Task DisposeAsync() => await _harness.DisposeAsync();
 
     [Fact]
-    public async Task Silos_of_one_cluster_share_the_database_and_keep_all_others_away()
+    public async Task The_first_cluster_that_asks_is_pinned_and_every_other_reads_its_name()
     {
-        var first = await Store.TryJoinAsync("blue", "plane", "co-first", default);
-        var second = await Other.TryJoinAsync("blue", "plane", "co-second", default);
-        Assert.NotNull(first.Lock);
-        Assert.NotNull(second.Lock);
-
-        var stranger = await Other.TryJoinAsync("green", "plane", "co-third", default);
-        Assert.Null(stranger.Lock);
-        Assert.Contains("'blue' (service 'plane')", stranger.HeldBy, StringComparison.Ordinal);
-        Assert.Contains("'green'", stranger.HeldBy, StringComparison.Ordinal);
-        var embedded = await Other.TryLockAsync("an embedded one", default);
-        Assert.Null(embedded.Lock);
-        Assert.Contains("co-second", embedded.HeldBy, StringComparison.Ordinal);
-
-        // One that leaves opens the database to nobody; the last one does.
-        await first.Lock.DisposeAsync();
-        Assert.Null((await Store.TryLockAsync("an embedded one", default)).Lock);
-        await second.Lock.DisposeAsync();
-        var alone = await Eventually.SeenAsync(_ => Store.TryLockAsync("an embedded one", default), l => l.Lock is not null, "the database is free");
-        var refused = await Other.TryJoinAsync("blue", "plane", "co-fourth", default);
-        Assert.Null(refused.Lock);
-        Assert.Contains("an embedded one", refused.HeldBy, StringComparison.Ordinal);
-        await alone.Lock!.DisposeAsync();
-        var other = await Eventually.SeenAsync(_ => Other.TryJoinAsync("green", "plane", "co-third", default), l => l.Lock is not null, "another cluster may have it then");
-        await other.Lock!.DisposeAsync();
+        var silo = new IPEndPoint(IPAddress.Loopback, 11111);
+        var pinned = await Task.WhenAll(Store.PinClusterAsync("blue", "plane", silo, default), Other.PinClusterAsync("green", "plane", silo, default));
+        Assert.Equal(pinned[0].ClusterId, pinned[1].ClusterId);
+        var again = await Other.PinClusterAsync("red", "other", silo, default);
+        Assert.Equal((pinned[0].ClusterId, "plane"), (again.ClusterId, again.ServiceId));
     }
 
     [Fact]
@@ -98,38 +80,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         await transaction.CommitAsync();
         var changes = await waiting;
         Assert.Equal(["late.example.com", "example.com"], changes.Select(c => c.Cluster.Value));
-    }
-
-    [Fact]
-    public async Task Of_two_controllers_one_gets_the_lock_and_the_other_is_told_the_holder()
-    {
-        var first = await Store.TryLockAsync("silo one, pid 7", default);
-        Assert.NotNull(first.Lock);
-        var second = await Other.TryLockAsync("silo two", default);
-        Assert.Null(second.Lock);
-        Assert.Equal("silo one, pid 7", second.HeldBy);
-        await first.Lock.DisposeAsync();
-        await using var third = await Eventually.SeenAsync(
-            async token => (await Other.TryLockAsync("silo two", token)).Lock, l => l is not null, "the lock is free");
-        Assert.False(third!.Lost.IsCancellationRequested);
-    }
-
-    [Fact]
-    public async Task A_lock_whose_connection_is_ended_says_that_it_is_lost()
-    {
-        var held = (await Store.TryLockAsync("silo one", default)).Lock!;
-        var lost = new TaskCompletionSource();
-        await using var registration = held.Lost.Register(lost.SetResult);
-        await using var connection = await OpenAsync();
-        await ExecuteAsync(
-            connection,
-            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 3 and database = (select oid from pg_database where datname = current_database())");
-        await Eventually.EndsAsync(lost.Task, "the loss is noticed");
-        await held.DisposeAsync();
-
-        // Its client is told before the session lets go.
-        var again = await Eventually.SeenAsync(_ => Other.TryLockAsync("silo two", default), l => l.Lock is not null, "the lock is free");
-        await again.Lock!.DisposeAsync();
     }
 
     [Fact]

@@ -81,6 +81,23 @@ public abstract partial class StoreSuite
         Assert.Equal([RenewalOutcome.Unknown], await Store.RenewAsync([holder.Identity], default));
     }
 
+    [Theory]
+    [InlineData(TerminationReason.External, 143, false)]
+    [InlineData(TerminationReason.External, 1, true)]
+    [InlineData(null, 143, true)]
+    public async Task An_end_by_the_stop_signals_default_is_an_error_only_where_nobody_asked_for_it(TerminationReason? reason, int code, bool isError)
+    {
+        await RegisterAsync();
+        var holder = await AcquireAsync("room");
+        await ApplyAsync(holder.Identity, BackendStatus.Terminating, e => e with { TerminationReason = reason });
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated, e => e with { TerminationReason = reason, ExitCode = code });
+
+        var history = (await DetailsAsync(holder.Identity)).History;
+        Assert.Equal([null, isError], history.TakeLast(2).Select(h => h.ExitError));
+        var read = Assert.Single(await Store.ReadHistoriesAsync([holder.Identity.Backend], default))!;
+        Assert.Equal([null, isError], read.Entries.TakeLast(2).Select(h => h.ExitError));
+    }
+
     [Fact]
     public async Task A_backend_that_exited_by_itself_has_no_reason()
     {
@@ -263,7 +280,7 @@ public abstract partial class StoreSuite
         await ApplyAsync(holder.Identity, BackendStatus.Terminating);
         Assert.Equal((RouteOutcome.Found, BackendStatus.Terminating), ((await Resolve()).Outcome, (await Resolve()).Route!.Status));
         await ApplyAsync(holder.Identity, BackendStatus.Terminated);
-        Assert.Equal(RouteOutcome.Gone, (await Resolve()).Outcome);
+        Assert.Equal((RouteOutcome.Gone, false), ((await Resolve()).Outcome, (await Resolve()).NeverReady));
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(BearerToken.NewRandom().Hash(), default)).Outcome);
     }
 
@@ -275,6 +292,22 @@ public abstract partial class StoreSuite
         var holder = await AcquireAsync(command);
         await ApplyAsync(holder.Identity, BackendStatus.Terminating);
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(command.Token.Hash(), default)).Outcome);
+    }
+
+    [Fact]
+    public async Task A_backend_that_ends_before_it_was_ready_leads_nowhere_and_the_answer_says_why()
+    {
+        await RegisterAsync();
+        var command = Command();
+        var holder = await AcquireAsync(command);
+        await ApplyAsync(holder.Identity, BackendStatus.Waiting, e => e with { Address = "127.0.0.1:30001" });
+        await ApplyAsync(holder.Identity, BackendStatus.Terminating, e => e with { TerminationReason = TerminationReason.StartupTimeout });
+        var reply = await Store.ResolveAsync(command.Token.Hash(), default);
+        Assert.Equal((RouteOutcome.Gone, true, TerminationReason.StartupTimeout), (reply.Outcome, reply.NeverReady, reply.Reason));
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated);
+        reply = await Store.ResolveAsync(command.Token.Hash(), default);
+        Assert.Equal((RouteOutcome.Gone, true, TerminationReason.StartupTimeout), (reply.Outcome, reply.NeverReady, reply.Reason));
+        Assert.False((await Store.ResolveAsync(BearerToken.NewRandom().Hash(), default)).NeverReady);
     }
 
     [Fact]
@@ -322,5 +355,47 @@ public abstract partial class StoreSuite
         Assert.True(fresh.IsStatic);
         Assert.Equal(RouteOutcome.Found, (await Store.ResolveAsync(fresh.Hash(), default)).Outcome);
         Assert.Equal(RouteOutcome.Gone, (await Store.ResolveAsync(command.StaticToken.Value.Hash(), default)).Outcome);
+    }
+
+    [Fact]
+    public async Task A_message_of_a_backend_that_waits_is_replaced_and_removed()
+    {
+        await RegisterAsync();
+        var holder = await AcquireAsync("noted");
+        await ApplyAsync(holder.Identity, BackendStatus.Waiting);
+
+        Assert.True((await ApplyAsync(holder.Identity, BackendStatus.Waiting, e => e with { Message = "one" })).Applied);
+        await ApplyAsync(holder.Identity, BackendStatus.Waiting, e => e with { Message = "two" });
+        Assert.Equal("two", (await DetailsAsync(holder.Identity)).Message);
+        Assert.Equal(2, (await DetailsAsync(holder.Identity)).History.Length);
+
+        // As a drone's outbox sends them: in one batch.
+        await Store.ApplyStatesAsync(
+            null,
+            [
+                Event(holder.Identity, BackendStatus.Waiting, 1, e => e with { Message = "three" }),
+                Event(holder.Identity, BackendStatus.Waiting, 2, e => e with { Message = "" }),
+                Event(holder.Identity, BackendStatus.Ready, 3, e => e with { Address = "127.0.0.1:30001" }),
+            ],
+            default);
+        Assert.Equal((BackendStatus.Ready, null), ((await DetailsAsync(holder.Identity)).Status, (await DetailsAsync(holder.Identity)).Message));
+
+        await ApplyAsync(holder.Identity, BackendStatus.Waiting, e => e with { Message = "late" });
+        Assert.Null((await DetailsAsync(holder.Identity)).Message);
+    }
+
+    [Fact]
+    public async Task The_end_of_its_output_comes_with_its_end()
+    {
+        await RegisterAsync();
+        var holder = await AcquireAsync("failed");
+        var other = holder.Identity with { Token = new FencingToken(holder.Identity.Token.Value + 1) };
+        await ApplyAsync(other, BackendStatus.Terminated, e => e with { OutputTail = "another's" });
+        Assert.Null((await DetailsAsync(holder.Identity)).OutputTail);
+
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated, e => e with { ExitCode = 1, OutputTail = "one\ntwo 🎈" });
+
+        var details = await DetailsAsync(holder.Identity);
+        Assert.Equal((BackendStatus.Terminated, 1, "one\ntwo 🎈"), (details.Status, details.ExitCode, details.OutputTail));
     }
 }

@@ -13,9 +13,6 @@ public static class Checkout
     /// <summary>The root of the repository.</summary>
     public static string Root { get; } = Value("Checkout.Root");
 
-    /// <summary><c>Embedded</c> or <c>Orleans</c>.</summary>
-    public static string Engine { get; } = Value("Checkout.Engine");
-
     /// <summary>The <c>dotnet</c> that runs these tests.</summary>
     public static string Dotnet { get; } = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } host
         ? host

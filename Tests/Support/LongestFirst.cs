@@ -12,8 +12,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
     private static readonly string[] s_long =
     [
         EndToEnd.InstallationTests.Name,
-        // Of the Orleans engine alone.
-        "ClusterTests",
+        nameof(Cluster.ClusterTests),
         nameof(EndToEnd.DemoTests),
         Acme.WorldTests.Name,
         nameof(Grains.SweepTests),

@@ -87,6 +87,43 @@ public sealed class CertificateFileTests : IDisposable
     }
 
     [Fact]
+    public async Task A_served_certificate_that_expires_makes_the_proxy_not_ready_until_there_is_another()
+    {
+        Write(Issue());
+        var time = new ShiftedTime();
+        await using var proxy = await TlsProxy.StartAsync(Cluster, o => (o.Cert, o.Key) = (CertPath, KeyPath), time: time);
+        using var plain = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = proxy.Plain };
+        await Eventually.SeenAsync(async stop => (await plain.GetAsync("/ready", stop)).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready");
+        time.Shift = TimeSpan.FromDays(200);
+        using var answer = await plain.GetAsync("/ready");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.Contains("the certificate expired at", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await ToldAsync(proxy, "The certificate that is served expired at");
+        time.Shift = TimeSpan.Zero;
+        Write(Issue());
+        await Eventually.SeenAsync(async stop => (await plain.GetAsync("/ready", stop)).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready again");
+    }
+
+    [Fact]
+    public async Task What_keeps_the_renewal_of_an_expired_certificate_is_said_by_ready_the_log_and_cert_show()
+    {
+        const string Why = "the controller does not answer, and a certificate is ordered with its help";
+        Write(Issue());
+        var time = new ShiftedTime();
+        var directory = new CertificateDirectory(_directory["certs"], ClusterName.Parse(Cluster), time);
+        directory.Import(CertPath, KeyPath, null);
+        Assert.Null(directory.Show().RenewalFailure);
+        await using var proxy = await TlsProxy.StartAsync(
+            Cluster, o => (o.CertDir, o.Acme.Directory) = (_directory["certs"], new Uri("https://127.0.0.1:1/directory")), time: time);
+        time.Shift = TimeSpan.FromDays(200);
+        await Eventually.SeenAsync(() => proxy.Status.NotReadyBecause, why => why is not null && why.EndsWith(Why, StringComparison.Ordinal), "/ready says why");
+        Assert.StartsWith("the certificate expired at", proxy.Status.NotReadyBecause, StringComparison.Ordinal);
+        await ToldAsync(proxy, "The certificate that is served expired at");
+        Assert.Contains(Why, directory.Show().RenewalFailure, StringComparison.Ordinal);
+        Assert.Contains("expired on", directory.Show().Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Requests_under_load_go_on_while_certificates_change()
     {
         Write(Issue());

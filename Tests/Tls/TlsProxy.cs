@@ -47,7 +47,7 @@ internal sealed class TlsProxy : IAsyncDisposable
         where T : notnull => _app.Services.GetRequiredService<T>();
 
     public static async Task<TlsProxy> StartAsync(
-        string cluster, Action<ProxyOptions> configure, IClusterClient? client = null, TimeProvider? time = null)
+        string cluster, Action<ProxyOptions> configure, ClusterConnection? client = null, TimeProvider? time = null)
     {
         var controller = new FakeController();
         var log = new CapturedLog();

@@ -6,7 +6,7 @@ namespace Plane.Bench.Benches;
 
 /// <summary>
 /// Connects through two controllers on this machine against one, each installation with a PostgreSQL of its own and as many clients. The same cores do the same work, so what
-/// is asked is what a second controller costs: calls between the two, and twice the background. Of the Orleans engine only: the other has one controller.
+/// is asked is what a second controller costs: calls between the two, and twice the background.
 /// </summary>
 internal sealed class ControllersBench : IBench
 {

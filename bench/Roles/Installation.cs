@@ -56,7 +56,7 @@ internal sealed class Installation : IAsyncDisposable
                 Checkout.Cli,
                 [
                     "controller", "--db", database.Url, "--port", "0", "--gateway-port", "0", "--default-cluster", cluster.Value, "--log-level", "warning",
-                    "--metrics-port", i == 0 ? $"{metrics}" : "0", .. Checkout.Engine == "Orleans" ? (string[])["--silo-port", "0"] : [],
+                    "--metrics-port", i == 0 ? $"{metrics}" : "0", "--silo-port", "0",
                 ],
                 name: $"controller-{i + 1}");
             var ready = await program.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");

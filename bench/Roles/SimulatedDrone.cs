@@ -36,7 +36,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
     public static async Task<SimulatedDrone> StartAsync(string gateway, ClusterName cluster, string address, int maxBackends, string pool)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [.. gateway.Split(',')] });
+        builder.AddPlaneClusterClient(new ClusterClientOptions { Endpoints = [.. gateway.Split(',')] });
         var host = builder.Build();
         await host.StartAsync();
         var drone = new SimulatedDrone(host, cluster, DroneName.NewRandom(), address);

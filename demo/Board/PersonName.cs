@@ -8,8 +8,12 @@ internal static class PersonName
     /// <summary>In Unicode scalar values.</summary>
     public const int MaxLength = 32;
 
-    /// <summary>The name that the proxy vouches for, or null. Beyond ASCII it comes percent-encoded.</summary>
-    public static string? FromHeader(string header) => header.Length == 0 ? null : Clean(Uri.UnescapeDataString(header));
+    // What a header cannot hold comes as in RFC 8187.
+    private const string Encoded = "UTF-8''";
+
+    /// <summary>The name that the proxy vouches for, or null.</summary>
+    public static string? FromHeader(string header) =>
+        header.Length == 0 ? null : Clean(header.StartsWith(Encoded, StringComparison.Ordinal) ? Uri.UnescapeDataString(header[Encoded.Length..]) : header);
 
     /// <summary>The name as it may be shown; <c>Guest</c> if nothing is left of it.</summary>
     public static string Clean(string name)

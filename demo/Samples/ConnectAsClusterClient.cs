@@ -8,23 +8,29 @@ namespace Plane.Samples;
 /// <summary>An application that calls Plane's grains as a cluster client: typed, over one connection, with the same calls that the HTTP API makes.</summary>
 internal static class ConnectAsClusterClient
 {
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(10);
+
     public static async Task<string> RunAsync(string gateway, string cluster, string key, string[] command)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.AddPlaneClusterClient(new GatewayOptions { Endpoints = [gateway] });
+        builder.AddPlaneClusterClient(new ClusterClientOptions { Endpoints = [gateway] });
         using var host = builder.Build();
-        await host.StartAsync();
+        await StartAsync(host, gateway);
 
         var grains = host.Services.GetRequiredService<IGrainFactory>();
-        var connect = ConnectCommand.For(
-            new ConnectRequest
-            {
-                Key = new KeyConfig { Name = key },
-                User = "ada",
-                RequestId = Guid.NewGuid().ToString(),
-                SpawnConfig = new SpawnConfig { Executable = new Executable { Command = command }, MaxIdleSeconds = 60 },
-            },
-            ClusterName.Parse(cluster));
+        var request = new ConnectRequest
+        {
+            Key = new KeyConfig { Name = key },
+            User = "ada",
+            RequestId = Guid.NewGuid().ToString(),
+            SpawnConfig = new SpawnConfig { Executable = new Executable { Command = command }, MaxIdleSeconds = 60 },
+        };
+        if (ConnectRules.Validate(request) is { } error)
+        {
+            throw new RefusedException(error.Message);
+        }
+
+        var connect = ConnectCommand.For(request, ClusterName.Parse(cluster));
         ConnectResult result;
         try
         {
@@ -38,7 +44,21 @@ internal static class ConnectAsClusterClient
 
         await host.StopAsync();
         return result.Holder is null
-            ? throw new InvalidOperationException($"{result.Refusal}: {result.Message}")
+            ? throw new RefusedException($"{result.Refusal}: {result.Message}")
             : connect.AnsweredBy(result).UrlOf(result.Holder);
+    }
+
+    // The client would wait for a gateway for ever.
+    private static async Task StartAsync(IHost host, string gateway)
+    {
+        using var limit = new CancellationTokenSource(s_startLimit);
+        try
+        {
+            await host.StartAsync(limit.Token);
+        }
+        catch (Exception) when (limit.IsCancellationRequested)
+        {
+            throw new RefusedException($"no controller's gateway answers at {gateway}");
+        }
     }
 }

@@ -38,7 +38,7 @@ internal static class ConnectOverHttp
 
                 if (response.StatusCode != HttpStatusCode.ServiceUnavailable || attempt == Attempts)
                 {
-                    throw new InvalidOperationException($"{answer["kind"]}: {answer["message"]}");
+                    throw new RefusedException($"{answer["kind"]}: {answer["message"]}");
                 }
 
                 pause = response.Headers.RetryAfter?.Delta ?? pause;

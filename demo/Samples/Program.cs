@@ -1,8 +1,25 @@
+using System.Text.Json;
+using Microsoft.Extensions.Options;
+
 namespace Plane.Samples;
 
 internal static class Program
 {
     private static async Task<int> Main(string[] args)
+    {
+        try
+        {
+            return await RunAsync(args);
+        }
+        catch (Exception e) when (e is RefusedException or HttpRequestException or JsonException or FormatException or OptionsValidationException
+            || CallFailed.IsUnknownOutcome(e))
+        {
+            await Console.Error.WriteLineAsync($"samples: {e.Message}");
+            return 1;
+        }
+    }
+
+    private static async Task<int> RunAsync(string[] args)
     {
         switch (args)
         {

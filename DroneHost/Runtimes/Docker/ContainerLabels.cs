@@ -29,6 +29,12 @@ internal static class ContainerLabels
     /// <summary>The filter that finds this instance's containers and no others.</summary>
     public static string[] Filter(string instanceId) => [$"{Backend}=true", $"{Drone}={instanceId}"];
 
+    /// <summary>The filter that finds what was made for this backend, whatever its name is by now: a container, and copies of it.</summary>
+    public static string[] Filter(string instanceId, BackendIdentity backend) => [.. Filter(backend), $"{Drone}={instanceId}"];
+
+    /// <summary>The same, of whatever drone.</summary>
+    public static string[] Filter(BackendIdentity backend) => [$"{Backend}=true", $"{Name}={backend.Backend.Value}", $"{Token}={backend.Token}"];
+
     /// <summary>Which backend of this instance a container is, or null.</summary>
     public static BackendIdentity? TryRead(IReadOnlyDictionary<string, string>? labels, string instanceId) =>
         labels is not null

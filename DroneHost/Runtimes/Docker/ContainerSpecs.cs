@@ -59,6 +59,14 @@ internal static class ContainerSpecs
         };
     }
 
+    /// <summary>Whether the engine publishes the container's port at the address now: for as long as it runs, no other program can listen there.</summary>
+    public static bool IsPublished(ContainerDetails container, IPEndPoint address) =>
+        container.State is { Running: true }
+        && (container.NetworkSettings?.Ports?.GetValueOrDefault(PortKey) ?? []).Any(b =>
+            IPAddress.TryParse(b.HostIp, out var ip)
+            && ip.Equals(address.Address)
+            && b.HostPort == address.Port.ToString(CultureInfo.InvariantCulture));
+
     /// <summary>The address of a container's port on the host, or null.</summary>
     public static string? AddressOf(ContainerDetails container) =>
         container.HostConfig?.PortBindings?.GetValueOrDefault(PortKey) is [{ } binding, ..]

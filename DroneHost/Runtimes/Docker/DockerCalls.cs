@@ -125,12 +125,22 @@ internal sealed class DockerCalls(DockerClient client, DockerRuntimeOptions opti
         return pruned.SpaceReclaimed;
     }
 
-    /// <summary>The event stream: from now, or from the moment (Unix time in nanoseconds) on.</summary>
-    public Task<HttpResponseMessage> EventsAsync(Dictionary<string, string[]> filters, long? sinceNano, CancellationToken cancellationToken)
-    {
-        var since = sinceNano is { } nano ? string.Create(CultureInfo.InvariantCulture, $"&since={nano / 1_000_000_000}.{nano % 1_000_000_000:D9}") : "";
-        return client.OpenStreamAsync(HttpMethod.Get, $"/events?filters={Filters(filters)}{since}", null, options.CallTimeout, cancellationToken);
-    }
+    /// <summary>The event stream: from now, or from the moment (Unix time in nanoseconds) on; without an end, or up to a moment.</summary>
+    public Task<HttpResponseMessage> EventsAsync(Dictionary<string, string[]> filters, long? sinceNano, CancellationToken cancellationToken, long? untilNano = null) =>
+        client.OpenStreamAsync(
+            HttpMethod.Get, $"/events?filters={Filters(filters)}{Moment("since", sinceNano)}{Moment("until", untilNano)}", null, options.CallTimeout, cancellationToken);
+
+    /// <summary>The last lines that a container wrote, as a stream of frames (a type, a length, a text).</summary>
+    public Task<HttpResponseMessage> LogsAsync(string id, int lines, CancellationToken cancellationToken) => client.OpenStreamAsync(
+        HttpMethod.Get,
+        string.Create(CultureInfo.InvariantCulture, $"/containers/{id}/logs?stdout=true&stderr=true&tail={lines}"),
+        null,
+        options.CallTimeout,
+        cancellationToken);
+
+    /// <summary>The last lines of its output: the caller reads the stream, whose frames are <c>type 0 0 0 length</c> (four bytes, big-endian) and so many bytes.</summary>
+    public Task<HttpResponseMessage> LogsAsync(string id, int lines, CancellationToken cancellationToken) => client.OpenStreamAsync(
+        HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/containers/{id}/logs?stdout=true&stderr=true&tail={lines}"), null, options.CallTimeout, cancellationToken);
 
     /// <summary>What it uses now; null where it isn't there.</summary>
     public async Task<ContainerStats?> StatsAsync(string id, CancellationToken cancellationToken)
@@ -149,6 +159,9 @@ internal sealed class DockerCalls(DockerClient client, DockerRuntimeOptions opti
     public RuntimeUnavailableException Broken(string path, Exception cause) => client.Broken(path, cause);
 
     public void Dispose() => client.Dispose();
+
+    private static string Moment(string name, long? nano) =>
+        nano is { } at ? string.Create(CultureInfo.InvariantCulture, $"&{name}={at / 1_000_000_000}.{at % 1_000_000_000:D9}") : "";
 
     private static string Filters(Dictionary<string, string[]> filters) =>
         Uri.EscapeDataString(Encoding.UTF8.GetString(JsonSerializer.SerializeToUtf8Bytes(filters, DockerJson.Default.DictionaryStringStringArray)));

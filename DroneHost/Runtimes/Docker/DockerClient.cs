@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -35,8 +36,7 @@ internal sealed class DockerClient : IDisposable
         {
             ConnectCallback = (_, cancellationToken) => endpoint.ConnectAsync(cancellationToken),
 
-            // No connection is used twice. The handler would repeat a request on a new connection where a pooled one breaks before the answer, and a container must
-            // not be started a second time because the engine died over the first. A unix socket's connect costs 50 µs.
+            // No connection is used twice: see OpenAsync. A unix socket's connect costs 50 µs.
             PooledConnectionLifetime = TimeSpan.Zero,
             UseProxy = false,
             UseCookies = false,
@@ -134,7 +134,10 @@ internal sealed class DockerClient : IDisposable
         try
         {
             var versioned = path == "/version" ? path : $"/{await NegotiateAsync(limited)}{path}";
-            using var request = new HttpRequestMessage(method, new Uri(versioned, UriKind.Relative)) { Content = content };
+
+            // The handler repeats a request by itself where its connection ends before an answer, and a container must not be started a second time because the engine died over
+            // the first. It does not repeat one whose content it has begun to send, be that empty.
+            using var request = new HttpRequestMessage(method, new Uri(versioned, UriKind.Relative)) { Content = content ?? (method == HttpMethod.Get ? null : new ByteArrayContent([])) };
             if (registryAuth is not null)
             {
                 request.Headers.TryAddWithoutValidation("X-Registry-Auth", registryAuth);
@@ -146,12 +149,12 @@ internal sealed class DockerClient : IDisposable
                 return response;
             }
 
-            var error = await ReadErrorAsync(response, limited);
+            var (error, isOfEngine) = await ReadErrorAsync(response, limited);
             var status = response.StatusCode;
             response.Dispose();
             response = null;
-            throw status == HttpStatusCode.ServiceUnavailable || error is null
-                ? Unavailable(path, error ?? $"it answered {(int)status} without a reason", null)
+            throw status == HttpStatusCode.ServiceUnavailable || !isOfEngine
+                ? Unavailable(path, $"it answered {(int)status}: {(error.Length > 0 ? error : "without a reason")}", null)
                 : new DockerErrorException(status, error);
         }
         catch (Exception e) when (IsTransport(e) && !cancellationToken.IsCancellationRequested)
@@ -166,19 +169,21 @@ internal sealed class DockerClient : IDisposable
         }
     }
 
-    private static async Task<string?> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    /// <summary>What an error answer says, and whether it is an error as the engine's API has them.</summary>
+    private static async Task<(string Text, bool IsOfEngine)> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         var body = new byte[MaxError];
         var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken);
         try
         {
-            return RuntimeText.Shown(JsonSerializer.Deserialize(body.AsSpan(0, length), DockerJson.Default.EngineError)?.Message) is { Length: > 0 } message ? message : null;
+            var message = RuntimeText.Shown(JsonSerializer.Deserialize(body.AsSpan(0, length), DockerJson.Default.EngineError)?.Message);
+            return (message, message.Length > 0);
         }
         catch (JsonException)
         {
             // Not an error of the engine's API: the caller calls it unavailable.
-            return null;
+            return (RuntimeText.Shown(Encoding.UTF8.GetString(body, 0, length)), false);
         }
     }
 

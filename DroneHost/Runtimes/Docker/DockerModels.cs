@@ -8,7 +8,7 @@ namespace Plane.Drone.Runtimes.Docker;
 
 internal sealed record EngineVersion(string? ApiVersion, [property: JsonPropertyName("MinAPIVersion")] string? MinApiVersion);
 
-internal sealed record EngineInfo(Dictionary<string, JsonElement>? Runtimes);
+internal sealed record EngineInfo(Dictionary<string, JsonElement>? Runtimes, bool LiveRestoreEnabled);
 
 internal sealed record EngineError([property: JsonPropertyName("message")] string? Message);
 
@@ -87,6 +87,8 @@ internal sealed record ContainerDetails
     public ContainerConfig? Config { get; init; }
 
     public InspectedHostConfig? HostConfig { get; init; }
+
+    public NetworkSettings? NetworkSettings { get; init; }
 }
 
 internal sealed record ContainerState
@@ -113,6 +115,8 @@ internal sealed record ContainerConfig(Dictionary<string, string>? Labels, strin
 
 internal sealed record InspectedHostConfig(Dictionary<string, PortBinding[]?>? PortBindings);
 
+internal sealed record NetworkSettings(Dictionary<string, PortBinding[]?>? Ports);
+
 internal sealed record PrunedImages(long SpaceReclaimed);
 
 internal sealed record ListedContainer
@@ -126,6 +130,8 @@ internal sealed record ListedContainer
     public long Created { get; init; }
 
     public Dictionary<string, string>? Labels { get; init; }
+
+    public string[]? Names { get; init; }
 }
 
 internal sealed record WaitAnswer(int StatusCode);

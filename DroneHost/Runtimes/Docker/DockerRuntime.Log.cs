@@ -30,4 +30,16 @@ public sealed partial class DockerRuntime
 
     [LoggerMessage(4108, LogLevel.Warning, "Dangling images could not be removed: {Reason}")]
     private partial void LogImagesNotPruned(string reason);
+
+    [LoggerMessage(4109, LogLevel.Warning, "Container {Container} of backend {Backend} ({State}) is not supervised by this drone: it is ended and removed")]
+    private partial void LogUnsupervised(string container, string backend, string state);
+
+    [LoggerMessage(4110, LogLevel.Warning, "The output of backend {Backend} is not kept, and its container is removed all the same: {Reason}")]
+    private partial void LogNotKept(string backend, string reason);
+
+    [LoggerMessage(4111, LogLevel.Warning, "The output of backend {Backend} could not be read to its end: {Reason}")]
+    private partial void LogOutputNotRead(string backend, string reason);
+
+    [LoggerMessage(4112, LogLevel.Information, "Whether an operator ended backend {Backend} could not be read: {Reason}")]
+    private partial void LogCauseNotRead(string backend, string reason);
 }

@@ -32,7 +32,6 @@ public sealed partial class DockerRuntime
             id = await CreateAsync(backend, spec, cancellationToken);
         }
 
-        var started = false;
         try
         {
             if (!start.MayStart())
@@ -42,23 +41,24 @@ public sealed partial class DockerRuntime
             }
 
             await _docker.StartAsync(id, cancellationToken);
-            started = true;
         }
-        catch (DockerErrorException) when (!start.MayStart())
+        catch (Exception e)
         {
-            // The guard was faster: it marks, then removes.
-            await RemoveAsync(id, cancellationToken);
-            return null;
-        }
-        catch (DockerErrorException e)
-        {
-            throw Failure("cannot be started", e, spec);
-        }
-        finally
-        {
-            if (!started)
+            var was = await CleanUpAsync(backend, id);
+            switch (e)
             {
-                await CleanUpAsync(backend, id);
+                case DockerErrorException when !start.MayStart():
+                    // The guard was faster: it marks, then removes.
+                    return null;
+                case DockerErrorException { IsNotFound: true } when was == LeftOver.Gone:
+                    throw new RuntimeUnavailableException("Its container was removed through the container engine before it was started.", e);
+                case DockerErrorException error:
+                    throw Failure("cannot be started", error, spec);
+                case RuntimeUnavailableException when was == LeftOver.HadRun:
+                    // Not again: a backend starts once.
+                    throw new RuntimeFailureException($"A container of {spec.Image} was started, and is removed because that was not confirmed: {e.Message}", e);
+                default:
+                    throw;
             }
         }
 
@@ -100,7 +100,7 @@ public sealed partial class DockerRuntime
         }
 
         var relative = MountDirectory.RelativePath(mount, start.Key);
-        await _fence.EnterAsync(mountBase, relative, start.Identity.Token, cancellationToken);
+        await _fence.EnterAsync(mountBase, relative, start.Identity.Token, cancellationToken, MountDirectory.FormerPath(mount, start.Key));
         return MountDirectory.Resolve(mountBase, relative);
     }
 
@@ -148,19 +148,33 @@ public sealed partial class DockerRuntime
     }
 
     /// <summary>Removes what did not start. It goes on after the caller has given up, for a bounded time: a request may be on its way.</summary>
-    private async Task CleanUpAsync(BackendIdentity backend, string id)
+    /// <returns>What was there.</returns>
+    private async Task<LeftOver> CleanUpAsync(BackendIdentity backend, string id)
     {
         using var limit = new CancellationTokenSource(CleanUpTimeout, _time);
+        var found = LeftOver.Gone;
         try
         {
-            while (await Answered(_docker.InspectAsync(id, limit.Token)) is not null)
+            while (await Answered(_docker.InspectAsync(id, limit.Token)) is { } container)
             {
+                found = container.State?.StartedAt > DateTimeOffset.UnixEpoch ? LeftOver.HadRun : LeftOver.NeverRan;
                 await RemoveAsync(id, limit.Token);
             }
         }
         catch (Exception e) when (e is RuntimeUnavailableException or OperationCanceledException)
         {
             LogCleanUpFailed(id, backend.Backend.Value, e.Message);
+            found = found == LeftOver.HadRun ? found : LeftOver.Unknown;
         }
+
+        return found;
+    }
+
+    private enum LeftOver
+    {
+        Gone,
+        NeverRan,
+        HadRun,
+        Unknown,
     }
 }

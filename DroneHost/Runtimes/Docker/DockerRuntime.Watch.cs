@@ -10,6 +10,9 @@ public sealed partial class DockerRuntime
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(800);
 
+    // Ends; and whatever may make something run, or run under another name, that nobody supervises.
+    private static readonly string[] s_events = ["die", "oom", "start", "restart", "unpause", "rename", "update"];
+
     /// <inheritdoc/>
     public async IAsyncEnumerable<BackendExit> WatchExitsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -46,7 +49,7 @@ public sealed partial class DockerRuntime
                 try
                 {
                     using var response = await _docker.EventsAsync(
-                        new() { ["type"] = ["container"], ["event"] = ["die", "oom"], ["label"] = ContainerLabels.Filter(_options.InstanceId) }, watch.Since, cancellationToken);
+                        new() { ["type"] = ["container"], ["event"] = s_events, ["label"] = [$"{ContainerLabels.Backend}=true"] }, watch.Since, cancellationToken);
                     await ResyncAsync(watch, cancellationToken);
                     if (failure is not null)
                     {
@@ -110,29 +113,42 @@ public sealed partial class DockerRuntime
             if (JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent) is { Actor: { Id: { } id } actor } happened)
             {
                 watch.Since = Math.Max(watch.Since ?? 0, happened.TimeNano);
-                if (ContainerLabels.TryRead(actor.Attributes, _options.InstanceId) is { } backend)
-                {
-                    await OnEventAsync(watch, happened.Action, id, backend, actor.Attributes!, cancellationToken);
-                }
+                await OnEventAsync(watch, happened.Action, id, actor.Attributes ?? [], happened.TimeNano, cancellationToken);
             }
 
             reading = lines.ReadAsync(cancellationToken);
         }
     }
 
-    private async Task OnEventAsync(Watch watch, string? action, string id, BackendIdentity backend, Dictionary<string, string> attributes, CancellationToken cancellationToken)
+    private async Task OnEventAsync(Watch watch, string? action, string id, Dictionary<string, string> attributes, long at, CancellationToken cancellationToken)
     {
-        if (action == "oom")
+        if (ContainerLabels.TryRead(attributes, _options.InstanceId) is not { } backend)
         {
-            watch.OutOfMemory.Add(id);
+            if (_options.EarlierInstances.Contains(attributes.GetValueOrDefault(ContainerLabels.Drone) ?? ""))
+            {
+                StartedElsewhere?.Invoke();
+            }
+
             return;
         }
 
-        if (action != "die")
+        var isOwn = _running.TryGetValue(backend, out var own) ? own == id : _starts.Contains(backend);
+        switch (action)
         {
-            return;
+            case "oom":
+                watch.OutOfMemory.Add(id);
+                break;
+            case "die" when isOwn || own is null:
+                await OnDiedAsync(watch, id, backend, attributes, at, cancellationToken);
+                break;
+            case not "die" when !isOwn:
+                StartedElsewhere?.Invoke();
+                break;
         }
+    }
 
+    private async Task OnDiedAsync(Watch watch, string id, BackendIdentity backend, Dictionary<string, string> attributes, long at, CancellationToken cancellationToken)
+    {
         int? code = int.TryParse(attributes.GetValueOrDefault("exitCode"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
         var exit = new BackendExit(backend, code, null);
         var outOfMemory = watch.OutOfMemory.Remove(id);
@@ -144,7 +160,7 @@ public sealed partial class DockerRuntime
                 : ExitOf(backend, new ContainerState { ExitCode = code ?? -1, OomKilled = outOfMemory }) with { ExitCode = code };
         }
 
-        await ReportAsync(watch, exit, cancellationToken);
+        await ReportAsync(watch, await ExplainAsync(exit, id, at, at, cancellationToken), cancellationToken);
     }
 
     /// <summary>Reports what has ended and was not reported, those included whose container is gone.</summary>
@@ -153,34 +169,32 @@ public sealed partial class DockerRuntime
         // Read before the listing: what is started after it is not missed in it.
         var known = _running.ToArray();
         var listed = await ListOursAsync(cancellationToken);
-        var standing = new Dictionary<BackendIdentity, ListedContainer>();
-        foreach (var (backend, container) in listed)
+        var standing = listed.GroupBy(c => c.Backend).ToDictionary(g => g.Key, g => Own(g.Key, g.Select(c => c.Container)));
+        foreach (var (backend, container) in standing)
         {
-            standing[backend] = container;
-            if (container.State is "exited" or "dead" && !watch.Reported.Contains(backend))
+            if (container.State is "exited" or "dead" && !watch.Reported.Contains(backend)
+                && await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is { State: { Running: false } state })
             {
-                await ReportAsync(watch, await ExitOfAsync(backend, container, cancellationToken), cancellationToken);
+                await ReportAsync(watch, await ExitOfAsync(backend, container.Id, state, ReportedWithin, cancellationToken), cancellationToken);
             }
         }
 
-        foreach (var (backend, _) in known)
+        foreach (var (backend, id) in known)
         {
             if (!standing.ContainsKey(backend) && _running.ContainsKey(backend))
             {
-                await ReportAsync(watch, new BackendExit(backend, null, "Its container is gone."), cancellationToken);
+                var now = NanosecondsOf(_time.GetUtcNow());
+                var gone = new BackendExit(backend, null, null)
+                {
+                    Cause = new ExitCause(TerminationReason.InternalError, TerminationKind.Hard, "Its container is gone, and was not removed by this drone."),
+                };
+                await ReportAsync(watch, await ExplainAsync(gone, id, now, now, cancellationToken), cancellationToken);
             }
         }
 
         watch.Reported.IntersectWith(standing.Keys);
         watch.OutOfMemory.IntersectWith(listed.Select(c => c.Container.Id));
     }
-
-    private async Task<BackendExit> ExitOfAsync(BackendIdentity backend, ListedContainer container, CancellationToken cancellationToken) =>
-        ExitCodeOf(container.Status) is 0
-            ? new BackendExit(backend, 0, null)
-            : await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is { State: { } state }
-                ? ExitOf(backend, state)
-                : new BackendExit(backend, ExitCodeOf(container.Status), null);
 
     private async Task ReportAsync(Watch watch, BackendExit exit, CancellationToken cancellationToken)
     {

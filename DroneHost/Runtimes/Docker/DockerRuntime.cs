@@ -8,18 +8,15 @@ namespace Plane.Drone.Runtimes.Docker;
 /// <summary>
 /// Backends as containers of a Docker engine.
 /// <para>
-/// Why nothing of a backend can run once <see cref="EnsureGoneAsync"/> has returned. A container is sent one start request in its life, by the call of
-/// <see cref="StartAsync"/> that created it; no connection is reused, so the transport repeats none. Therefore:
-/// (1) a start in this process is ended first, so that no start request is sent later;
-/// (2) a container that was never started may still have its request on the way (ours given up, or a former agent's): it is removed, and the engine answers a
-/// late request with 404; (3) one that runs has used its request up: it is killed and may stay; (4) so has one that exited; (5) in any other state, or where
-/// killing does not help, it is removed by force. A late <em>create</em> is harmless: nobody knows its container to start it.
+/// Why nothing of a backend can run once <see cref="EnsureGoneAsync"/> has returned. (1) A start in this process is ended first, so that no start request is sent later.
+/// (2) Its containers are found by their labels, whatever their names and states, and each is removed; the engine answers a request to start it that comes later, ours, a
+/// former agent's or an operator's, with 404. (3) They are looked for again until there is none. A late <em>create</em> is harmless: no start request knows its container. What
+/// comes to run in spite of this, such as a copy of a container with its labels, is ended by <see cref="EndUnsupervisedAsync"/>.
 /// </para>
 /// </summary>
 public sealed partial class DockerRuntime : IContainerRuntime
 {
     private const int Parallel = 8;
-    private static readonly TimeSpan RemovalRetry = TimeSpan.FromMilliseconds(100);
 
     private readonly DockerRuntimeOptions _options;
     private readonly TimeProvider _time;
@@ -28,8 +25,10 @@ public sealed partial class DockerRuntime : IContainerRuntime
     private readonly ImagePuller _images;
     private readonly MountFence _fence;
     private readonly StartsInFlight _starts = new();
+    private readonly EndedContainers _ended;
 
-    // What runs as far as we know, with its container: added by start and list, removed when it is found ended. So that an exit whose container is gone is noticed.
+    // What runs as far as we know, with its container: added by start and list, removed when it ends. So that an exit whose container is gone is noticed, and that a copy of
+    // the container is told from it.
     private readonly ConcurrentDictionary<BackendIdentity, string> _running = new();
 
     /// <summary>Makes one; nothing is called yet.</summary>
@@ -49,7 +48,11 @@ public sealed partial class DockerRuntime : IContainerRuntime
         _docker = new DockerCalls(new DockerClient(DockerEndpoint.TryParse(options.Host, out _)!, options.CallTimeout, time), options);
         _images = new ImagePuller(_docker, options, time);
         _fence = new MountFence(time);
+        _ended = new EndedContainers(Path.Combine(options.OutputDirectory, options.InstanceId));
     }
+
+    /// <inheritdoc/>
+    public event Action? StartedElsewhere;
 
     /// <inheritdoc/>
     public ExecutorKind Kind => ExecutorKind.Docker;
@@ -96,75 +99,43 @@ public sealed partial class DockerRuntime : IContainerRuntime
     /// <inheritdoc/>
     public async Task SignalStopAsync(BackendIdentity backend, CancellationToken cancellationToken)
     {
-        if (await FindAsync(backend, cancellationToken) is { State.Running: true } container)
+        if (await FindAsync(backend, cancellationToken) is { } id
+            && await Answered(_docker.InspectAsync(id, cancellationToken)) is { State.Running: true } container)
         {
-            await Answered(_docker.SignalAsync(container.Id, container.Config?.StopSignal is { Length: > 0 } signal ? signal : "SIGTERM", cancellationToken));
+            await Answered(_docker.SignalAsync(id, container.Config?.StopSignal is { Length: > 0 } signal ? signal : "SIGTERM", cancellationToken));
         }
     }
 
     /// <inheritdoc/>
     public async Task KillAsync(BackendIdentity backend, CancellationToken cancellationToken)
     {
-        var id = _running.GetValueOrDefault(backend) ?? (await FindAsync(backend, cancellationToken))?.Id;
-        if (id is not null)
+        if (await FindAsync(backend, cancellationToken) is { } id)
         {
             await Answered(_docker.SignalAsync(id, "SIGKILL", cancellationToken));
         }
     }
 
     /// <inheritdoc/>
-    public async Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken)
-    {
-        await _starts.SettleAsync(backend, cancellationToken);
-        var exit = new BackendExit(backend, null, null);
-        for (var killed = false; ;)
-        {
-            var container = await FindAsync(backend, cancellationToken);
-            if (container is null)
-            {
-                _running.TryRemove(backend, out _);
-                return exit;
-            }
-
-            switch (container.State?.Status)
-            {
-                case "exited":
-                    _running.TryRemove(backend, out _);
-                    return ExitOf(backend, container.State);
-
-                case "running" when !killed:
-                    killed = true;
-                    await Answered(_docker.SignalAsync(container.Id, "SIGKILL", cancellationToken));
-                    await KilledAsync(container.Id, cancellationToken);
-                    break;
-
-                case "running":
-                    exit = new BackendExit(backend, 128 + ProcessIdentity.Kill, null);
-                    await RemoveAsync(container.Id, cancellationToken);
-                    break;
-
-                default:
-                    await RemoveAsync(container.Id, cancellationToken);
-                    break;
-            }
-        }
-    }
-
-    /// <inheritdoc/>
     public async Task<IReadOnlyList<FoundBackend>> ListAsync(CancellationToken cancellationToken)
     {
-        var found = new ConcurrentBag<FoundBackend>();
+        // Read before the listing: a container that is removed in between is in one of the two.
+        var found = new ConcurrentDictionary<BackendIdentity, FoundBackend>();
+        foreach (var exit in _ended.All())
+        {
+            found[exit.Backend] = new FoundBackend(exit.Backend, FoundState.Exited, null, exit);
+        }
+
         await ForEachAsync(
-            await ListOursAsync(cancellationToken),
+            (await ListOursAsync(cancellationToken)).GroupBy(c => c.Backend).Select(g => (g.Key, Own(g.Key, g.Select(c => c.Container)))),
             async (item, token) =>
             {
-                if (await DescribeAsync(item.Backend, item.Container, token) is { } backend)
+                if (await DescribeAsync(item.Key, item.Item2, token) is { } backend)
                 {
-                    found.Add(backend);
+                    found[item.Key] = backend;
                 }
             },
             cancellationToken);
-        return [.. found];
+        return [.. found.Values];
     }
 
     /// <inheritdoc/>
@@ -177,8 +148,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
             {
                 try
                 {
-                    var id = _running.GetValueOrDefault(backend) ?? (await FindAsync(backend, token))?.Id;
-                    if (id is not null && await _docker.StatsAsync(id, token) is { Cpu.Usage.Total: > 0 and var cpu, Memory: { } memory })
+                    if (await FindAsync(backend, token) is { } id && await _docker.StatsAsync(id, token) is { Cpu.Usage.Total: > 0 and var cpu, Memory: { } memory })
                     {
                         usage.Add(new BackendUsage(backend, (long)cpu, MemoryOf(memory)));
                     }
@@ -197,23 +167,16 @@ public sealed partial class DockerRuntime : IContainerRuntime
     public async Task<int> PruneAsync(TimeSpan age, CancellationToken cancellationToken)
     {
         var before = _time.GetUtcNow() - age;
-        var removed = 0;
-        await ForEachAsync(
-            (await ListOursAsync(cancellationToken)).Where(c =>
-                c.Container.State is "exited" or "created" or "dead" && DateTimeOffset.FromUnixTimeSeconds(c.Container.Created) <= before && !_starts.Contains(c.Backend)),
-            async (item, token) =>
-            {
-                var container = await Answered(_docker.InspectAsync(item.Container.Id, token));
+        int removed;
+        try
+        {
+            removed = _ended.Prune(before);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RuntimeFailureException($"What is kept of ended containers cannot be removed: {e.Message}", e);
+        }
 
-                // Not by force: what was started meanwhile stays.
-                if (container?.State is { Running: false } state
-                    && (state.Status == "created" || state.FinishedAt <= before)
-                    && await Answered(_docker.RemoveAsync(container.Id, force: false, token)))
-                {
-                    Interlocked.Increment(ref removed);
-                }
-            },
-            cancellationToken);
         if (_options.PruneImages)
         {
             await PruneImagesAsync(before, cancellationToken);
@@ -279,30 +242,6 @@ public sealed partial class DockerRuntime : IContainerRuntime
         return Math.Max(0, (long)memory.Usage - Stat("inactive_file") - Stat("active_file"));
     }
 
-    private static BackendExit ExitOf(BackendIdentity backend, ContainerState state) =>
-        new(backend, state.ExitCode, state.OomKilled ? "A process of it was killed because its memory limit was reached." : RuntimeText.Shown(state.Error) is { Length: > 0 } error ? error : null);
-
-    private async Task RemoveAsync(string id, CancellationToken cancellationToken)
-    {
-        if (!await Answered(_docker.RemoveAsync(id, force: true, cancellationToken)))
-        {
-            // Somebody else, such as the guard, is removing it: look again until it is gone.
-            await Task.Delay(RemovalRetry, _time, cancellationToken);
-        }
-    }
-
-    private async Task KilledAsync(string id, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await Answered(_docker.WaitAsync(id, cancellationToken));
-        }
-        catch (RuntimeUnavailableException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // It did not end in time, or the engine is away: the next look tells which.
-        }
-    }
-
     private async Task<(BackendIdentity Backend, ListedContainer Container)[]> ListOursAsync(CancellationToken cancellationToken)
     {
         var all = await Answered(_docker.ListAsync(new() { ["label"] = ContainerLabels.Filter(_options.InstanceId) }, cancellationToken));
@@ -322,20 +261,27 @@ public sealed partial class DockerRuntime : IContainerRuntime
         return [.. ours];
     }
 
-    /// <summary>The backend's own container: of this instance and this acquisition. Null where there is none.</summary>
-    private async Task<ContainerDetails?> FindAsync(BackendIdentity backend, CancellationToken cancellationToken)
+    /// <summary>The backend's own container, of this instance and this acquisition. Null where there is none.</summary>
+    private async Task<string?> FindAsync(BackendIdentity backend, CancellationToken cancellationToken) =>
+        _running.GetValueOrDefault(backend) ?? (await FindAllAsync(backend, cancellationToken) is { Length: > 0 } all ? Own(backend, all).Id : null);
+
+    /// <summary>Every container with the backend's labels. Its name is not asked for: an operator may have changed it.</summary>
+    private Task<ListedContainer[]> FindAllAsync(BackendIdentity backend, CancellationToken cancellationToken) =>
+        Answered(_docker.ListAsync(new() { ["label"] = ContainerLabels.Filter(_options.InstanceId, backend) }, cancellationToken));
+
+    /// <summary>Which of several containers with the same labels is the backend: the one that was started, else the one of its name, else the oldest.</summary>
+    private ListedContainer Own(BackendIdentity backend, IEnumerable<ListedContainer> containers)
     {
-        var container = await Answered(_docker.InspectAsync(NameOf(backend), cancellationToken));
-        return container is not null && ContainerLabels.TryRead(container.Config?.Labels, _options.InstanceId) == backend ? container : null;
+        var running = _running.GetValueOrDefault(backend);
+        return containers
+            .OrderByDescending(c => c.Id == running)
+            .ThenByDescending(c => c.Names?.Contains($"/{NameOf(backend)}") == true)
+            .ThenBy(c => c.Created)
+            .First();
     }
 
     private async Task<FoundBackend?> DescribeAsync(BackendIdentity backend, ListedContainer listed, CancellationToken cancellationToken)
     {
-        if (listed.State == "exited" && ExitCodeOf(listed.Status) is { } code)
-        {
-            return new FoundBackend(backend, FoundState.Exited, null, code);
-        }
-
         if (await Answered(_docker.InspectAsync(listed.Id, cancellationToken)) is not { State: { } state } container)
         {
             return null;
@@ -346,7 +292,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
         {
             { Running: true } => new FoundBackend(backend, FoundState.Running, Adopt(backend, container), null),
             { Status: "created" } => new FoundBackend(backend, FoundState.Created, null, null),
-            _ => new FoundBackend(backend, FoundState.Exited, null, state.ExitCode),
+            _ => new FoundBackend(backend, FoundState.Exited, null, await ExitOfAsync(backend, container.Id, state, ReportedWithin, cancellationToken)),
         };
     }
 
@@ -386,12 +332,4 @@ public sealed partial class DockerRuntime : IContainerRuntime
         LogProcessNotVisible(pid, container.Id);
         return default;
     }
-
-    // The list says "Exited (137) 2 minutes ago": that spares an inspect for each of hundreds of stopped containers.
-    private static int? ExitCodeOf(string? status) =>
-        status is not null && status.StartsWith("Exited (", StringComparison.Ordinal)
-        && status.IndexOf(')', StringComparison.Ordinal) is > 8 and var end
-        && int.TryParse(status.AsSpan(8, end - 8), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var code)
-            ? code
-            : null;
 }

@@ -9,6 +9,18 @@ public sealed class DockerRuntimeOptions
     /// <summary>The drone's instance id: several drones may share one engine, and none sees another's containers.</summary>
     public string InstanceId { get; set; } = "";
 
+    /// <summary>Earlier instances of the drone: what still runs of them is ended.</summary>
+    public IReadOnlyCollection<string> EarlierInstances { get; set; } = [];
+
+    /// <summary>Where the output and the exit of ended containers are kept until they are pruned; this instance's in a directory of its own below it.</summary>
+    public string OutputDirectory { get; set; } = "";
+
+    /// <summary>The most bytes that are kept of a container's output: the last ones.</summary>
+    public int OutputLimit { get; set; } = 1024 * 1024;
+
+    /// <summary>How long reading a container's output may take at its end; what was read by then is kept.</summary>
+    public TimeSpan OutputTimeout { get; set; } = TimeSpan.FromSeconds(1);
+
     /// <summary>The directory under which mounts lie; without one a backend that asks for a mount fails.</summary>
     public string? MountBase { get; set; }
 
@@ -58,6 +70,16 @@ public sealed class DockerRuntimeOptions
             yield return $"instance id '{InstanceId}': must be letters, digits, -, _ and .";
         }
 
+        if (!Path.IsPathFullyQualified(OutputDirectory))
+        {
+            yield return $"output directory '{OutputDirectory}': must be an absolute path";
+        }
+
+        if (OutputLimit < 4096)
+        {
+            yield return $"output limit {OutputLimit}: must be at least 4096 bytes";
+        }
+
         if (MountBase is not null && !Path.IsPathFullyQualified(MountBase))
         {
             yield return $"mount base '{MountBase}': must be an absolute path";
@@ -73,7 +95,7 @@ public sealed class DockerRuntimeOptions
             yield return $"pids limit {PidsLimit}: must be at least 1";
         }
 
-        if (CallTimeout <= TimeSpan.Zero || StartTimeout <= TimeSpan.Zero || PullIdleTimeout <= TimeSpan.Zero || ResyncEvery <= TimeSpan.Zero)
+        if (CallTimeout <= TimeSpan.Zero || StartTimeout <= TimeSpan.Zero || PullIdleTimeout <= TimeSpan.Zero || OutputTimeout <= TimeSpan.Zero || ResyncEvery <= TimeSpan.Zero)
         {
             yield return "docker time-outs: must be positive";
         }

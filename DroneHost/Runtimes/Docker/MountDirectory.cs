@@ -4,17 +4,23 @@ using System.Text;
 namespace Plane.Drone.Runtimes.Docker;
 
 /// <summary>
-/// Which directory a backend's mount is. A key's own directory is <c>base/&lt;namespace&gt;/&lt;name&gt;</c> (<c>base/&lt;name&gt;</c> for the empty
-/// namespace), each part encoded so that whatever stands in a key it is one harmless file name; a path that the caller gives is taken as it is and must, with
-/// all links followed, lie under the base. Links are followed for the key's directory too: a backend whose mount is one of its parents may have put one there.
+/// Which directory a backend's mount is. A key's own is <c>base/&lt;name&gt;</c> for the empty namespace and <c>base/.ns/&lt;namespace&gt;/&lt;name&gt;</c> for any other, each part
+/// encoded so that whatever stands in a key it is one harmless file name; a path that the caller gives is taken as it is.
+/// <para>
+/// The engine finds the directory by its path, later than it was checked here; it can't be handed a descriptor (a bind mount from another mount namespace's <c>/proc/PID/fd</c> is
+/// refused by the kernel). So the path itself must not change in between: no part of it is a symbolic link, and <see cref="MountFence"/> sees to it that no directory is mounted
+/// that contains or lies in another one which ever was. What lies above a mount is then written by no backend.
+/// </para>
 /// </summary>
 internal static class MountDirectory
 {
     /// <summary>Below the base, the drones' own.</summary>
     public const string Own = ".plane";
 
+    /// <summary>Below the base, the directories of namespaces. No name is encoded so, and no caller's path may begin so: none contains another key's directory.</summary>
+    public const string Namespaces = ".ns";
+
     private const int MaxPart = 200;
-    private const int MaxLinks = 40;
 
     /// <summary>
     /// One part of a path: every byte but letters, digits, <c>.</c>, <c>_</c>, <c>-</c> and a leading dot becomes <c>%XX</c>; over 200 bytes it is cut and
@@ -52,31 +58,40 @@ internal static class MountDirectory
     {
         if (mount.Path is not { } path)
         {
-            return key.Namespace.Length == 0 ? Encode(key.Name) : $"{Encode(key.Namespace)}/{Encode(key.Name)}";
+            return key.Namespace.Length == 0 ? Encode(key.Name) : $"{Namespaces}/{Encode(key.Namespace)}/{Encode(key.Name)}";
         }
 
         var parts = path.Split('/');
-        return path.Length > 1024 || path.Any(char.IsControl) || parts.Any(p => p is "" or "." or "..") || parts[0] == Own
-            ? throw new RuntimeFailureException($"The mount path '{RuntimeText.Shown(path)}' must be relative, without empty, . or .. parts, and not begin with {Own}.")
+        return path.Length > 1024 || path.Any(char.IsControl) || parts.Any(p => p is "" or "." or "..") || parts[0] is Own or Namespaces
+            ? throw new RuntimeFailureException(
+                $"The mount path '{RuntimeText.Shown(path)}' must be relative, without empty, . or .. parts, and not begin with {Own} or {Namespaces}.")
             : path;
     }
 
-    /// <summary>Makes the directory where it is missing, and returns its path with every link followed.</summary>
-    /// <exception cref="RuntimeFailureException">It would lie outside of the base, or cannot be made.</exception>
+    /// <summary>Where former versions kept a key's directory, or null where that is where it still is: inside the directory that the key ("", namespace) may have.</summary>
+    public static string? FormerPath(MountRequest mount, KeyConfig key) =>
+        mount.Path is null && key.Namespace.Length > 0 ? $"{Encode(key.Namespace)}/{Encode(key.Name)}" : null;
+
+    /// <summary>Makes the directory where it is missing, and returns its path.</summary>
+    /// <exception cref="RuntimeFailureException">A part of it is a link or a file, or cannot be made.</exception>
     public static string Resolve(string mountBase, string relative)
     {
         try
         {
             Directory.CreateDirectory(mountBase);
-            var root = Follow("/", mountBase.Split('/'), 0);
-            var target = Follow(root, relative.Split('/'), 0);
-            if (!IsBelow(target, root) || target == $"{root}/{Own}" || IsBelow(target, $"{root}/{Own}"))
+            var path = mountBase.TrimEnd('/');
+            foreach (var part in relative.Split('/'))
             {
-                throw new RuntimeFailureException($"The mount path '{RuntimeText.Shown(relative)}' leads out of the drone's mount directory.");
+                path = $"{path}/{part}";
+                Directory.CreateDirectory(path);
+                if (!IsDirectory(path))
+                {
+                    throw new RuntimeFailureException(
+                        $"The mount path '{RuntimeText.Shown(relative)}' is refused: {RuntimeText.Shown(path)} is a symbolic link. Links below the drone's mount directory are not followed; use a bind mount.");
+                }
             }
 
-            Directory.CreateDirectory(target);
-            return target;
+            return path;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -84,42 +99,6 @@ internal static class MountDirectory
         }
     }
 
-    private static bool IsBelow(string path, string directory) => path.StartsWith($"{directory.TrimEnd('/')}/", StringComparison.Ordinal);
-
-    /// <summary>realpath(3) that puts up with missing parts: they are ours to make, and have no links.</summary>
-    private static string Follow(string from, ReadOnlySpan<string> parts, int links)
-    {
-        var path = from;
-        foreach (var part in parts)
-        {
-            if (part is "" or ".")
-            {
-                continue;
-            }
-
-            if (part == "..")
-            {
-                path = Path.GetDirectoryName(path) ?? "/";
-                continue;
-            }
-
-            var next = path == "/" ? $"/{part}" : $"{path}/{part}";
-            var link = new FileInfo(next).LinkTarget;
-            if (link is null)
-            {
-                path = next;
-            }
-            else if (links >= MaxLinks)
-            {
-                throw new IOException($"Too many links at {next}");
-            }
-            else
-            {
-                links++;
-                path = Follow(link.StartsWith('/') ? "/" : path, link.Split('/'), links);
-            }
-        }
-
-        return path;
-    }
+    /// <summary>Whether it is a directory itself, and no link to one.</summary>
+    public static bool IsDirectory(string path) => new DirectoryInfo(path) is { Exists: true, LinkTarget: null };
 }

@@ -4,11 +4,18 @@ using System.Text;
 namespace Plane.Drone.Runtimes.Docker;
 
 /// <summary>
-/// Keeps an older holder of a key from mounting its directory after a newer one has: the greatest fencing token that ever mounted a directory stands in
-/// <c>base/.plane/&lt;directory&gt;</c>, and a smaller one is refused. This also holds where the base is a file system that several drones share.
+/// Keeps an older holder of a key from mounting its directory after a newer one has, and keeps mounts apart. Both also hold where the base is a file system that several drones
+/// share, by files below <c>base/.plane</c> under one lock:
+/// <para>
+/// <c>&lt;directory&gt;</c> holds the greatest fencing token that ever mounted the directory: a smaller one is refused. <c>&lt;directory/&gt;</c>, empty, says that something in the
+/// directory was mounted: then the directory itself is not, and nothing in a directory that was. A backend could else exchange a part of the path to another's mount.
+/// </para>
 /// </summary>
 internal sealed class MountFence(TimeProvider time)
 {
+    /// <summary>Says that the directories that contain mounts of before are marked.</summary>
+    private const string Marked = ".marked";
+
     private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LockRetry = TimeSpan.FromMilliseconds(5);
 
@@ -17,15 +24,23 @@ internal sealed class MountFence(TimeProvider time)
     /// <param name="relative">The directory's path below the base; its slashes are encoded too, since <c>a</c> and <c>a/b</c> need two files.</param>
     /// <param name="token">The fencing token.</param>
     /// <param name="cancellationToken">Ends the waiting for the lock.</param>
-    /// <exception cref="RuntimeFailureException">A greater token stands there, or the file cannot be read or written.</exception>
-    public async Task EnterAsync(string mountBase, string relative, FencingToken token, CancellationToken cancellationToken)
+    /// <param name="former">Where the directory was in former versions, to be moved from there; null where it is the same.</param>
+    /// <exception cref="RuntimeFailureException">A greater token stands there, another mount contains it or lies in it, or the files cannot be read or written.</exception>
+    public async Task EnterAsync(string mountBase, string relative, FencingToken token, CancellationToken cancellationToken, string? former = null)
     {
         var own = Path.Combine(mountBase, MountDirectory.Own);
-        var file = Path.Combine(own, MountDirectory.Encode(relative));
+        var file = FileOf(own, relative);
         try
         {
             PrivateDirectory.Create(own);
             using var held = await LockAsync(Path.Combine(own, ".lock"), cancellationToken);
+            MarkFormerMounts(own);
+            if (former is not null && File.Exists(FileOf(own, former)) && !File.Exists(file))
+            {
+                Move(mountBase, former, relative);
+            }
+
+            KeepApart(own, relative);
             var standing = File.Exists(file) ? await File.ReadAllTextAsync(file, cancellationToken) : "0";
             if (!long.TryParse(standing.AsSpan().TrimEnd(), NumberStyles.None, CultureInfo.InvariantCulture, out var greatest))
             {
@@ -39,12 +54,97 @@ internal sealed class MountFence(TimeProvider time)
 
             if (greatest < token.Value)
             {
+                Mark(own, relative);
                 Write(file, token);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RuntimeFailureException($"The mount '{RuntimeText.Shown(relative)}' cannot be fenced: {RuntimeText.Shown(e.Message)}", e);
+        }
+    }
+
+    private static string FileOf(string own, string relative) => Path.Combine(own, MountDirectory.Encode(relative));
+
+    // No directory's path ends with a slash, so this is no other one's file.
+    private static string MarkOf(string own, string directory) => FileOf(own, $"{directory}/");
+
+    private static IEnumerable<string> Containing(string relative)
+    {
+        for (var slash = relative.IndexOf('/', StringComparison.Ordinal); slash >= 0; slash = relative.IndexOf('/', slash + 1))
+        {
+            yield return relative[..slash];
+        }
+    }
+
+    private static void KeepApart(string own, string relative)
+    {
+        if (Containing(relative).FirstOrDefault(d => File.Exists(FileOf(own, d))) is { } outer)
+        {
+            throw new RuntimeFailureException(
+                $"The mount '{RuntimeText.Shown(relative)}' is refused: it lies in '{RuntimeText.Shown(outer)}', which is the mount of other backends. Mounts must not contain each other.");
+        }
+
+        if (File.Exists(MarkOf(own, relative)))
+        {
+            throw new RuntimeFailureException(
+                $"The mount '{RuntimeText.Shown(relative)}' is refused: mounts of other backends lie in it. Mounts must not contain each other.");
+        }
+    }
+
+    private static void Mark(string own, string relative)
+    {
+        foreach (var directory in Containing(relative))
+        {
+            File.WriteAllText(MarkOf(own, directory), "");
+        }
+    }
+
+    /// <summary>Once for a base: former versions did not mark what contains a mount.</summary>
+    private static void MarkFormerMounts(string own)
+    {
+        var marked = Path.Combine(own, Marked);
+        if (File.Exists(marked))
+        {
+            return;
+        }
+
+        foreach (var name in Directory.EnumerateFiles(own).Select(Path.GetFileName).ToList())
+        {
+            // Of a name that was cut (~) what is left of the path is a part of it: the directories in it contain the mount all the same.
+            if (!name!.StartsWith('.'))
+            {
+                Mark(own, Uri.UnescapeDataString(name.Split('~')[0]));
+            }
+        }
+
+        File.WriteAllText(marked, "");
+    }
+
+    /// <summary>
+    /// Moves a key's directory and its token to where they are now. A link in its place is not followed: the backend that has the directory above may have put one there.
+    /// </summary>
+    private static void Move(string mountBase, string former, string relative)
+    {
+        var own = Path.Combine(mountBase, MountDirectory.Own);
+        var (from, to) = (Path.Combine(mountBase, former), Path.Combine(mountBase, relative));
+        if (MountDirectory.IsDirectory(Path.GetDirectoryName(from)!) && MountDirectory.IsDirectory(from))
+        {
+            MountDirectory.Resolve(mountBase, relative[..relative.LastIndexOf('/')]);
+            Directory.Move(from, to);
+            if (!MountDirectory.IsDirectory(to))
+            {
+                File.Delete(to);
+            }
+        }
+
+        File.Move(FileOf(own, former), FileOf(own, relative));
+        Mark(own, relative);
+        var parent = former[..former.LastIndexOf('/')];
+        var mark = MarkOf(own, parent);
+        if (!Directory.EnumerateFiles(own).Any(f => f != mark && Path.GetFileName(f).StartsWith(MountDirectory.Encode($"{parent}/"), StringComparison.Ordinal)))
+        {
+            File.Delete(mark);
         }
     }
 

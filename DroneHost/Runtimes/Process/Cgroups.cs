@@ -9,6 +9,11 @@ namespace Plane.Drone.Runtimes.Process;
 /// </summary>
 internal sealed class Cgroups
 {
+    private const string RootPrefix = "plane-";
+
+    // A launcher enters its backend's within seconds: what is empty for so long is nobody's.
+    private static readonly TimeSpan s_abandonedAfter = TimeSpan.FromHours(1);
+
     private readonly string _root;
 
     private Cgroups(string root) => _root = root;
@@ -19,9 +24,10 @@ internal sealed class Cgroups
         problem = "no cgroup hierarchy is mounted";
         foreach (var (mount, path) in Hierarchies())
         {
-            var root = Path.Combine(mount, path.TrimStart('/'), $"plane-{instanceId}");
+            var root = Path.Combine(mount, path.TrimStart('/'), $"{RootPrefix}{instanceId}");
             try
             {
+                RemoveAbandoned(Path.GetDirectoryName(root)!);
                 Directory.CreateDirectory(root);
                 if (File.Exists(Path.Combine(root, "cgroup.procs")))
                 {
@@ -45,16 +51,21 @@ internal sealed class Cgroups
     {
         problem = null;
         var path = Path.Combine(_root, name);
-        try
+        for (var tries = 0; tries < 3; tries++)
         {
-            Directory.CreateDirectory(path);
-            return path;
+            try
+            {
+                Directory.CreateDirectory(path);
+                return path;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Once more: the end of another backend may just have removed the instance's own.
+                problem = RuntimeText.Shown(e.Message);
+            }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            problem = RuntimeText.Shown(e.Message);
-            return null;
-        }
+
+        return null;
     }
 
     /// <summary>The file by which a process enters.</summary>
@@ -121,8 +132,56 @@ internal sealed class Cgroups
         }
     }
 
-    /// <summary>Removes an empty one; a full one stays.</summary>
+    /// <summary>Removes a backend's, and the instance's with its last one; one that still has processes stays.</summary>
     public static void Remove(string cgroup)
+    {
+        TryRemove(cgroup);
+        if (Path.GetDirectoryName(cgroup) is { } root && Path.GetFileName(root).StartsWith(RootPrefix, StringComparison.Ordinal))
+        {
+            TryRemove(root);
+        }
+    }
+
+    /// <summary>Removes the instance's own, if nothing is left in it.</summary>
+    public void RemoveEmpty() => RemoveEmpty(_root);
+
+    private static void RemoveEmpty(string root)
+    {
+        if (!Directory.Exists(root))
+        {
+            return;
+        }
+
+        foreach (var child in Directory.EnumerateDirectories(root))
+        {
+            TryRemove(child);
+        }
+
+        TryRemove(root);
+    }
+
+    /// <summary>Removes what drones that never came back have left.</summary>
+    private static void RemoveAbandoned(string parent)
+    {
+        var before = TimeProvider.System.GetUtcNow() - s_abandonedAfter;
+        foreach (var root in Directory.EnumerateDirectories(parent, $"{RootPrefix}*"))
+        {
+            try
+            {
+                if (Directory.GetLastWriteTimeUtc(root) < before && Directory.EnumerateDirectories(root).All(c => Directory.GetLastWriteTimeUtc(c) < before))
+                {
+                    RemoveEmpty(root);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Another drone removes it at this moment, or it is another user's: no reason to run without cgroups.
+                continue;
+            }
+        }
+    }
+
+    private static void TryRemove(string cgroup)
     {
         try
         {
@@ -130,24 +189,8 @@ internal sealed class Cgroups
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Gone already, or a dead process still counts for a moment: an empty directory without cost, removed with the next one's end.
+            // Removed already, or something is in it: a backend, or for a moment a dead process. Pruning, the end of the agent and the start of the next one try again.
         }
-    }
-
-    /// <summary>Removes the instance's own, if nothing is left in it.</summary>
-    public void RemoveEmpty()
-    {
-        if (!Directory.Exists(_root))
-        {
-            return;
-        }
-
-        foreach (var child in Directory.EnumerateDirectories(_root))
-        {
-            Remove(child);
-        }
-
-        Remove(_root);
     }
 
     private static IEnumerable<(string Mount, string Path)> Hierarchies()

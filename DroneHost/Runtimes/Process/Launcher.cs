@@ -65,7 +65,7 @@ internal sealed class Launcher(string root)
 
         try
         {
-            return System.Diagnostics.Process.Start(info) ?? throw new RuntimeFailureException("The launcher could not be started.");
+            return CleanInheritance.Fork(() => System.Diagnostics.Process.Start(info)) ?? throw new RuntimeFailureException("The launcher could not be started.");
         }
         catch (Win32Exception e)
         {

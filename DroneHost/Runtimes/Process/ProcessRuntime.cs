@@ -151,7 +151,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
                 files.Backend,
                 state,
                 state == FoundState.Running ? new StartedBackend(spec!.Address, process.Pid, process.StartTime) : null,
-                state == FoundState.Exited ? ExitOf(files).ExitCode : null));
+                state == FoundState.Exited ? ExitOf(files) : null));
         }
 
         return found;

@@ -41,6 +41,9 @@ _plane_may_start() {
     [ "$_plane_now" -lt "$_plane_soft" ]
 }
 
+# The agent's protection from the out-of-memory killer (a systemd unit gives it one) is not its backends'. Only a privileged process may lower the value, any may raise it.
+{ read -r _plane_oom </proc/self/oom_score_adj && { [ "$_plane_oom" -ge 0 ] || echo 0 >/proc/self/oom_score_adj; }; } 2>/dev/null || :
+
 [ -z "$_plane_cgroup" ] || { echo 0 >"$_plane_cgroup"; } 2>/dev/null || :
 
 _plane_identify || exit 126
@@ -52,6 +55,8 @@ set +C
     _plane_identify && printf '%s\n' "$_plane_identity" >"$_plane_dir/child" || exit 126
     _plane_may_start || { : >"$_plane_dir/refused"; exit 125; }
     : >"$_plane_dir/started"
+    # What a login gives, whatever the agent's own is.
+    umask 022
     exec "$@"
 )
 _plane_code=$?

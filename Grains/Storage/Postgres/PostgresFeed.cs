@@ -12,6 +12,7 @@ namespace Plane.Grains.Storage.Postgres;
 internal sealed partial class PostgresFeed : IAsyncDisposable
 {
     private const string Channel = "plane_changes";
+    private const int MostBreaks = 5;
     private static readonly TimeSpan s_notifyEvery = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan s_firstRecheck = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan s_lastRecheck = TimeSpan.FromMilliseconds(128);
@@ -21,6 +22,8 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
 
     private readonly NpgsqlDataSource _source;
     private readonly Func<NpgsqlConnection> _connect;
+    private readonly StoreOutage _outage;
+    private readonly PacedLog _broken;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly string _self = RandomText.Name("");
@@ -37,10 +40,12 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private Task _listening = Task.CompletedTask;
     private Task _notifying = Task.CompletedTask;
 
-    public PostgresFeed(NpgsqlDataSource source, Func<NpgsqlConnection> connect, TimeProvider time, ILogger logger)
+    public PostgresFeed(NpgsqlDataSource source, Func<NpgsqlConnection> connect, StoreOutage outage, TimeProvider time, ILogger logger)
     {
         _source = source;
         _connect = connect;
+        _outage = outage;
+        _broken = new PacedLog(time);
         _time = time;
         _logger = logger;
         Signal = new LogSignal(time);
@@ -132,7 +137,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
                     await listen.ExecuteNonQueryAsync(_stopping.Token);
                 }
 
-                if (failures > 0)
+                if (_broken.End())
                 {
                     LogListening();
                 }
@@ -152,10 +157,11 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
             }
             catch (Exception e)
             {
-                // The waits are short; what lasts is told when it ends.
-                if (failures++ == 0)
+                // An outage of the database has its own line. What is logged here is a connection that breaks again and again without one.
+                _outage.Suspect();
+                if (++failures >= MostBreaks && _outage.Current is null && _broken.IsDue())
                 {
-                    LogListenerBroke(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
+                    LogListenerBroke(PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
                 }
 
                 await PauseAsync(TimeSpan.FromMilliseconds(Random.Shared.Next(50, 100 << Math.Min(failures, 5))));
@@ -181,7 +187,9 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
             }
             catch (Exception e)
             {
-                LogNotifyFailed(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
+                // Polls make up for it. An outage of the database has its own line.
+                LogNotifyFailed(PostgresErrors.IsUnavailable(e) ? LogLevel.Debug : LogLevel.Warning, PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
+                _outage.Suspect();
             }
 
             await PauseAsync(s_notifyEvery);
@@ -206,6 +214,6 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     [LoggerMessage(EventId = 2234, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: what was committed meanwhile is told now")]
     private partial void LogLongEnded(double seconds);
 
-    [LoggerMessage(EventId = 2232, Level = LogLevel.Warning, Message = "the other controllers could not be notified of changes; they find them by their polls: {Reason}")]
-    private partial void LogNotifyFailed(string reason, Exception? error);
+    [LoggerMessage(EventId = 2232, Message = "the other controllers could not be notified of changes; they find them by their polls: {Reason}")]
+    private partial void LogNotifyFailed(LogLevel level, string reason, Exception? error);
 }

@@ -15,6 +15,7 @@ internal sealed partial class PostgresStore
             return new StateReply { Session = session is null ? SessionState.Current : await ReadSessionAsync(session, cancellationToken) };
         }
 
+        await NoteAsync(session, events, cancellationToken);
         var rows = await QueryAsync(
             "select * from plane.apply_states($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             static r => (Position: r.GetInt64(0), Known: r.GetBoolean(1), Stored: r.IsDBNull(2) ? default : (BackendStatus)r.GetInt16(2), Applied: r.GetBoolean(3)),
@@ -50,6 +51,44 @@ internal sealed partial class PostgresStore
         return new StateReply { Session = SessionState.Current, Acks = acks };
     }
 
+    /// <summary>
+    /// What is to be read of backends beside their states. A statement of its own, because few have any; before the states, so that what is read after an end is there. Repeated with
+    /// them where they fail.
+    /// </summary>
+    private async Task NoteAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken)
+    {
+        // A backend's later note counts.
+        var notes = events.Select(e => (e.Identity, Note: StoreText.NoteOf(e))).Where(n => n.Note is not null)
+            .GroupBy(n => n.Identity, n => n.Note!.Value)
+            .Select(g => (g.Key, Message: g.LastOrDefault(n => n.Message is not null).Message, Tail: g.LastOrDefault(n => n.OutputTail is not null).OutputTail))
+            .ToList();
+        if (notes.Count == 0)
+        {
+            return;
+        }
+
+        await ExecuteAsync(
+            """
+            with e as (
+                select * from unnest($3, $4, $5, $6) as t (id, token, message, tail)
+            ), l as (
+                select b.id from plane.backends b join e on e.id = b.id and e.token = b.fencing_token
+                where $1 is null or (b.cluster = $1 and b.drone = $2)
+                order by b.id for update of b
+            )
+            update plane.backends b
+            set output_tail = coalesce(e.tail, b.output_tail), message = case when e.message is null or b.status > 40 then b.message else nullif(e.message, '') end
+            from e join l on l.id = e.id where b.id = e.id and b.fencing_token = e.token
+            """,
+            cancellationToken,
+            Sql.Text(session?.Cluster.Value),
+            Sql.Text(session?.Drone.Value),
+            Sql.Texts([.. notes.Select(n => n.Key.Backend.Value)]),
+            Sql.Bigs([.. notes.Select(n => n.Key.Token.Value)]),
+            Sql.Texts([.. notes.Select(n => n.Message)]),
+            Sql.Texts([.. notes.Select(n => n.Tail)]));
+    }
+
     public async Task<ChangeOutcome> TerminateAsync(
         BackendName backend, ClusterName? cluster, TerminationKind kind, TerminationReason reason, CancellationToken cancellationToken)
     {
@@ -68,20 +107,23 @@ internal sealed partial class PostgresStore
         return outcome switch { < 0 => ChangeOutcome.NotFound, 0 => ChangeOutcome.Unchanged, _ => ChangeOutcome.Changed };
     }
 
+    /// <summary>An end by the default of the stop signal is what was asked for, and no error.</summary>
+    private const string ExitError = "case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then false else h.exit_error end";
+
     public async Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
-            """
+            $"""
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_at, b.lifetime_ends_at, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message,
-                h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail,
+                h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b
             left join plane.keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             left join plane.history h on h.backend_id = b.id
             where b.id = $1 order by h.status
             """,
-            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(24) ? null : ReadEntry(r, 24)),
+            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(25) ? null : ReadEntry(r, 25)),
             cancellationToken,
             Sql.Text(backend.Value));
         return rows.Count == 0 ? null : rows[0].Details with { History = [.. rows.Select(r => r.Entry).OfType<StatusEntry>()] };
@@ -90,8 +132,8 @@ internal sealed partial class PostgresStore
     public async Task<IReadOnlyList<BackendHistory?>> ReadHistoriesAsync(IReadOnlyList<BackendName> backends, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
-            """
-            select b.id, b.cluster, h.status, h.at, h.termination_reason, h.termination_kind, h.exit_error
+            $"""
+            select b.id, b.cluster, h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b left join plane.history h on h.backend_id = b.id
             where b.id = any($1) order by b.id, h.status
             """,
@@ -196,6 +238,7 @@ internal sealed partial class PostgresStore
         Image = TextOrNull(r, 21),
         ExitCode = ValueOrNull<int>(r, 22),
         Message = TextOrNull(r, 23),
+        OutputTail = TextOrNull(r, 24),
     };
 
     private static StatusEntry ReadEntry(NpgsqlDataReader r, int at) => new()

@@ -43,27 +43,31 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             """
             select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status,
-                t.user_name, t.auth, t.secret
+                t.user_name, t.auth, t.secret, b.ready_at is not null, b.termination_reason
             from (select 1) one
             left join plane.tokens t on t.hash = $1 and not t.revoked
             left join plane.backends b on b.id = t.backend_id
             """,
             r => (
                 ReadAt: new LogPosition(r.GetInt64(0), long.MaxValue),
-                Found: !r.IsDBNull(1) && _unreadable.TryRead(r, ReadRoute, out var found, key: 1) ? found : (BackendStatus.Terminated, null, null)),
+                Found: !r.IsDBNull(1) && _unreadable.TryRead(r, ReadRoute, out var found, key: 1) ? found : null),
             cancellationToken,
             Sql.Text(tokenHash));
-        var (readAt, (status, backend, route)) = rows[0];
-        return status.IsRoutable() && route is not null ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
-            : status < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = backend }
-            : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
+        var (readAt, found) = rows[0];
+        return found switch
+        {
+            { WasReady: true, Route: { } route } when found.Status.IsRoutable() => new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt },
+            { Status: < BackendStatus.Ready } => new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Backend },
+            { WasReady: false } => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt, NeverReady = true, Reason = found.Reason },
+            _ => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt },
+        };
     }
 
-    private static (BackendStatus Status, BackendIdentity? Backend, Route? Route) ReadRoute(NpgsqlDataReader r)
+    private static FoundRoute ReadRoute(NpgsqlDataReader r)
     {
         var status = StoreText.Enumerated<BackendStatus>(r.GetInt16(6));
         var backend = ReadIdentity(r, 1);
-        return (status, backend, r.IsDBNull(4) ? null : new Route
+        return new FoundRoute(status, backend, r.GetBoolean(10), StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, 11)), r.IsDBNull(4) ? null : new Route
         {
             Backend = backend,
             Cluster = ClusterName.Parse(r.GetString(3)),

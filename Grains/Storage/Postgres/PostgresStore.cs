@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -17,27 +18,40 @@ internal sealed partial class PostgresStore : IPlaneStore
 
     private readonly PostgresSource _pool;
     private readonly PostgresSource _dedicated;
+    private readonly PostgresSource _probes;
+    private readonly StoreOutage _outage;
     private readonly PostgresGate _gate;
+    private readonly PostgresProbe _probe;
     private readonly LeaseNumbers _numbers;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
     private readonly UnreadableRows _unreadable;
+    private readonly PostgresClock _clock;
     private string? _installationId;
     private bool _disposed;
 
-    public PostgresStore(string connectionString, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time)
+    /// <param name="connectionString">Of the database.</param>
+    /// <param name="numbers">The times of a lease.</param>
+    /// <param name="loggers">Where to log.</param>
+    /// <param name="time">For waits and retries.</param>
+    /// <param name="wall">This machine's wall clock, which is compared with the server's.</param>
+    public PostgresStore(string connectionString, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, TimeProvider? wall = null)
     {
         _numbers = numbers;
         _time = time;
         _logger = loggers.CreateLogger<PostgresStore>();
         _unreadable = new UnreadableRows(_logger);
+        _clock = new PostgresClock(wall ?? TimeProvider.System, time, _logger);
         var complete = PostgresSource.Complete(connectionString);
         _pool = new PostgresSource(complete, MeetAsync);
         _dedicated = new PostgresSource(
             new NpgsqlConnectionStringBuilder(complete) { Pooling = false, KeepAlive = 5, MaxAutoPrepare = 0 }.ConnectionString);
-        _gate = new PostgresGate(AskAsync, time, _logger);
-        _feed = new PostgresFeed(_pool.Source, _dedicated.Source.CreateConnection, time, _logger);
+        _probes = new PostgresSource(PostgresProbe.ConnectionString(complete));
+        _outage = new StoreOutage(ProbeAsync, time, _logger);
+        _gate = new PostgresGate(_outage, time);
+        _probe = new PostgresProbe(_probes.Source, _pool.Source, MeetAsync, _gate, time);
+        _feed = new PostgresFeed(_pool.Source, _dedicated.Source.CreateConnection, _outage, time, _logger);
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
@@ -52,7 +66,7 @@ internal sealed partial class PostgresStore : IPlaneStore
             _installationId = await new PostgresMigrator(connection, _logger).RunAsync(cancellationToken);
             await MeetAsync(connection);
         }
-        catch (Exception e) when (PostgresErrors.IsUnavailable(e))
+        catch (Exception e) when (PostgresErrors.IsUnavailable(e) && !(e is PostgresException p && PostgresErrors.IsIncomplete(p)))
         {
             throw PostgresErrors.Unavailable(e);
         }
@@ -65,35 +79,33 @@ internal sealed partial class PostgresStore : IPlaneStore
         _feed.Start();
     }
 
-    public async Task PingAsync(CancellationToken cancellationToken) => await ScalarAsync<int>("select 1", cancellationToken);
+    public StoreFault? Outage => _outage.Current;
 
-    public Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken) =>
-        LockAsync(() => PostgresLock.TryTakeAsync(_dedicated.Source.CreateConnection(), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
+    public string? ClockProblem => _clock.Problem;
 
-    public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
-        LockAsync(() => PostgresLock.TryJoinAsync(
-            _dedicated.Source.CreateConnection(), (StoreText.Clean(clusterId, 300), StoreText.Clean(serviceId, 300)), StoreText.Clean(holder, 300), _time, _logger, cancellationToken));
-
-    private static async Task<StoreLockResult> LockAsync(Func<Task<StoreLockResult>> take)
+    public async Task PingAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            return await take();
-        }
-        catch (Exception e) when (PostgresErrors.IsUnavailable(e))
-        {
-            throw PostgresErrors.Unavailable(e);
-        }
+        _outage.ThrowIfUnavailable();
+        await ExecuteAsync(PostgresProbe.LockTables, cancellationToken);
     }
 
-    public async Task<DateTimeOffset> HeartbeatControllerAsync(
-        ControllerName controller, string version, string hash, CancellationToken cancellationToken) => new(await ScalarAsync<DateTime>(
-        "select plane.heartbeat($1, $2, $3, $4)",
+    public async Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken) => (await QueryAsync(
+        "select cluster_id, service_id, now from plane.pin_cluster($1, $2, $3, $4)",
+        static r => new PinnedCluster(r.GetString(0), r.GetString(1), new DateTimeOffset(r.GetDateTime(2))),
         cancellationToken,
-        Sql.Text(controller.Value),
-        Sql.Text(version),
-        Sql.Text(hash),
-        Sql.Span(_numbers.ProxySilent)));
+        Sql.Text(StoreText.Clean(clusterId, 300)),
+        Sql.Text(StoreText.Clean(serviceId, 300)),
+        Sql.Text(silo.Address.ToString()),
+        Sql.Int(silo.Port)))[0];
+
+    public Task<DateTimeOffset> HeartbeatControllerAsync(ControllerName controller, string version, string hash, CancellationToken cancellationToken) =>
+        _clock.ReadAsync(async () => new DateTimeOffset(await ScalarAsync<DateTime>(
+            "select plane.heartbeat($1, $2, $3, $4)",
+            cancellationToken,
+            Sql.Text(controller.Value),
+            Sql.Text(StoreText.Clean(version, 255)),
+            Sql.Text(StoreText.Clean(hash, 255)),
+            Sql.Span(_numbers.ProxySilent))));
 
     public async ValueTask DisposeAsync()
     {
@@ -103,7 +115,9 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
 
         await _feed.DisposeAsync();
+        await _outage.DisposeAsync();
         await _pool.DisposeAsync();
+        await _probes.DisposeAsync();
         await _dedicated.DisposeAsync();
         _gate.Dispose();
     }
@@ -129,20 +143,24 @@ internal sealed partial class PostgresStore : IPlaneStore
 
             if (reader.GetString(2) == "off")
             {
-                throw new NpgsqlException("the server runs with fsync = off, and is not used until that is on");
+                throw new StoreUnavailableException("the database's server runs with fsync = off, and would lose what was acknowledged: set fsync = on");
             }
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ObjectNotInPrerequisiteState)
         {
-            throw new NpgsqlException("the server is a standby", e);
+            throw new StoreUnavailableException("the database's server is a standby, which takes no writes: name the primary in --db, or promote it", e);
         }
     }
 
-    private async Task AskAsync()
+    private async Task<StoreFault?> ProbeAsync(CancellationToken cancellationToken)
     {
-        await using var connection = await _dedicated.Source.OpenConnectionAsync();
-        await using var command = new NpgsqlCommand("select 1", connection);
-        await command.ExecuteScalarAsync();
+        var fault = await _probe.RunAsync(cancellationToken);
+        if (fault is { IsTotal: true })
+        {
+            _gate.RefuseWaiting(fault.Reason);
+        }
+
+        return fault;
     }
 
     private Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
@@ -179,16 +197,16 @@ internal sealed partial class PostgresStore : IPlaneStore
         for (var attempt = 1; ; attempt++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var pass = _gate.Enter();
-            var running = RunOnceAsync(pass, sql, run, parameters, cancellationToken);
+            var permit = _gate.Enter();
+            var running = RunOnceAsync(permit, sql, run, parameters, cancellationToken);
             try
             {
                 // Who gives up leaves at once, and the statement goes on to its end or its time-out: the driver cancels a statement by a connection of its own,
                 // opened by the very thread that cancels, which a server that hangs would hold up.
-                if (!running.IsCompleted && await Task.WhenAny(running, pass.Stalled).WaitAsync(cancellationToken) != running)
+                if (!running.IsCompleted && await Task.WhenAny(running, permit.Stalled).WaitAsync(cancellationToken) != running)
                 {
                     Abandon(running);
-                    throw new StoreUnavailableException("the database does not answer");
+                    throw new StoreUnavailableException(await permit.Stalled);
                 }
 
                 return await running;
@@ -205,6 +223,7 @@ internal sealed partial class PostgresStore : IPlaneStore
             }
             catch (Exception e) when (PostgresErrors.IsUnavailable(e))
             {
+                _outage.Suspect(PostgresErrors.FaultOf(e));
                 throw PostgresErrors.Unavailable(e);
             }
         }
@@ -230,17 +249,17 @@ internal sealed partial class PostgresStore : IPlaneStore
         catch (NpgsqlException e)
         {
             // Not known to be free: the session ends with its connection, which is not used again. The caller hears of its own failure.
-            LogSessionDropped(PostgresErrors.Told(e), PostgresErrors.Unforeseen(e));
+            LogSessionDropped(PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
             NpgsqlConnection.ClearPool(connection);
         }
     }
 
-    // Whatever becomes of it is told to the gate, and to nobody else.
+    // Whatever becomes of it is reported to the gate, and to no caller.
     private static void Abandon(Task running) =>
         _ = running.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
     private async Task<T> RunOnceAsync<T>(
-        PostgresGate.Pass pass, string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+        PostgresGate.Permit permit, string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
     {
         try
         {
@@ -256,7 +275,7 @@ internal sealed partial class PostgresStore : IPlaneStore
             try
             {
                 var result = await run(command);
-                pass.Answered();
+                permit.Answered();
                 return result;
             }
             catch (NpgsqlException)
@@ -278,17 +297,15 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
         catch (Exception e)
         {
-            if (e is OperationCanceledException)
+            // An error that came over an open session is an answer.
+            if (e is PostgresException && !PostgresErrors.IsRefusal(e) && e is not PostgresException { SqlState: PostgresErrorCodes.TooManyConnections or ['5', '7', 'P', ..] }
+                || !PostgresErrors.IsUnavailable(e) && e is not OperationCanceledException)
             {
-                pass.Left();
-            }
-            else if (PostgresErrors.IsAway(e))
-            {
-                pass.Failed(e.Message, PostgresErrors.TookTooLong(e));
+                permit.Answered();
             }
             else
             {
-                pass.Answered();
+                permit.Left();
             }
 
             throw;
@@ -301,7 +318,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         Message = "the database is another server, or was promoted: what the old one acknowledged last may be missing; no key is acquired for {HeldFor}")]
     private partial void LogOtherServer(TimeSpan heldFor);
 
-    [LoggerMessage(EventId = 2243, Level = LogLevel.Warning, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
+    [LoggerMessage(EventId = 2243, Level = LogLevel.Debug, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
     private partial void LogSessionDropped(string reason, Exception? error);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]

@@ -12,93 +12,109 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
 {
     // A group is bounded so that the first in it does not wait for hundreds of others.
     private const int MaxGroup = 256;
-    private const int ApplicationId = 0x504C_4E45;
 
-    private readonly string _file;
+    // The log is folded into the file from a thousand pages (4 MB) on, unless another program reads: then it grows for as long as that one does.
+    private const long LargeLog = 64 * 1024 * 1024;
+
+    // As much as a connect writes, with its indexes, and more.
+    private const int ProbeBytes = 64 * 1024;
+
+    private static readonly TimeSpan s_checkLogEvery = TimeSpan.FromSeconds(5);
+
+    private readonly string _path;
     private readonly TimeProvider _time;
     private readonly ILeaseClock _leaseClock;
     private readonly LogSignal _signal;
     private readonly ILogger _logger;
-    private readonly Channel<Work> _queue = Channel.CreateBounded<Work>(new BoundedChannelOptions(10_000) { SingleReader = true });
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly StoreOutage _outage;
+    private readonly PacedLog _largeLog;
+    private readonly Channel<SqliteWork> _queue = Channel.CreateBounded<SqliteWork>(new BoundedChannelOptions(10_000) { SingleReader = true });
 
-    // Not disposed: its token is out with whoever took the lock, and it has no timer.
-    private readonly CancellationTokenSource _lost = new();
     private Task? _opened;
+    private Task _ended = Task.CompletedTask;
+    private readonly string _holder;
+    private SqliteFile? _file;
+    private long _logCheckedAt;
 
-    public SqliteEngine(string file, TimeProvider time, ILeaseClock leaseClock, LogSignal signal, ILogger logger)
+    public SqliteEngine(string file, string holder, TimeProvider time, ILeaseClock leaseClock, LogSignal signal, ILogger logger)
     {
-        _file = file;
+        _path = file;
+        _holder = holder;
         _time = time;
         _leaseClock = leaseClock;
         _signal = signal;
         _logger = logger;
+        _outage = new StoreOutage(ProbeAsync, time, logger);
+        _largeLog = new PacedLog(time);
     }
 
     /// <summary>Known once it is open.</summary>
     public SqliteClock Clock { get; private set; } = null!;
 
-    /// <summary>Cancelled when the file is no longer held.</summary>
-    public CancellationToken Lost => _lost.Token;
+    /// <summary>What keeps the file from being written, or null.</summary>
+    public StoreFault? Outage => _outage.Current;
 
-    private string HolderFile => _file + ".holder";
-
-    /// <summary>Opens and locks the file, brings its schema up to date; once, so that a failure stays one.</summary>
+    /// <summary>Takes and opens the file, brings its schema up to date. One that failed may be tried again; after a success nothing is left to do.</summary>
+    /// <exception cref="StoreRefusedException">Another controller has the file, or it is not a store's.</exception>
+    /// <exception cref="StoreUnavailableException">It cannot be used for the moment.</exception>
     public Task OpenAsync()
     {
-        if (_opened is null)
+        if (_opened is not { IsFaulted: false })
         {
             var opened = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _opened = opened.Task;
-            new Thread(() => Run(opened)) { IsBackground = true, Name = "plane-sqlite" }.Start();
+            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            (_opened, _ended) = (opened.Task, ended.Task);
+            new Thread(() => Run(opened, ended)) { IsBackground = true, Name = "plane-sqlite" }.Start();
         }
 
         return _opened;
     }
 
-    /// <summary>Says in a file beside the store who holds it; the lock itself is SQLite's.</summary>
-    public void TellHolder(string holder)
+    public Task<T> ReadAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) =>
+        QueueAsync(new SqliteWork<T>(work, writes: false, alone: false, cancellationToken), cancellationToken);
+
+    public Task<T> WriteAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) =>
+        QueueAsync(new SqliteWork<T>(work, writes: true, alone: false, cancellationToken), cancellationToken);
+
+    /// <summary>Answers if the file can be written.</summary>
+    public Task PingAsync(CancellationToken cancellationToken)
     {
-        var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.ReadWrite };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
+        _outage.ThrowIfUnavailable();
 
-        using var writer = new StreamWriter(HolderFile, options);
-        writer.Write(holder);
+        // Every transaction that writes saves the clock.
+        return WriteAsync(static _ => true, cancellationToken);
     }
-
-    public Task<T> ReadAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) => QueueAsync(work, writes: false, cancellationToken);
-
-    public Task<T> WriteAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) => QueueAsync(work, writes: true, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
+        await _outage.DisposeAsync();
         _queue.Writer.TryComplete();
-        if (_opened is not null)
+        await _ended;
+    }
+
+    /// <summary>Writes as much as a connect. In a transaction of its own: what it needs beyond the others must not make them fail.</summary>
+    private async Task<StoreFault?> ProbeAsync(CancellationToken cancellationToken)
+    {
+        try
         {
-            await _ended.Task;
+            var probe = new SqliteWork<int>(
+                static s => s.Execute("insert into probe (single, filler) values (1, randomblob($1)) on conflict (single) do update set filler = excluded.filler", ProbeBytes),
+                writes: true,
+                alone: true,
+                cancellationToken);
+            await QueueAsync(probe, cancellationToken);
+            return null;
+        }
+        catch (StoreUnavailableException e)
+        {
+            // What only reads may still be answered.
+            return new StoreFault(e.Message, IsTotal: false);
         }
     }
 
-    private static bool IsUnavailable(SqliteException e) => e.SqliteErrorCode is
-        5 // SQLITE_BUSY
-        or 6 // SQLITE_LOCKED
-        or 7 // SQLITE_NOMEM
-        or 8 // SQLITE_READONLY
-        or 10 // SQLITE_IOERR
-        or 13 // SQLITE_FULL
-        or 14; // SQLITE_CANTOPEN
-
-    private static Exception Translate(Exception error) => error is SqliteException e && IsUnavailable(e)
-        ? new StoreUnavailableException($"the database file could not be used: {e.Message}", e)
-        : error;
-
-    private async Task<T> QueueAsync<T>(Func<SqliteSession, T> run, bool writes, CancellationToken cancellationToken)
+    private async Task<T> QueueAsync<T>(SqliteWork<T> work, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var work = new Work<T>(run, writes, cancellationToken);
         try
         {
             await _queue.Writer.WriteAsync(work, cancellationToken);
@@ -111,35 +127,25 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         return await work.Answer;
     }
 
-    private void Run(TaskCompletionSource opened)
+    private void Run(TaskCompletionSource opened, TaskCompletionSource ended)
     {
         SqliteSession? session = null;
         try
         {
             session = Open();
             opened.SetResult();
-            var group = new List<Work>(MaxGroup);
-            while (_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
-            {
-                group.Clear();
-                while (group.Count < MaxGroup && _queue.Reader.TryRead(out var work))
-                {
-                    group.Add(work);
-                }
-
-                RunGroup(session, group);
-            }
+            Serve(session);
+        }
+        catch (Exception e) when (opened.TrySetException(e))
+        {
+            // The answer of the one who opens it, who may try again.
+            LogNotOpened(e.Message);
         }
         catch (Exception e)
         {
-            // Before it is open this is the opener's answer; later it is a defect, and nobody can be served any more.
-            if (!opened.TrySetException(e))
-            {
-                LogDied(e);
-            }
-
+            // A defect, and nobody can be served any more.
+            LogDied(e);
             _queue.Writer.TryComplete();
-            _lost.Cancel();
             while (_queue.Reader.TryRead(out var work))
             {
                 work.Fail(new StoreUnavailableException("the store is closed", e));
@@ -148,69 +154,36 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
         finally
         {
-            if (session is not null)
-            {
-                session.Dispose();
-                File.Delete(HolderFile);
-            }
-
-            _ended.SetResult();
+            session?.Dispose();
+            _file?.Dispose();
+            _file = null;
+            ended.SetResult();
         }
     }
 
-    private void RunGroup(SqliteSession session, List<Work> group)
+    private void Serve(SqliteSession session)
+    {
+        var group = new List<SqliteWork>(MaxGroup);
+        while (_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+        {
+            group.Clear();
+            while (group.Count < MaxGroup && _queue.Reader.TryPeek(out var next) && (group.Count == 0 || !(next.Alone || group[0].Alone)))
+            {
+                _queue.Reader.TryRead(out _);
+                group.Add(next);
+            }
+
+            RunGroup(session, group);
+        }
+    }
+
+    private void RunGroup(SqliteSession session, List<SqliteWork> group)
     {
         var writes = group.Exists(w => w.Writes);
-        session.Logged = false;
-        try
+        if (!TryRun(session, group, writes) && writes && group.FindAll(w => !w.Writes) is { Count: > 0 } reads)
         {
-            session.Execute(writes ? "begin immediate" : "begin");
-            foreach (var work in group)
-            {
-                session.Lease = Clock.Lease;
-                session.Record = session.Lease + Clock.RecordOffset;
-                if (work.Writes)
-                {
-                    session.Execute("savepoint work");
-                }
-
-                try
-                {
-                    work.Run(session);
-                }
-                catch (Exception e)
-                {
-                    work.Fail(Translate(e));
-                    if (work.Writes)
-                    {
-                        session.Execute("rollback to work");
-                    }
-                }
-
-                if (work.Writes)
-                {
-                    session.Execute("release work");
-                }
-            }
-
-            if (writes)
-            {
-                // With every write, so that the next opening goes on no earlier than anything that was stored.
-                session.Execute("update clock set lease_base = $1", Clock.Lease);
-            }
-
-            session.Execute("commit");
-        }
-        catch (Exception e)
-        {
-            LogGroupFailed(e, group.Count);
-            session.Logged = false;
-            foreach (var work in group)
-            {
-                work.Fail(new StoreUnavailableException("the database file could not be written", e));
-            }
-
-            Abandon(session);
+            // They are answered although nothing can be written; by what is stored, not by what the failed transaction did.
+            TryRun(session, reads, writes: false);
         }
 
         foreach (var work in group)
@@ -222,6 +195,88 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         {
             _signal.Wake();
         }
+
+        CheckLog();
+    }
+
+    private bool TryRun(SqliteSession session, List<SqliteWork> group, bool writes)
+    {
+        session.Logged = false;
+        try
+        {
+            if (writes && _file!.Misplaced is { } misplaced)
+            {
+                throw new StoreUnavailableException(misplaced);
+            }
+
+            session.Execute(writes ? "begin immediate" : "begin");
+            foreach (var work in group)
+            {
+                Run(session, work);
+            }
+
+            if (writes)
+            {
+                // With every write, so that the next opening goes on no earlier than anything that was stored.
+                session.Execute("update clock set lease_base = $1", Clock.Lease);
+            }
+
+            session.Execute("commit");
+            return true;
+        }
+        catch (Exception e)
+        {
+            var failure = Unavailable(e, group.Count);
+            session.Logged = false;
+            group.ForEach(work => work.Fail(failure));
+            Abandon(session);
+            _outage.Suspect(new StoreFault(failure.Message, IsTotal: false));
+            return false;
+        }
+    }
+
+    private void Run(SqliteSession session, SqliteWork work)
+    {
+        session.Lease = Clock.Lease;
+        session.Record = session.Lease + Clock.RecordOffset;
+        if (work.Writes)
+        {
+            session.Execute("savepoint work");
+        }
+
+        try
+        {
+            work.Run(session);
+        }
+        catch (Exception e) when (!SqliteErrors.IsUnavailable(e))
+        {
+            work.Fail(e);
+            if (work.Writes)
+            {
+                session.Execute("rollback to work");
+            }
+        }
+
+        if (work.Writes)
+        {
+            session.Execute("release work");
+        }
+    }
+
+    private StoreUnavailableException Unavailable(Exception e, int count)
+    {
+        if (e is StoreUnavailableException unavailable)
+        {
+            return unavailable;
+        }
+
+        if (e is SqliteException error && SqliteErrors.IsUnavailable(error))
+        {
+            return new StoreUnavailableException(SqliteErrors.Reason(error, _file!), error);
+        }
+
+        LogGroupFailed(e, count);
+        return new StoreUnavailableException("a transaction failed for a reason that was not foreseen; the controller's log has more", e);
     }
 
     private void Abandon(SqliteSession session)
@@ -232,178 +287,48 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
         catch (SqliteException e)
         {
-            // SQLite itself rolls back after some errors (disk full, I/O); then there is nothing left to roll back.
+            // SQLite itself rolls back after some errors (disk full, I/O), and nothing was begun where another has the lock.
             LogRolledBack(e.SqliteErrorCode);
         }
     }
 
-    private SqliteSession Open()
+    private void CheckLog()
     {
-        SQLitePCL.Batteries_V2.Init();
-        CreateFile();
+        if (_time.GetElapsedTime(_logCheckedAt) < s_checkLogEvery)
+        {
+            return;
+        }
 
-        // The time-out is how long the driver asks for a lock that another holds: a second program shall be told soon.
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _file, Pooling = false, DefaultTimeout = 1 }.ConnectionString);
-        var session = new SqliteSession(connection);
-        try
+        _logCheckedAt = _time.GetTimestamp();
+        var log = new FileInfo(_path + "-wal");
+        if (log is { Exists: true, Length: > LargeLog })
         {
-            connection.Open();
-            session.Execute("pragma locking_mode = exclusive");
-            session.Execute("pragma journal_mode = wal");
-            session.Execute("pragma synchronous = full");
-            session.Execute("pragma temp_store = memory");
-            session.Execute("begin immediate");
-            Migrate(session);
-            session.Execute("commit");
-            TellHolder($"process {Environment.ProcessId}");
-            return session;
-        }
-        catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6)
-        {
-            session.Dispose();
-            throw new StoreRefusedException($"{_file} is held by {ReadHolder()}: a SQLite store serves one controller at a time", e);
-        }
-        catch (SqliteException e) when (e.SqliteErrorCode is 26 or 11)
-        {
-            session.Dispose();
-            throw new StoreRefusedException($"{_file} is no SQLite database, or is damaged", e);
-        }
-        catch (Exception e)
-        {
-            session.Dispose();
-            throw Translate(e);
-        }
-    }
-
-    private void CreateFile()
-    {
-        try
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(_file)!);
-            if (!File.Exists(_file) && !OperatingSystem.IsWindows())
+            if (_largeLog.IsDue())
             {
-                // It holds secrets; SQLite gives its log the same mode.
-                using var created = new FileStream(_file, new FileStreamOptions
-                {
-                    Mode = FileMode.OpenOrCreate,
-                    Access = FileAccess.Write,
-                    Share = FileShare.ReadWrite,
-                    UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-                });
+                LogLarge(log.Name, log.Length / (1024 * 1024));
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        else if (_largeLog.End())
         {
-            throw new StoreRefusedException($"{_file} cannot be made: {e.Message}", e);
+            LogSmall(log.Name);
         }
     }
 
-    private void Migrate(SqliteSession session)
-    {
-        var migrations = Migration.Of("Sqlite");
-        var tables = session.Scalar("select count(*) from sqlite_master");
-        if (tables > 0 && session.Scalar("pragma application_id") != ApplicationId)
-        {
-            throw new StoreRefusedException($"{_file} is the database of another program");
-        }
-
-        session.Execute($"pragma application_id = {ApplicationId}");
-        session.Execute("create table if not exists migrations (version integer primary key, oldest integer not null)");
-        var schema = (int)session.Scalar("select coalesce(max(version), 0) from migrations")!;
-        var oldest = (int)session.Scalar("select coalesce(max(oldest), 0) from migrations")!;
-        if (Migration.Refusal(schema, oldest, migrations[^1].Version) is { } refusal)
-        {
-            throw new StoreRefusedException(refusal);
-        }
-
-        foreach (var migration in migrations.Where(m => m.Version > schema))
-        {
-            session.Execute(migration.Sql);
-            session.Execute("insert into migrations (version, oldest) values ($1, $2)", migration.Version, migration.Oldest);
-            LogMigrated(migration.Version);
-        }
-
-        var saved = session.Query("select lease_base, record_offset from clock", static r => (r.GetInt64(0), r.GetInt64(1)));
-        Clock = SqliteClock.Open(saved.Count == 0 ? null : saved[0], _time, _leaseClock);
-        session.Execute(
-            "insert into clock (single, lease_base, record_offset) values (1, $1, $2) on conflict (single) do update set record_offset = excluded.record_offset",
-            Clock.Lease,
-            Clock.RecordOffset);
-
-        // The lease clock stood still while the file was closed, so every heartbeat looks as fresh as it was then. Who lives says so again within seconds.
-        session.Execute("update drones set ready = 0");
-    }
-
-    private string ReadHolder()
-    {
-        try
-        {
-            var text = File.ReadAllText(HolderFile);
-            return text.Length == 0 ? "another program" : text.Length > 300 ? text[..300] : text;
-        }
-        catch (IOException)
-        {
-            return "another program";
-        }
-        catch (UnauthorizedAccessException)
-        {
-            return "a program of another user";
-        }
-    }
-
-    [LoggerMessage(EventId = 2301, Level = LogLevel.Information, Message = "the database file's schema is now at version {Version}")]
-    private partial void LogMigrated(int version);
-
-    [LoggerMessage(EventId = 2302, Level = LogLevel.Error, Message = "a transaction of {Count} requests failed; each is told that its outcome is unknown")]
+    [LoggerMessage(EventId = 2302, Level = LogLevel.Error, Message = "A transaction of {Count} requests failed; the outcome of each is unknown to its caller.")]
     private partial void LogGroupFailed(Exception error, int count);
 
-    [LoggerMessage(EventId = 2303, Level = LogLevel.Critical, Message = "the thread of the database file died")]
+    [LoggerMessage(EventId = 2303, Level = LogLevel.Critical, Message = "The thread of the database file died.")]
     private partial void LogDied(Exception error);
 
-    [LoggerMessage(EventId = 2304, Level = LogLevel.Debug, Message = "the transaction was rolled back by SQLite already (error {Code})")]
+    [LoggerMessage(EventId = 2304, Level = LogLevel.Debug, Message = "There was no transaction to roll back (error {Code}).")]
     private partial void LogRolledBack(int code);
 
-    private abstract class Work(bool writes)
-    {
-        public bool Writes { get; } = writes;
+    [LoggerMessage(EventId = 2305, Level = LogLevel.Debug, Message = "The database file could not be opened: {Reason}")]
+    private partial void LogNotOpened(string reason);
 
-        public abstract void Run(SqliteSession session);
+    [LoggerMessage(EventId = 2306, Level = LogLevel.Warning, Message = "{File} has grown to {Megabytes} MB, since another program has been reading the database for long: end it (fuser -v names it) before the disk is full.")]
+    private partial void LogLarge(string file, long megabytes);
 
-        public abstract void Fail(Exception error);
-
-        public abstract void Complete();
-    }
-
-    private sealed class Work<T>(Func<SqliteSession, T> run, bool writes, CancellationToken cancellationToken) : Work(writes)
-    {
-        private readonly TaskCompletionSource<T> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private T _result = default!;
-        private Exception? _error;
-
-        public Task<T> Answer => _answer.Task;
-
-        public override void Run(SqliteSession session)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            _result = run(session);
-        }
-
-        public override void Fail(Exception error) => _error ??= error;
-
-        public override void Complete()
-        {
-            if (_error is OperationCanceledException canceled)
-            {
-                _answer.TrySetCanceled(canceled.CancellationToken);
-            }
-            else if (_error is not null)
-            {
-                _answer.TrySetException(_error);
-            }
-            else
-            {
-                _answer.TrySetResult(_result);
-            }
-        }
-    }
+    [LoggerMessage(EventId = 2307, Level = LogLevel.Information, Message = "{File} is small again.")]
+    private partial void LogSmall(string file);
 }

@@ -31,7 +31,7 @@ internal sealed partial class SqliteStore
             """
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail
             from backends b left join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             where b.id = $1
             """,
@@ -134,6 +134,18 @@ internal sealed partial class SqliteStore
             return new StateAck { Sequence = e.Sequence, Applied = false, Refusal = StoreText.Refusal(false, default) };
         }
 
+        if (StoreText.NoteOf(e) is var (message, tail))
+        {
+            s.Execute(
+                """
+                update backends
+                set output_tail = coalesce($2, output_tail), message = case when $3 is null or status > 40 then message else nullif($3, '') end where id = $1
+                """,
+                id,
+                tail,
+                message);
+        }
+
         if (!BackendTransitions.IsAllowed(stored, e.Status, TransitionSource.Drone))
         {
             var before = s.Scalar("select 1 from history where backend_id = $1 and status = $2", id, (int)e.Status) is not null;
@@ -202,7 +214,13 @@ internal sealed partial class SqliteStore
 
     private List<StatusEntry> ReadEntries(SqliteSession s, string id, BackendStatus after) => Readable(
         s,
-        "select status, at, termination_reason, termination_kind, exit_error from history where backend_id = $1 and status > $2 order by status",
+
+        // An end by the default of the stop signal is what was asked for, and no error.
+        """
+        select h.status, h.at, h.termination_reason, h.termination_kind,
+            case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then 0 else h.exit_error end
+        from history h join backends b on b.id = h.backend_id where h.backend_id = $1 and h.status > $2 order by h.status
+        """,
         static r => new StatusEntry
         {
             Status = StoreText.Enumerated<BackendStatus>(r.GetInt64(0)),
@@ -251,6 +269,7 @@ internal sealed partial class SqliteStore
             Image = TextOrNull(r, 21),
             ExitCode = (int?)NumberOrNull(r, 22),
             Message = TextOrNull(r, 23),
+            OutputTail = TextOrNull(r, 24),
         };
     }
 }

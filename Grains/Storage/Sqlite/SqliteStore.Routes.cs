@@ -40,11 +40,16 @@ internal sealed partial class SqliteStore
             var found = Readable(
                 s,
                 """
-                select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret
+                select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret,
+                    exists (select 1 from history h where h.backend_id = b.id and h.status = 50), b.termination_reason
                 from tokens t join backends b on b.id = t.backend_id where t.hash = $1 and t.revoked = 0
                 """,
-                static r => Tuple.Create(
-                    StoreText.Enumerated<BackendStatus>(r.GetInt64(5)), ReadIdentity(r, 0), r.IsDBNull(3) ? null : new Route
+                static r => new FoundRoute(
+                    StoreText.Enumerated<BackendStatus>(r.GetInt64(5)),
+                    ReadIdentity(r, 0),
+                    r.GetBoolean(9),
+                    StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 10)),
+                    r.IsDBNull(3) ? null : new Route
                     {
                         Backend = ReadIdentity(r, 0),
                         Cluster = ClusterName.Parse(r.GetString(2)),
@@ -57,10 +62,13 @@ internal sealed partial class SqliteStore
                     }),
                 tokenHash).SingleOrDefault();
             var readAt = LogEnd(s);
-            return found is null ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt }
-                : found.Item1.IsRoutable() && found.Item3 is { } route ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
-                : found.Item1 < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Item2 }
-                : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt };
+            return found switch
+            {
+                { WasReady: true, Route: { } route } when found.Status.IsRoutable() => new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt },
+                { Status: < BackendStatus.Ready } => new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Backend },
+                { WasReady: false } => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt, NeverReady = true, Reason = found.Reason },
+                _ => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt },
+            };
         },
         cancellationToken);
 

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
@@ -13,14 +14,18 @@ internal sealed partial class SqliteStore : IPlaneStore
     private readonly LeaseNumbers _numbers;
     private readonly LogSignal _signal;
     private readonly UnreadableRows _unreadable;
-    private readonly Lock _lockLock = new();
     private readonly long _expiry;
     private readonly long _fresh;
     private readonly long _silent;
     private string? _installationId;
-    private string? _holder;
 
-    public SqliteStore(string file, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock)
+    /// <param name="file">The file.</param>
+    /// <param name="numbers">The times of a lease.</param>
+    /// <param name="loggers">Where to log.</param>
+    /// <param name="time">For waits and retries, and for the time that people read.</param>
+    /// <param name="clock">What the store's time progresses by.</param>
+    /// <param name="holder">Names this controller for another one that is refused the file.</param>
+    public SqliteStore(string file, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock, string? holder = null)
     {
         _numbers = numbers;
         _expiry = (long)numbers.Expiry.TotalMilliseconds;
@@ -28,7 +33,8 @@ internal sealed partial class SqliteStore : IPlaneStore
         _silent = (long)numbers.ProxySilent.TotalMilliseconds;
         _signal = new LogSignal(time);
         _unreadable = new UnreadableRows(loggers.CreateLogger<SqliteStore>());
-        _engine = new SqliteEngine(file, time, clock, _signal, loggers.CreateLogger<SqliteStore>());
+        _engine = new SqliteEngine(
+            file, StoreText.Clean(holder, 300) ?? $"process {Environment.ProcessId} on {Environment.MachineName}", time, clock, _signal, loggers.CreateLogger<SqliteStore>());
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
@@ -41,26 +47,15 @@ internal sealed partial class SqliteStore : IPlaneStore
         _installationId = await _engine.ReadAsync(static s => s.ScalarText("select id from installation")!, cancellationToken);
     }
 
-    public Task PingAsync(CancellationToken cancellationToken) => _engine.ReadAsync(static s => s.Scalar("select 1"), cancellationToken);
+    public StoreFault? Outage => _engine.Outage;
 
-    // Whoever has the file open holds the lock; here remains to tell two holders within this program apart.
-    public Task<StoreLockResult> TryLockAsync(string holder, CancellationToken cancellationToken)
-    {
-        lock (_lockLock)
-        {
-            if (_holder is not null)
-            {
-                return Task.FromResult(new StoreLockResult(null, _holder));
-            }
+    public string? ClockProblem => null;
 
-            _holder = StoreText.Clean(holder, 300);
-            _engine.TellHolder(_holder);
-            return Task.FromResult(new StoreLockResult(new FileLock(this), null));
-        }
-    }
+    public Task PingAsync(CancellationToken cancellationToken) => _engine.PingAsync(cancellationToken);
 
-    public Task<StoreLockResult> TryJoinAsync(string clusterId, string serviceId, string holder, CancellationToken cancellationToken) =>
-        TryLockAsync(holder, cancellationToken);
+    // The file's lock admits one controller, whatever its cluster is called; and the file has no clock of its own to compare with.
+    public Task<PinnedCluster> PinClusterAsync(string clusterId, string serviceId, IPEndPoint silo, CancellationToken cancellationToken) =>
+        Task.FromResult(new PinnedCluster(clusterId, serviceId, Now: null));
 
     public Task<DateTimeOffset> HeartbeatControllerAsync(
         ControllerName controller, string version, string hash, CancellationToken cancellationToken) => _engine.WriteAsync(
@@ -106,19 +101,4 @@ internal sealed partial class SqliteStore : IPlaneStore
         s.Scalar("select away_lease from service where $1 < served_lease + $2", s.Lease, _silent) is { } away ? s.Lease - away + _silent : _silent;
 
     private static DateTimeOffset Time(long record) => DateTimeOffset.FromUnixTimeMilliseconds(record);
-
-    private sealed class FileLock(SqliteStore store) : IStoreLock
-    {
-        public CancellationToken Lost => store._engine.Lost;
-
-        public ValueTask DisposeAsync()
-        {
-            lock (store._lockLock)
-            {
-                store._holder = null;
-            }
-
-            return ValueTask.CompletedTask;
-        }
-    }
 }

@@ -13,12 +13,14 @@ internal enum ForwardAuthVerdict
 }
 
 /// <summary>
-/// Asks the service of <c>--forward-auth</c>: the request's method and headers, no body, and the path without <c>/ctrl</c> in <c>x-original-path</c>. Any answer
-/// but 2xx refuses, redirects too: whoever may pass is decided there, not wherever it points.
+/// Asks the service of <c>--forward-auth</c>: the request's method and headers, no body; in <c>x-original-path</c>, as Plane 0.5 has it, the path without <c>/ctrl</c> and the query;
+/// in <c>x-forwarded-uri</c> and <c>x-forwarded-method</c>, as Traefik and others have them, the whole path with the query, and the method. Any answer but 2xx refuses, redirects too.
 /// </summary>
 internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time, ILogger<ForwardAuth> logger) : IDisposable
 {
     private const string OriginalPath = "x-original-path";
+    private const string ForwardedUri = "x-forwarded-uri";
+    private const string ForwardedMethod = "x-forwarded-method";
 
     // Of one connection, not of the request (RFC 9110 section 7.6.1); and what frames the body that isn't sent.
     private static readonly HashSet<string> s_notForwarded = new(StringComparer.OrdinalIgnoreCase)
@@ -77,7 +79,7 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         var named = request.Headers.Connection.SelectMany(v => v?.Split(',') ?? []).Select(v => v.Trim()).ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, values) in request.Headers)
         {
-            if (s_notForwarded.Contains(name) || named.Contains(name) || MeansOriginalPath(name))
+            if (s_notForwarded.Contains(name) || named.Contains(name) || IsOurs(name))
             {
                 continue;
             }
@@ -93,19 +95,23 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         // As routing sees the path: decoded once and encoded again, so that both mean the same route.
         var path = request.Path.StartsWithSegments("/ctrl", StringComparison.OrdinalIgnoreCase, out var rest) ? rest : request.Path;
         question.Headers.TryAddWithoutValidation(OriginalPath, path.HasValue ? path.ToUriComponent() : "/");
+        question.Headers.TryAddWithoutValidation(ForwardedUri, request.Path.ToUriComponent() + request.QueryString.ToUriComponent());
+        question.Headers.TryAddWithoutValidation(ForwardedMethod, request.Method);
         return question;
     }
 
     // In any spelling: services behind gateways of the CGI kind see x_original_path or x.original.path as x-original-path.
-    private static bool MeansOriginalPath(string name) =>
-        name.Length == OriginalPath.Length
+    private static bool IsOurs(string name) => Means(name, OriginalPath) || Means(name, ForwardedUri) || Means(name, ForwardedMethod);
+
+    private static bool Means(string name, string ours) =>
+        name.Length == ours.Length
         && string.Create(name.Length, name, static (to, from) =>
         {
             for (var i = 0; i < to.Length; i++)
             {
                 to[i] = char.IsAsciiLetterOrDigit(from[i]) ? from[i] : '-';
             }
-        }).Equals(OriginalPath, StringComparison.OrdinalIgnoreCase);
+        }).Equals(ours, StringComparison.OrdinalIgnoreCase);
 
     [LoggerMessage(6021, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
     private static partial void LogUnreachable(ILogger logger, string reason);

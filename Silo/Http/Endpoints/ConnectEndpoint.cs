@@ -66,7 +66,7 @@ internal static class ConnectEndpoint
 
         command = command.AnsweredBy(result);
 
-        metrics.Connected(time.GetElapsedTime(began), result.Refusal?.ToString() ?? (result.Spawned ? "spawned" : "connected"));
+        metrics.Connected(time.GetElapsedTime(began), Grains.Metrics.MetricTags.OutcomeOf(result));
         return result.Holder is { } holder
             ? TypedResults.Json(Response(http.Request, options, command, result, holder), PlaneJson.Http)
             : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused") { RetryAfter = result.RetryAfter };

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using Plane.Grains.Storage;
 using Plane.Hosting;
 
 namespace Plane.Silo.Http.Endpoints;
@@ -24,19 +25,26 @@ internal sealed record StatusResponse
     public required string Hash { get; init; }
 }
 
-/// <summary>Whether the controller lives, and its database.</summary>
+/// <summary>Whether the controller lives, and whether it can serve connects; if not, why.</summary>
 internal static class HealthEndpoints
 {
     public static IResult Live() => TypedResults.Json(new HealthResponse(), PlaneJson.Http);
 
-    public static async Task<IResult> HealthAsync([FromServices] DatabaseProbe database) =>
-        await database.IsReachableAsync() ? TypedResults.Json(new HealthResponse(), PlaneJson.Http) : Away;
+    public static async Task<IResult> HealthAsync([FromServices] DatabaseProbe database, [FromServices] IPlaneStore store) =>
+        await ProblemAsync(database, store) is { } problem ? problem : TypedResults.Json(new HealthResponse(), PlaneJson.Http);
 
-    public static async Task<IResult> StatusAsync([FromServices] DatabaseProbe database) =>
-        await database.IsReachableAsync()
-            ? TypedResults.Json(new StatusResponse { Version = PlaneVersion.Current.Version, Hash = PlaneVersion.Current.Hash }, PlaneJson.Http)
-            : Away;
+    public static async Task<IResult> StatusAsync([FromServices] DatabaseProbe database, [FromServices] IPlaneStore store) =>
+        await ProblemAsync(database, store) is { } problem
+            ? problem
+            : TypedResults.Json(new StatusResponse { Version = PlaneVersion.Current.Version, Hash = PlaneVersion.Current.Hash }, PlaneJson.Http);
 
-    // 500 as in the reference: those who watch it expect that.
-    private static ApiError Away { get; } = new(ErrorKind.DatabaseError, "the database is away") { Status = StatusCodes.Status500InternalServerError };
+    private static async Task<ApiError?> ProblemAsync(DatabaseProbe database, IPlaneStore store) =>
+        await database.ProblemAsync() is { } reason ? Problem(ErrorKind.DatabaseError, $"the database is unavailable: {reason}")
+        : store.ClockProblem is { } clock ? Problem(ErrorKind.Other, clock)
+        : FileDescriptors.Problem() is { } descriptors ? Problem(ErrorKind.Other, descriptors)
+        : null;
+
+    // 500 as in the reference: those who watch it expect that. What is wrong has its own line in the log, so that the questions need none.
+    private static ApiError Problem(ErrorKind kind, string message) =>
+        new(kind, message) { Status = StatusCodes.Status500InternalServerError, IsLogged = true };
 }

@@ -88,6 +88,9 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 await WaitAsync();
                 Drone(fault).Engine!.Again();
                 break;
+            case FaultKinds.Meddle:
+                await new Meddler(Drone(fault).Engine!, random, what => say($"  {what} on {fault.Target}")).DoAsync(WaitAsync);
+                break;
             case FaultKinds.KillBackend:
                 if (Judges.Pick(random) is { } killed)
                 {
@@ -162,7 +165,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 case FaultKinds.HalfPartSilos:
                     weather.Hold(up: oneWay, down: !oneWay);
                     break;
-                case FaultKinds.Slow or FaultKinds.SlowStream:
+                case FaultKinds.SlowStream:
                     weather.Delay = numbers.RenewalCall * 1.5;
                     break;
                 case FaultKinds.SlowSilos:
@@ -171,12 +174,6 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                     break;
                 case FaultKinds.CutStream or FaultKinds.CutSilos:
                     weather.Cut = 0.03;
-                    break;
-                case FaultKinds.Lossy:
-                    weather.Loss = 0.25;
-                    break;
-                case FaultKinds.Repeat:
-                    (weather.RepeatWithin, weather.Repeat) = (numbers.Expiry * 1.2, 0.4);
                     break;
                 default:
                     throw new InvalidOperationException($"nobody knows how to do {fault.Kind}");

@@ -5,8 +5,7 @@ namespace Plane.Chaos.Faults;
 /// <summary>What faults may befall.</summary>
 /// <param name="Guard">Whether drones have a guard.</param>
 /// <param name="Controllers">How many controllers there are.</param>
-/// <param name="Frames">Whether the relays before gateways know frames, or only a stream of bytes.</param>
-internal sealed record Victims(bool Guard, int Controllers, bool Frames);
+internal sealed record Victims(bool Guard, int Controllers);
 
 /// <summary>Everything that a run may do to an installation.</summary>
 internal static class FaultKinds
@@ -35,20 +34,18 @@ internal static class FaultKinds
     public const string Mute = "lose-to-controller";
     public const string HoldFrom = "hold-from-controller";
     public const string HoldTo = "hold-to-controller";
-    public const string Slow = "delay-and-reorder";
     public const string SlowStream = "delay-stream";
-    public const string Lossy = "lose-some";
     public const string CutStream = "cut-stream";
-    public const string Repeat = "repeat-calls";
     public const string KillEngine = "kill-dockerd";
     public const string FreezeEngine = "freeze-dockerd";
+    public const string Meddle = "meddle-with-containers";
     public const string FullDisk = "full-disk";
     public const string StepClock = "step-clock";
 
     /// <summary>Those of the way between two programs, of which there is one weather at a time.</summary>
     public static readonly IReadOnlySet<string> OfTheWay = new HashSet<string>
     {
-        Deaf, Mute, HoldFrom, HoldTo, Slow, SlowStream, Lossy, CutStream, Repeat, PartSilos, HalfPartSilos, SlowSilos, CutSilos, PartDatabase,
+        Deaf, Mute, HoldFrom, HoldTo, SlowStream, CutStream, PartSilos, HalfPartSilos, SlowSilos, CutSilos, PartDatabase,
     };
 
     private static readonly string[] AllDrones = ["dr-1", "dr-2", "dr-3"];
@@ -88,19 +85,17 @@ internal static class FaultKinds
             (Mute, Everyone, 2, 0.1, 1.8),
             (HoldFrom, Everyone, 2, 0.1, 1.8),
             (HoldTo, Everyone, 2, 0.1, 1.8),
-            .. victims.Frames ? OfFrames : OfStreams,
+            (SlowStream, Everyone, 3, 0.5, 2),
+            (CutStream, Everyone, 3, 0.5, 1.5),
             (KillEngine, Engines, 3, 0, 1.3),
             (FreezeEngine, Engines, 2, 0.1, 1.3),
+            (Meddle, Engines, 5, 0.05, 0.8),
             (FullDisk, AllDrones, 3, 0.2, 1.6),
             (StepClock, [.. AllDrones, .. silos], 2, 0, 0),
             (PartDatabase, silos, 2, 0.05, 1),
             .. silos.Length > 1 ? OfSeveral(silos) : [],
         ];
     }
-
-    private static (string, string[], int, double, double)[] OfFrames => [(Slow, Everyone, 3, 0.5, 2), (Lossy, Everyone, 2, 0.5, 1.5), (Repeat, AllDrones, 3, 0.5, 2)];
-
-    private static (string, string[], int, double, double)[] OfStreams => [(SlowStream, Everyone, 3, 0.5, 2), (CutStream, Everyone, 3, 0.5, 1.5)];
 
     private static (string, string[], int, double, double)[] OfSeveral(string[] silos)
     {

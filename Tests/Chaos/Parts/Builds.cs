@@ -8,7 +8,7 @@ internal sealed class Builds
     private readonly HashSet<string> _ofOther = [];
     private readonly Random? _random;
 
-    /// <param name="other">The other checkout, built with the same engine; null: there is only this one.</param>
+    /// <param name="other">The other checkout; null: there is only this one.</param>
     /// <param name="seed">Each start draws one of the two; null: each program stays with the one that it was given.</param>
     public Builds(string? other, int? seed)
     {

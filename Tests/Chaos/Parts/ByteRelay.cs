@@ -8,7 +8,7 @@ namespace Plane.Chaos.Parts;
 /// Stands between two programs that speak a protocol which is not looked into: it delays and stalls their bytes, each direction by itself, and cuts their connections. Nothing
 /// else is done, since TCP hides the rest: what is lost for good is lost with its connection, and no byte overtakes another.
 /// </summary>
-internal sealed class ByteRelay : IRelay
+internal sealed class ByteRelay : IAsyncDisposable
 {
     private const int ChunkSize = 32 * 1024;
     private const int ChunksUnderWay = 64;

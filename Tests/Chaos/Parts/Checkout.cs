@@ -10,20 +10,17 @@ internal static class Checkout
         .Where(a => a.Key.StartsWith("Checkout.", StringComparison.Ordinal))
         .ToDictionary(a => a.Key, a => a.Value);
 
-    /// <summary>Whether controllers may be several, and speak what the relay does not know.</summary>
-    public static bool IsOrleans { get; } = Value("Checkout.Engine") == "Orleans";
-
     public static string Dotnet { get; } =
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } host ? host
         : Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
 
     public static string Plane => Program("Cli", "plane.dll");
 
-    /// <summary>The program of another checkout, built with this one's engine.</summary>
+    /// <summary>The program of another checkout.</summary>
     public static string PlaneOf(string checkout)
     {
         var path = Path.GetFullPath(Path.Combine(checkout, "Cli", Value("Checkout.Output"), "plane.dll"));
-        return System.IO.File.Exists(path) ? path : throw new FileNotFoundException($"{path} was not built: run ./plane --version there with the same PLANE_ENGINE", path);
+        return System.IO.File.Exists(path) ? path : throw new FileNotFoundException($"{path} was not built: run ./plane --version there", path);
     }
 
     public static string Judge => Program("Tests/Judge", "judge.dll");

@@ -4,8 +4,8 @@ using System.Net;
 namespace Plane.Chaos.Parts;
 
 /// <summary>
-/// A machine with a controller: a network namespace behind a cable of its own. Whoever calls the controller, and it the database, does so through a relay. With Orleans
-/// the relays must stand where the silo says that it is: a client calls gateways by the address that it reached them at, and a silo passes on what is for another's.
+/// A machine with a controller: a network namespace behind a cable of its own. Whoever calls the controller, and it the database, does so through a relay. The
+/// relays must stand where the silo says that it is: a client calls gateways by the address that it reached them at, and a silo passes on what is for another's.
 /// </summary>
 internal sealed class Controller : IAsyncDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class Controller : IAsyncDisposable
 
     private readonly Folder _folder;
     private readonly string _clockFile;
-    private readonly List<IRelay> _relays = [];
+    private readonly List<ByteRelay> _relays = [];
 
     public Controller(Folder folder, int number)
     {
@@ -53,14 +53,11 @@ internal sealed class Controller : IAsyncDisposable
         await Tool.RunAsync("ip", ["address", "add", $"{Advertised}/32", "dev", "lo"]);
         var advertised = IPAddress.Parse(Advertised);
         _relays.Add(new ByteRelay(new IPEndPoint(IPAddress.Parse(Cable.Near), Database.Address.Port), Database.Address, _ => new Way(ToDatabase), seed));
-        _relays.Add(Relay.ToGateway(new IPEndPoint(advertised, GatewayPort), new IPEndPoint(Cable.Address, GatewayPort), a => Ways[a], seed + 1));
-        if (Checkout.IsOrleans)
-        {
-            _relays.Add(new ByteRelay(new IPEndPoint(advertised, SiloPort), new IPEndPoint(Cable.Address, SiloPort), a => Ways[a], seed + 2));
-        }
+        _relays.Add(new ByteRelay(new IPEndPoint(advertised, GatewayPort), new IPEndPoint(Cable.Address, GatewayPort), a => Ways[a], seed + 1));
+        _relays.Add(new ByteRelay(new IPEndPoint(advertised, SiloPort), new IPEndPoint(Cable.Address, SiloPort), a => Ways[a], seed + 2));
     }
 
-    public void Install(Builds builds, string cluster, LeaseNumbers numbers, IReadOnlyList<string> trust, string? fakeTime)
+    public void Install(Builds builds, string cluster, LeaseNumbers numbers, string? fakeTime)
     {
         var environment = new Dictionary<string, string>();
         foreach (var property in typeof(LeaseNumbers).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
@@ -75,14 +72,13 @@ internal sealed class Controller : IAsyncDisposable
             FakeClock.Add(environment, fakeTime, _clockFile);
         }
 
-        string[] toOthers = Checkout.IsOrleans ? ["--silo-port", $"{SiloPort}", "--advertised-address", Advertised] : [];
         Part = new Part(
             Name,
             Path.Combine(_folder.Logs, $"{Name}.log"),
             () =>
             [
                 .. Cable.Inside, Checkout.Dotnet, builds.For(Name), "controller", "--name", Name, "--db", Database.Url(Cable.Near), "--host", Cable.Far, "--port", $"{HttpPort}",
-                "--gateway-host", Cable.Far, "--gateway-port", $"{GatewayPort}", .. toOthers, .. trust, "--default-cluster", cluster,
+                "--gateway-host", Cable.Far, "--gateway-port", $"{GatewayPort}", "--silo-port", $"{SiloPort}", "--advertised-address", Advertised, "--insecure-gateway", "--default-cluster", cluster,
             ],
             environment,
             "ready controller");

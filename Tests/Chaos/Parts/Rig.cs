@@ -80,10 +80,9 @@ internal sealed class Rig : IAsyncDisposable
             }
         });
         await Database.StartAsync();
-        WriteSecret();
         foreach (var controller in Controllers)
         {
-            controller.Install(_builds, Cluster, _numbers, Trust(ofController: true), steppedClocks.Contains(controller.Name) ? FakeTime : null);
+            controller.Install(_builds, Cluster, _numbers, steppedClocks.Contains(controller.Name) ? FakeTime : null);
             controller.Part.Start();
         }
 
@@ -146,18 +145,7 @@ internal sealed class Rig : IAsyncDisposable
 
     private IEnumerable<(string Name, Cable Cable)> Cables => Clients.Concat(Controllers.Select(c => (c.Name, c.Cable)));
 
-    private string[] ToAllControllers => ["--gateway", string.Join(',', Controllers.Select(c => c.Gateway)), .. Trust(ofController: false)];
-
-    private string SecretFile => Path.Combine(_folder.Run, "gateway-secret");
-
-    // The embedded engine's gateways know their clients by a secret. Orleans' know certificates alone, which are not what is tested here.
-    private string[] Trust(bool ofController) => !Checkout.IsOrleans ? ["--gateway-secret-file", SecretFile] : ofController ? ["--insecure-gateway"] : [];
-
-    private void WriteSecret()
-    {
-        File.WriteAllText(SecretFile, Convert.ToHexString(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32)));
-        File.SetUnixFileMode(SecretFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-    }
+    private string[] ToAllControllers => ["--gateway", string.Join(',', Controllers.Select(c => c.Gateway))];
 
     private async Task PlugInAsync(int seed)
     {

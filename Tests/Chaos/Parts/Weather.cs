@@ -1,6 +1,6 @@
 namespace Plane.Chaos.Parts;
 
-/// <summary>How the way between two programs is at the moment. Set by faults, read for every frame, or for every piece of a stream. Up is to the controller, or to the later of two.</summary>
+/// <summary>How the way between two programs is at the moment. Set by faults, read for every piece of a stream. Up is to the controller, or to the later of two.</summary>
 internal sealed class Weather
 {
     private readonly Lock _lock = new();
@@ -8,7 +8,6 @@ internal sealed class Weather
     private TaskCompletionSource? _holdDown;
     private TaskCompletionSource _clear = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lost;
-    private long _repeated;
     private long _delayed;
     private long _cut;
     private long _held;
@@ -22,23 +21,13 @@ internal sealed class Weather
     /// <summary>The part of a stream's pieces with which its connection breaks.</summary>
     public double Cut { get; set; }
 
-    /// <summary>The part of the frames that vanish, each way.</summary>
-    public double Loss { get; set; }
-
-    /// <summary>Each frame is late by up to this, each by its own time: they overtake each other. In a stream they wait in line.</summary>
+    /// <summary>Each piece is late by up to this, each by its own time; none overtakes another.</summary>
     public TimeSpan Delay { get; set; }
 
-    /// <summary>The part of the calls that are made once more.</summary>
-    public double Repeat { get; set; }
+    public string Counts =>
+        FormattableString.Invariant($"{Interlocked.Read(ref _delayed)} pieces delayed, {Interlocked.Read(ref _held)} held, connections broken: {Interlocked.Read(ref _lost)} by a loss, {Interlocked.Read(ref _cut)} at random");
 
-    /// <summary>A repeated call comes up to so much later.</summary>
-    public TimeSpan RepeatWithin { get; set; }
-
-    public string Counts => Checkout.IsOrleans
-        ? FormattableString.Invariant($"{Interlocked.Read(ref _delayed)} pieces delayed, {Interlocked.Read(ref _held)} held, connections broken: {Interlocked.Read(ref _lost)} by a loss, {Interlocked.Read(ref _cut)} at random")
-        : FormattableString.Invariant($"{Interlocked.Read(ref _lost)} frames lost, {Interlocked.Read(ref _delayed)} delayed, {Interlocked.Read(ref _held)} held, {Interlocked.Read(ref _repeated)} calls repeated");
-
-    public bool DidAnything => Interlocked.Read(ref _lost) + Interlocked.Read(ref _repeated) + Interlocked.Read(ref _delayed) + Interlocked.Read(ref _cut) + Interlocked.Read(ref _held) > 0;
+    public bool DidAnything => Interlocked.Read(ref _lost) + Interlocked.Read(ref _delayed) + Interlocked.Read(ref _cut) + Interlocked.Read(ref _held) > 0;
 
     public bool Loses(bool up) => up ? LoseUp : LoseDown;
 
@@ -46,11 +35,9 @@ internal sealed class Weather
 
     public void CountLost() => Interlocked.Increment(ref _lost);
 
-    public void CountRepeated() => Interlocked.Increment(ref _repeated);
-
     public void CountDelayed() => Interlocked.Increment(ref _delayed);
 
-    /// <summary>Frames wait, in order, until the way is open again: what TCP makes of a cable that was out.</summary>
+    /// <summary>Pieces wait, in order, until the way is open again: what TCP makes of a cable that was out.</summary>
     public void Hold(bool up, bool down)
     {
         lock (_lock)
@@ -93,7 +80,7 @@ internal sealed class Weather
     /// <summary>A fine day.</summary>
     public void Clear()
     {
-        (LoseUp, LoseDown, Loss, Cut, Delay, Repeat) = (false, false, 0, 0, TimeSpan.Zero, 0);
+        (LoseUp, LoseDown, Cut, Delay) = (false, false, 0, TimeSpan.Zero);
         TaskCompletionSource? up, down, clear;
         lock (_lock)
         {

@@ -1,7 +1,7 @@
 -- oldest: 1
 -- The membership of several controllers, as the ADO.NET clustering of Microsoft Orleans asks for it: it brings no schema, reads its statements by name from
 -- "OrleansQuery", and finds all three tables by the search path, which the controllers set to "plane". Names of tables, keys, parameters and result columns are
--- the provider's; the statements are ours. The embedded engine uses none of it.
+-- the provider's; the statements are ours.
 
 create table plane.orleansquery (
     querykey text collate "C" primary key,

@@ -1,0 +1,103 @@
+using Plane.Hosting;
+
+namespace Plane.Cli.Operator;
+
+/// <summary>What <c>plane connect</c> was asked for.</summary>
+internal sealed record ConnectOptions
+{
+    public string? Key { get; init; }
+
+    public string? Namespace { get; init; }
+
+    public string? Tag { get; init; }
+
+    public string? Image { get; init; }
+
+    public string[]? Command { get; init; }
+
+    public string? WorkingDirectory { get; init; }
+
+    public string? Cluster { get; init; }
+
+    public string? Pool { get; init; }
+
+    public Dictionary<string, string>? Env { get; init; }
+
+    public int? MaxIdleSeconds { get; init; }
+
+    public int? LifetimeSeconds { get; init; }
+
+    public int? StopGraceSeconds { get; init; }
+
+    public string? User { get; init; }
+
+    public JsonText? Auth { get; init; }
+
+    public bool UseStaticToken { get; init; }
+
+    public string? Subdomain { get; init; }
+
+    public MountRequest? Mount { get; init; }
+
+    public BackendName? Id { get; init; }
+
+    public string? RequestId { get; init; }
+
+    public int? WaitSeconds { get; init; }
+
+    public bool Immediate { get; init; }
+
+    /// <summary>The flags that were given and say how a backend is started.</summary>
+    public string[] GivenForStart { get; init; } = [];
+
+    private bool Spawns => Image is not null || Command is not null;
+
+    /// <summary>Refuses what the controller would not see: flags that contradict each other.</summary>
+    /// <exception cref="UsageException">They do.</exception>
+    public void Validate()
+    {
+        if (Key is null && (Namespace is not null || Tag is not null))
+        {
+            throw new UsageException("--namespace and --tag need --key");
+        }
+
+        if (!Spawns && Key is null)
+        {
+            throw new UsageException("give --key to connect to, --image or --command to start, or both");
+        }
+
+        // If they were ignored, the user would believe that the backend is as they say.
+        if (!Spawns && GivenForStart.Length > 0)
+        {
+            throw new UsageException($"{string.Join(", ", GivenForStart)}: say how to start a backend, and neither --image nor --command says what");
+        }
+    }
+
+    public ConnectRequest ToRequest() => new()
+    {
+        WaitSeconds = WaitSeconds,
+        Key = Key is null ? null : new KeyConfig { Name = Key, Namespace = Namespace ?? "", Tag = Tag ?? "" },
+        User = User,
+        Auth = Auth,
+        RequestId = RequestId,
+        SpawnConfig = !Spawns ? null : new SpawnConfig
+        {
+            Id = Id,
+            Cluster = Cluster,
+            Pool = Pool ?? "",
+            LifetimeLimitSeconds = LifetimeSeconds,
+            MaxIdleSeconds = MaxIdleSeconds,
+            UseStaticToken = UseStaticToken,
+            Subdomain = Subdomain,
+            Executable = new Executable
+            {
+                Image = Image,
+                Command = Command,
+                WorkingDirectory = WorkingDirectory,
+                Env = Env,
+                StopGraceSeconds = StopGraceSeconds,
+                Mount = Mount,
+            },
+        },
+    };
+}

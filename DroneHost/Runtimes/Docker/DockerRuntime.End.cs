@@ -1,0 +1,245 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+public sealed partial class DockerRuntime
+{
+    /// <summary>The most lines that are read of an output; of these the last bytes are kept.</summary>
+    private const int OutputLines = 20_000;
+
+    private static readonly TimeSpan RemovalRetry = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long before an exit a signal may have been sent to have caused it, in nanoseconds: as long as a grace period may be.</summary>
+    private const long LongestStop = 600_000_000_000;
+
+    /// <summary>By when after an exit the engine has reported it: then one that it doesn't remember was before its restart.</summary>
+    private const long ReportedWithin = 2_000_000_000;
+
+    /// <summary>The same where a signal alone matters, which is reported before the exit.</summary>
+    private const long SignalReportedWithin = 100_000_000;
+
+    private static readonly ExitCause s_endedByEngine = new(
+        TerminationReason.InternalError, TerminationKind.Soft, "The container engine has restarted since it ran, and without live-restore it ends its containers.");
+
+    private static readonly ExitCause s_killedByDrone = new(TerminationReason.InternalError, TerminationKind.Hard, "Its drone killed it.");
+
+    /// <inheritdoc/>
+    public async Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken)
+    {
+        await _starts.SettleAsync(backend, cancellationToken);
+        _running.TryRemove(backend, out var own);
+        BackendExit? exit = null;
+        while (await FindAllAsync(backend, cancellationToken) is { Length: > 0 } containers)
+        {
+            own ??= Own(backend, containers).Id;
+            foreach (var container in containers)
+            {
+                var ended = await EndAsync(backend, container.Id, keep: container.Id == own, cancellationToken);
+                exit = container.Id == own ? ended : exit;
+            }
+        }
+
+        return exit ?? _ended.Find(backend) ?? new BackendExit(backend, null, null);
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<BackendIdentity>> EndUnsupervisedAsync(Func<BackendIdentity, bool> isSupervised, CancellationToken cancellationToken)
+    {
+        var ended = new ConcurrentBag<BackendIdentity>();
+        var all = await Answered(_docker.ListAsync(new() { ["label"] = [$"{ContainerLabels.Backend}=true"] }, cancellationToken));
+        await ForEachAsync(
+            all,
+            async (container, token) =>
+            {
+                var instance = container.Labels?.GetValueOrDefault(ContainerLabels.Drone) ?? "";
+                if ((instance != _options.InstanceId && !_options.EarlierInstances.Contains(instance))
+                    || ContainerLabels.TryRead(container.Labels, instance) is not { } backend)
+                {
+                    return;
+                }
+
+                // Asked after the listing: what was begun meanwhile is supervised, and what was let go of is gone.
+                var supervised = instance == _options.InstanceId && isSupervised(backend);
+                if (supervised && (!_running.TryGetValue(backend, out var own) || own == container.Id))
+                {
+                    return;
+                }
+
+                LogUnsupervised(container.Names?.FirstOrDefault()?.TrimStart('/') ?? container.Id, backend.Backend.Value, container.State ?? "?");
+                await EndAsync(backend, container.Id, keep: !supervised && instance == _options.InstanceId, token);
+                ended.Add(backend);
+            },
+            cancellationToken);
+        return [.. ended];
+    }
+
+    /// <summary>Kills a container, keeps what it wrote and how it ended, removes it: in whatever state it is, and again until it is gone.</summary>
+    private async Task<BackendExit?> EndAsync(BackendIdentity backend, string id, bool keep, CancellationToken cancellationToken)
+    {
+        BackendExit? exit = null;
+        var killed = false;
+        while (await Answered(_docker.InspectAsync(id, cancellationToken)) is { } container)
+        {
+            if (container.State is { Status: "running" or "paused" } && !killed)
+            {
+                killed = true;
+                await Answered(_docker.SignalAsync(id, "SIGKILL", cancellationToken));
+                await KilledAsync(id, cancellationToken);
+                continue;
+            }
+
+            if (container.State is { Status: "exited" } state)
+            {
+                // The next agent must not take a kill of ours for an end of its own.
+                exit = killed ? ExitOf(backend, state) with { Cause = s_killedByDrone } : await ExitOfAsync(backend, id, state, SignalReportedWithin, cancellationToken);
+                if (keep && _ended.Find(backend) is null)
+                {
+                    await KeepAsync(exit, id, cancellationToken);
+                }
+            }
+            else if (container.State is { Running: true })
+            {
+                exit = new BackendExit(backend, 128 + ProcessIdentity.Kill, null);
+            }
+
+            await RemoveAsync(id, cancellationToken);
+        }
+
+        return exit;
+    }
+
+    private async Task KeepAsync(BackendExit exit, string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _ended.Keep(exit, await ReadOutputAsync(exit.Backend, id, cancellationToken));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A full disk must not keep its container startable.
+            LogNotKept(exit.Backend.Backend.Value, e.Message);
+        }
+    }
+
+    /// <summary>The last of what it wrote, both streams, as far as it can be read in time.</summary>
+    private async Task<byte[]> ReadOutputAsync(BackendIdentity backend, string id, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(_options.OutputTimeout, _time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var kept = new TailBuffer(_options.OutputLimit);
+        try
+        {
+            using var response = await _docker.LogsAsync(id, OutputLines, linked.Token);
+            await using var stream = await response.Content.ReadAsStreamAsync(linked.Token);
+            var header = new byte[8];
+            while (await stream.ReadAtLeastAsync(header, header.Length, throwOnEndOfStream: false, linked.Token) == header.Length)
+            {
+                var text = new byte[Math.Min(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4)), 64 * 1024 * 1024)];
+                await stream.ReadExactlyAsync(text, linked.Token);
+                kept.Add(text);
+            }
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested
+            && (DockerClient.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException))
+        {
+            LogOutputNotRead(backend.Backend.Value, limit.IsCancellationRequested ? "it took too long" : e.Message);
+        }
+
+        return kept.ToArray();
+    }
+
+    private static BackendExit ExitOf(BackendIdentity backend, ContainerState state) =>
+        new(backend, state.ExitCode, state.OomKilled ? "A process of it was killed because its memory limit was reached." : RuntimeText.Shown(state.Error) is { Length: > 0 } error ? error : null);
+
+    private Task<BackendExit> ExitOfAsync(BackendIdentity backend, string id, ContainerState state, long within, CancellationToken cancellationToken)
+    {
+        var at = NanosecondsOf(state.FinishedAt);
+        return ExplainAsync(ExitOf(backend, state), id, at, at + within, cancellationToken);
+    }
+
+    /// <summary>
+    /// Adds to an exit that an operator caused it, where the engine remembers that: a signal that ends programs was sent to the container shortly before. The drone's own
+    /// signals are among those: they don't count, because the supervisor had its reason before it sent one. An engine that remembers no exit has restarted since, and one without
+    /// live-restore ends its containers by that.
+    /// </summary>
+    /// <param name="exit">The exit.</param>
+    /// <param name="id">The container.</param>
+    /// <param name="at">When it ended, by the engine's clock.</param>
+    /// <param name="until">Up to when to look: the engine answers once that has passed.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    private async Task<BackendExit> ExplainAsync(BackendExit exit, string id, long at, long until, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await _docker.EventsAsync(
+                new() { ["type"] = ["container"], ["event"] = ["kill", "die"], ["container"] = [id] }, at - LongestStop, cancellationToken, until);
+            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+            var lines = new BoundedLines(stream);
+            var remembered = until - at < ReportedWithin;
+            while (await lines.ReadAsync(cancellationToken) is { } line)
+            {
+                var happened = JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent);
+                remembered |= happened?.Action == "die";
+                exit = happened is { Action: "kill", Actor.Attributes: { } attributes } ? WithSignal(exit, attributes) : exit;
+            }
+
+            if (!remembered && exit is { Cause: null, ExitCode: 0 or (128 + ProcessIdentity.Kill) or (128 + ProcessIdentity.Terminate) }
+                && !(await _docker.InfoAsync(cancellationToken)).LiveRestoreEnabled)
+            {
+                exit = exit with { Cause = s_endedByEngine };
+            }
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested
+            && (DockerClient.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException or JsonException))
+        {
+            LogCauseNotRead(exit.Backend.Backend.Value, e.Message);
+        }
+
+        return exit;
+    }
+
+    private static BackendExit WithSignal(BackendExit exit, IReadOnlyDictionary<string, string> attributes)
+    {
+        // Hang-up, interrupt, quit, kill, terminate. Any other counts where the exit code says that it was the one.
+        int[] ending = [1, 2, 3, ProcessIdentity.Kill, ProcessIdentity.Terminate];
+        if (!int.TryParse(attributes.GetValueOrDefault("signal"), NumberStyles.None, CultureInfo.InvariantCulture, out var signal)
+            || (!ending.Contains(signal) && exit.ExitCode != 128 + signal))
+        {
+            return exit;
+        }
+
+        return exit with
+        {
+            Cause = new ExitCause(
+                TerminationReason.External,
+                signal == ProcessIdentity.Kill ? TerminationKind.Hard : TerminationKind.Soft,
+                $"Its container was sent signal {signal} through the container engine, and not by this drone (docker stop, restart, kill or rm)."),
+        };
+    }
+
+    private static long NanosecondsOf(DateTimeOffset moment) => (moment - DateTimeOffset.UnixEpoch).Ticks * 100;
+
+    private async Task RemoveAsync(string id, CancellationToken cancellationToken)
+    {
+        if (!await Answered(_docker.RemoveAsync(id, force: true, cancellationToken)))
+        {
+            // Somebody else, such as the guard, is removing it: look again until it is gone.
+            await Task.Delay(RemovalRetry, _time, cancellationToken);
+        }
+    }
+
+    private async Task KilledAsync(string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Answered(_docker.WaitAsync(id, cancellationToken));
+        }
+        catch (RuntimeUnavailableException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // It did not end in time, or the engine is away: the next look tells which.
+        }
+    }
+}

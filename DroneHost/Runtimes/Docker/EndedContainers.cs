@@ -1,0 +1,83 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Plane.Drone.Guard;
+using Plane.Drone.Runtimes.Process;
+
+namespace Plane.Drone.Runtimes.Docker;
+
+/// <summary>
+/// What is kept of containers that were removed at their end, a directory each: <c>output</c>, the last of what it wrote, and <c>exit</c>, how it ended, for an agent that
+/// comes after one that died between the removal and the record of the end.
+/// </summary>
+/// <param name="root">This instance's directory.</param>
+internal sealed class EndedContainers(string root)
+{
+    /// <summary>Where a backend's output is kept.</summary>
+    public string OutputOf(BackendIdentity backend) => Path.Combine(DirectoryOf(backend), "output");
+
+    /// <summary>How it ended, if that was kept.</summary>
+    public BackendExit? Find(BackendIdentity backend)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(ExitOf(backend)), EndedJson.Default.KeptExit) is { } kept
+                ? new BackendExit(backend, kept.ExitCode, kept.Message) { Cause = kept.Cause }
+                : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            // Not kept, or not readable: then it isn't known.
+            return null;
+        }
+    }
+
+    /// <summary>All whose end is kept.</summary>
+    public IEnumerable<BackendExit> All() => Directories().Select(d => Find(d.Backend)).OfType<BackendExit>();
+
+    /// <summary>Keeps an end.</summary>
+    /// <exception cref="IOException">It could not be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">It could not be written.</exception>
+    public void Keep(BackendExit exit, ReadOnlySpan<byte> output)
+    {
+        PrivateDirectory.Create(DirectoryOf(exit.Backend));
+        PrivateFile.Replace(
+            ExitOf(exit.Backend),
+            JsonSerializer.SerializeToUtf8Bytes(new KeptExit(exit.ExitCode, exit.Message, exit.Cause), EndedJson.Default.KeptExit));
+        PrivateFile.Replace(OutputOf(exit.Backend), output);
+    }
+
+    /// <summary>Removes what was kept before a moment.</summary>
+    /// <returns>How many were removed.</returns>
+    public int Prune(DateTimeOffset before)
+    {
+        var removed = 0;
+        foreach (var (_, directory) in Directories())
+        {
+            if (Directory.GetLastWriteTimeUtc(directory) <= before)
+            {
+                Directory.Delete(directory, recursive: true);
+                removed++;
+            }
+        }
+
+        return removed;
+    }
+
+    private string DirectoryOf(BackendIdentity backend) => Path.Combine(root, BackendFiles.NameOf(backend));
+
+    private string ExitOf(BackendIdentity backend) => Path.Combine(DirectoryOf(backend), "exit");
+
+    private IEnumerable<(BackendIdentity Backend, string Path)> Directories() => Directory.Exists(root)
+        ? Directory.EnumerateDirectories(root)
+            .Select(d => (Backend: BackendFiles.TryParseName(Path.GetFileName(d)), Path: d))
+            .Where(d => d.Backend is not null)
+            .Select(d => (d.Backend!.Value, d.Path))
+        : [];
+}
+
+/// <summary>How a container ended, as it is kept.</summary>
+internal sealed record KeptExit(int? ExitCode, string? Message, ExitCause? Cause);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(KeptExit))]
+internal sealed partial class EndedJson : JsonSerializerContext;

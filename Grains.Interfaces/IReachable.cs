@@ -1,0 +1,16 @@
+using Orleans;
+using Orleans.Concurrency;
+
+namespace Plane;
+
+/// <summary>
+/// A grain that keeps nothing and that each controller answers for, under each of <see cref="GrainKeys.Ways"/> keys. Different keys may lead over different gateways, so a caller
+/// can find a controller that answers.
+/// </summary>
+[Alias("plane.IReachable")]
+public interface IReachable : IGrainWithStringKey
+{
+    /// <summary>Answers at once and without the database: whether the controller that this key leads to is alive.</summary>
+    [Alias("Ping"), AlwaysInterleave, ResponseTimeout("00:00:03")]
+    Task Ping(CancellationToken cancellationToken = default);
+}

@@ -1,0 +1,50 @@
+namespace Plane.Grains.Storage.Sqlite;
+
+/// <summary>A piece of work for <see cref="SqliteEngine"/>, and its answer.</summary>
+internal abstract class SqliteWork(bool writes, bool alone)
+{
+    public bool Writes { get; } = writes;
+
+    /// <summary>Whether it has a transaction of its own.</summary>
+    public bool Alone { get; } = alone;
+
+    public abstract void Run(SqliteSession session);
+
+    public abstract void Fail(Exception error);
+
+    public abstract void Complete();
+}
+
+internal sealed class SqliteWork<T>(Func<SqliteSession, T> run, bool writes, bool alone, CancellationToken cancellationToken) : SqliteWork(writes, alone)
+{
+    private readonly TaskCompletionSource<T> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private T _result = default!;
+    private Exception? _error;
+
+    public Task<T> Answer => _answer.Task;
+
+    public override void Run(SqliteSession session)
+    {
+        _error = null;
+        cancellationToken.ThrowIfCancellationRequested();
+        _result = run(session);
+    }
+
+    public override void Fail(Exception error) => _error ??= error;
+
+    public override void Complete()
+    {
+        if (_error is OperationCanceledException canceled)
+        {
+            _answer.TrySetCanceled(canceled.CancellationToken);
+        }
+        else if (_error is not null)
+        {
+            _answer.TrySetException(_error);
+        }
+        else
+        {
+            _answer.TrySetResult(_result);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans;
+using Orleans.Configuration;
+using Orleans.Hosting;
+using Orleans.Messaging;
+using Orleans.Runtime.Messaging;
+using Orleans.Serialization;
+using Plane.Hosting.Logging;
+
+namespace Plane.Hosting;
+
+/// <summary>Adds the cluster's client to a host.</summary>
+public static partial class ClusterClientHosting
+{
+    /// <summary>
+    /// Adds an <see cref="IClusterClient"/> that talks to the given gateways. The host's start waits for the first gateway, for as long as that takes;
+    /// <see cref="AddPlaneClusterConnection"/> is for a host that must start before.
+    /// </summary>
+    /// <param name="builder">The host's builder; its container must not have a silo.</param>
+    /// <param name="options">Where the cluster is.</param>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">An option is invalid; the text names it.</exception>
+    public static IHostApplicationBuilder AddPlaneClusterClient(this IHostApplicationBuilder builder, ClusterClientOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(options);
+        var gateways = new GatewayList(options.Validated());
+        return builder.UseOrleansClient(client =>
+        {
+            client.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
+            client.Configure<ClientMessagingOptions>(o =>
+            {
+                o.ResponseTimeout = options.ResponseTimeout;
+                (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes);
+            });
+            client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
+            client.Services.AddSingleton<IGatewayListProvider>(gateways);
+            client.Services.KeepExceptions();
+            client.Services.AddSingleton<IClientConnectionRetryFilter>(services => new InfiniteRetryFilter(options, services.GetRequiredService<ILogger<ClusterConnection>>()));
+            client.AddActivityPropagation();
+            if (options.Trust.UsesTls)
+            {
+                client.Services.AddOptions<ClientConnectionOptions>().Configure<ILogger<GatewayTrust>>((connections, logger) =>
+                    connections.ConfigureConnection(c => c.UseClientTls(options.Trust.ForClient(gateways.HostOf, logger))));
+            }
+        });
+    }
+
+    /// <summary>
+    /// Adds a <see cref="ClusterConnection"/> that connects beside the host's own work: the host starts, and serves, while no gateway answers.
+    /// </summary>
+    /// <param name="builder">The host's builder.</param>
+    /// <param name="options">Where the cluster is.</param>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">An option is invalid; the text names it.</exception>
+    public static IHostApplicationBuilder AddPlaneClusterConnection(this IHostApplicationBuilder builder, ClusterClientOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validated();
+
+        // Each attempt to reach a gateway that isn't there is a warning of these, with a stack trace. The retry filter logs the reason, once and then rarely.
+        foreach (var category in (ReadOnlySpan<string>)["Orleans.Runtime.Messaging.ConnectionManager", "Orleans.Messaging.GatewayManager"])
+        {
+            builder.Logging.AddFilter(category, LogLevel.Error);
+        }
+
+        builder.Services.AddSingleton(options);
+        builder.Services.AddSingleton(new ClusterConnection(options.ClusterId));
+        builder.Services.AddHostedService<ClusterConnector>();
+        return builder;
+    }
+
+    /// <summary>Lets exceptions of Plane and of the database's driver cross the wire with their message. Without it their callers read of a missing codec.</summary>
+    /// <param name="services">A silo's or a client's services.</param>
+    public static IServiceCollection KeepExceptions(this IServiceCollection services) =>
+        services.Configure<ExceptionSerializationOptions>(o => o.SupportedNamespacePrefixes.UnionWith(["Plane", "Npgsql"]));
+
+    private sealed partial class InfiniteRetryFilter(ClusterClientOptions options, ILogger logger) : IClientConnectionRetryFilter
+    {
+        private static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(50);
+
+        private readonly Outage _outage = new(TimeProvider.System);
+        private TimeSpan _delay = s_first;
+
+        public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
+        {
+            // One that says only that an attempt was made just now has no reason of its own.
+            if (!cancellationToken.IsCancellationRequested && exception.GetBaseException() is not ConnectionFailedException and var reason && _outage.IsNews(reason.Message))
+            {
+                LogNoGateway(logger, string.Join(", ", options.Endpoints), reason.Message);
+            }
+
+            await Task.Delay(_delay * (0.5 + (Random.Shared.NextDouble() / 2)), TimeProvider.System, cancellationToken);
+            _delay = TimeSpan.FromTicks(Math.Min((_delay * 2).Ticks, options.MaxReconnectDelay.Ticks));
+            return !cancellationToken.IsCancellationRequested;
+        }
+
+        [LoggerMessage(7061, LogLevel.Warning, "No controller answers at {Gateways}, retrying: {Reason}")]
+        private static partial void LogNoGateway(ILogger logger, string gateways, string reason);
+    }
+}

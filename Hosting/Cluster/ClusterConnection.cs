@@ -1,0 +1,67 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans;
+using Orleans.Runtime;
+
+namespace Plane.Hosting;
+
+/// <summary>
+/// The way from a role to the cluster's grains. It exists before the cluster answers: a call until then fails as a call to an unavailable controller does. Thread-safe.
+/// </summary>
+public sealed class ClusterConnection
+{
+    private readonly string _cluster;
+    private volatile IClusterClient? _client;
+
+    /// <summary>A connection that is not there yet.</summary>
+    /// <param name="cluster">The cluster's id, for messages.</param>
+    internal ClusterConnection(string cluster) => _cluster = cluster;
+
+    /// <summary>A connection by a client that is connected, as a silo's own is.</summary>
+    /// <param name="client">The client.</param>
+    public ClusterConnection(IClusterClient client)
+    {
+        _cluster = "";
+        _client = client;
+    }
+
+    /// <summary>A reference to a grain.</summary>
+    /// <typeparam name="T">The grain's interface.</typeparam>
+    /// <param name="key">The grain's key.</param>
+    /// <exception cref="SiloUnavailableException">No gateway has answered yet; retry.</exception>
+    public T GetGrain<T>(string key)
+        where T : IGrainWithStringKey =>
+        (_client ?? throw new SiloUnavailableException($"no gateway of the cluster '{_cluster}' has answered yet; retry")).GetGrain<T>(key);
+
+    /// <summary>Calls go to this client from now on.</summary>
+    internal void Use(IClusterClient? client) => _client = client;
+}
+
+/// <summary>
+/// Connects a <see cref="ClusterConnection"/> beside its host. Orleans' client makes the start of the host that it belongs to wait for the first gateway, so here it has a host of its own.
+/// </summary>
+internal sealed class ClusterConnector(ClusterClientOptions options, ClusterConnection connection, TimeProvider time, ILoggerFactory loggers) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var builder = PlaneHost.CreateBuilder("client");
+        builder.Services.Replace(ServiceDescriptor.Singleton(loggers));
+        builder.AddPlaneClusterClient(options);
+        using var host = builder.Build();
+        try
+        {
+            await host.StartAsync(stoppingToken);
+            connection.Use(host.Services.GetRequiredService<IClusterClient>());
+            await Task.Delay(Timeout.InfiniteTimeSpan, time, stoppingToken);
+        }
+        catch (Exception) when (stoppingToken.IsCancellationRequested)
+        {
+            // The host stops. A start that was cut short fails in ways of its own, and no caller waits for it.
+        }
+
+        connection.Use(null);
+        await host.StopAsync(CancellationToken.None);
+    }
+}

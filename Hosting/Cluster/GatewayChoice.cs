@@ -1,0 +1,228 @@
+using Microsoft.Extensions.Logging;
+
+namespace Plane.Hosting;
+
+/// <summary>
+/// Chooses the gateway that a host's calls go over.
+/// <para>
+/// Orleans' client binds each grain to one of its gateways and keeps to it while the connection is open. A controller that is stopped or frozen closes no connection: calls over it
+/// wait for their time-out, for as long as it is so. But a stateless grain is the same under each of its keys (<see cref="IReachable"/>), different keys are bound to different
+/// gateways, and every call may be made twice. So:
+/// </para>
+/// <list type="number">
+/// <item>Calls use one key, for as long as the controller behind it answers.</item>
+/// <item>A call without an answer for 150 ms, and again each 500 ms, has the grain pinged under that key, unless something else was answered meanwhile. A controller that is alive
+/// answers a ping at once, however long its database or a waiting call takes: so a slow controller is not asked more.</item>
+/// <item>Without an answer to the ping within 300 ms all keys are pinged, and the first that answers is used from then on. Calls that still wait under the former key are cancelled
+/// and made again. Where no key answers, the calls go on waiting: there is no better gateway.</item>
+/// <item>A call that fails makes the next one use the next key: a controller may answer and be without its database.</item>
+/// </list>
+/// Thread-safe.
+/// </summary>
+/// <typeparam name="TGrain">The grain that is called.</typeparam>
+/// <param name="grain">Makes the reference of a key's number.</param>
+/// <param name="time">Measures the silence.</param>
+/// <param name="logger">Where a change is logged.</param>
+public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeProvider time, ILogger logger)
+    where TGrain : IReachable
+{
+    private static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan s_later = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_ping = TimeSpan.FromMilliseconds(300);
+
+    // After a check that found nothing better: controllers that are all overloaded must not be pinged on top of it.
+    private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(2);
+
+    private readonly Lock _gate = new();
+    private volatile Way _current = new(0);
+
+    /// <summary>Makes a call, over another gateway too where the first one does not answer.</summary>
+    /// <param name="call">The call. It must be one that may be made twice.</param>
+    /// <param name="skip">How many keys further than the one in use: for the repetition of a call whose first attempt is still unanswered.</param>
+    /// <param name="cancellationToken">Gives up the call.</param>
+    public async Task<T> CallAsync<T>(Func<TGrain, CancellationToken, Task<T>> call, int skip, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(call);
+        var way = skip == 0 ? _current : new Way((_current.Number + skip) % GrainKeys.Ways);
+        while (true)
+        {
+            using var attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var answer = StartAsync(call, way, attempt.Token);
+            try
+            {
+                if (await IsAnsweredAsync(way, answer, cancellationToken))
+                {
+                    return await answer;
+                }
+            }
+            finally
+            {
+                // Not left to the caller's token: the link to it ends here, maybe before the token has reached the call.
+                await attempt.CancelAsync();
+            }
+
+            way = _current;
+        }
+    }
+
+    private async Task<T> StartAsync<T>(Func<TGrain, CancellationToken, Task<T>> call, Way way, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var answer = await call(grain(way.Number), cancellationToken);
+            way.Answered(time.GetTimestamp());
+            return answer;
+        }
+        catch when (!cancellationToken.IsCancellationRequested)
+        {
+            lock (_gate)
+            {
+                if (_current.Number == way.Number)
+                {
+                    _current = new Way((way.Number + 1) % GrainKeys.Ways);
+                }
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Waits for the answer; false where the call is to be made under the key that is now in use.</summary>
+    private async Task<bool> IsAnsweredAsync(Way way, Task answer, CancellationToken cancellationToken)
+    {
+        // A call that is given up and fails later is not looked at again.
+        _ = answer.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        for (var pause = s_first; ; pause = s_later)
+        {
+            await answer.WaitAsync(pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (answer.IsCompleted)
+            {
+                return true;
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            if (!way.HasAnsweredWithin(pause, time))
+            {
+                await Task.WhenAny(answer, CheckAsync(way)).WaitAsync(cancellationToken);
+            }
+
+            if (way.IsLeft && !answer.IsCompleted)
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>One check at a time for all that wait under a key.</summary>
+    private Task CheckAsync(Way way)
+    {
+        lock (_gate)
+        {
+            if (time.GetTimestamp() >= way.NextCheckAt)
+            {
+                way.NextCheckAt = long.MaxValue;
+                way.Check = Task.Run(() => RunCheckAsync(way));
+            }
+
+            return way.Check;
+        }
+    }
+
+    private async Task RunCheckAsync(Way way)
+    {
+        var own = PingAsync(way.Number);
+        await ((Task)own).WaitAsync(s_ping, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        var answers = own.IsCompletedSuccessfully && own.Result is not null;
+        var first = answers ? way.Number : await FirstAnswerAsync(own);
+        lock (_gate)
+        {
+            var now = time.GetTimestamp();
+            if (first == way.Number)
+            {
+                way.Answered(now);
+            }
+
+            if (first is not { } number || number == way.Number)
+            {
+                way.NextCheckAt = answers ? now : now + (long)(s_rest.TotalSeconds * time.TimestampFrequency);
+                return;
+            }
+
+            way.IsLeft = true;
+            if (_current.Number != way.Number)
+            {
+                return;
+            }
+
+            _current = new Way(number);
+            _current.Answered(now);
+        }
+
+        LogChanged();
+    }
+
+    private async Task<int?> FirstAnswerAsync(Task<int?> own)
+    {
+        await foreach (var ping in Task.WhenEach(Enumerable.Range(0, GrainKeys.Ways).Select(PingAsync).Append(own)))
+        {
+            if (await ping is { } number)
+            {
+                return number;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The number, where the controller behind it has answered.</summary>
+    private async Task<int?> PingAsync(int number)
+    {
+        try
+        {
+            await grain(number).Ping();
+            return number;
+        }
+        catch (Exception e)
+        {
+            // Any other failure is an answer too: a controller of an earlier version does not know the call.
+            LogPing(number, e.Message);
+            return CallFailed.IsUnknownOutcome(e) || e is OperationCanceledException ? null : number;
+        }
+    }
+
+    [LoggerMessage(7070, LogLevel.Warning, "A controller has not answered for some time; calls are made over another gateway")]
+    private partial void LogChanged();
+
+    [LoggerMessage(7071, LogLevel.Debug, "The ping of key {Number} failed: {Reason}")]
+    private partial void LogPing(int number, string reason);
+
+    /// <summary>The use of one key from when it was chosen. The check is guarded by the choice's lock.</summary>
+    private sealed class Way(int number)
+    {
+        private long _answeredAt = long.MinValue;
+        private volatile bool _isLeft;
+
+        public int Number => number;
+
+        /// <summary>Another key is used instead, and calls that wait are made again.</summary>
+        public bool IsLeft
+        {
+            get => _isLeft;
+            set => _isLeft = value;
+        }
+
+        /// <summary>The latest check.</summary>
+        public Task Check { get; set; } = Task.CompletedTask;
+
+        /// <summary>When the next one may begin; never while one runs.</summary>
+        public long NextCheckAt { get; set; } = long.MinValue;
+
+        public void Answered(long now) => Volatile.Write(ref _answeredAt, now);
+
+        public bool HasAnsweredWithin(TimeSpan span, TimeProvider time)
+        {
+            var at = Volatile.Read(ref _answeredAt);
+            return at != long.MinValue && time.GetElapsedTime(at) < span;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+using System.Net;
+using Microsoft.Extensions.Options;
+using Plane.Hosting;
+
+namespace Plane.Silo;
+
+/// <summary>Where a controller's silo listens, which cluster it belongs to and how it authenticates others.</summary>
+public sealed class ControllerClusterOptions
+{
+    /// <summary>The port that drones, proxies and DNS servers connect to. Default 30000; 0: any free port.</summary>
+    public int GatewayPort { get; init; } = 30000;
+
+    /// <summary>The port between controllers. Default 11111; 0: any free port.</summary>
+    public int SiloPort { get; init; } = 11111;
+
+    /// <summary>The address to listen on. Default: loopback. Beyond it both ends must authenticate, see <see cref="Trust"/>.</summary>
+    public IPAddress BindAddress { get; init; } = IPAddress.Loopback;
+
+    /// <summary>The address at which other silos and clients reach this one. Default: the bind address, or this machine's name where that is all addresses.</summary>
+    public string? AdvertisedAddress { get; init; }
+
+    /// <summary>The cluster's id. A silo refuses clients of another cluster.</summary>
+    public string ClusterId { get; init; } = "plane";
+
+    /// <summary>The service's id, which stays the same when a cluster is replaced by another.</summary>
+    public string ServiceId { get; init; } = "plane";
+
+    /// <summary>How silos and clients authenticate.</summary>
+    public GatewayTrust Trust { get; init; } = new();
+
+    /// <summary>Listen beyond loopback without authentication (<c>--insecure-gateway</c>). Any host that reaches the port may call every grain.</summary>
+    public bool InsecureGateway { get; init; }
+
+    /// <summary>How long a call waits for its answer. Default 10 s.</summary>
+    public TimeSpan ResponseTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>An activation that is not used for this long ends. Default 15 minutes.</summary>
+    public TimeSpan CollectionAge { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>
+    /// The controller's database, as <see cref="SiloOptions.Db"/>. On PostgreSQL the silos of a cluster find each other in it; on SQLite, or where it is not set, the cluster is one silo.
+    /// </summary>
+    public string? Database { get; init; }
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="OptionsValidationException">A value is invalid, or any host could call grains; the text names the option.</exception>
+    internal void Validate()
+    {
+        var errors = new List<string>(Trust.Errors());
+        if (GatewayPort is < 0 or > IPEndPoint.MaxPort)
+        {
+            errors.Add($"--gateway-port must be from 0 to {IPEndPoint.MaxPort}, and is {GatewayPort}");
+        }
+
+        if (SiloPort is < 0 or > IPEndPoint.MaxPort)
+        {
+            errors.Add($"--silo-port must be from 0 to {IPEndPoint.MaxPort}, and is {SiloPort}");
+        }
+
+        if (Trust.AuthorityFile is not null && Trust.CertificateFile is null)
+        {
+            errors.Add("--gateway-ca: a controller that checks certificates needs --gateway-cert and --gateway-key too");
+        }
+
+        if (string.IsNullOrWhiteSpace(ClusterId) || string.IsNullOrWhiteSpace(ServiceId))
+        {
+            errors.Add("--cluster-id and --service-id must not be blank");
+        }
+
+        if (ResponseTimeout <= TimeSpan.Zero || CollectionAge <= TimeSpan.Zero)
+        {
+            errors.Add("--response-timeout and --collection-age must be positive");
+        }
+
+        if (!IPAddress.IsLoopback(BindAddress) && !Trust.IsMutualTls && !InsecureGateway)
+        {
+            errors.Add($"--gateway-host: {BindAddress} is beyond loopback, and a client may call every grain: give --gateway-cert, --gateway-key and --gateway-ca, or accept it with --insecure-gateway");
+        }
+
+        if (errors.Count > 0)
+        {
+            throw new OptionsValidationException(nameof(ControllerClusterOptions), typeof(ControllerClusterOptions), errors);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.Sockets;
+using Plane.Drone.Runtimes;
+using Plane.Drone.Supervision;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Drone;
+
+/// <summary>When a backend is ready, and what is told of one that isn't.</summary>
+public sealed class ReadinessTests
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromMilliseconds(50);
+
+    [Fact]
+    public async Task What_answers_at_its_address_and_is_not_the_backend_does_not_make_it_ready()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.ListenHintAfter = s_soon;
+            d.Runtime.Listener = _ => new ListenerLook(false, "Another program listens there.");
+        });
+        var backend = drone.Controller.Spawn();
+        await NotedAsync(drone, backend, "It is not ready yet. Another program listens there.");
+        Assert.DoesNotContain(BackendStatus.Ready, drone.Controller.StatesOf(backend));
+
+        drone.Runtime.Listener = _ => ListenerLook.Own;
+
+        await drone.SeenAsync(backend, BackendStatus.Ready);
+    }
+
+    [Fact]
+    public async Task A_hint_is_taken_back_before_it_is_ready()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.ListenHintAfter = s_soon;
+            d.Runtime.Listener = _ => new ListenerLook(false, "A hint.");
+        });
+        var backend = drone.Controller.Spawn();
+        await NotedAsync(drone, backend, "It is not ready yet. A hint.");
+        drone.Runtime.Listener = _ => ListenerLook.Own;
+
+        await drone.SeenAsync(backend, BackendStatus.Ready);
+
+        Assert.Equal("", drone.Controller.States.Last(s => s.Identity == backend && s.Status == BackendStatus.Waiting).Message);
+    }
+
+    [Fact]
+    public async Task A_runtime_that_is_unavailable_while_it_looks_ends_nothing()
+    {
+        var looks = 0;
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+            d.Runtime.Listener = _ => Interlocked.Increment(ref looks) < 3 ? throw new RuntimeUnavailableException("for the test") : ListenerLook.Own);
+
+        await drone.ReadyBackendAsync();
+
+        Assert.Equal(3, looks);
+    }
+
+    [Fact]
+    public async Task The_end_of_one_that_never_answered_says_why_and_has_its_output()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.StartupLimit = TimeSpan.FromMilliseconds(400);
+            d.Options.ListenHintAfter = s_soon;
+            d.Runtime.Listens = false;
+            d.Runtime.Listener = _ => new ListenerLook(false, "It listens on 127.0.0.1:3000.");
+            d.Runtime.Output = "last words";
+        });
+
+        var ended = await drone.EndedAsync(drone.Controller.Spawn());
+
+        Assert.Equal(
+            (TerminationReason.StartupTimeout, "It did not answer HTTP within 0.4 s. It listens on 127.0.0.1:3000.", "last words"),
+            (ended.TerminationReason, ended.Message, ended.OutputTail));
+    }
+
+    [Theory]
+    [InlineData(0, false, "It exited before it was ready.", "last words")]
+    [InlineData(1, false, "It exited before it was ready.", "last words")]
+    [InlineData(1, true, null, "last words")]
+    [InlineData(0, true, null, null)]
+    public async Task An_exit_that_is_a_failure_has_its_output(int code, bool ready, string? message, string? tail)
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Runtime.Listens = ready;
+            d.Runtime.Output = "last words";
+        });
+        var backend = drone.Controller.Spawn();
+        await drone.SeenAsync(backend, ready ? BackendStatus.Ready : BackendStatus.Waiting);
+
+        drone.Runtime.Exit(backend, code);
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal((null, code, message, tail), (ended.TerminationReason, ended.ExitCode, ended.Message, ended.OutputTail));
+    }
+
+    [Fact]
+    public async Task One_that_was_told_to_end_keeps_its_output_to_itself()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Output = "last words");
+        var backend = await drone.ReadyBackendAsync();
+
+        drone.Controller.Terminate(backend, TerminationKind.Hard);
+
+        Assert.Null((await drone.EndedAsync(backend)).OutputTail);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.0 200 OK\r\nServer: x\r\n\r\n", true)]
+    [InlineData("HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\n", true)]
+    [InlineData("SSH-2.0-x\r\n", false)]
+    [InlineData("HT", false)]
+    public async Task The_probe_takes_any_answer_and_leaves_none_unread(string head, bool answers)
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, default);
+        using var connection = await server.AcceptSocketAsync();
+        await connection.ReceiveAsync(new byte[4096]);
+
+        // As Python's http.server does: the head, then the body, then the end.
+        await connection.SendAsync(System.Text.Encoding.ASCII.GetBytes(head));
+        await connection.SendAsync(new byte[100_000]);
+        connection.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal(answers, await probe);
+
+        // A connection that was closed with something unread is reset, and this throws.
+        Assert.Equal(0, await connection.ReceiveAsync(new byte[1]));
+    }
+
+    [Fact]
+    public async Task An_answer_that_does_not_end_delays_no_backend()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, default);
+        using var connection = await server.AcceptSocketAsync();
+
+        await connection.SendAsync("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"u8.ToArray());
+
+        Assert.True(await probe);
+    }
+
+    private static Task NotedAsync(DroneUnderTest drone, BackendIdentity backend, string message) => Eventually.SeenAsync(
+        () => drone.Controller.States.FirstOrDefault(s => s.Identity == backend && s.Status == BackendStatus.Waiting && s.Message is not null)?.Message!,
+        m => m == message,
+        "the hint is reported");
+}

@@ -1,0 +1,157 @@
+using Npgsql;
+using Plane.Grains.Storage;
+using Plane.Grains.Storage.Postgres;
+using Plane.Tests.Support;
+using static Plane.Tests.Storage.OneDrone;
+
+namespace Plane.Tests.Storage;
+
+/// <summary>A server that answers, and with which a controller can do nothing all the same.</summary>
+public sealed class PostgresOutageTests : IAsyncLifetime
+{
+    private readonly CollectingLogger _log = new();
+    private readonly string _role = "r" + Guid.NewGuid().ToString("N");
+    private TestDatabase _database = null!;
+    private PostgresStore _store = null!;
+
+    private int Begun => _log.Lines.Count(l => l.StartsWith("Warning 2240", StringComparison.Ordinal));
+
+    private int Ended => _log.Lines.Count(l => l.StartsWith("Information 2241", StringComparison.Ordinal));
+
+    public async Task InitializeAsync()
+    {
+        _database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
+        await AdminAsync($"create role {_role} login");
+        await AdminAsync($"grant all on database \"{new NpgsqlConnectionStringBuilder(_database.ConnectionString).Database}\" to {_role}");
+        await AdminAsync("grant execute on all functions in schema pg_catalog to public");
+        var connection = new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Username = _role, Pooling = true };
+        _store = new PostgresStore(connection.ConnectionString, new LeaseNumbers(), _log, TimeProvider.System);
+        await _store.InitializeAsync(default);
+        await RegisterAsync(_store);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        await AdminAsync($"alter role {_role} nologin");
+        await AdminAsync($"drop owned by {_role} cascade");
+        await _database.DisposeAsync();
+        await using var connection = new NpgsqlConnection((await PostgresServer.SharedAsync()).AdminConnectionString);
+        await connection.OpenAsync();
+        await using var drop = new NpgsqlCommand($"drop role {_role}", connection);
+        await drop.ExecuteNonQueryAsync();
+    }
+
+    [Theory]
+    [InlineData("alter role {0} set default_transaction_read_only = on", "alter role {0} reset default_transaction_read_only", "the database is read-only")]
+    [InlineData("alter role {0} connection limit 0", "alter role {0} connection limit -1", "has no connection to spare")]
+    [InlineData("alter role {0} nologin", "alter role {0} login", "does not let this controller in")]
+    [InlineData("revoke insert on plane.keys from {0}", "grant insert on plane.keys to {0}", "permission denied for")]
+    [InlineData("alter schema plane rename to gone", "alter schema gone rename to plane", "lacks a right or a part of the schema")]
+    public async Task What_keeps_connects_from_the_database_is_named_once_and_so_is_its_end(string harm, string mend, string cause)
+    {
+        await AdminAsync(Of(harm));
+        await AdminAsync($"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{_role}'");
+        await Eventually.SeenAsync(
+            async _ => (await FailureAsync(() => _store.AcquireAsync(Request("key"), default)), Outage: _store.Outage?.Reason),
+            seen => seen.Outage?.Contains(cause, StringComparison.Ordinal) == true,
+            "the cause is known");
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Contains(cause, await FailureAsync(() => _store.AcquireAsync(Request("key"), default)), StringComparison.Ordinal);
+            Assert.Contains(cause, await FailureAsync(() => _store.PingAsync(default)), StringComparison.Ordinal);
+        }
+
+        await AdminAsync(Of(mend));
+
+        // Those that came while it was read-only stay so.
+        await AdminAsync($"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{_role}'");
+        await Eventually.SeenAsync(async _ => await FailureAsync(() => _store.PingAsync(default)), failure => failure is null, "it can be used again");
+        await RegisterAsync(_store);
+        Assert.Equal(AcquireOutcome.Acquired, (await _store.AcquireAsync(Request("after"), default)).Outcome);
+        Assert.Contains(cause, Assert.Single(_log.Lines, l => l.StartsWith("Warning", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Equal((1, 1), (Begun, Ended));
+    }
+
+    [Fact]
+    public async Task A_lock_that_another_session_holds_is_named_with_its_holder()
+    {
+        await using var other = new NpgsqlConnection(_database.ConnectionString + ";Application Name=psql-of-ada");
+        await other.OpenAsync();
+        await using var transaction = await other.BeginTransactionAsync();
+        await new NpgsqlCommand("lock table plane.keys", other).ExecuteNonQueryAsync();
+        await Eventually.SeenAsync(
+            async _ => (await FailureAsync(() => _store.PingAsync(default)), Outage: _store.Outage?.Reason), seen => seen.Outage is not null, "the lock is noticed");
+        Assert.Contains($"table plane.keys is locked by another session (pid {other.ProcessID}, psql-of-ada", _store.Outage!.Reason, StringComparison.Ordinal);
+
+        // What needs no such table goes on.
+        await _store.SetTxtAsync(ClusterName.Parse("example.com"), new TxtValues { Owner = "operator" }, TimeSpan.FromMinutes(1), default);
+        await transaction.RollbackAsync();
+        await Eventually.SeenAsync(() => _store.Outage, outage => outage is null, "it is over");
+        await _store.PingAsync(default);
+        Assert.Equal((1, 1), (Begun, Ended));
+    }
+
+    [Fact]
+    public async Task Sessions_that_an_administrator_ends_are_no_outage()
+    {
+        await AdminAsync($"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{_role}'");
+        await Eventually.SeenAsync(async _ => await FailureAsync(() => _store.PingAsync(default)), failure => failure is null, "it goes on");
+        await RegisterAsync(_store);
+        Assert.Equal(0, Begun);
+    }
+
+    [Fact]
+    public async Task A_clock_that_differs_from_the_servers_is_a_problem_until_it_is_right()
+    {
+        var wall = new SetTime { Offset = TimeSpan.FromMinutes(10) };
+        await using var store = new PostgresStore(_database.ConnectionString, new LeaseNumbers(), _log, TimeProvider.System, wall);
+        await store.InitializeAsync(default);
+        async Task<string?> BeatAsync()
+        {
+            await store.HeartbeatControllerAsync(ControllerName.Parse("co-test"), "1", "", default);
+            return store.ClockProblem;
+        }
+
+        Assert.Contains("ahead of the database server's", await BeatAsync(), StringComparison.Ordinal);
+        Assert.NotNull(await BeatAsync());
+        wall.Offset = TimeSpan.FromMinutes(-10);
+        Assert.Contains("behind the database server's", await BeatAsync(), StringComparison.Ordinal);
+        wall.Offset = TimeSpan.Zero;
+        Assert.Null(await BeatAsync());
+        Assert.Single(_log.Lines, l => l.StartsWith("Warning 2250", StringComparison.Ordinal));
+        Assert.Single(_log.Lines, l => l.StartsWith("Information 2251", StringComparison.Ordinal));
+    }
+
+    private static async Task<string?> FailureAsync(Func<Task> statement)
+    {
+        try
+        {
+            await statement();
+            return null;
+        }
+        catch (StoreUnavailableException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private string Of(string sql) => string.Format(System.Globalization.CultureInfo.InvariantCulture, sql, _role);
+
+    private async Task AdminAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(_database.ConnectionString + ";Pooling=false");
+        await connection.OpenAsync();
+#pragma warning disable CA2100 // A test's own words.
+        await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private sealed class SetTime : TimeProvider
+    {
+        public TimeSpan Offset { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Offset;
+    }
+}
