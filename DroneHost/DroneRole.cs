@@ -7,8 +7,8 @@ namespace Plane.Drone;
 /// <summary>The drone as a host of its own.</summary>
 public static class DroneRole
 {
-    /// <summary>Ending backends takes their grace and a kill; the default of the host would cut it.</summary>
-    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
+    /// <summary>How long a host with a drone may take to stop: ending backends takes their grace and a kill. 60 s.</summary>
+    public static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>
     /// Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the state file is refused; where the drone gives up later it stops the host by <see cref="HostExit"/>.

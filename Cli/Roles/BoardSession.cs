@@ -71,7 +71,7 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
     private async Task CheckDockerAsync(CancellationToken stop)
     {
         var engine = new DockerRuntime(
-            new DockerRuntimeOptions { Host = options.DockerHost, InstanceId = "demo" }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+            new DockerRuntimeOptions { Host = options.DockerHost, InstanceId = "demo", OutputDirectory = Path.GetFullPath(options.Data) }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
         await using (engine.ConfigureAwait(false))
         {
             try

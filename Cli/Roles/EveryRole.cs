@@ -9,10 +9,10 @@ using Plane.Silo;
 
 namespace Plane.Cli.Roles;
 
-/// <summary>Every role in one process, for <c>plane up</c> and <c>plane demo</c>: a host each, joined by the silo's own cluster client.</summary>
+/// <summary>Every role in one process, for <c>plane up</c> and <c>plane demo</c>: controller, drone and DNS server in one host, the proxy in another. All call the silo through its own client.</summary>
 internal static class EveryRole
 {
-    /// <summary>Builds the hosts in the order of their start: controller, drone, proxy and, where a zone is given, DNS.</summary>
+    /// <summary>Builds the hosts in the order of their start.</summary>
     public static IHost[] Build(UpOptions options, RoleContext context)
     {
         UsageException.ThrowIfAny(options.Problems());
@@ -39,37 +39,45 @@ internal static class EveryRole
                 CtrlTokenFile = options.CtrlTokenFile,
                 LeaseNumbers = options.LeaseNumbers,
             },
-            builder => builder.AddPlaneSilo(new ControllerClusterOptions { GatewayPort = options.GatewayPort, SiloPort = 0 }),
+            builder =>
+            {
+                builder.AddPlaneSilo(new ControllerClusterOptions { GatewayPort = options.GatewayPort, SiloPort = 0 });
+                builder.Services.AddSingleton(services => new ClusterConnection(services.GetRequiredService<IClusterClient>()));
+                AddDroneAndDns(builder, options, name, data);
+            },
             context.Configure);
-        var cluster = new ClusterConnection(controller.Services.GetRequiredService<IClusterClient>());
-        void Join(IHostApplicationBuilder builder) => builder.Services.AddSingleton(cluster);
 
-        var hosts = new List<IHost>
+        // The proxy's web server has other limits than the controller's, and a process has one of them for each host.
+        var proxy = ProxyRole.Build(
+            new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort },
+            builder => builder.Services.AddSingleton(controller.Services.GetRequiredService<ClusterConnection>()),
+            context.Configure);
+        return [controller, proxy];
+    }
+
+    private static void AddDroneAndDns(IHostApplicationBuilder builder, UpOptions options, ClusterName cluster, string data)
+    {
+        var drone = PortRange.Set(options.PortRange, new DroneOptions
         {
-            controller,
-            DroneRole.Build(
-                PortRange.Set(options.PortRange, new DroneOptions
-                {
-                    Cluster = name.Value,
-                    StateFile = Path.Combine(data, "drone.db"),
-                    ProcessDir = Path.Combine(data, "run"),
-                    GuardProgram = GuardCommand.Program,
-                    MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
-                    Runtime = options.Runtime,
-                    DockerHost = options.DockerHost,
-                    StartupLimit = options.StartupLimit,
-                    EndBackendsOnStop = !options.KeepBackends,
-                    PruneOnStop = options.LeavesNothing,
-                }),
-                Join,
-                context.Configure),
-            ProxyRole.Build(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort }, Join, context.Configure),
-        };
+            Cluster = cluster.Value,
+            StateFile = Path.Combine(data, "drone.db"),
+            ProcessDir = Path.Combine(data, "run"),
+            GuardProgram = GuardCommand.Program,
+            MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
+            Runtime = options.Runtime,
+            DockerHost = options.DockerHost,
+            StartupLimit = options.StartupLimit,
+            EndBackendsOnStop = !options.KeepBackends,
+            PruneOnStop = options.LeavesNothing,
+        });
+        UsageException.ThrowIfAny(drone.Problems().Select(p => "--" + p));
+        builder.Services.AddPlaneDrone(drone);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = DroneRole.ShutdownLimit);
         if (options.DnsZone is { } zone)
         {
-            hosts.Add(DnsRole.Build(new DnsOptions { Zone = zone, Host = [options.Host], Port = options.DnsPort }, Join, context.Configure));
+            var dns = new DnsOptions { Zone = zone, Host = [options.Host], Port = options.DnsPort };
+            UsageException.ThrowIfAny(dns.Problems());
+            builder.Services.AddPlaneDns(dns);
         }
-
-        return [.. hosts];
     }
 }

@@ -1,6 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
 
 namespace Plane.Drone.Guard;
 

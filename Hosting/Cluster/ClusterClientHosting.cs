@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
@@ -65,6 +66,7 @@ public static partial class ClusterClientHosting
             builder.Logging.AddFilter(category, LogLevel.Error);
         }
 
+        builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton(new ClusterConnection(options.ClusterId));
         builder.Services.AddHostedService<ClusterConnector>();

@@ -161,7 +161,7 @@ public sealed partial class GatewayTrust
     [LoggerMessage(7060, LogLevel.Error, "{Files} have changed and cannot be read; the previous certificate stays in use: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, string files, string reason);
 
-    [LoggerMessage(7061, LogLevel.Warning, "The other end's certificate {Subject} is refused: {Reason}")]
+    [LoggerMessage(7068, LogLevel.Warning, "The other end's certificate {Subject} is refused: {Reason}")]
     private static partial void LogRefused(ILogger logger, string subject, string reason);
 
     /// <summary>

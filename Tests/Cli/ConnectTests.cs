@@ -54,7 +54,7 @@ public sealed class ConnectTests
     private sealed class FakeController(WebApplication app, BackendStatus end, BackendStatus now) : IAsyncDisposable
     {
         private static readonly BackendName s_backend = BackendName.Parse("2t3b7n2h0encxl");
-        private static readonly KeyInfo s_key = new() { Name = "k", Namespace = "", Tag = "", FencingToken = default };
+        private static readonly KeyInfo s_key = new() { Name = "k", Namespace = "", Tag = "", FencingToken = new FencingToken(1) };
 
         private readonly TaskCompletionSource _hintWasRead = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int _reads;

@@ -130,14 +130,6 @@ internal sealed class DockerCalls(DockerClient client, DockerRuntimeOptions opti
         client.OpenStreamAsync(
             HttpMethod.Get, $"/events?filters={Filters(filters)}{Moment("since", sinceNano)}{Moment("until", untilNano)}", null, options.CallTimeout, cancellationToken);
 
-    /// <summary>The last lines that a container wrote, as a stream of frames (a type, a length, a text).</summary>
-    public Task<HttpResponseMessage> LogsAsync(string id, int lines, CancellationToken cancellationToken) => client.OpenStreamAsync(
-        HttpMethod.Get,
-        string.Create(CultureInfo.InvariantCulture, $"/containers/{id}/logs?stdout=true&stderr=true&tail={lines}"),
-        null,
-        options.CallTimeout,
-        cancellationToken);
-
     /// <summary>The last lines of its output: the caller reads the stream, whose frames are <c>type 0 0 0 length</c> (four bytes, big-endian) and so many bytes.</summary>
     public Task<HttpResponseMessage> LogsAsync(string id, int lines, CancellationToken cancellationToken) => client.OpenStreamAsync(
         HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/containers/{id}/logs?stdout=true&stderr=true&tail={lines}"), null, options.CallTimeout, cancellationToken);

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 
 namespace Plane.Drone.Runtimes.Docker;
@@ -6,10 +5,8 @@ namespace Plane.Drone.Runtimes.Docker;
 // What a container shows of itself: where it listens, what it wrote.
 public sealed partial class DockerRuntime
 {
-    private const int FrameHeader = 8;
-
-    // Of the last lines, which may be of any length, so much of the end is looked at.
-    private const int KeptOutput = 64 * 1024;
+    // Lines may be of any length: so much of the end is looked at for the last ones.
+    private const int LookedAt = 64 * 1024;
 
     // The engine's own name server listens in every container of a network that a user made.
     private static readonly IPAddress s_nameServer = IPAddress.Parse("127.0.0.11");
@@ -20,7 +17,7 @@ public sealed partial class DockerRuntime
     /// <inheritdoc/>
     public async Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken)
     {
-        if (await FindAsync(backend, cancellationToken) is not { State.Running: true } container)
+        if (await FindAsync(backend, cancellationToken) is not { } id || await _docker.InspectAsync(id, cancellationToken) is not { State.Running: true } container)
         {
             return new ListenerLook(false, null);
         }
@@ -36,44 +33,9 @@ public sealed partial class DockerRuntime
     /// <inheritdoc/>
     public async Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken)
     {
-        if (await FindAsync(backend, cancellationToken) is not { } container)
-        {
-            return null;
-        }
-
-        using var answer = await Answered(_docker.LogsAsync(container.Id, OutputTail.MaxLines, cancellationToken));
-        try
-        {
-            await using var stream = await answer.Content.ReadAsStreamAsync(cancellationToken);
-            return OutputTail.Of(await ReadFramesAsync(stream, cancellationToken));
-        }
-        catch (Exception e) when (DockerClient.IsTransport(e) && !cancellationToken.IsCancellationRequested)
-        {
-            throw _docker.Broken($"/containers/{container.Id}/logs", e);
-        }
-    }
-
-    /// <summary>The end of what the frames of a log carry.</summary>
-    internal static async Task<byte[]> ReadFramesAsync(Stream stream, CancellationToken cancellationToken)
-    {
-        var header = new byte[FrameHeader];
-        var output = new List<byte>();
-        while (await stream.ReadAtLeastAsync(header, FrameHeader, throwOnEndOfStream: false, cancellationToken) == FrameHeader)
-        {
-            var frame = new byte[Math.Min(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4)), KeptOutput)];
-            for (long left = BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4)); left > 0;)
-            {
-                var read = await stream.ReadAtLeastAsync(frame.AsMemory(0, (int)Math.Min(left, frame.Length)), 1, throwOnEndOfStream: true, cancellationToken);
-                output.AddRange(frame.AsSpan(0, read));
-                left -= read;
-                if (output.Count > 2 * KeptOutput)
-                {
-                    output.RemoveRange(0, output.Count - KeptOutput);
-                }
-            }
-        }
-
-        return [.. output];
+        var output = _ended.ReadOutput(backend)
+            ?? (await FindAsync(backend, cancellationToken) is { } id ? await ReadOutputAsync(backend, id, cancellationToken) : []);
+        return OutputTail.Of(output.AsSpan(Math.Max(0, output.Length - LookedAt)));
     }
 
     /// <summary>What listens in the container's network; null where this machine does not know the container's processes.</summary>

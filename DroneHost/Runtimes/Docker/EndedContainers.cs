@@ -31,6 +31,19 @@ internal sealed class EndedContainers(string root)
         }
     }
 
+    /// <summary>The last of what it wrote; null where that was not kept or can't be read.</summary>
+    public byte[]? ReadOutput(BackendIdentity backend)
+    {
+        try
+        {
+            return File.ReadAllBytes(OutputOf(backend));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>All whose end is kept.</summary>
     public IEnumerable<BackendExit> All() => Directories().Select(d => Find(d.Backend)).OfType<BackendExit>();
 
