@@ -36,8 +36,18 @@ public static class GrainKeys
     /// The key of an <see cref="ICertificateGrain"/>: a shard of the cluster's hash. Anyone may ask a DNS server for invented clusters, so a cluster has no
     /// grain of its own.
     /// </summary>
-    public static string Certificate(ClusterName cluster) => string.Create(
-        CultureInfo.InvariantCulture, $"c{SHA256.HashData(Encoding.UTF8.GetBytes(cluster.Value))[0] % CertificateShards:x2}");
+    public static string Certificate(ClusterName cluster) => Shard(SHA256.HashData(Encoding.UTF8.GetBytes(cluster.Value))[0] % CertificateShards);
+
+    /// <summary>Whether a key is one of <see cref="Lease"/>.</summary>
+    public static bool IsLease(string key, ClusterName cluster, DroneName drone) => Enumerable.Range(0, Ways).Any(i => key == Lease(cluster, drone, i));
+
+    /// <summary>Whether a key is one of <see cref="Route"/>.</summary>
+    public static bool IsRoute(string key) => Enumerable.Range(0, Ways).Any(i => key == Route(i));
+
+    /// <summary>Whether a key is one of <see cref="Certificate"/>.</summary>
+    public static bool IsCertificate(string key) => Enumerable.Range(0, CertificateShards).Any(i => key == Shard(i));
+
+    private static string Shard(int shard) => string.Create(CultureInfo.InvariantCulture, $"c{shard:x2}");
 
     // The first has no number: it is the one that controllers of an earlier version know.
     private static string Numbered(string name, int way) =>

@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Plane.Grains.Backends;
 using Plane.Grains.Clocks;
+using Plane.Grains.Clusters;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
@@ -37,6 +38,8 @@ public static class PlaneGrainsExtensions
         services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
         services.AddSingleton<DatabaseClockWatch>();
         services.AddSingleton<TokenWriter>();
+        services.AddSingleton<DronePicker>();
+        services.AddSingleton<KeyConnector>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
         services.AddSingleton<HistoryReader>();

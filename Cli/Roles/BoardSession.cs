@@ -3,11 +3,11 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Orleans;
 using Plane.Cli.Operator;
 using Plane.Cli.Output;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
+using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Silo;
 
@@ -90,20 +90,20 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
     private async Task<DroneState> WaitForDroneAsync(CancellationToken stop)
     {
         var cluster = controller.Services.GetRequiredService<SiloOptions>().DefaultCluster!.Value;
-        var grain = controller.Services.GetRequiredService<IGrainFactory>().GetGrain<IClusterGrain>(cluster.Value);
+        var store = controller.Services.GetRequiredService<IPlaneStore>();
         while (true)
         {
             try
             {
-                var state = await grain.ReadState(stop).ConfigureAwait(false);
+                var state = await store.ReadClusterAsync(cluster, stop).ConfigureAwait(false);
                 if (state.Drones.FirstOrDefault(d => d.Ready) is { } ready)
                 {
                     return ready;
                 }
             }
-            catch (Exception e) when (CallFailed.IsUnknownOutcome(e) && !stop.IsCancellationRequested)
+            catch (StoreUnavailableException) when (!stop.IsCancellationRequested)
             {
-                // The silo is still starting: asked again below.
+                // The controller is still starting: retried below.
             }
 
             await Task.Delay(s_poll, TimeProvider.System, stop).ConfigureAwait(false);

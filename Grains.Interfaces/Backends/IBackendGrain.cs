@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Orleans;
 using Orleans.Concurrency;
 
@@ -37,15 +36,10 @@ public interface IBackendGrain : IGrainWithStringKey
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     [Alias("Revoke"), AlwaysInterleave]
     Task<ChangeOutcome> Revoke(RevokeScope scope, CancellationToken cancellationToken = default);
-
-    /// <summary>Applies a state that the drone reports, if the identity matches and it moves forward.</summary>
-    [Alias("ApplyState"), AlwaysInterleave]
-    Task<StateAck> ApplyState(StateEvent stateEvent, CancellationToken cancellationToken = default);
 }
 
 /// <summary>What became of a request to change a backend or a drone.</summary>
 [GenerateSerializer, Alias("plane.ChangeOutcome")]
-[JsonConverter(typeof(StrictEnumConverter<ChangeOutcome>))]
 public enum ChangeOutcome
 {
     /// <summary>There is no such backend, drone or token holder.</summary>
@@ -82,4 +76,9 @@ public sealed record RevokeScope
     /// <summary>This one token.</summary>
     [Id(1)]
     public BearerToken? Token { get; init; }
+
+    /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
+    public FieldError? Validate() =>
+        FieldError.From("user", User is null ? null : NameRules.TextProblem(User, 0))
+        ?? FieldError.From("token", NameRules.NameProblem(Token));
 }

@@ -39,7 +39,7 @@ public interface ICertificateGrain : IGrainWithStringKey
     /// <param name="hold">Who asks, and for how long.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     /// <returns>Who holds it now, and for how long at most.</returns>
-    /// <exception cref="ArgumentException">The request is not valid (<see cref="ChallengeHold.Validate"/>).</exception>
+    /// <exception cref="InvalidCallException">The request is not valid (<see cref="ChallengeHold.Validate"/>).</exception>
     [Alias("TryHoldChallenge"), AlwaysInterleave]
     Task<ChallengeLease> TryHoldChallenge(ClusterName cluster, ChallengeHold hold, CancellationToken cancellationToken = default);
 
@@ -50,12 +50,6 @@ public interface ICertificateGrain : IGrainWithStringKey
     [Alias("ReleaseChallenge"), AlwaysInterleave]
     Task ReleaseChallenge(ClusterName cluster, string owner, CancellationToken cancellationToken = default);
 
-    /// <summary>Who holds the challenge lease, or null.</summary>
-    /// <param name="cluster">The cluster.</param>
-    /// <param name="cancellationToken">Gives up waiting for the answer.</param>
-    [Alias("ReadChallenge"), AlwaysInterleave]
-    Task<ChallengeLease?> ReadChallenge(ClusterName cluster, CancellationToken cancellationToken = default);
-
     /// <summary>
     /// Counts an order before it is made, unless as many were counted within the window: a certification authority locks a name out for a week, so the count is
     /// kept by the database over all proxies. Asked again with the same id, it answers the same without counting twice.
@@ -63,7 +57,7 @@ public interface ICertificateGrain : IGrainWithStringKey
     /// <param name="cluster">The cluster.</param>
     /// <param name="order">The order.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
-    /// <exception cref="ArgumentException">The request is not valid (<see cref="CertificateOrder.Validate"/>).</exception>
+    /// <exception cref="InvalidCallException">The request is not valid (<see cref="CertificateOrder.Validate"/>).</exception>
     [Alias("TryBeginOrder"), AlwaysInterleave]
     Task<OrderAllowance> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken = default);
 

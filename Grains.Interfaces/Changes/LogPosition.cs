@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Orleans;
 
 namespace Plane;
@@ -34,7 +33,6 @@ public readonly record struct LogPosition([property: Id(0)] long Transaction, [p
 
 /// <summary>What changed.</summary>
 [GenerateSerializer, Alias("plane.ChangeKind")]
-[JsonConverter(typeof(StrictEnumConverter<ChangeKind>))]
 public enum ChangeKind
 {
     /// <summary>A backend reached a state.</summary>

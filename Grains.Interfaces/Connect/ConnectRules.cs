@@ -15,6 +15,7 @@ public static class ConnectRules
     /// <summary>The most that the texts of an executable have in all, in UTF-8: it travels to its drone in one message, among others.</summary>
     public const int MaxExecutableBytes = 1024 * 1024;
 
+    private const int MaxSecret = 256;
     private const int MaxCommand = 256;
     private const int MaxEnv = 512;
     private const int MaxValue = 32 * 1024;
@@ -36,9 +37,38 @@ public static class ConnectRules
             ?? (request.SpawnConfig is { } spawn ? Validate(spawn, request) : null);
     }
 
+    /// <summary>
+    /// The first thing that is wrong with a command, or <see langword="null"/>: its request by the same rules, and what was drawn for it. Applications that are cluster clients
+    /// send commands of their own making.
+    /// </summary>
+    /// <param name="command">The command.</param>
+    public static FieldError? Validate(ConnectCommand? command) =>
+        command is null ? new FieldError("command", "must be given")
+        : command.Key is null ? new FieldError("key", "must be given")
+        : Validate(new ConnectRequest { Key = command.Key, SpawnConfig = command.Spawn, User = command.User, Auth = command.Auth, RequestId = command.Request?.Id })
+            ?? FieldError.From("backend_id", NameRules.NameProblem(command.BackendId))
+            ?? FieldError.From("cluster", NameRules.NameProblem(command.Cluster))
+            ?? (command.Token == default || command.Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
+            ?? (command.SecretToken is { Length: > 0 and <= MaxSecret } secret && secret.All(static c => c is > ' ' and <= '~')
+                ? null
+                : new FieldError("secret_token", string.Create(CultureInfo.InvariantCulture, $"must have 1 to {MaxSecret} printable ASCII characters without spaces")))
+            ?? (command.Request is null or { Id: not null, Digest.Length: 64 } && command.Request?.Digest.All(char.IsAsciiHexDigitLower) != false
+                ? null
+                : new FieldError("request_id", "must come with the digest of its request"))
+            ?? Drawn(command);
+
+    private static FieldError? Drawn(ConnectCommand command) =>
+        command.Spawn is { Id: { } id } && (id != command.BackendId || !command.BackendIdIsChosen)
+            ? new FieldError("spawn_config.id", "must be the backend id of the command")
+        : command.StaticToken is { } shared && (shared == default || !shared.IsStatic) ? new FieldError("static_token", "must be a static token")
+        : command.Spawn is { } spawn && spawn.UseStaticToken != command.StaticToken is not null
+            ? new FieldError("static_token", "must be given with use_static_token, and only then")
+        : null;
+
     private static string? AuthProblem(JsonText? auth) => auth switch
     {
         null => null,
+        { } given when given == default => "must be JSON",
         { Text: "null" } => null,
         { Text: var text } when text[0] != '{' => "must be an object",
         { Text.Length: > MaxAuthBytes } => string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxAuthBytes} bytes"),
@@ -58,7 +88,13 @@ public static class ConnectRules
             return new FieldError($"{At}.subdomain", "must be 1 to 63 letters, digits and inner hyphens");
         }
 
-        return FieldError.From($"{At}.pool", NameRules.TextProblem(spawn.Pool, 0))
+        if (spawn.Executable is null)
+        {
+            return new FieldError($"{At}.executable", "must be given");
+        }
+
+        return FieldError.From($"{At}.id", NameRules.NameProblem(spawn.Id))
+            ?? FieldError.From($"{At}.pool", NameRules.TextProblem(spawn.Pool, 0))
             ?? FieldError.From($"{At}.lifetime_limit_seconds", RangeProblem(spawn.LifetimeLimitSeconds, 1, int.MaxValue))
             ?? FieldError.From($"{At}.max_idle_seconds", RangeProblem(spawn.MaxIdleSeconds, 1, int.MaxValue))
             ?? Validate(spawn.Executable, $"{At}.executable");
@@ -79,6 +115,8 @@ public static class ConnectRules
             ?? FieldError.From($"{at}.gpus", executable.Gpus == -1 ? null : RangeProblem(executable.Gpus, 1, 64))
             ?? FieldError.From($"{at}.network_name", NetworkProblem(executable.NetworkName))
             ?? FieldError.From($"{at}.mount", MountProblem(executable.Mount))
+            ?? FieldError.From($"{at}.pull_policy", NameRules.EnumProblem(executable.PullPolicy))
+            ?? (executable.Credentials is { Username: null } or { Password: null } ? new FieldError($"{at}.credentials", "must have a username and a password") : null)
             ?? FieldError.From($"{at}.credentials.username", ValueProblem(executable.Credentials?.Username, 1024))
             ?? FieldError.From($"{at}.credentials.password", ValueProblem(executable.Credentials?.Password, MaxValue))
             ?? (executable.ResourceLimits is { } limits ? Validate(limits, $"{at}.resource_limits") : null)

@@ -4,8 +4,8 @@ using Orleans.Concurrency;
 namespace Plane;
 
 /// <summary>
-/// One key, keyed by <see cref="KeyConfig.GrainKey"/>: connects, acquires, renews, releases. It decides nothing by what it remembers: each answer is one
-/// conditional statement or transaction of the store.
+/// One key, keyed by <see cref="KeyConfig.GrainKey"/>: connects to its holder, or acquires it. Its holder's lease is renewed in batches (<see cref="ILeaseGrain"/>), and released
+/// by the holder's last state (<see cref="IDroneGrain.ReportStates"/>) or its expiry.
 /// </summary>
 [Alias("plane.IKeyGrain")]
 public interface IKeyGrain : IGrainWithStringKey
@@ -15,14 +15,6 @@ public interface IKeyGrain : IGrainWithStringKey
     /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
     [Alias("Connect"), AlwaysInterleave]
     Task<ConnectResult> Connect(ConnectCommand command, CancellationToken cancellationToken = default);
-
-    /// <summary>Prolongs the lease of one holder. Drones renew in batches (<see cref="ILeaseGrain"/>); both end in the same statement.</summary>
-    [Alias("Renew"), AlwaysInterleave]
-    Task<RenewalOutcome> Renew(BackendIdentity holder, CancellationToken cancellationToken = default);
-
-    /// <summary>The live holder, or null.</summary>
-    [Alias("ReadHolder"), AlwaysInterleave]
-    Task<HolderInfo?> ReadHolder(CancellationToken cancellationToken = default);
 }
 
 /// <summary>A connect request as it goes to the key's grain: validated, with everything random already drawn, so that a repeat is the same request.</summary>
@@ -77,6 +69,10 @@ public sealed record ConnectCommand
     [Id(11)]
     public bool WaitsForEnd { get; init; }
 
+    /// <summary>Whether the key was drawn with this command: then nothing holds it yet, and no holder is looked for first. A claim that is wrong costs a statement.</summary>
+    [Id(12)]
+    public bool KeyIsDrawn { get; init; }
+
     /// <summary>
     /// Completes a request: draws the backend's name, a key where none was given, and the tokens, so that a call whose outcome is unknown can be repeated as the
     /// same request.
@@ -86,6 +82,7 @@ public sealed record ConnectCommand
     public static ConnectCommand For(ConnectRequest request, ClusterName? cluster) => new()
     {
         Key = request.Key ?? KeyConfig.NewRandom(),
+        KeyIsDrawn = request.Key is null,
         BackendId = request.SpawnConfig?.Id ?? BackendName.NewRandom(),
         BackendIdIsChosen = request.SpawnConfig?.Id is not null,
         Spawn = request.SpawnConfig,

@@ -1,11 +1,9 @@
-using System.Text.Json.Serialization;
 using Orleans;
 
 namespace Plane;
 
 /// <summary>What a drone is to do.</summary>
 [GenerateSerializer, Alias("plane.DroneActionKind")]
-[JsonConverter(typeof(StrictEnumConverter<DroneActionKind>))]
 public enum DroneActionKind
 {
     /// <summary>Start a backend.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Orleans;
 
 namespace Plane;
@@ -8,11 +7,19 @@ namespace Plane;
 /// <param name="Drone">The drone.</param>
 /// <param name="Number">Grows with every registration of the name.</param>
 [GenerateSerializer, Immutable, Alias("plane.DroneSession")]
-public sealed record DroneSession([property: Id(0)] ClusterName Cluster, [property: Id(1)] DroneName Drone, [property: Id(2)] long Number);
+public sealed record DroneSession([property: Id(0)] ClusterName Cluster, [property: Id(1)] DroneName Drone, [property: Id(2)] long Number)
+{
+    /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
+    /// <param name="session">The session.</param>
+    public static FieldError? Validate(DroneSession? session) =>
+        session is null ? new FieldError("session", "must be given")
+        : FieldError.From("session.cluster", NameRules.NameProblem(session.Cluster))
+            ?? FieldError.From("session.drone", NameRules.NameProblem(session.Drone))
+            ?? FieldError.From("session.number", session.Number < 1 ? "must be positive" : null);
+}
 
 /// <summary>Whether a session still stands.</summary>
 [GenerateSerializer, Alias("plane.SessionState")]
-[JsonConverter(typeof(StrictEnumConverter<SessionState>))]
 public enum SessionState
 {
     /// <summary>It stands.</summary>
@@ -84,13 +91,36 @@ public sealed record DroneRegistration
     [Id(12)]
     public long LastAction { get; init; }
 
-    /// <summary>The greatest number of an action: what a number in JSON holds exactly.</summary>
-    public const long MaxAction = 1L << 53;
+    /// <summary>The greatest number of an action.</summary>
+    public const long MaxAction = NameRules.MaxExact;
+
+    /// <summary>The most backends that a drone may say it runs.</summary>
+    public const int MaxBackendsLimit = 100_000;
+
+    /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
+    public FieldError? Validate() =>
+        FieldError.From("cluster", NameRules.NameProblem(Cluster))
+        ?? FieldError.From("name", NameRules.NameProblem(Name))
+        ?? FieldError.From("pool", NameRules.TextProblem(Pool, 0))
+        ?? FieldError.From("instance_id", NameRules.IdProblem(InstanceId))
+        ?? FieldError.From("boot_id", NameRules.IdProblem(BootId))
+        ?? FieldError.From("reading", NameRules.ReadingProblem(Reading))
+        ?? FieldError.From("kinds", KindsProblem(Kinds))
+        ?? FieldError.From("max_backends", MaxBackends is < 1 or > MaxBackendsLimit ? $"must be from 1 to {MaxBackendsLimit}" : null)
+        ?? FieldError.From("version", NameRules.TextProblem(Version, 1))
+        ?? FieldError.From("hash", NameRules.TextProblem(Hash, 0))
+        ?? FieldError.From("last_action", LastAction is < 0 or > MaxAction ? $"must be from 0 to {MaxAction}" : null)
+        ?? FieldError.From("installation_id", InstallationId is null ? null : NameRules.IdProblem(InstallationId));
+
+    private static string? KindsProblem(ExecutorKind[]? kinds) =>
+        kinds is not { Length: > 0 } ? "must name at least one kind of executable"
+        : !kinds.All(Enum.IsDefined) ? "must be known kinds of executables"
+        : kinds.Distinct().Count() != kinds.Length ? "must name no kind twice"
+        : null;
 }
 
 /// <summary>What became of a registration.</summary>
 [GenerateSerializer, Alias("plane.RegistrationOutcome")]
-[JsonConverter(typeof(StrictEnumConverter<RegistrationOutcome>))]
 public enum RegistrationOutcome
 {
     /// <summary>Registered.</summary>
@@ -154,4 +184,11 @@ public sealed record DroneHeartbeat
     /// <summary>False while it cannot take actions (disk full, runtime away).</summary>
     [Id(4)]
     public required bool Ready { get; init; }
+
+    /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
+    public FieldError? Validate() =>
+        DroneSession.Validate(Session)
+        ?? FieldError.From("instance_id", NameRules.IdProblem(InstanceId))
+        ?? FieldError.From("boot_id", NameRules.IdProblem(BootId))
+        ?? FieldError.From("reading", NameRules.ReadingProblem(Reading));
 }

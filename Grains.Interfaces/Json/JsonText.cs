@@ -6,11 +6,10 @@ using Orleans;
 namespace Plane;
 
 /// <summary>A JSON value kept as its text: passed through, never looked into.</summary>
-[GenerateSerializer, Immutable, Alias("plane.JsonText")]
+[Immutable, Alias("plane.JsonText")]
 [JsonConverter(typeof(Converter))]
 public readonly record struct JsonText
 {
-    [Id(0)]
     private readonly string? _text;
 
     private JsonText(string text) => _text = text;

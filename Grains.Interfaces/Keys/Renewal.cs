@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Orleans;
 
 namespace Plane;
@@ -7,7 +6,26 @@ namespace Plane;
 /// <param name="Backend">The backend.</param>
 /// <param name="Token">The fencing token of its key.</param>
 [GenerateSerializer, Immutable, Alias("plane.BackendIdentity")]
-public readonly record struct BackendIdentity([property: Id(0)] BackendName Backend, [property: Id(1)] FencingToken Token);
+public readonly record struct BackendIdentity([property: Id(0)] BackendName Backend, [property: Id(1)] FencingToken Token)
+{
+    /// <summary>What is wrong with a list of identities, or <see langword="null"/>.</summary>
+    /// <param name="path">The list in its message.</param>
+    /// <param name="identities">The list.</param>
+    /// <param name="most">How long it may be.</param>
+    public static FieldError? Validate(string path, BackendIdentity[]? identities, int most)
+    {
+        if (identities is null || identities.Length > most)
+        {
+            return new FieldError(path, $"must be at most {most} backends");
+        }
+
+        var wrong = Array.FindIndex(identities, static i => !i.IsSet);
+        return wrong < 0 ? null : new FieldError($"{path}[{wrong}]", "must have a backend and a fencing token");
+    }
+
+    /// <summary>Whether both parts are set: a structure may come with neither.</summary>
+    internal bool IsSet => Backend != default && Token.Value > 0;
+}
 
 /// <summary>A drone's request to renew the keys of backends that it runs.</summary>
 [GenerateSerializer, Immutable, Alias("plane.RenewalBatch")]
@@ -35,11 +53,18 @@ public sealed record RenewalBatch
     /// <summary>What to renew; no backend twice.</summary>
     [Id(4)]
     public required BackendIdentity[] Items { get; init; }
+
+    /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
+    public FieldError? Validate() =>
+        DroneSession.Validate(Session)
+        ?? FieldError.From("instance_id", NameRules.IdProblem(InstanceId))
+        ?? FieldError.From("boot_id", NameRules.IdProblem(BootId))
+        ?? FieldError.From("reading", NameRules.ReadingProblem(Reading))
+        ?? BackendIdentity.Validate("items", Items, MaxItems);
 }
 
 /// <summary>What became of a renewal.</summary>
 [GenerateSerializer, Alias("plane.RenewalOutcome")]
-[JsonConverter(typeof(StrictEnumConverter<RenewalOutcome>))]
 public enum RenewalOutcome
 {
     /// <summary>The lease was prolonged.</summary>

@@ -4,11 +4,10 @@ using Orleans;
 namespace Plane;
 
 /// <summary>A session backend's name (its <c>backend_id</c>).</summary>
-[GenerateSerializer, Immutable, Alias("plane.BackendName")]
+[Immutable, Alias("plane.BackendName")]
 [JsonConverter(typeof(NameJsonConverter<BackendName>))]
 public readonly record struct BackendName : IPlaneName<BackendName>
 {
-    [Id(0)]
     private readonly string? _value;
 
     private BackendName(string value) => _value = value;

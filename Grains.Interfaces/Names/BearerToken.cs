@@ -10,7 +10,7 @@ namespace Plane;
 /// The secret in a backend's URL: 43 base64url characters (32 random bytes), or <c>s.</c> and 43 for a static one. Never printed, logged or used as a
 /// grain key; what is stored and compared is its <see cref="Hash"/>.
 /// </summary>
-[GenerateSerializer, Immutable, Alias("plane.BearerToken")]
+[Immutable, Alias("plane.BearerToken")]
 [JsonConverter(typeof(NameJsonConverter<BearerToken>))]
 public readonly record struct BearerToken : IPlaneName<BearerToken>
 {
@@ -19,7 +19,6 @@ public readonly record struct BearerToken : IPlaneName<BearerToken>
 
     private const string StaticPrefix = "s.";
 
-    [Id(0)]
     private readonly string? _value;
 
     private BearerToken(string value) => _value = value;
@@ -60,9 +59,9 @@ public readonly record struct BearerToken : IPlaneName<BearerToken>
     /// <summary>SHA-256 of the token in base64url, 43 characters: what the database, the change log and caches know it by.</summary>
     public string Hash()
     {
-        // One that came by the cluster's wire was not parsed and may be of any length.
+        Span<byte> text = stackalloc byte[StaticPrefix.Length + RandomLength];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.ASCII.GetBytes(Value), hash);
+        SHA256.HashData(text[..Encoding.ASCII.GetBytes(Value, text)], hash);
         return Base64Url.EncodeToString(hash);
     }
 

@@ -8,11 +8,10 @@ namespace Plane;
 /// A cluster: the host name, with an optional port, under which its proxies answer. Kept in lower case, since host names compare without case
 /// (RFC 4343). A port other than 443 means plain HTTP there.
 /// </summary>
-[GenerateSerializer, Immutable, Alias("plane.ClusterName")]
+[Immutable, Alias("plane.ClusterName")]
 [JsonConverter(typeof(NameJsonConverter<ClusterName>))]
 public readonly record struct ClusterName : IPlaneName<ClusterName>
 {
-    [Id(0)]
     private readonly string? _value;
 
     private ClusterName(string value) => _value = value;

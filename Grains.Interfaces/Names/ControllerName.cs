@@ -4,11 +4,10 @@ using Orleans;
 namespace Plane;
 
 /// <summary>A controller's name: one silo.</summary>
-[GenerateSerializer, Immutable, Alias("plane.ControllerName")]
+[Immutable, Alias("plane.ControllerName")]
 [JsonConverter(typeof(NameJsonConverter<ControllerName>))]
 public readonly record struct ControllerName : IPlaneName<ControllerName>
 {
-    [Id(0)]
     private readonly string? _value;
 
     private ControllerName(string value) => _value = value;

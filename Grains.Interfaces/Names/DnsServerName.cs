@@ -4,11 +4,10 @@ using Orleans;
 namespace Plane;
 
 /// <summary>A DNS server's name.</summary>
-[GenerateSerializer, Immutable, Alias("plane.DnsServerName")]
+[Immutable, Alias("plane.DnsServerName")]
 [JsonConverter(typeof(NameJsonConverter<DnsServerName>))]
 public readonly record struct DnsServerName : IPlaneName<DnsServerName>
 {
-    [Id(0)]
     private readonly string? _value;
 
     private DnsServerName(string value) => _value = value;

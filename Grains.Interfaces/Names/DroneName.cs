@@ -4,11 +4,10 @@ using Orleans;
 namespace Plane;
 
 /// <summary>A drone's name, unique within its cluster.</summary>
-[GenerateSerializer, Immutable, Alias("plane.DroneName")]
+[Immutable, Alias("plane.DroneName")]
 [JsonConverter(typeof(NameJsonConverter<DroneName>))]
 public readonly record struct DroneName : IPlaneName<DroneName>
 {
-    [Id(0)]
     private readonly string? _value;
 
     private DroneName(string value) => _value = value;

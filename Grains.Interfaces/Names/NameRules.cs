@@ -12,6 +12,12 @@ public static class NameRules
     /// <summary>The longest key name, namespace, tag, pool or user, in Unicode scalar values.</summary>
     public const int MaxText = 255;
 
+    /// <summary>The longest id that a machine made.</summary>
+    public const int MaxId = 64;
+
+    /// <summary>The greatest whole number that JSON holds exactly: the bound of numbers and readings that a drone counts.</summary>
+    public const long MaxExact = 1L << 53;
+
     /// <summary>Whether the text is a component name: lower case, digits, hyphens, at most 45, beginning with the prefix and going on after it.</summary>
     /// <param name="text">The text.</param>
     /// <param name="prefix">The prefix, or the empty string.</param>
@@ -59,6 +65,35 @@ public static class NameRules
 
         return count < minimum ? "must not be empty" : count > MaxText ? $"must have at most {MaxText} characters" : null;
     }
+
+    /// <summary>What is wrong with a name that must be set, or <see langword="null"/>. One that is set is valid: nothing else can be made, and over a wire comes nothing else.</summary>
+    /// <typeparam name="T">The name's type.</typeparam>
+    /// <param name="name">The name.</param>
+    public static string? NameProblem<T>(T name)
+        where T : struct, IPlaneName<T> => EqualityComparer<T>.Default.Equals(name, default) ? $"is missing or not valid: {T.Rule}" : null;
+
+    /// <summary>What is wrong with a name that may be absent, but not empty, or <see langword="null"/>.</summary>
+    /// <typeparam name="T">The name's type.</typeparam>
+    /// <param name="name">The name.</param>
+    public static string? NameProblem<T>(T? name)
+        where T : struct, IPlaneName<T> => name is { } given ? NameProblem(given) : null;
+
+    /// <summary>What is wrong with a value of an enumeration, or <see langword="null"/>: a serialiser lets any number through.</summary>
+    /// <typeparam name="T">The enumeration.</typeparam>
+    /// <param name="value">The value; none is valid.</param>
+    public static string? EnumProblem<T>(T? value)
+        where T : struct, Enum => value is null || Enum.IsDefined(value.Value) ? null : "must be a known value";
+
+    /// <summary>What is wrong with an id that a machine made (a drone's instance, a boot), or <see langword="null"/>.</summary>
+    /// <param name="id">The id.</param>
+    public static string? IdProblem(string? id) =>
+        id is { Length: > 0 and <= MaxId } && id.All(static c => c is > ' ' and <= '~')
+            ? null
+            : $"must have 1 to {MaxId} printable ASCII characters without spaces";
+
+    /// <summary>What is wrong with a reading of a drone's lease clock, or <see langword="null"/>: deadlines are counted from it, and must not overflow.</summary>
+    /// <param name="reading">The reading in milliseconds.</param>
+    public static string? ReadingProblem(long reading) => reading is < 0 or > MaxExact ? $"must be from 0 to {MaxExact}" : null;
 
     /// <summary>Whether the text is no valid UTF-16: it could not be stored and read back the same.</summary>
     /// <param name="text">The text.</param>

@@ -4,11 +4,10 @@ using Orleans;
 namespace Plane;
 
 /// <summary>A proxy's name.</summary>
-[GenerateSerializer, Immutable, Alias("plane.ProxyName")]
+[Immutable, Alias("plane.ProxyName")]
 [JsonConverter(typeof(NameJsonConverter<ProxyName>))]
 public readonly record struct ProxyName : IPlaneName<ProxyName>
 {
-    [Id(0)]
     private readonly string? _value;
 
     private ProxyName(string value) => _value = value;

@@ -53,6 +53,14 @@ public sealed record ProxyReport
     /// </summary>
     [Id(5)]
     public bool Continues { get; init; }
+
+    /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
+    public FieldError? Validate() =>
+        FieldError.From("cluster", NameRules.NameProblem(Cluster))
+        ?? FieldError.From("proxy", NameRules.NameProblem(Proxy))
+        ?? FieldError.From("version", NameRules.TextProblem(Version, 1))
+        ?? FieldError.From("hash", NameRules.TextProblem(Hash, 0))
+        ?? BackendIdentity.Validate("in_use", InUse, MaxBackends);
 }
 
 /// <summary>The answer to a report.</summary>

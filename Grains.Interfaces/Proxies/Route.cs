@@ -46,7 +46,6 @@ public sealed record Route
 
 /// <summary>What is known of a token.</summary>
 [GenerateSerializer, Alias("plane.RouteOutcome")]
-[JsonConverter(typeof(StrictEnumConverter<RouteOutcome>))]
 public enum RouteOutcome
 {
     /// <summary>It leads to a backend that answers.</summary>

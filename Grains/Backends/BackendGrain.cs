@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Concurrency;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -6,31 +7,37 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Backends;
 
 /// <summary>
-/// One backend. Every member is one statement of the store; which transitions are allowed stands in <see cref="BackendTransitions"/>.
+/// One backend, for cluster clients. Every member is one statement of the store; its states come from its drone (<see cref="StateWriter"/>). Keeps nothing: the silo that is asked
+/// answers.
 /// </summary>
+[StatelessWorker(1)]
 internal sealed class BackendGrain(
-    IPlaneStore store, StateWriter states, HistoryReader histories, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
+    IPlaneStore store, HistoryReader histories, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
 {
     private BackendName _backend;
 
+    private BackendName Backend => _backend != default ? _backend : throw this.KeyRefused(BackendName.Rule);
+
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _backend = BackendName.Parse(this.GetPrimaryKeyString());
+        BackendName.TryParse(this.GetPrimaryKeyString(), out _backend);
         return Task.CompletedTask;
     }
 
-    public Task<BackendDetails?> Describe(CancellationToken cancellationToken) => store.ReadBackendAsync(_backend, cancellationToken).OrAskAgain();
+    public Task<BackendDetails?> Describe(CancellationToken cancellationToken) => store.ReadBackendAsync(Backend, cancellationToken).OrAskAgain();
 
     public async Task<StatusPage> ReadStatus(BackendStatus? after, TimeSpan wait, CancellationToken cancellationToken)
     {
+        var backend = Backend;
+        InvalidCallException.ThrowIf(FieldError.From("after", NameRules.EnumProblem(after)));
         var begun = time.GetTimestamp();
         using var waiting = metrics.Waiting("status");
 
         // (1) to (4) of the feed's rule.
-        using var subscription = feed.Subscribe(Topic.Backend(_backend));
+        using var subscription = feed.Subscribe(Topic.Backend(backend));
         while (true)
         {
-            if (await histories.ReadAsync(_backend, cancellationToken).OrAskAgain() is not { } history)
+            if (await histories.ReadAsync(backend, cancellationToken).OrAskAgain() is not { } history)
             {
                 return new StatusPage { Exists = false };
             }
@@ -47,33 +54,19 @@ internal sealed class BackendGrain(
         }
     }
 
-    public Task<ChangeOutcome> Terminate(TerminationKind kind, ClusterName? cluster, CancellationToken cancellationToken) =>
-        Enum.IsDefined(kind)
-            ? store.TerminateAsync(_backend, cluster, kind, TerminationReason.External, cancellationToken).OrAskAgain()
-            : throw new ArgumentOutOfRangeException(nameof(kind));
+    public Task<ChangeOutcome> Terminate(TerminationKind kind, ClusterName? cluster, CancellationToken cancellationToken)
+    {
+        InvalidCallException.ThrowIf(
+            FieldError.From("kind", NameRules.EnumProblem<TerminationKind>(kind)) ?? FieldError.From("cluster", NameRules.NameProblem(cluster)));
+        return store.TerminateAsync(Backend, cluster, kind, TerminationReason.External, cancellationToken).OrAskAgain();
+    }
 
     public Task<ChangeOutcome> PreventRenewal(CancellationToken cancellationToken) =>
-        store.PreventRenewalAsync(_backend, cancellationToken).OrAskAgain();
+        store.PreventRenewalAsync(Backend, cancellationToken).OrAskAgain();
 
     public Task<ChangeOutcome> Revoke(RevokeScope scope, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(scope);
-        if (scope.User is not null && NameRules.TextProblem(scope.User, 0) is { } problem)
-        {
-            throw new ArgumentException($"user {problem}", nameof(scope));
-        }
-
-        return store.RevokeAsync(_backend, scope, cancellationToken).OrAskAgain();
-    }
-
-    public async Task<StateAck> ApplyState(StateEvent stateEvent, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(stateEvent);
-        if (stateEvent.Identity.Backend != _backend)
-        {
-            return new StateAck { Sequence = stateEvent.Sequence, Applied = false, Refusal = "the event is another backend's" };
-        }
-
-        return (await states.ApplyAsync(null, [stateEvent], cancellationToken).OrAskAgain()).Acks[0];
+        InvalidCallException.ThrowIf(scope is null ? new FieldError("scope", "must be given") : scope.Validate());
+        return store.RevokeAsync(Backend, scope!, cancellationToken).OrAskAgain();
     }
 }

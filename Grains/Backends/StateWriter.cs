@@ -39,14 +39,14 @@ internal sealed class StateWriter : IAsyncDisposable
         var valid = new List<StateEvent>();
         for (var i = 0; i < acks.Length; i++)
         {
-            if (StateEventRules.Refusal(events[i]) is { } refusal)
+            if (events[i].Refusal() is { } refusal)
             {
                 acks[i] = new StateAck { Sequence = events[i].Sequence, Applied = false, Refusal = refusal };
                 continue;
             }
 
             places.Add(i);
-            valid.Add(StateEventRules.Cleaned(events[i]));
+            valid.Add(events[i].Cleaned());
         }
 
         // Also with nothing left to apply: the answer says whether the session stands.

@@ -40,8 +40,12 @@ internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : G
 
     public async Task<FieldError?> SetTxt(ClusterName cluster, TxtValues values, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(values);
         CheckShard(cluster);
+        if (values is null)
+        {
+            return Missing("values");
+        }
+
         if (values.Validate() is { } error)
         {
             return error;
@@ -65,53 +69,43 @@ internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : G
 
     public async Task<ChallengeLease> TryHoldChallenge(ClusterName cluster, ChallengeHold hold, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(hold);
         CheckShard(cluster);
-        Refuse(hold.Validate(), nameof(hold));
-        return await store.HoldChallengeAsync(cluster, hold, cancellationToken).OrAskAgain();
+        InvalidCallException.ThrowIf(hold is null ? Missing("hold") : hold.Validate());
+        return await store.HoldChallengeAsync(cluster, hold!, cancellationToken).OrAskAgain();
     }
 
     public async Task ReleaseChallenge(ClusterName cluster, string owner, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
-        Refuse(FieldError.From("owner", NameRules.TextProblem(owner, 1)), nameof(owner));
+        InvalidCallException.ThrowIf(FieldError.From("owner", NameRules.TextProblem(owner, 1)));
         await store.ReleaseChallengeAsync(cluster, owner, cancellationToken).OrAskAgain();
-    }
-
-    public async Task<ChallengeLease?> ReadChallenge(ClusterName cluster, CancellationToken cancellationToken)
-    {
-        CheckShard(cluster);
-        return await store.ReadChallengeAsync(cluster, cancellationToken).OrAskAgain();
     }
 
     public async Task<OrderAllowance> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(order);
         CheckShard(cluster);
-        Refuse(order.Validate(), nameof(order));
-        return await store.BeginOrderAsync(cluster, order, cancellationToken).OrAskAgain();
+        InvalidCallException.ThrowIf(order is null ? Missing("order") : order.Validate());
+        return await store.BeginOrderAsync(cluster, order!, cancellationToken).OrAskAgain();
     }
 
     public async Task DropOrder(ClusterName cluster, string orderId, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
-        Refuse(FieldError.From("id", NameRules.TextProblem(orderId, 1)), nameof(orderId));
+        InvalidCallException.ThrowIf(FieldError.From("id", NameRules.TextProblem(orderId, 1)));
         await store.DropOrderAsync(cluster, orderId, cancellationToken).OrAskAgain();
     }
 
-    private static void Refuse(FieldError? error, string parameter)
-    {
-        if (error is not null)
-        {
-            throw new ArgumentException(error.Message, parameter);
-        }
-    }
+    private static FieldError Missing(string path) => new(path, "must be given");
 
     private void CheckShard(ClusterName cluster)
     {
-        if (cluster == default || GrainKeys.Certificate(cluster) != this.GetPrimaryKeyString())
+        InvalidCallException.ThrowIf(FieldError.From("cluster", NameRules.NameProblem(cluster)));
+        var key = this.GetPrimaryKeyString();
+        if (GrainKeys.Certificate(cluster) != key)
         {
-            throw new ArgumentException("the cluster is not one of this shard", nameof(cluster));
+            throw GrainKeys.IsCertificate(key)
+                ? new InvalidCallException("cluster is not one of this shard")
+                : this.KeyRefused("it must be c and the number of a shard");
         }
     }
 

@@ -8,7 +8,7 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Drones;
 
 /// <summary>
-/// One drone. Its sessions, its list of actions and its state stand in the store; the grain validates, bounds and waits. Every call carries the
+/// One drone. Its sessions, its list of actions and its state are in the store; the grain validates, bounds and waits. Every call carries the
 /// session, which the store compares within the statement: what a replaced agent still says has no effect, and its answer tells it to stop.
 /// So any number of activations, on any controller, answer alike, and the controller that a drone reaches answers it, whatever has become of the others.
 /// </summary>
@@ -25,9 +25,10 @@ internal sealed class DroneGrain(
     {
         var key = GrainKeys.WithoutWay(this.GetPrimaryKeyString());
         var slash = key.LastIndexOf('/');
-        if (slash < 0 || !ClusterName.TryParse(key[..slash], out _cluster) || !DroneName.TryParse(key[(slash + 1)..], out _drone))
+        if (slash >= 0 && ClusterName.TryParse(key[..slash], out var cluster) && DroneName.TryParse(key[(slash + 1)..], out var drone)
+            && GrainKeys.Drone(cluster, drone) == key)
         {
-            throw new ArgumentException("the grain key is no cluster/drone");
+            (_cluster, _drone) = (cluster, drone);
         }
 
         return Task.CompletedTask;
@@ -37,15 +38,20 @@ internal sealed class DroneGrain(
 
     public async Task<RegistrationReply> Register(DroneRegistration registration, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(registration);
+        CheckKey();
+        if (registration?.Validate() is { } error)
+        {
+            return Invalid(error.Message);
+        }
+
+        if (registration is null)
+        {
+            throw new InvalidCallException("the registration must be given");
+        }
+
         if (registration.Cluster != _cluster || registration.Name != _drone)
         {
             return Invalid($"the registration is that of {registration.Cluster}/{registration.Name}");
-        }
-
-        if (RegistrationRules.Validate(registration) is { } error)
-        {
-            return Invalid(error.Message);
         }
 
         var reply = await store.RegisterDroneAsync(registration, options.ControllerName, cancellationToken).OrAskAgain();
@@ -56,20 +62,13 @@ internal sealed class DroneGrain(
 
     public Task<SessionState> Heartbeat(DroneHeartbeat heartbeat, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(heartbeat);
-        CheckSession(heartbeat.Session);
-        if (RegistrationRules.Validate(heartbeat) is { } error)
-        {
-            throw new ArgumentException(error.Message, nameof(heartbeat));
-        }
-
-        return store.HeartbeatDroneAsync(heartbeat, options.ControllerName, cancellationToken).OrAskAgain();
+        Check(heartbeat is null ? Missing("heartbeat") : heartbeat.Validate(), heartbeat?.Session);
+        return store.HeartbeatDroneAsync(heartbeat!, options.ControllerName, cancellationToken).OrAskAgain();
     }
 
     public async Task<ActionPage> ReadActions(DroneSession session, long after, TimeSpan wait, CancellationToken cancellationToken)
     {
-        CheckSession(session);
-        ArgumentOutOfRangeException.ThrowIfNegative(after);
+        Check(DroneSession.Validate(session) ?? NumberError("after", after), session);
         var begun = time.GetTimestamp();
         using var waiting = metrics.Waiting("actions");
 
@@ -89,33 +88,47 @@ internal sealed class DroneGrain(
 
     public Task<SessionState> AcknowledgeActions(DroneSession session, long upTo, CancellationToken cancellationToken)
     {
-        CheckSession(session);
-        ArgumentOutOfRangeException.ThrowIfNegative(upTo);
+        Check(DroneSession.Validate(session) ?? NumberError("up_to", upTo), session);
         return store.AcknowledgeActionsAsync(session, upTo, cancellationToken).OrAskAgain();
     }
 
     public Task<StateReply> ReportStates(StateBatch batch, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(batch);
-        CheckSession(batch.Session);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(batch.Events.Length, StateBatch.MaxEvents);
-        return states.ApplyAsync(batch.Session, batch.Events, cancellationToken).OrAskAgain();
+        Check(batch is null ? Missing("batch") : batch.Validate(), batch?.Session);
+        return states.ApplyAsync(batch!.Session, batch.Events, cancellationToken).OrAskAgain();
     }
 
-    public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken) =>
-        store.SetDrainingAsync(_cluster, _drone, draining: true, terminate, cancellationToken).OrAskAgain();
+    public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken) => SetDrainingAsync(draining: true, terminate, cancellationToken);
 
-    public Task<ChangeOutcome> Undrain(CancellationToken cancellationToken) =>
-        store.SetDrainingAsync(_cluster, _drone, draining: false, terminate: false, cancellationToken).OrAskAgain();
+    public Task<ChangeOutcome> Undrain(CancellationToken cancellationToken) => SetDrainingAsync(draining: false, terminate: false, cancellationToken);
 
     private static RegistrationReply Invalid(string message) => new() { Outcome = RegistrationOutcome.Invalid, Message = message };
 
-    private void CheckSession(DroneSession session)
+    private static FieldError Missing(string path) => new(path, "must be given");
+
+    private static FieldError? NumberError(string path, long number) => FieldError.From(path, number < 0 ? "must not be negative" : null);
+
+    private Task<ChangeOutcome> SetDrainingAsync(bool draining, bool terminate, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(session);
-        if (session.Cluster != _cluster || session.Drone != _drone)
+        CheckKey();
+        return store.SetDrainingAsync(_cluster, _drone, draining, terminate, cancellationToken).OrAskAgain();
+    }
+
+    private void CheckKey()
+    {
+        if (_drone == default)
         {
-            throw new ArgumentException($"the session is that of {session.Cluster}/{session.Drone}", nameof(session));
+            throw this.KeyRefused("it must be cluster/drone");
+        }
+    }
+
+    private void Check(FieldError? error, DroneSession? session)
+    {
+        CheckKey();
+        InvalidCallException.ThrowIf(error);
+        if (session!.Cluster != _cluster || session.Drone != _drone)
+        {
+            throw new InvalidCallException($"the session is that of {session.Cluster}/{session.Drone}");
         }
     }
 }

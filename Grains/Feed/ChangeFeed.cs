@@ -61,6 +61,7 @@ internal sealed partial class ChangeFeed : BackgroundService
         _log = log;
         _table = new FeedTable(time, MaxSubscribers);
         _readAt = time.GetTimestamp();
+        metrics.ObserveStore(() => store.UnreadableRows);
         metrics.ObserveFeed(() => Age.TotalSeconds, () => _table.Count);
     }
 

@@ -1,43 +1,117 @@
 using Plane.Grains.Clusters;
+using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Keys;
 
 /// <summary>
-/// How one activation of a key answers connects.
+/// How this controller answers connects, whether they come over HTTP or from a cluster client (<see cref="KeyGrain"/>).
+/// <para>
+/// <b>The lease protocol.</b> At most one backend runs for a key at any time. Four parties keep that, each by its own clock:
+/// </para>
 /// <list type="number">
-/// <item>Held path: a token is stored if a live holder has the key with the same tag. One conditional statement, batched over the silo.</item>
+/// <item>The database holds at most one row per (namespace, name), with an expiry by its own clock and a fencing token. A transaction that inserts the row has
+/// acquired the key (<see cref="IPlaneStore.AcquireAsync"/>); an expired row may be deleted by the next acquirer or the lost sweep, never
+/// revived.</item>
+/// <item>The acquisition queues a spawn action for the drone, with deadlines counted from the drone's own last heartbeat: the reading was taken
+/// before the acquisition, so a drone that gets the action late, or after a restart under another boot id, starts nothing that it may no longer
+/// run.</item>
+/// <item>The drone renews in batches (<see cref="LeaseGrain"/>) and counts soft and hard deadline on its lease clock from a reading taken before
+/// each call. By <see cref="LeaseNumbers.Problem"/> a backend that wasn't renewed is dead before the row expires, as long as the clocks' rates
+/// agree within 2 %.</item>
+/// <item>The key is released by a <c>terminated</c> event under the same (backend id, fencing token), in the same transaction, or by its expiry; by
+/// nothing else.</item>
+/// </list>
+/// <para>
+/// <b>No rule rests on what is remembered here.</b> Several controllers may answer for one key at once. Each answer is one statement or transaction: a token is inserted only if
+/// a live holder has the key, a key is acquired only if its row can be inserted.
+/// </para>
+/// <para>
+/// <b>Failure cases.</b> The caller's answer was lost: the command carries everything random, so repeating it finds its own backend and token.
+/// The controller dies between acquiring and answering: likewise. The drone picked is gone: the acquisition re-checks it, and what was queued for one
+/// that dies later is ended by the lost sweep when the lease expires. The database is unavailable: <see cref="ErrorKind.DatabaseError"/>, nothing half-done.
+/// </para>
+/// <b>One connect</b>, by these numbers:
+/// <list type="number">
+/// <item>Held path: a token is stored if a live holder has the key with the same tag. One conditional statement, batched over the controller.</item>
 /// <item>Not held: without a spawn config or a cluster there is nothing to start.</item>
-/// <item>Another connect of this activation is acquiring already: wait for it, then (1) again; or it was while this one looked: (1) again. A burst of connects
+/// <item>Another connect to the key is acquiring already: wait for it, then (1) again; or it was while this one looked: (1) again. A burst of connects
 /// to a new key makes one acquisition.</item>
 /// <item>A drone is picked and the key acquired on it. A drone that turns out unfit is excluded and another picked; a key that another got
 /// first: (1) again.</item>
 /// </list>
 /// A request with an id of its own is answered once: (1) and (4) store the id with the token, or find that it was answered before. Its token is written by a
-/// transaction of its own instead of the silo's batch.
-/// What it remembers (an acquisition under way, whether a holder was ever seen) may be lost or doubled without harm: it saves statements, it
-/// decides nothing. Runs in the turns of one grain, so its fields need no lock.
+/// transaction of its own instead of the batch.
+/// <para>
+/// Any number of threads. What is remembered of a key, for as long as a connect to it is under way, is that one is acquiring it: it saves statements.
+/// </para>
 /// </summary>
-internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<ClusterName, IClusterGrain> clusters)
+internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DronePicker drones, ControllerMetrics metrics)
 {
     /// <summary>How often a lost race for the key is run again.</summary>
     public const int MaxRetries = 3;
 
-    // More unfit drones in a row mean that the picture is stale or the cluster is full: the caller shall ask again rather than wait.
+    // More unfit drones in a row mean that the picture is stale or the cluster is full: the caller shall retry rather than wait.
     private const int MaxDrones = 8;
 
-    private Attempt? _acquiring;
-    private bool _holderSeen;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(string Namespace, string Name), KeyInUse> _keys = [];
 
-    // How many acquisitions have found or made a holder. One that did while a connect looked may have come after the look.
-    private int _holders;
-
-    public Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken) =>
-        SealedAnswer.MarkOf(command) is { } mark ? ConnectOnceAsync(command, mark, cancellationToken) : ConnectAsync(command, null, cancellationToken);
-
-    private async Task<ConnectResult> ConnectOnceAsync(ConnectCommand command, RequestMark mark, CancellationToken cancellationToken)
+    /// <summary>Connects.</summary>
+    /// <param name="command">The command, checked by <see cref="ConnectRules.Validate(ConnectCommand)"/>.</param>
+    /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
+    public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
     {
-        var result = await ConnectAsync(command, mark, cancellationToken);
+        var id = (command.Key.Namespace, command.Key.Name);
+        var key = Enter(id);
+        ConnectResult result;
+        try
+        {
+            result = SealedAnswer.MarkOf(command) is { } mark
+                ? await ConnectOnceAsync(command, key, mark, cancellationToken)
+                : await ConnectAsync(command, key, null, cancellationToken);
+        }
+        catch (StoreUnavailableException e)
+        {
+            result = ConnectResult.Refused(ErrorKind.DatabaseError, e.ForCaller(store.Outage));
+        }
+        finally
+        {
+            Leave(id, key);
+        }
+
+        metrics.Connected(MetricTags.OutcomeOf(result));
+        return result;
+    }
+
+    private KeyInUse Enter((string Namespace, string Name) id)
+    {
+        lock (_lock)
+        {
+            if (!_keys.TryGetValue(id, out var key))
+            {
+                _keys.Add(id, key = new KeyInUse());
+            }
+
+            key.Connects++;
+            return key;
+        }
+    }
+
+    private void Leave((string Namespace, string Name) id, KeyInUse key)
+    {
+        lock (_lock)
+        {
+            if (--key.Connects == 0)
+            {
+                _keys.Remove(id);
+            }
+        }
+    }
+
+    private async Task<ConnectResult> ConnectOnceAsync(ConnectCommand command, KeyInUse key, RequestMark mark, CancellationToken cancellationToken)
+    {
+        var result = await ConnectAsync(command, key, mark, cancellationToken);
 
         // Refused for want of what a twin of this request got a moment before, as the last place on a drone: that one's answer is this one's too.
         return result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.KeyUnheldNoSpawnConfig
@@ -45,15 +119,15 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
             : result;
     }
 
-    private async Task<ConnectResult> ConnectAsync(ConnectCommand command, RequestMark? mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult> ConnectAsync(ConnectCommand command, KeyInUse key, RequestMark? mark, CancellationToken cancellationToken)
     {
         // A random key that was just drawn is free: looking for its holder first would be a statement for nothing. If it isn't, the acquisition
         // says so.
-        var heldPath = mark is not null || _holderSeen || command.Spawn is null || command.Cluster is null || !LooksDrawn(command.Key);
+        var heldPath = mark is not null || command.Spawn is null || command.Cluster is null || !command.KeyIsDrawn;
         for (var attempt = 0; attempt <= MaxRetries; attempt++)
         {
             // (1)
-            var holders = _holders;
+            var seen = key.Found;
             if (heldPath && await TryHeldAsync(command, mark, cancellationToken) is { } held)
             {
                 return held;
@@ -74,33 +148,29 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
             // (3)
             heldPath = true;
             var place = new Place(cluster, spawn.Pool, spawn.Executable.Kind);
-            if (_acquiring is { } other)
+            switch (key.TryBegin(new Attempt(place), seen))
             {
-                if (await other.Refusal.WaitAsync(cancellationToken) is { } refusal && other.Place == place)
-                {
-                    return refusal;
-                }
+                case (null, { } mine):
+                    // (4)
+                    if (await AcquireAsync(command, key, mark, mine, cancellationToken) is { } result)
+                    {
+                        return result;
+                    }
 
-                continue;
-            }
+                    break;
 
-            if (holders != _holders)
-            {
-                continue;
-            }
+                case ({ } other, _):
+                    if (await other.Refusal.WaitAsync(cancellationToken) is { } refusal && other.Place == place)
+                    {
+                        return refusal;
+                    }
 
-            // (4)
-            if (await AcquireAsync(command, mark, place, cancellationToken) is { } result)
-            {
-                return result;
+                    break;
             }
         }
 
-        return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the race for the key was lost again and again; ask again");
+        return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the race for the key was lost several times; retry");
     }
-
-    private static bool LooksDrawn(KeyConfig key) =>
-        key is { Namespace: "", Tag: "", Name.Length: 17 } && key.Name.StartsWith("lk-", StringComparison.Ordinal);
 
     private static ConnectResult Connected(HolderInfo holder, bool spawned) => new() { Holder = holder, Spawned = spawned };
 
@@ -123,8 +193,6 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
         switch (result)
         {
             case { Outcome: TokenOutcome.Issued, Holder: { } holder }:
-                _holderSeen = true;
-
                 // A drawn id names one command only: that backend was started by an earlier attempt of this one, whose answer was lost.
                 return Connected(holder, spawned: !command.BackendIdIsChosen && holder.Identity.Backend == command.BackendId);
 
@@ -135,7 +203,6 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
                 return RequestIdTaken;
 
             case { Outcome: TokenOutcome.TagDiffers }:
-                _holderSeen = true;
                 return ConnectResult.Refused(ErrorKind.KeyHeld, "the key is held by a backend with another tag");
 
             default:
@@ -143,20 +210,20 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
         }
     }
 
-    private async Task<ConnectResult?> AcquireAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> AcquireAsync(
+        ConnectCommand command, KeyInUse key, RequestMark? mark, Attempt attempt, CancellationToken cancellationToken)
     {
-        var attempt = new Attempt(place);
-        _acquiring = attempt;
         ConnectResult? result = null;
+        var found = false;
         try
         {
-            result = await TryDronesAsync(command, mark, place, cancellationToken);
-            _holders += result?.Refusal is null ? 1 : 0;
+            result = await TryDronesAsync(command, mark, attempt.Place, cancellationToken);
+            found = result?.Refusal is null;
             return result;
         }
         finally
         {
-            _acquiring = null;
+            key.End(found);
             attempt.End(result?.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.KeysHeldOff ? result : null);
         }
     }
@@ -164,13 +231,12 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
     /// <summary>A result, or null where another got the key.</summary>
     private async Task<ConnectResult?> TryDronesAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
     {
-        var grain = clusters(place.Cluster);
         var tried = new List<DroneName>();
         var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind };
         while (tried.Count < MaxDrones)
         {
             query = query with { Exclude = [.. tried] };
-            if (await grain.PickDrone(query, cancellationToken) is not { } drone)
+            if (await drones.PickAsync(place.Cluster, query, cancellationToken) is not { } drone)
             {
                 break;
             }
@@ -180,7 +246,6 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
             switch (acquired)
             {
                 case { Outcome: AcquireOutcome.Acquired, Holder: { } holder }:
-                    _holderSeen = true;
                     return Connected(holder, spawned: true);
 
                 case { Outcome: AcquireOutcome.Held }:
@@ -202,7 +267,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
                 case { Outcome: AcquireOutcome.BackendIdTaken }:
                     return command.BackendIdIsChosen
                         ? ConnectResult.Refused(ErrorKind.BackendIdTaken, $"the backend id {command.BackendId} was used before")
-                        : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; ask again");
+                        : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; retry");
 
                 default:
                     tried.Add(drone);
@@ -210,8 +275,46 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, Func<C
             }
         }
 
-        var state = await grain.ReadState(cancellationToken);
+        var state = await drones.ReadStateAsync(place.Cluster, cancellationToken);
         return ConnectResult.Refused(ErrorKind.NoDroneAvailable, Placement.ExplainNone(place.Cluster, state, query));
+    }
+
+    /// <summary>A key while connects to it are under way.</summary>
+    private sealed class KeyInUse
+    {
+        private readonly Lock _lock = new();
+        private Attempt? _acquiring;
+        private int _found;
+
+        /// <summary>How many connects to it are under way. Written under the connector's lock.</summary>
+        public int Connects { get; set; }
+
+        /// <summary>How many acquisitions have found or made a holder. One that did while a connect looked may have come after the look.</summary>
+        public int Found => Volatile.Read(ref _found);
+
+        /// <summary>Begins an acquisition; or names the one under way; or neither, where one has found a holder since the connect looked.</summary>
+        public (Attempt? Other, Attempt? Mine) TryBegin(Attempt attempt, int seen)
+        {
+            lock (_lock)
+            {
+                if (_acquiring is { } other)
+                {
+                    return (other, null);
+                }
+
+                _acquiring = seen == _found ? attempt : null;
+                return (null, _acquiring);
+            }
+        }
+
+        public void End(bool found)
+        {
+            lock (_lock)
+            {
+                _acquiring = null;
+                _found += found ? 1 : 0;
+            }
+        }
     }
 
     private sealed record Place(ClusterName Cluster, string Pool, ExecutorKind Kind);

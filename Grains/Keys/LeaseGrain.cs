@@ -5,7 +5,7 @@ using Plane.Grains.Storage;
 namespace Plane.Grains.Keys;
 
 /// <summary>
-/// Renews leases: the repeated half of the lease protocol, whose head stands at <see cref="KeyGrain"/>.
+/// Renews leases: the repeated half of the lease protocol, whose head is at <see cref="KeyConnector"/>.
 /// <para>
 /// One call is: (1) does the session still stand? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional
 /// statement for all that is asked of this silo at that moment; (3) per holder new deadlines or a refusal. A session that is replaced between
@@ -30,8 +30,11 @@ internal sealed class LeaseGrain(IPlaneStore store, RenewalWriter renewals, Grai
 
     public async Task<RenewalReply> Renew(RenewalBatch batch, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(batch);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(batch.Items.Length, RenewalBatch.MaxItems);
+        InvalidCallException.ThrowIf(batch is null ? new FieldError("batch", "must be given") : batch.Validate());
+        if (!GrainKeys.IsLease(this.GetPrimaryKeyString(), batch!.Session.Cluster, batch.Session.Drone))
+        {
+            throw this.KeyRefused("it must be cluster/drone/number, of the drone that renews");
+        }
 
         var session = await store.ReadSessionAsync(batch.Session, cancellationToken).OrAskAgain();
         if (session != SessionState.Current)

@@ -79,6 +79,10 @@ internal sealed class ControllerMetrics
 
     public void FeedGap() => _feedGaps.Add(1);
 
+    /// <summary>Has the rows counted that can't be read.</summary>
+    public void ObserveStore(Func<long> unreadable) => _meter.CreateObservableCounter(
+        "plane.controller.store.unreadable_rows", unreadable, "{row}", "Rows of the database that could not be read and were skipped.");
+
     /// <summary>Has the feed's age and its number of subscribers observed.</summary>
     public void ObserveFeed(Func<double> age, Func<int> subscribers)
     {

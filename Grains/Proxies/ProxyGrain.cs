@@ -9,7 +9,7 @@ namespace Plane.Grains.Proxies;
 /// <summary>
 /// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs
 /// the database nothing. A proxy that is further behind than the ring reaches, or whose silo's feed is out of date, is served from the log
-/// itself, or fails with it: "no change" is only ever said by who can know. It keeps nothing: the controller that a proxy reaches answers it.
+/// itself, or fails with it: "no change" is only ever said by a silo that can know. It keeps nothing: the controller that a proxy reaches answers it.
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class ProxyGrain(
@@ -21,7 +21,7 @@ internal sealed class ProxyGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _proxy = ProxyName.Parse(GrainKeys.WithoutWay(this.GetPrimaryKeyString()));
+        ProxyName.TryParse(GrainKeys.WithoutWay(this.GetPrimaryKeyString()), out _proxy);
         return Task.CompletedTask;
     }
 
@@ -29,17 +29,11 @@ internal sealed class ProxyGrain(
 
     public async Task<ProxyReportReply> Report(ProxyReport report, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(report);
-        if (report.Proxy != _proxy)
+        CheckKey();
+        InvalidCallException.ThrowIf(report is null ? new FieldError("report", "must be given") : report.Validate());
+        if (report!.Proxy != _proxy)
         {
-            throw new ArgumentException($"the report is that of {report.Proxy}", nameof(report));
-        }
-
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(report.InUse.Length, ProxyReport.MaxBackends);
-        var problem = NameRules.TextProblem(report.Version, 1) ?? NameRules.TextProblem(report.Hash, 0);
-        if (problem is not null)
-        {
-            throw new ArgumentException($"version and hash {problem}", nameof(report));
+            throw new InvalidCallException($"the report is that of {report.Proxy}");
         }
 
         // "None twice" is the contract; a proxy that breaks it must not make two rows of one statement collide.
@@ -49,6 +43,8 @@ internal sealed class ProxyGrain(
 
     public async Task<ChangePage> ReadChanges(ClusterName cluster, LogPosition? after, TimeSpan wait, CancellationToken cancellationToken)
     {
+        CheckKey();
+        InvalidCallException.ThrowIf(FieldError.From("cluster", NameRules.NameProblem(cluster)));
         if (after is not { } position)
         {
             return new ChangePage { Next = feed.End ?? await store.ReadLogEndAsync(cancellationToken).OrAskAgain() };
@@ -69,6 +65,14 @@ internal sealed class ProxyGrain(
 
             // Past what concerns others, so that a quiet cluster doesn't fall behind the ring.
             position = page.Next;
+        }
+    }
+
+    private void CheckKey()
+    {
+        if (_proxy == default)
+        {
+            throw this.KeyRefused(ProxyName.Rule);
         }
     }
 

@@ -17,6 +17,12 @@ internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerM
 
     public async Task<RouteReply> Resolve(BearerToken token, TimeSpan wait, CancellationToken cancellationToken)
     {
+        if (!GrainKeys.IsRoute(this.GetPrimaryKeyString()))
+        {
+            throw this.KeyRefused("it must be r and a number");
+        }
+
+        InvalidCallException.ThrowIf(FieldError.From("token", NameRules.NameProblem(token)));
         var begun = time.GetTimestamp();
         var hash = token.Hash();
         var reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();

@@ -22,6 +22,9 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>The random id of this database, made with it. Known after <see cref="InitializeAsync"/>.</summary>
     string InstallationId { get; }
 
+    /// <summary>How many rows that can't be read were met and skipped. One that is read again is counted again.</summary>
+    long UnreadableRows { get; }
+
     /// <summary>What keeps the database from serving connects, as far as was noticed, or null. While it is not null, the store logs it.</summary>
     StoreFault? Outage { get; }
 
@@ -203,9 +206,6 @@ public interface IPlaneStore : IAsyncDisposable
 
     /// <summary>Ends the challenge lease of its holder.</summary>
     Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken);
-
-    /// <summary>Who holds the challenge lease, or null.</summary>
-    Task<ChallengeLease?> ReadChallengeAsync(ClusterName cluster, CancellationToken cancellationToken);
 
     /// <summary>Counts an order within its limit, in one step; one of the same id counts once.</summary>
     Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken);

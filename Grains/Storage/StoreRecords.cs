@@ -47,6 +47,9 @@ public sealed record RequestMark(string IdHash, string Digest, byte[] Sealed);
 /// <param name="Sealed"><see cref="RequestMark.Sealed"/> of the request that was answered.</param>
 public sealed record KeptAnswer(bool Spawned, byte[] Sealed);
 
+/// <summary>The backend that a token leads to.</summary>
+internal sealed record FoundRoute(BackendStatus Status, BackendIdentity Backend, bool WasReady, TerminationReason? Reason, Route? Route);
+
 /// <summary>What became of a backend so far.</summary>
 /// <param name="Cluster">Its cluster.</param>
 /// <param name="Entries">Its states in their order.</param>

@@ -30,7 +30,11 @@ public static partial class ClusterClientHosting
         return builder.UseOrleansClient(client =>
         {
             client.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
-            client.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
+            client.Configure<ClientMessagingOptions>(o =>
+            {
+                o.ResponseTimeout = options.ResponseTimeout;
+                (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes);
+            });
             client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
             client.Services.AddSingleton<IGatewayListProvider>(gateways);
             client.Services.KeepExceptions();

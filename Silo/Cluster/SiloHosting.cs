@@ -39,6 +39,7 @@ public static class SiloHosting
             silo.Services.KeepExceptions();
             silo.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (options.ClusterId, options.ServiceId));
             silo.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = options.ResponseTimeout);
+            silo.LimitMessages();
             silo.Configure<GrainCollectionOptions>(o => o.CollectionAge = options.CollectionAge);
 
             // A silo has one activation of a stateless worker here, so none is ever idle beside it; each grain would have a timer of half a second to look.
@@ -71,6 +72,10 @@ public static class SiloHosting
         var endpoints = services.GetRequiredService<IOptions<EndpointOptions>>().Value;
         return endpoints.GatewayPort == 0 ? null : new IPEndPoint(endpoints.AdvertisedIPAddress, endpoints.GatewayPort);
     }
+
+    /// <summary>Sets the contract's limits of messages.</summary>
+    internal static void LimitMessages(this ISiloBuilder silo) => silo.Configure<SiloMessagingOptions>(
+        static o => (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes));
 
     private static string? MembershipOf(string? database) =>
         database is not null && StoreUrl.TryParse(database, out var url, out _) && url.Kind == StoreKind.Postgres

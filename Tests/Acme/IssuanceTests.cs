@@ -40,7 +40,7 @@ public sealed class IssuanceTests(World world) : IDisposable
         Assert.Equal(256, wildcard.GetECDsaPublicKey()?.KeySize);
         await Eventually.SeenAsync(async stop => (await plain.GetAsync("/ready", stop)).StatusCode, s => s == HttpStatusCode.OK, "the proxy is ready");
         Assert.Empty(await world.Grain(cluster).ListTxt(ClusterName.Parse(cluster)));
-        await Eventually.SeenAsync(async stop => (await world.Grain(cluster).ReadChallenge(ClusterName.Parse(cluster), stop))?.Owner, o => o is null, "the lease was given back");
+        await Eventually.SeenAsync(async stop => (await world.Grain(cluster).TryHoldChallenge(ClusterName.Parse(cluster), new ChallengeHold { Owner = "test" }, stop)).Owner, o => o == "test", "the lease was given back");
 
         Assert.Equal("rwx------", Mode(_directory["certs"]));
         var files = Directory.GetFiles(_directory["certs"]);

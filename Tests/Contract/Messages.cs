@@ -2,7 +2,10 @@ using System.Collections;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using Orleans;
+using Orleans.Serialization;
+using Plane.Tests.Grains;
 
 namespace Plane.Tests.Contract;
 
@@ -15,7 +18,9 @@ public sealed class Messages
     private static readonly Type[] s_types =
         [.. typeof(KeyConfig).Assembly.GetTypes().Where(t => t.Namespace?.StartsWith("Plane", StringComparison.Ordinal) == true)];
 
-    public static TheoryData<Type> All() => [.. s_types.Where(t => t.GetCustomAttribute<GenerateSerializerAttribute>() is not null)];
+    private static readonly Serializer s_serializer = new ServiceCollection().AddSerializer().BuildServiceProvider().GetRequiredService<Serializer>();
+
+    public static TheoryData<Type> All() => [.. s_types.Where(t => t.IsPublic && t.GetCustomAttribute<GenerateSerializerAttribute>() is not null && !t.IsSubclassOf(typeof(Exception)))];
 
     public static TheoryData<Type> Grains() => [.. s_types.Where(t => t.IsInterface && typeof(IGrain).IsAssignableFrom(t))];
 
@@ -97,6 +102,41 @@ public sealed class Messages
         }
     }
 
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Every_message_comes_back_over_the_clusters_wire_as_it_went(Type type)
+    {
+        for (var seed = 0; seed < 40; seed++)
+        {
+            var message = Generate(type, new Random(seed), 0)!;
+            AssertSame(message, s_serializer.Deserialize<object>(s_serializer.SerializeToArray(message)), type.Name);
+        }
+    }
+
+    [Fact]
+    public void An_invalid_name_does_not_come_over_the_clusters_wire()
+    {
+        foreach (var type in s_types.Where(IsName).Append(typeof(JsonText)))
+        {
+            foreach (var text in new[] { "", " ", "A_\0", "\ud800", "{", new string('a', 300) + "_" })
+            {
+                var hostile = HostileValues.Named(type, text);
+                Assert.Equal(Activator.CreateInstance(type), s_serializer.Deserialize<object>(s_serializer.SerializeToArray(hostile)));
+            }
+
+            var none = Activator.CreateInstance(type)!;
+            Assert.Equal(none, s_serializer.Deserialize<object>(s_serializer.SerializeToArray(none)));
+        }
+    }
+
+    [Fact]
+    public void A_refusal_comes_back_as_what_it_is()
+    {
+        Exception sent = new InvalidCallException("pool must be a string");
+        var back = s_serializer.Deserialize<Exception>(s_serializer.SerializeToArray(sent));
+        Assert.Equal(sent.Message, Assert.IsType<InvalidCallException>(back).Message);
+    }
+
     [Fact]
     public void No_message_prints_a_secret()
     {
@@ -123,11 +163,14 @@ public sealed class Messages
         }
     }
 
+    private static bool IsName(Type type) =>
+        type.IsValueType && type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IPlaneName<>));
+
     private static void AssertMessage(Type type)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         var allowed = type.IsPrimitive
-            || type == typeof(string) || type == typeof(TimeSpan) || type == typeof(DateTimeOffset)
+            || type == typeof(string) || type == typeof(TimeSpan) || type == typeof(DateTimeOffset) || type == typeof(JsonText) || IsName(type)
             || type.GetCustomAttribute<GenerateSerializerAttribute>() is not null;
         if (type.IsArray)
         {
@@ -165,7 +208,7 @@ public sealed class Messages
             _ when type == typeof(ClusterName) => ClusterName.Parse($"c{random.Next(99)}.example.com:{random.Next(1, 65_535)}"),
             _ when type == typeof(BearerToken) => random.Next(2) == 0 ? BearerToken.NewRandom() : BearerToken.NewStatic(),
             _ when type.GetMethod("NewRandom", BindingFlags.Public | BindingFlags.Static) is { } make && make.ReturnType == type && type.IsValueType => make.Invoke(null, null),
-            _ when type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IPlaneName<>)) => NameOf(type, random),
+            _ when IsName(type) => NameOf(type, random),
             _ when type.IsEnum => Enum.GetValuesAsUnderlyingType(type) is var values ? Enum.ToObject(type, values.GetValue(random.Next(values.Length))!) : null,
             _ when type.IsArray => GenerateArray(type.GetElementType()!, random, depth),
             _ when type.IsGenericType && type.GetGenericTypeDefinition() == typeof(Dictionary<,>) => new Dictionary<string, string> { ["A"] = Text(random), [Text(random) + "B"] = "" },

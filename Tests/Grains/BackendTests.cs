@@ -85,11 +85,11 @@ public sealed class BackendTests(GrainClusters clusters) : IClassFixture<GrainCl
         var drone = await TestDrone.RegisterAsync(plane, cluster);
         var key = Commands.NewKey();
         var holder = await plane.ConnectedAsync(Commands.Connect(key, cluster, Commands.Spawn()));
-        Assert.Equal(holder.Identity, (await plane.Key(key).ReadHolder())!.Identity);
+        Assert.Equal(holder.Identity, (await plane.Store.ReadHolderAsync(key, default))!.Identity);
 
         await drone.ReachAsync(holder.Identity, BackendStatus.Terminated);
 
-        Assert.Null(await plane.Key(key).ReadHolder());
+        Assert.Null(await plane.Store.ReadHolderAsync(key, default));
         var result = await plane.ConnectAsync(Commands.Connect(key, cluster));
         Assert.Equal(ErrorKind.KeyUnheldNoSpawnConfig, result.Refusal);
     }
@@ -105,17 +105,6 @@ public sealed class BackendTests(GrainClusters clusters) : IClassFixture<GrainCl
         var message = (await plane.Backend(identity).Describe())!.Message!;
         Assert.Equal(1_000, message.Length);
         Assert.StartsWith("a\uFFFDbx", message);
-    }
-
-    [Fact]
-    public async Task A_single_state_can_be_applied_through_the_backend()
-    {
-        var plane = await clusters.OfAsync(On.Sqlite);
-        var (drone, identity) = await SpawnAsync(plane);
-        var ack = await plane.Backend(identity).ApplyState(drone.Event(identity, BackendStatus.Ready));
-        Assert.True(ack.Applied, ack.Refusal);
-        var other = await plane.Backend(identity).ApplyState(drone.Event(identity with { Backend = BackendName.NewRandom() }, BackendStatus.Ready));
-        Assert.False(other.Applied);
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]

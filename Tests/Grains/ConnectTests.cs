@@ -1,3 +1,4 @@
+using Plane.Grains.Clusters;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -117,8 +118,9 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
     public async Task A_grain_key_that_is_no_keys_fails_its_call_alone(string grainKey)
     {
         var plane = await clusters.OfAsync(On.Sqlite);
-        await Assert.ThrowsAnyAsync<Exception>(() => plane.Client.GetGrain<IKeyGrain>(grainKey).ReadHolder());
-        Assert.Null(await plane.Key(Commands.NewKey()).ReadHolder());
+        var command = Commands.Connect(Commands.NewKey(), plane.NewCluster());
+        await Assert.ThrowsAsync<InvalidCallException>(() => plane.Client.GetGrain<IKeyGrain>(grainKey).Connect(command));
+        Assert.Equal(ErrorKind.KeyUnheldNoSpawnConfig, (await plane.ConnectAsync(command)).Refusal);
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
@@ -139,7 +141,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         Assert.Single(results, r => r.Spawned);
         var routes = await Task.WhenAll(commands.Select(c => plane.Store.ResolveAsync(c.Token.Hash(), CancellationToken.None)));
         Assert.All(routes, r => Assert.Equal(RouteOutcome.Starting, r.Outcome));
-        Assert.Equal(identity, (await plane.Key(key).ReadHolder())!.Identity);
+        Assert.Equal(identity, (await plane.Store.ReadHolderAsync(key, default))!.Identity);
         Assert.NotNull(drone);
     }
 
@@ -179,7 +181,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         var others = Enumerable.Range(0, 200).Select(_ => plane.ConnectAsync(Commands.Connect(key, cluster))).ToArray();
 
         // A call of the same grain that is answered came after them on the one connection: they have arrived.
-        await plane.Key(key).ReadHolder();
+        await plane.Client.GetGrain<IBackendGrain>(holder.Identity.Backend.Value).Describe();
         release.SetResult();
         var results = await Task.WhenAll([first, .. others]);
 
@@ -296,7 +298,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         var key = Commands.NewKey();
         var first = await plane.ConnectedAsync(Commands.Connect(key, cluster, Commands.Spawn()));
         await drone.ReachAsync(first.Identity, BackendStatus.Terminated);
-        Assert.Null(await plane.Key(key).ReadHolder());
+        Assert.Null(await plane.Store.ReadHolderAsync(key, default));
 
         var second = await plane.ConnectedAsync(Commands.Connect(key, cluster, Commands.Spawn()));
 
@@ -366,7 +368,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         var cluster = plane.NewCluster();
         await TestDrone.RegisterAsync(plane, cluster);
         await Support.Eventually.SeenAsync(
-            t => plane.Cluster(cluster).ReadState(t), s => !s.Drones.Single().Ready, "a drone without heartbeats that is not ready");
+            t => plane.Store.ReadClusterAsync(cluster, t), s => !s.Drones.Single().Ready, "a drone without heartbeats that is not ready");
         await AssertNoDroneAsync(plane, cluster, Commands.Spawn(), "1 silent");
     }
 
@@ -404,15 +406,16 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         Assert.Contains(why, result.Message);
     }
 
-    /// <summary>A key's logic with writers of its own over the same store: another silo's activation.</summary>
+    /// <summary>Another controller's connector, over the same store.</summary>
     private sealed class SecondSilo : IAsyncDisposable
     {
         private readonly TokenWriter _tokens;
 
         public SecondSilo(GrainCluster plane)
         {
-            _tokens = new TokenWriter(plane.Store, TimeProvider.System, new ControllerMetrics(new TestMeters()));
-            Connector = new KeyConnector(plane.Store, _tokens, plane.Cluster);
+            var metrics = new ControllerMetrics(new TestMeters());
+            _tokens = new TokenWriter(plane.Store, TimeProvider.System, metrics);
+            Connector = new KeyConnector(plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), metrics);
         }
 
         internal KeyConnector Connector { get; }

@@ -109,7 +109,7 @@ public sealed class DroneTests(GrainClusters clusters) : IClassFixture<GrainClus
         var cluster = plane.NewCluster();
         var a = await TestDrone.RegisterAsync(plane, cluster);
         var b = await TestDrone.RegisterAsync(plane, cluster);
-        await Assert.ThrowsAsync<ArgumentException>(() => a.Grain.ReadActions(b.Session, 0, TimeSpan.Zero));
+        await Assert.ThrowsAsync<InvalidCallException>(() => a.Grain.ReadActions(b.Session, 0, TimeSpan.Zero));
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
@@ -229,7 +229,7 @@ public sealed class DroneTests(GrainClusters clusters) : IClassFixture<GrainClus
         var cluster = plane.NewCluster();
         var drone = await TestDrone.RegisterAsync(plane, cluster, pool: "gpu", maxBackends: 3);
         await plane.SpawnedAsync(cluster, Commands.Spawn("gpu"));
-        var state = Assert.Single((await plane.Cluster(cluster).ReadState()).Drones);
+        var state = Assert.Single((await plane.Store.ReadClusterAsync(cluster, default)).Drones);
         Assert.True(state.Ready);
         Assert.False(state.Draining);
         Assert.Equal((1, 3, "gpu"), (state.BackendCount, state.MaxBackends, state.Pool));

@@ -59,11 +59,11 @@ public sealed class DuplicateTests(DuplicateTests.Pair pair) : IClassFixture<Dup
         var backend = holder.Identity;
         await drone.ReachAsync(backend, BackendStatus.Ready);
         var end = drone.Event(backend, BackendStatus.Terminated, TerminationReason.Swept);
-        var acks = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => (i % 2 == 0 ? A : B).Backend(backend).ApplyState(end)));
-        Assert.Contains(acks, a => a.Applied);
+        var acks = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => drone.Through(i % 2 == 0 ? A : B).ReportAsync(end)));
+        Assert.Contains(acks, a => a.Acks[0].Applied);
 
         // It was applied before, and says so; it changes nothing.
-        await B.Backend(backend).ApplyState(drone.Event(backend, BackendStatus.Ready));
+        await drone.Through(B).ReportAsync(drone.Event(backend, BackendStatus.Ready));
         foreach (var plane in new[] { A, B })
         {
             var page = await plane.Backend(backend).ReadStatus(null, TimeSpan.Zero);

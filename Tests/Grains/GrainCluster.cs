@@ -1,10 +1,13 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
 using Plane.Grains.Storage;
+using Plane.Silo;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
@@ -24,6 +27,9 @@ public sealed class GrainCluster : IAsyncDisposable
     private TempDirectory? _directory;
     private TestDatabase? _database;
     private InProcessTestCluster? _cluster;
+    private IHost? _silo;
+    private IHost? _client;
+    private int _gateway;
 
     private GrainCluster(LeaseNumbers numbers) => Numbers = numbers;
 
@@ -34,9 +40,9 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public FaultyStore Faults { get; private set; } = null!;
 
-    public IGrainFactory Client => _cluster!.Client;
+    public IGrainFactory Client => _cluster?.Client ?? _client!.Services.GetRequiredService<IGrainFactory>();
 
-    public IServiceProvider SiloServices => _cluster!.Silos[0].ServiceProvider;
+    public IServiceProvider SiloServices => _cluster?.Silos[0].ServiceProvider ?? _silo!.Services;
 
     /// <summary>Leases of seconds; heartbeats stay fresh for a minute, so that a busy machine makes no drone silent.</summary>
     public static LeaseNumbers ShortLeases { get; } = LeaseNumbers.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
@@ -49,6 +55,38 @@ public sealed class GrainCluster : IAsyncDisposable
         var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
         await cluster.StartCoreAsync(await cluster.UrlAsync(on), before);
         return cluster;
+    }
+
+    /// <summary>A silo with a gateway on loopback, to which other clients can connect.</summary>
+    /// <param name="on">The store.</param>
+    public static async Task<GrainCluster> StartGatewayAsync(On on)
+    {
+        var cluster = new GrainCluster(new LeaseNumbers());
+        await cluster.OpenStoreAsync(await cluster.UrlAsync(on));
+        cluster._gateway = FreePort.Next();
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.UseOrleans(silo =>
+        {
+            silo.UseLocalhostClustering(FreePort.Next(), cluster._gateway, null, cluster._id, cluster._id);
+            silo.LimitMessages();
+        });
+        cluster.AddGrains(builder.Services);
+        cluster._silo = builder.Build();
+        await cluster._silo.StartAsync();
+        cluster._client = await cluster.ConnectClientAsync();
+        return cluster;
+    }
+
+    /// <summary>Another client of the gateway, with a connection of its own.</summary>
+    public async Task<IHost> ConnectClientAsync()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.UseOrleansClient(client => client.UseLocalhostClustering(_gateway, _id, _id));
+        var host = builder.Build();
+        await host.StartAsync();
+        return host;
     }
 
     /// <summary>A second cluster over the same PostgreSQL database. Neither knows of the other: each has an activation of its own of every grain.</summary>
@@ -70,8 +108,6 @@ public sealed class GrainCluster : IAsyncDisposable
 
     public IBackendGrain Backend(BackendIdentity identity) => Client.GetGrain<IBackendGrain>(identity.Backend.Value);
 
-    public IClusterGrain Cluster(ClusterName cluster) => Client.GetGrain<IClusterGrain>(cluster.Value);
-
     public IRouteGrain Route(BearerToken token) => Client.GetGrain<IRouteGrain>(GrainKeys.Route(token.Value[^1]));
 
     public ICertificateGrain Certificates(ClusterName cluster) => Client.GetGrain<ICertificateGrain>(GrainKeys.Certificate(cluster));
@@ -81,6 +117,12 @@ public sealed class GrainCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Faults?.Back();
+        foreach (var host in new[] { _client, _silo }.OfType<IHost>())
+        {
+            await host.StopAsync();
+            host.Dispose();
+        }
+
         if (_cluster is not null)
         {
             await _cluster.DisposeAsync();
@@ -101,21 +143,28 @@ public sealed class GrainCluster : IAsyncDisposable
 
     private async Task StartCoreAsync(string url, Func<IPlaneStore, Task>? before)
     {
-        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(url, Numbers));
-        await Store.InitializeAsync(CancellationToken.None);
+        await OpenStoreAsync(url);
         if (before is not null)
         {
             await before(Store);
         }
 
         var builder = new InProcessTestClusterBuilder(1);
-        builder.ConfigureSilo((_, silo) =>
-        {
-            silo.Services.AddSingleton(Store);
-            silo.Services.AddPlaneGrains(new GrainOptions { LeaseNumbers = Numbers, Version = "1.2.3", Hash = "abc" });
-        });
+        builder.ConfigureSilo((_, silo) => AddGrains(silo.Services));
         _cluster = builder.Build();
         await _cluster.DeployAsync();
+    }
+
+    private async Task OpenStoreAsync(string url)
+    {
+        (Store, Faults) = FaultyStore.Over(StoreFactory.Create(url, Numbers));
+        await Store.InitializeAsync(CancellationToken.None);
+    }
+
+    private void AddGrains(IServiceCollection services)
+    {
+        services.AddSingleton(Store);
+        services.AddPlaneGrains(new GrainOptions { LeaseNumbers = Numbers, Version = "1.2.3", Hash = "abc" });
     }
 
     private async Task<string> UrlAsync(On on)

@@ -116,7 +116,7 @@ public sealed class ProxyTests(GrainClusters clusters) : IClassFixture<GrainClus
         var proxy = ProxyName.NewRandom();
         var reply = await plane.Proxy(proxy).Report(new ProxyReport { Cluster = cluster, Proxy = proxy, Version = "1.2", Hash = "abc" });
         Assert.Equal(plane.Numbers.ProxyReport, reply.ReportAgainAfter);
-        Assert.Equal(proxy.Value, Assert.Single((await plane.Cluster(cluster).ReadState()).Proxies).Name);
+        Assert.Equal(proxy.Value, Assert.Single((await plane.Store.ReadClusterAsync(cluster, default)).Proxies).Name);
     }
 
     [Fact]
@@ -124,7 +124,7 @@ public sealed class ProxyTests(GrainClusters clusters) : IClassFixture<GrainClus
     {
         var plane = await clusters.OfAsync(On.Sqlite);
         var report = new ProxyReport { Cluster = plane.NewCluster(), Proxy = ProxyName.NewRandom(), Version = "1" };
-        await Assert.ThrowsAsync<ArgumentException>(() => plane.Proxy(ProxyName.NewRandom()).Report(report));
+        await Assert.ThrowsAsync<InvalidCallException>(() => plane.Proxy(ProxyName.NewRandom()).Report(report));
     }
 
     private static async Task<List<Change>> ReadAllAsync(IProxyGrain proxy, ClusterName cluster, LogPosition from, Func<List<Change>, bool> enough)

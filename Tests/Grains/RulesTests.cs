@@ -1,7 +1,6 @@
 using FsCheck.Xunit;
 using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains;
-using Plane.Grains.Backends;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 
@@ -41,11 +40,11 @@ public sealed class RulesTests
         var e = new StateEvent { Sequence = 1, Identity = new BackendIdentity(BackendName.NewRandom(), new FencingToken(1)), Status = status, Address = address };
         if (refusal is null)
         {
-            Assert.Null(StateEventRules.Refusal(e));
+            Assert.Null(e.Refusal());
         }
         else
         {
-            Assert.Contains(refusal, StateEventRules.Refusal(e));
+            Assert.Contains(refusal, e.Refusal());
         }
     }
 
@@ -59,8 +58,8 @@ public sealed class RulesTests
             Status = BackendStatus.Terminated,
             Message = "\ud800\0" + string.Concat(Enumerable.Repeat("😀", 600)),
         };
-        var message = StateEventRules.Cleaned(e).Message!;
-        Assert.InRange(message.Length, StateEventRules.MaxMessage - 1, StateEventRules.MaxMessage);
+        var message = e.Cleaned().Message!;
+        Assert.InRange(message.Length, StateEvent.MaxMessage - 1, StateEvent.MaxMessage);
         Assert.StartsWith("\uFFFD\uFFFD😀", message);
         Assert.False(NameRules.HasUnpairedSurrogate(message));
     }

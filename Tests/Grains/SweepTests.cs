@@ -112,7 +112,7 @@ public sealed class SweepTests
         var cluster = plane.NewCluster();
         await TestDrone.RegisterAsync(plane, cluster);
         await Eventually.TrueAsync(() => plane.Faults.Calls("HeartbeatControllerAsync") > 0, "a heartbeat of the controller");
-        var node = (await plane.Cluster(cluster).ReadState()).Drones[0].Node;
+        var node = (await plane.Store.ReadClusterAsync(cluster, default)).Drones[0].Node;
         Assert.StartsWith("co-", node.Controller);
     }
 

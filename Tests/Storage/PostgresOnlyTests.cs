@@ -139,7 +139,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         await Store.ApplyStatesAsync(null, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Terminated }], default);
         await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(1), default);
         await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) values ('late', '{id.Backend}')");
+        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) values (rpad('late', 43, 'x'), '{id.Backend}')");
         await _harness.AdvanceAsync(TimeSpan.FromDays(2));
         await Store.CleanUpAsync(TimeSpan.FromDays(1), TimeSpan.FromDays(10), default);
         Assert.Null(await Store.ReadBackendAsync(id.Backend, default));
@@ -153,7 +153,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         var id = (await Store.AcquireAsync(Request("room"), default)).Holder!.Identity;
         await Store.ApplyStatesAsync(null, [new StateEvent { Sequence = 1, Identity = id, Status = BackendStatus.Terminated }], default);
         await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) select 'token-' || i, '{id.Backend}' from generate_series(1, 24) i");
+        await ExecuteAsync(connection, $"insert into plane.tokens (hash, backend_id) select rpad('token-' || i || '-', 43, 'x'), '{id.Backend}' from generate_series(1, 24) i");
         for (var left = 15L; left >= 5; left -= 10)
         {
             await ExecuteAsync(connection, "select plane.clean_up(interval '1 day', interval '1 day', interval '1 minute', 10)");
@@ -329,7 +329,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
                 ("set txt", () => store.SetTxtAsync(s_cluster, new TxtValues { Owner = "o", Values = ["v"], Add = true }, TimeSpan.FromMinutes(1), default)),
                 ("list txt", () => store.ListTxtAsync(s_cluster, default)),
                 ("hold challenge", () => store.HoldChallengeAsync(s_cluster, new ChallengeHold { Owner = "px-a" }, default)),
-                ("read challenge", () => store.ReadChallengeAsync(s_cluster, default)),
                 ("release challenge", () => store.ReleaseChallengeAsync(s_cluster, "px-a", default)),
                 ("begin order", () => store.BeginOrderAsync(s_cluster, new CertificateOrder { Id = "1", Owner = "px-a", Authority = "ca" }, default)),
                 ("drop order", () => store.DropOrderAsync(s_cluster, "1", default)),

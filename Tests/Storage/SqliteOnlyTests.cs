@@ -223,7 +223,7 @@ public sealed class SqliteOnlyTests : IDisposable
         var works = Enumerable.Range(0, 20).Select(i => engine.WriteAsync(
             s =>
             {
-                s.Execute("insert into controllers (id, version, hash, heartbeat_lease) values ($1, '', '', 0)", $"co-{i}");
+                s.Execute("insert into controllers (id, version, hash, heartbeat_lease) values ($1, '1', '', 0)", $"co-{i}");
                 return i % 2 == 0 ? i : throw new InvalidOperationException("odd");
             },
             default)).ToArray();

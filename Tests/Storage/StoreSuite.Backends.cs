@@ -143,17 +143,6 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
-    public async Task A_hostile_message_is_stored_as_far_as_it_can_be()
-    {
-        await RegisterAsync();
-        var holder = await AcquireAsync("room");
-        await ApplyAsync(holder.Identity, BackendStatus.Loading, e => e with { Message = "a\0b\ud800" + new string('x', 5_000) });
-        var message = (await DetailsAsync(holder.Identity)).Message;
-        Assert.StartsWith("a\ufffdb\ufffd", message, StringComparison.Ordinal);
-        Assert.Equal(1_000, message!.Length);
-    }
-
-    [Fact]
     public async Task Histories_of_several_backends_come_in_the_order_that_was_asked_for()
     {
         await RegisterAsync();

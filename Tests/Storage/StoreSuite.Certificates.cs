@@ -71,12 +71,10 @@ public abstract partial class StoreSuite
     {
         Task<ChallengeLease> Hold(string owner) => Store.HoldChallengeAsync(Cluster, new ChallengeHold { Owner = owner }, default);
 
-        Assert.Null(await Store.ReadChallengeAsync(Cluster, default));
         var first = await Hold("px-a");
         Assert.True(first.IsHeldBy("px-a"));
         Assert.InRange(first.ExpiresIn, TimeSpan.FromSeconds(50), TimeSpan.FromSeconds(60));
         Assert.Equal("px-a", (await Hold("px-b")).Owner);
-        Assert.Equal("px-a", (await Store.ReadChallengeAsync(Cluster, default))!.Owner);
         Assert.Equal("px-b", (await Store.HoldChallengeAsync(s_elsewhere, new ChallengeHold { Owner = "px-b" }, default)).Owner);
 
         // Renewed, it outlives its first time.
@@ -87,7 +85,6 @@ public abstract partial class StoreSuite
 
         // Its holder says no more: another takes over, and a late release of the first does nothing.
         await Harness.AdvanceAsync(TimeSpan.FromSeconds(30));
-        Assert.Null(await Store.ReadChallengeAsync(Cluster, default));
         Assert.True((await Hold("px-b")).IsHeldBy("px-b"));
         await Store.ReleaseChallengeAsync(Cluster, "px-a", default);
         Assert.Equal("px-b", (await Hold("px-a")).Owner);

@@ -59,27 +59,6 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
-    public async Task A_registration_that_breaks_a_rule_is_refused_with_the_rule()
-    {
-        foreach (var (bad, word) in new (DroneRegistration, string)[]
-        {
-            (Registration() with { MaxBackends = 0 }, "max backends"),
-            (Registration() with { Kinds = [] }, "kinds"),
-            (Registration() with { Kinds = [(ExecutorKind)9] }, "kinds"),
-            (Registration() with { InstanceId = "a\0b" }, "instance id"),
-            (Registration() with { Pool = "\ud800" }, "pool"),
-            (Registration() with { Reading = -1 }, "reading"),
-            (Registration() with { LastAction = -1 }, "last action"),
-            (Registration() with { LastAction = long.MaxValue }, "last action"),
-        })
-        {
-            var reply = await Store.RegisterDroneAsync(bad, Controller, default);
-            Assert.Equal(RegistrationOutcome.Invalid, reply.Outcome);
-            Assert.Contains(word, reply.Message, StringComparison.Ordinal);
-        }
-    }
-
-    [Fact]
     public async Task A_store_that_went_back_counts_its_actions_on_from_the_drones_last_one()
     {
         await RegisterAsync();

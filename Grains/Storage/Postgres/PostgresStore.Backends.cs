@@ -26,11 +26,11 @@ internal sealed partial class PostgresStore
             Sql.Texts([.. events.Select(e => e.Identity.Backend.Value)]),
             Sql.Bigs([.. events.Select(e => e.Identity.Token.Value)]),
             Sql.Smalls([.. events.Select(e => (short?)e.Status)]),
-            Sql.Texts([.. events.Select(e => StoreText.Clean(e.Address, StoreText.MaxAddress))]),
+            Sql.Texts([.. events.Select(e => e.Address)]),
             Sql.Smalls([.. events.Select(e => (short?)e.TerminationReason)]),
             Sql.Smalls([.. events.Select(e => (short?)e.TerminationKind)]),
             Sql.Ints([.. events.Select(e => e.ExitCode)]),
-            Sql.Texts([.. events.Select(e => StoreText.Clean(e.Message, StoreText.MaxMessage))]));
+            Sql.Texts([.. events.Select(e => e.Message)]));
         if (rows is [{ Position: < 0 and var position }])
         {
             return new StateReply { Session = position == -1 ? SessionState.Replaced : SessionState.Unknown };
@@ -137,11 +137,11 @@ internal sealed partial class PostgresStore
             from plane.backends b left join plane.history h on h.backend_id = b.id
             where b.id = any($1) order by b.id, h.status
             """,
-            static r => (Backend: r.GetString(0), Cluster: r.GetString(1), Entry: r.IsDBNull(2) ? null : ReadEntry(r, 2)),
+            static r => (Backend: r.GetString(0), Cluster: ClusterName.Parse(r.GetString(1)), Entry: r.IsDBNull(2) ? null : ReadEntry(r, 2)),
             cancellationToken,
             Sql.Texts([.. backends.Select(b => b.Value).Distinct()]));
         var histories = rows.GroupBy(r => r.Backend).ToDictionary(
-            g => g.Key, g => new BackendHistory(ClusterName.Parse(g.First().Cluster), [.. g.Select(r => r.Entry).OfType<StatusEntry>()]));
+            g => g.Key, g => new BackendHistory(g.First().Cluster, [.. g.Select(r => r.Entry).OfType<StatusEntry>()]));
         return [.. backends.Select(b => histories.GetValueOrDefault(b.Value))];
     }
 
@@ -190,7 +190,7 @@ internal sealed partial class PostgresStore
         if (cursor is var (created, backend))
         {
             parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz, Value = s_epoch.AddTicks(created * 10) });
-            parameters.Add(Sql.Text(backend.Value));
+            parameters.Add(Sql.Text(backend));
             sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" and (created_at, id) < (${parameters.Count - 1}, ${parameters.Count})");
         }
 
@@ -198,25 +198,22 @@ internal sealed partial class PostgresStore
         sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${parameters.Count}");
         var rows = await QueryAsync(
             sql.ToString(),
-            static r => (Created: r.GetInt64(10), Row: new BackendSummary
-            {
-                BackendId = BackendName.Parse(r.GetString(0)),
-                Cluster = ClusterName.Parse(r.GetString(2)),
-                Drone = DroneName.Parse(r.GetString(3)),
-                Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
-                Status = (BackendStatus)r.GetInt16(7),
-                CreatedAt = ReadTime(r, 8),
-                TerminationReason = (TerminationReason?)ValueOrNull<short>(r, 9),
-            }),
+            r => (Created: r.GetInt64(10), Id: r.GetString(0), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
             cancellationToken,
             [.. parameters]);
-        var more = rows.Count > limit;
-        return new BackendPage
-        {
-            Backends = [.. rows.Take(limit).Select(r => r.Row)],
-            NextCursor = more ? StoreText.WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row.BackendId) : null,
-        };
+        return StoreText.Page(rows, limit);
     }
+
+    private static BackendSummary ReadSummary(NpgsqlDataReader r) => new()
+    {
+        BackendId = BackendName.Parse(r.GetString(0)),
+        Cluster = ClusterName.Parse(r.GetString(2)),
+        Drone = DroneName.Parse(r.GetString(3)),
+        Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
+        Status = StoreText.Enumerated<BackendStatus>(r.GetInt16(7)),
+        CreatedAt = ReadTime(r, 8),
+        TerminationReason = StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, 9)),
+    };
 
     private static BackendDetails ReadDetails(NpgsqlDataReader r) => new()
     {
@@ -227,7 +224,7 @@ internal sealed partial class PostgresStore
         Key = new KeyInfo { Namespace = r.GetString(5), Name = r.GetString(6), Tag = r.GetString(7), FencingToken = new FencingToken(r.GetInt64(1)) },
         HoldsKey = r.GetBoolean(8),
         AllowRenew = r.GetBoolean(9),
-        Status = (BackendStatus)r.GetInt16(10),
+        Status = StoreText.Enumerated<BackendStatus>(r.GetInt16(10)),
         StatusTime = ReadTime(r, 11),
         CreatedAt = ReadTime(r, 12),
         LastUsedAt = r.IsDBNull(13) ? null : ReadTime(r, 13),
@@ -237,7 +234,7 @@ internal sealed partial class PostgresStore
         Address = TextOrNull(r, 17),
         Subdomain = TextOrNull(r, 18),
         UsesStaticToken = r.GetBoolean(19),
-        Executor = (ExecutorKind)r.GetInt16(20),
+        Executor = StoreText.Enumerated<ExecutorKind>(r.GetInt16(20)),
         Image = TextOrNull(r, 21),
         ExitCode = ValueOrNull<int>(r, 22),
         Message = TextOrNull(r, 23),
@@ -246,10 +243,10 @@ internal sealed partial class PostgresStore
 
     private static StatusEntry ReadEntry(NpgsqlDataReader r, int at) => new()
     {
-        Status = (BackendStatus)r.GetInt16(at),
+        Status = StoreText.Enumerated<BackendStatus>(r.GetInt16(at)),
         Time = ReadTime(r, at + 1),
-        TerminationReason = (TerminationReason?)ValueOrNull<short>(r, at + 2),
-        TerminationKind = (TerminationKind?)ValueOrNull<short>(r, at + 3),
+        TerminationReason = StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, at + 2)),
+        TerminationKind = StoreText.Enumerated<TerminationKind>(ValueOrNull<short>(r, at + 3)),
         ExitError = ValueOrNull<bool>(r, at + 4),
     };
 

@@ -70,12 +70,6 @@ internal sealed partial class PostgresStore
     public Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken) => ExecuteAsync(
         "delete from plane.challenge_leases where cluster = $1 and owner = $2", cancellationToken, Sql.Text(cluster.Value), Sql.Text(owner));
 
-    public async Task<ChallengeLease?> ReadChallengeAsync(ClusterName cluster, CancellationToken cancellationToken) => (await QueryAsync(
-        "select owner, expires_at - now() from plane.challenge_leases where cluster = $1 and expires_at > now()",
-        static r => new ChallengeLease { Owner = r.GetString(0), ExpiresIn = r.GetTimeSpan(1) },
-        cancellationToken,
-        Sql.Text(cluster.Value))).SingleOrDefault();
-
     public async Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken) => (await QueryAsync(
         "select allowed, counted, extract(epoch from wait)::float8 from plane.begin_order($1, $2, $3, $4, $5, $6)",
         static r => new OrderAllowance { IsAllowed = r.GetBoolean(0), Counted = r.GetInt32(1), Wait = TimeSpan.FromSeconds(r.GetDouble(2)) },

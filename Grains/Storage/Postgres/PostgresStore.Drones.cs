@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace Plane.Grains.Storage.Postgres;
 
 // Drones: registration, signs of life, actions, placement.
@@ -9,11 +11,6 @@ internal sealed partial class PostgresStore
 
     public async Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken)
     {
-        if (StoreText.Problem(registration) is { } problem)
-        {
-            return new RegistrationReply { Outcome = RegistrationOutcome.Invalid, Message = problem };
-        }
-
         if (registration.InstallationId is { } foreign && foreign != InstallationId)
         {
             return new RegistrationReply
@@ -103,31 +100,33 @@ internal sealed partial class PostgresStore
             ) a on true
             order by a.number
             """,
-            static r => (
+            r => (
                 State: (SessionState)r.GetInt32(0),
-                Action: r.IsDBNull(1) ? null : new DroneAction
-                {
-                    Number = r.GetInt64(1),
-                    Identity = ReadIdentity(r, 2),
-                    Kind = (DroneActionKind)r.GetInt16(4),
-                    Spawn = r.IsDBNull(5) ? null : StoreText.ReadSpawn(r.GetString(5), new LeaseDeadlines
-                    {
-                        InstanceId = r.GetString(6),
-                        BootId = r.GetString(7),
-                        RenewAt = r.GetInt64(8),
-                        SoftAt = r.GetInt64(9),
-                        HardAt = r.GetInt64(10),
-                    }),
-                    Terminate = r.IsDBNull(11) ? null : new TerminateOrder
-                    {
-                        Kind = (TerminationKind)r.GetInt16(11),
-                        Reason = (TerminationReason)r.GetInt16(12),
-                    },
-                }),
+                Action: !r.IsDBNull(1) && _unreadable.TryRead(r, ReadAction, out var action, key: 2) ? action : null),
             cancellationToken,
             [.. Parameters(session), Sql.Big(after), Sql.Int(Math.Max(limit, 1))]);
         return new ActionPage { Session = rows[0].State, Actions = [.. rows.Select(r => r.Action).OfType<DroneAction>()] };
     }
+
+    private static DroneAction ReadAction(NpgsqlDataReader r) => new()
+    {
+        Number = r.GetInt64(1),
+        Identity = ReadIdentity(r, 2),
+        Kind = StoreText.Enumerated<DroneActionKind>(r.GetInt16(4)),
+        Spawn = r.IsDBNull(5) ? null : StoreText.ReadSpawn(r.GetString(5), new LeaseDeadlines
+        {
+            InstanceId = r.GetString(6),
+            BootId = r.GetString(7),
+            RenewAt = r.GetInt64(8),
+            SoftAt = r.GetInt64(9),
+            HardAt = r.GetInt64(10),
+        }),
+        Terminate = r.IsDBNull(11) ? null : new TerminateOrder
+        {
+            Kind = StoreText.Enumerated<TerminationKind>(r.GetInt16(11)),
+            Reason = StoreText.Enumerated<TerminationReason>(r.GetInt16(12)),
+        },
+    };
 
     public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => SessionAsync(
         $"""
@@ -228,7 +227,7 @@ internal sealed partial class PostgresStore
         ControllerHeartbeatAge = Math.Max(0, row.GetInt64(4)),
     };
 
-    private static ExecutorKind[] ReadKinds(short[] kinds) => [.. kinds.Select(k => (ExecutorKind)k)];
+    private static ExecutorKind[] ReadKinds(short[] kinds) => [.. kinds.Select(k => StoreText.Enumerated<ExecutorKind>(k))];
 
     private static Npgsql.NpgsqlParameter[] Parameters(DroneSession session) =>
         [Sql.Text(session.Cluster.Value), Sql.Text(session.Drone.Value), Sql.Big(session.Number)];

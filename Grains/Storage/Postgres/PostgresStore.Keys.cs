@@ -89,7 +89,7 @@ internal sealed partial class PostgresStore
         var fresh = BearerToken.NewStatic();
         var rows = await QueryAsync(
             "select * from plane.issue_once($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            static r => new TokenResult((TokenOutcome)r.GetInt16(0), r.IsDBNull(1) ? null : ReadHolder(r, 1)) { Kept = ReadKept(r, 9) },
+            r => new TokenResult((TokenOutcome)r.GetInt16(0), HolderOrNull(r, 1)) { Kept = ReadKept(r, 9) },
             cancellationToken,
             Sql.Text(mark.IdHash),
             Sql.Text(mark.Digest),
@@ -119,8 +119,8 @@ internal sealed partial class PostgresStore
             {
                 var rows = await QueryAsync(
                     AcquireSql,
-                    static r => (
-                        Result: new AcquireResult((AcquireOutcome)r.GetInt16(0), r.IsDBNull(2) ? null : ReadHolder(r, 1))
+                    r => (
+                        Result: new AcquireResult((AcquireOutcome)r.GetInt16(0), HolderOrNull(r, 1))
                         {
                             Kept = (AcquireOutcome)r.GetInt16(0) == AcquireOutcome.Repeated ? ReadKept(r, 9) : null,
                             HeldFor = ValueOrNull<TimeSpan>(r, 12) ?? default,
@@ -275,13 +275,16 @@ internal sealed partial class PostgresStore
         return rows.Count == 0 ? null : rows[0];
     }
 
+    private HolderInfo? HolderOrNull(NpgsqlDataReader row, int at) =>
+        !row.IsDBNull(at + 1) && _unreadable.TryRead(row, r => ReadHolder(r, at), out var holder, key: at) ? holder : null;
+
     private static HolderInfo ReadHolder(NpgsqlDataReader row, int at) => new()
     {
         Identity = ReadIdentity(row, at),
         Tag = row.GetString(at + 2),
         Cluster = ClusterName.Parse(row.GetString(at + 3)),
         Drone = DroneName.Parse(row.GetString(at + 4)),
-        Status = (BackendStatus)row.GetInt16(at + 5),
+        Status = StoreText.Enumerated<BackendStatus>(row.GetInt16(at + 5)),
         Subdomain = TextOrNull(row, at + 6),
         StaticToken = TextOrNull(row, at + 7) is { } token ? BearerToken.Parse(token) : null,
     };

@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace Plane.Grains.Storage.Postgres;
 
 // Tokens, proxies, the change log.
@@ -46,30 +48,36 @@ internal sealed partial class PostgresStore
             left join plane.tokens t on t.hash = $1 and not t.revoked
             left join plane.backends b on b.id = t.backend_id
             """,
-            static r => (
+            r => (
                 ReadAt: new LogPosition(r.GetInt64(0), long.MaxValue),
-                Status: r.IsDBNull(1) ? BackendStatus.Terminated : (BackendStatus)r.GetInt16(6),
-                Backend: r.IsDBNull(1) ? (BackendIdentity?)null : ReadIdentity(r, 1),
-                WasReady: r.GetBoolean(10),
-                Reason: (TerminationReason?)ValueOrNull<short>(r, 11),
-                Route: r.IsDBNull(1) || r.IsDBNull(4) ? null : new Route
-                {
-                    Backend = ReadIdentity(r, 1),
-                    Cluster = ClusterName.Parse(r.GetString(3)),
-                    Address = r.GetString(4),
-                    Subdomain = TextOrNull(r, 5),
-                    Status = (BackendStatus)r.GetInt16(6),
-                    User = TextOrNull(r, 7),
-                    Auth = StoreText.ReadJson(TextOrNull(r, 8)),
-                    SecretToken = TextOrNull(r, 9),
-                }),
+                Found: !r.IsDBNull(1) && _unreadable.TryRead(r, ReadRoute, out var found, key: 1) ? found : null),
             cancellationToken,
             Sql.Text(tokenHash));
-        var (readAt, status, backend, wasReady, reason, route) = rows[0];
-        return status.IsRoutable() && wasReady && route is not null ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt }
-            : status < BackendStatus.Ready ? new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = backend }
-            : backend is null || wasReady ? new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt }
-            : new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt, NeverReady = true, Reason = reason };
+        var (readAt, found) = rows[0];
+        return found switch
+        {
+            { WasReady: true, Route: { } route } when found.Status.IsRoutable() => new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = readAt },
+            { Status: < BackendStatus.Ready } => new RouteReply { Outcome = RouteOutcome.Starting, ReadAt = readAt, Backend = found.Backend },
+            { WasReady: false } => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt, NeverReady = true, Reason = found.Reason },
+            _ => new RouteReply { Outcome = RouteOutcome.Gone, ReadAt = readAt },
+        };
+    }
+
+    private static FoundRoute ReadRoute(NpgsqlDataReader r)
+    {
+        var status = StoreText.Enumerated<BackendStatus>(r.GetInt16(6));
+        var backend = ReadIdentity(r, 1);
+        return new FoundRoute(status, backend, r.GetBoolean(10), StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, 11)), r.IsDBNull(4) ? null : new Route
+        {
+            Backend = backend,
+            Cluster = ClusterName.Parse(r.GetString(3)),
+            Address = r.GetString(4),
+            Subdomain = TextOrNull(r, 5),
+            Status = status,
+            User = TextOrNull(r, 7),
+            Auth = StoreText.ReadJson(TextOrNull(r, 8)),
+            SecretToken = TextOrNull(r, 9),
+        });
     }
 
     public Task ReportProxyAsync(ProxyReport report, ControllerName controller, CancellationToken cancellationToken) => ExecuteAsync(
@@ -89,8 +97,8 @@ internal sealed partial class PostgresStore
         cancellationToken,
         Sql.Text(report.Cluster.Value),
         Sql.Text(report.Proxy.Value),
-        Sql.Text(StoreText.Clean(report.Version, 255)),
-        Sql.Text(StoreText.Clean(report.Hash, 255)),
+        Sql.Text(report.Version),
+        Sql.Text(report.Hash),
         Sql.Text(controller.Value),
         Sql.Bool(report.Continues),
         Sql.Texts([.. report.InUse.Select(i => i.Backend.Value)]),
@@ -114,20 +122,12 @@ internal sealed partial class PostgresStore
             ) c on true
             order by c.transaction_id, c.sequence
             """,
-            static r => (
+            r => (
                 End: r.GetInt64(0),
                 Gap: r.GetBoolean(1),
                 HeldBack: r.GetBoolean(2),
-                Change: r.IsDBNull(3) ? null : new Change
-                {
-                    Position = new LogPosition(r.GetInt64(3), r.GetInt64(4)),
-                    Kind = (ChangeKind)r.GetInt16(5),
-                    Cluster = ClusterName.Parse(r.GetString(6)),
-                    Backend = r.IsDBNull(7) ? null : ReadIdentity(r, 7),
-                    Status = (BackendStatus?)ValueOrNull<short>(r, 9),
-                    TokenHash = TextOrNull(r, 10),
-                    Drone = TextOrNull(r, 11) is { } drone ? DroneName.Parse(drone) : null,
-                }),
+                Position: r.IsDBNull(3) ? (LogPosition?)null : new LogPosition(r.GetInt64(3), r.GetInt64(4)),
+                Change: !r.IsDBNull(3) && _unreadable.TryRead(r, ReadChange, out var change, key: 4) ? change : null),
             cancellationToken,
             Sql.Big(after.Transaction),
             Sql.Big(after.Sequence),
@@ -140,10 +140,21 @@ internal sealed partial class PostgresStore
         return new ChangePage
         {
             Changes = changes,
-            Next = changes.Length == limit ? changes[^1].Position : end,
+            Next = rows is [.., { Position: { } last }] && rows.Count == limit ? last : end,
             Gap = rows[0].Gap || after > end,
         };
     }
+
+    private static Change ReadChange(NpgsqlDataReader r) => new()
+    {
+        Position = new LogPosition(r.GetInt64(3), r.GetInt64(4)),
+        Kind = StoreText.Enumerated<ChangeKind>(r.GetInt16(5)),
+        Cluster = ClusterName.Parse(r.GetString(6)),
+        Backend = r.IsDBNull(7) ? null : ReadIdentity(r, 7),
+        Status = StoreText.Enumerated<BackendStatus>(ValueOrNull<short>(r, 9)),
+        TokenHash = TextOrNull(r, 10),
+        Drone = TextOrNull(r, 11) is { } drone ? DroneName.Parse(drone) : null,
+    };
 
     public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _feed.Signal.WaitAsync(atMost, cancellationToken);
 }

@@ -26,6 +26,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
+    private readonly UnreadableRows _unreadable;
     private readonly PostgresClock _clock;
     private string? _installationId;
     private bool _disposed;
@@ -40,6 +41,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         _numbers = numbers;
         _time = time;
         _logger = loggers.CreateLogger<PostgresStore>();
+        _unreadable = new UnreadableRows(_logger);
         _clock = new PostgresClock(wall ?? TimeProvider.System, time, _logger);
         var complete = PostgresSource.Complete(connectionString);
         _pool = new PostgresSource(complete, MeetAsync);
@@ -53,6 +55,8 @@ internal sealed partial class PostgresStore : IPlaneStore
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
+
+    public long UnreadableRows => _unreadable.Count;
 
     public async Task InitializeAsync(CancellationToken cancellationToken)
     {
@@ -165,6 +169,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private Task<T> ScalarAsync<T>(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
         RunAsync(sql, static async command => await command.ExecuteScalarAsync() is T value ? value : default!, parameters, cancellationToken);
 
+    // A row that can't be read is left out.
     private Task<List<T>> QueryAsync<T>(
         string sql, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
         RunAsync(
@@ -175,7 +180,10 @@ internal sealed partial class PostgresStore : IPlaneStore
                 await using var reader = await command.ExecuteReaderAsync();
                 while (await reader.ReadAsync())
                 {
-                    rows.Add(read(reader));
+                    if (_unreadable.TryRead(reader, read, out var row))
+                    {
+                        rows.Add(row);
+                    }
                 }
 
                 return rows;

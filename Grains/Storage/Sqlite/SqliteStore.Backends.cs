@@ -26,7 +26,8 @@ internal sealed partial class SqliteStore
         cancellationToken);
 
     public Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken) => _engine.ReadAsync(
-        s => s.Single(
+        s => Readable(
+            s,
             """
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
@@ -35,7 +36,7 @@ internal sealed partial class SqliteStore
             where b.id = $1
             """,
             ReadDetails,
-            backend.Value) is { } details
+            backend.Value).SingleOrDefault() is { } details
                 ? details with { History = [.. ReadEntries(s, backend.Value, 0)] }
                 : null,
         cancellationToken);
@@ -46,8 +47,8 @@ internal sealed partial class SqliteStore
             {
                 var histories = backends.Distinct().ToDictionary(
                     b => b,
-                    b => s.Query("select cluster from backends where id = $1", static r => r.GetString(0), b.Value) is [var cluster]
-                        ? new BackendHistory(ClusterName.Parse(cluster), ReadEntries(s, b.Value, 0))
+                    b => Readable(s, "select cluster from backends where id = $1", static r => Tuple.Create(ClusterName.Parse(r.GetString(0))), b.Value) is [var (cluster)]
+                        ? new BackendHistory(cluster, ReadEntries(s, b.Value, 0))
                         : null);
                 return [.. backends.Select(b => histories[b])];
             },
@@ -60,23 +61,10 @@ internal sealed partial class SqliteStore
         var rows = await _engine.ReadAsync(
             s => s.Query(
                 sql,
-                static r => (Created: r.GetInt64(8), Row: new BackendSummary
-                {
-                    BackendId = BackendName.Parse(r.GetString(0)),
-                    Cluster = ClusterName.Parse(r.GetString(2)),
-                    Drone = DroneName.Parse(r.GetString(3)),
-                    Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
-                    Status = (BackendStatus)r.GetInt32(7),
-                    CreatedAt = Time(r.GetInt64(8)),
-                    TerminationReason = (TerminationReason?)NumberOrNull(r, 9),
-                }),
+                r => (Created: r.GetInt64(8), Id: r.GetString(0), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
                 values),
             cancellationToken);
-        return new BackendPage
-        {
-            Backends = [.. rows.Take(limit).Select(r => r.Row)],
-            NextCursor = rows.Count > limit ? StoreText.WriteCursor(rows[limit - 1].Created, rows[limit - 1].Row.BackendId) : null,
-        };
+        return StoreText.Page(rows, limit);
     }
 
     /// <summary>The statement of a page, with one row more than it has: the sign that another follows.</summary>
@@ -122,7 +110,7 @@ internal sealed partial class SqliteStore
         if (cursor is var (created, backend))
         {
             values.Add(created);
-            values.Add(backend.Value);
+            values.Add(backend);
             sql.Append(CultureInfo.InvariantCulture, $" and (created_at, id) < (${values.Count - 1}, ${values.Count})");
         }
 
@@ -175,10 +163,10 @@ internal sealed partial class SqliteStore
             id,
             (int)e.Status,
             s.Record,
-            StoreText.Clean(e.Address, StoreText.MaxAddress),
+            e.Address,
             (int?)e.TerminationReason,
             e.ExitCode,
-            StoreText.Clean(e.Message, StoreText.MaxMessage),
+            e.Message,
             s.Lease);
         s.Execute(
             "insert into history (backend_id, status, at, termination_reason, termination_kind, exit_error) values ($1, $2, $3, $4, $5, $6)",
@@ -224,7 +212,9 @@ internal sealed partial class SqliteStore
         return queued.Count > 0;
     }
 
-    private static List<StatusEntry> ReadEntries(SqliteSession s, string id, BackendStatus after) => s.Query(
+    private List<StatusEntry> ReadEntries(SqliteSession s, string id, BackendStatus after) => Readable(
+        s,
+
         // An end by the default of the stop signal is what was asked for, and no error.
         """
         select h.status, h.at, h.termination_reason, h.termination_kind,
@@ -233,14 +223,25 @@ internal sealed partial class SqliteStore
         """,
         static r => new StatusEntry
         {
-            Status = (BackendStatus)r.GetInt32(0),
+            Status = StoreText.Enumerated<BackendStatus>(r.GetInt64(0)),
             Time = Time(r.GetInt64(1)),
-            TerminationReason = (TerminationReason?)NumberOrNull(r, 2),
-            TerminationKind = (TerminationKind?)NumberOrNull(r, 3),
+            TerminationReason = StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 2)),
+            TerminationKind = StoreText.Enumerated<TerminationKind>(NumberOrNull(r, 3)),
             ExitError = NumberOrNull(r, 4) is { } error ? error != 0 : null,
         },
         id,
         (int)after);
+
+    private static BackendSummary ReadSummary(SqliteDataReader r) => new()
+    {
+        BackendId = BackendName.Parse(r.GetString(0)),
+        Cluster = ClusterName.Parse(r.GetString(2)),
+        Drone = DroneName.Parse(r.GetString(3)),
+        Key = new KeyInfo { Namespace = r.GetString(4), Name = r.GetString(5), Tag = r.GetString(6), FencingToken = new FencingToken(r.GetInt64(1)) },
+        Status = StoreText.Enumerated<BackendStatus>(r.GetInt64(7)),
+        CreatedAt = Time(r.GetInt64(8)),
+        TerminationReason = StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 9)),
+    };
 
     private BackendDetails ReadDetails(SqliteDataReader r)
     {
@@ -254,7 +255,7 @@ internal sealed partial class SqliteStore
             Key = new KeyInfo { Namespace = r.GetString(5), Name = r.GetString(6), Tag = r.GetString(7), FencingToken = new FencingToken(r.GetInt64(1)) },
             HoldsKey = r.GetBoolean(8),
             AllowRenew = r.GetBoolean(9),
-            Status = (BackendStatus)r.GetInt32(10),
+            Status = StoreText.Enumerated<BackendStatus>(r.GetInt64(10)),
             StatusTime = Time(r.GetInt64(11)),
             CreatedAt = Time(r.GetInt64(12)),
             LastUsedAt = NumberOrNull(r, 13) is { } used ? Time(used) : null,
@@ -264,7 +265,7 @@ internal sealed partial class SqliteStore
             Address = TextOrNull(r, 17),
             Subdomain = TextOrNull(r, 18),
             UsesStaticToken = r.GetBoolean(19),
-            Executor = (ExecutorKind)r.GetInt32(20),
+            Executor = StoreText.Enumerated<ExecutorKind>(r.GetInt64(20)),
             Image = TextOrNull(r, 21),
             ExitCode = (int?)NumberOrNull(r, 22),
             Message = TextOrNull(r, 23),

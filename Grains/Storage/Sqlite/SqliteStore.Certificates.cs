@@ -92,9 +92,6 @@ internal sealed partial class SqliteStore
     public Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken) => _engine.WriteAsync(
         s => s.Execute("delete from challenge_leases where cluster = $1 and owner = $2", cluster.Value, owner), cancellationToken);
 
-    public Task<ChallengeLease?> ReadChallengeAsync(ClusterName cluster, CancellationToken cancellationToken) =>
-        _engine.ReadAsync(s => ReadChallenge(s, cluster), cancellationToken);
-
     public Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken) => _engine.WriteAsync(
         s =>
         {

@@ -10,11 +10,6 @@ internal sealed partial class SqliteStore
 
     public Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken)
     {
-        if (StoreText.Problem(registration) is { } problem)
-        {
-            return Task.FromResult(new RegistrationReply { Outcome = RegistrationOutcome.Invalid, Message = problem });
-        }
-
         if (registration.InstallationId is { } foreign && foreign != InstallationId)
         {
             return Task.FromResult(new RegistrationReply
@@ -63,7 +58,8 @@ internal sealed partial class SqliteStore
                 Session = state,
                 Actions =
                 [
-                    .. s.Query(
+                    .. Readable(
+                        s,
                         """
                         select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
                         from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
@@ -114,7 +110,8 @@ internal sealed partial class SqliteStore
         cancellationToken);
 
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await _engine.ReadAsync(
-        s => s.Query(
+        s => Readable(
+            s,
             $"""
             select name, pool, kinds, backends, max_backends
             from (select d.*, {LiveCount} as backends from drones d where d.cluster = $1 and d.ready = 1 and d.draining = 0 and d.heartbeat_lease > $2)
@@ -130,7 +127,8 @@ internal sealed partial class SqliteStore
         {
             Drones =
             [
-                .. s.Query(
+                .. Readable(
+                    s,
                     $"""
                     select d.name, d.version, d.hash, d.controller, $2 - coalesce(c.heartbeat_lease, d.heartbeat_lease),
                         d.ready = 1 and d.heartbeat_lease > $3, d.draining, $2 - d.heartbeat_lease, {LiveCount}, d.pool, d.max_backends, d.kinds
@@ -153,7 +151,8 @@ internal sealed partial class SqliteStore
             ],
             Proxies =
             [
-                .. s.Query(
+                .. Readable(
+                    s,
                     """
                     select p.name, p.version, p.hash, p.controller, $2 - coalesce(c.heartbeat_lease, p.report_lease)
                     from proxies p left join controllers c on c.id = p.controller where p.cluster = $1 and p.report_lease > $3 order by p.name
@@ -276,7 +275,7 @@ internal sealed partial class SqliteStore
     {
         Number = r.GetInt64(0),
         Identity = ReadIdentity(r, 1),
-        Kind = (DroneActionKind)r.GetInt32(3),
+        Kind = StoreText.Enumerated<DroneActionKind>(r.GetInt64(3)),
         Spawn = r.IsDBNull(4) ? null : StoreText.ReadSpawn(r.GetString(4), new LeaseDeadlines
         {
             InstanceId = r.GetString(5),
@@ -285,7 +284,11 @@ internal sealed partial class SqliteStore
             SoftAt = r.GetInt64(8),
             HardAt = r.GetInt64(9),
         }),
-        Terminate = r.IsDBNull(10) ? null : new TerminateOrder { Kind = (TerminationKind)r.GetInt32(10), Reason = (TerminationReason)r.GetInt32(11) },
+        Terminate = r.IsDBNull(10) ? null : new TerminateOrder
+        {
+            Kind = StoreText.Enumerated<TerminationKind>(r.GetInt64(10)),
+            Reason = StoreText.Enumerated<TerminationReason>(r.GetInt64(11)),
+        },
     };
 
     private static NodeState ReadNode(SqliteDataReader row) => new()
@@ -297,5 +300,5 @@ internal sealed partial class SqliteStore
         ControllerHeartbeatAge = row.GetInt64(4),
     };
 
-    private static ExecutorKind[] ReadKinds(string text) => [.. text.Split(',').Select(k => (ExecutorKind)int.Parse(k, CultureInfo.InvariantCulture))];
+    private static ExecutorKind[] ReadKinds(string text) => [.. text.Split(',').Select(k => StoreText.Enumerated<ExecutorKind>(int.Parse(k, CultureInfo.InvariantCulture)))];
 }

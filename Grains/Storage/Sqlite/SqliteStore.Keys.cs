@@ -46,7 +46,7 @@ internal sealed partial class SqliteStore
             cancellationToken);
 
     public Task<HolderInfo?> ReadHolderAsync(KeyConfig key, CancellationToken cancellationToken) => _engine.ReadAsync(
-        s => s.Single(LiveHolderSql, static r => ReadHolder(r, 0), key.Namespace, key.Name, s.Lease), cancellationToken);
+        s => Readable(s, LiveHolderSql, static r => ReadHolder(r, 0), key.Namespace, key.Name, s.Lease).SingleOrDefault(), cancellationToken);
 
     public Task<IReadOnlyList<RenewalOutcome>> RenewAsync(IReadOnlyList<BackendIdentity> holders, CancellationToken cancellationToken) =>
         _engine.WriteAsync<IReadOnlyList<RenewalOutcome>>(s => [.. holders.Select(h => Renew(s, h))], cancellationToken);
@@ -64,10 +64,10 @@ internal sealed partial class SqliteStore
         },
         cancellationToken);
 
-    private static TokenResult Issue(SqliteSession s, TokenRequest request)
+    private TokenResult Issue(SqliteSession s, TokenRequest request)
     {
-        var found = s.Single(
-            LiveHolderSql, static r => Tuple.Create(ReadHolder(r, 0), r.GetBoolean(8)), request.Key.Namespace, request.Key.Name, s.Lease);
+        var found = Readable(
+            s, LiveHolderSql, static r => Tuple.Create(ReadHolder(r, 0), r.GetBoolean(8)), request.Key.Namespace, request.Key.Name, s.Lease).SingleOrDefault();
         if (found is not var (holder, isStatic))
         {
             return new TokenResult(TokenOutcome.NotHeld, null);
@@ -133,7 +133,8 @@ internal sealed partial class SqliteStore
     }
 
     // The answer that is kept, with the status that the backend has by now; one that is not known any more has ended.
-    private static Tuple<bool, HolderInfo, KeptAnswer>? ReadRequest(SqliteSession s, RequestMark mark) => s.Single(
+    private Tuple<bool, HolderInfo, KeptAnswer>? ReadRequest(SqliteSession s, RequestMark mark) => Readable(
+        s,
         """
         select r.backend_id, r.fencing_token, r.tag, r.cluster, r.drone, coalesce(b.status, 70), r.subdomain, r.static_token, r.spawned, r.sealed, r.digest
         from requests r left join backends b on b.id = r.backend_id and b.fencing_token = r.fencing_token
@@ -141,7 +142,7 @@ internal sealed partial class SqliteStore
         """,
         r => Tuple.Create(r.GetString(10) == mark.Digest, ReadHolder(r, 0), new KeptAnswer(r.GetBoolean(8), r.GetFieldValue<byte[]>(9))),
         mark.IdHash,
-        s.Lease);
+        s.Lease).SingleOrDefault();
 
     private static void KeepRequest(SqliteSession s, RequestMark mark, HolderInfo holder, bool spawned) => s.Execute(
         """
@@ -169,15 +170,19 @@ internal sealed partial class SqliteStore
         var tokenHash = command.Token.Hash();
 
         // A repeat of the request that started this backend is answered as it was then.
-        if (s.Single(HolderSql, static r => ReadHolder(r, 0), id) is { } old)
+        if (s.Scalar("select 1 from backends where id = $1", id) is not null)
         {
-            return AcquireAgain(s, command, old, tokenHash);
+            return Holder(s, id) is { } old ? AcquireAgain(s, command, old, tokenHash) : new AcquireResult(AcquireOutcome.BackendIdTaken, null);
         }
 
         // In its last millisecond a lease is neither renewed nor taken.
-        if (s.Single(LiveHolderSql, static r => ReadHolder(r, 0), key.Namespace, key.Name, s.Lease - 1) is { } holder)
+        if (s.ScalarText(
+            "select b.id from keys k join backends b on b.id = k.backend_id and b.status < 70 where k.namespace = $1 and k.name = $2 and k.expires_lease > $3",
+            key.Namespace,
+            key.Name,
+            s.Lease - 1) is { } holder)
         {
-            return new AcquireResult(AcquireOutcome.Held, holder);
+            return new AcquireResult(AcquireOutcome.Held, Holder(s, holder));
         }
 
         // 1. The drone, checked again.
@@ -267,8 +272,10 @@ internal sealed partial class SqliteStore
             reading + (long)_numbers.RenewAfter.TotalMilliseconds,
             reading + (long)_numbers.Soft.TotalMilliseconds,
             reading + (long)_numbers.Hard.TotalMilliseconds);
-        return new AcquireResult(AcquireOutcome.Acquired, s.Single(HolderSql, static r => ReadHolder(r, 0), id));
+        return new AcquireResult(AcquireOutcome.Acquired, Holder(s, id));
     }
+
+    private HolderInfo? Holder(SqliteSession s, string id) => Readable(s, HolderSql, static r => ReadHolder(r, 0), id).SingleOrDefault();
 
     private static AcquireResult AcquireAgain(SqliteSession s, ConnectCommand command, HolderInfo old, string tokenHash)
     {
@@ -357,7 +364,7 @@ internal sealed partial class SqliteStore
         Tag = row.GetString(at + 2),
         Cluster = ClusterName.Parse(row.GetString(at + 3)),
         Drone = DroneName.Parse(row.GetString(at + 4)),
-        Status = (BackendStatus)row.GetInt32(at + 5),
+        Status = StoreText.Enumerated<BackendStatus>(row.GetInt64(at + 5)),
         Subdomain = TextOrNull(row, at + 6),
         StaticToken = TextOrNull(row, at + 7) is { } token ? BearerToken.Parse(token) : null,
     };

@@ -1,3 +1,5 @@
+using Microsoft.Data.Sqlite;
+
 namespace Plane.Grains.Storage.Sqlite;
 
 // Tokens, proxies, the change log.
@@ -35,24 +37,30 @@ internal sealed partial class SqliteStore
     public Task<RouteReply> ResolveAsync(string tokenHash, CancellationToken cancellationToken) => _engine.ReadAsync(
         s =>
         {
-            var found = s.Single(
+            var found = Readable(
+                s,
                 """
                 select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret,
                     exists (select 1 from history h where h.backend_id = b.id and h.status = 50), b.termination_reason
                 from tokens t join backends b on b.id = t.backend_id where t.hash = $1 and t.revoked = 0
                 """,
-                static r => new FoundRoute((BackendStatus)r.GetInt32(5), ReadIdentity(r, 0), r.GetBoolean(9), r.IsDBNull(10) ? null : (TerminationReason)r.GetInt32(10), r.IsDBNull(3) ? null : new Route
-                {
-                    Backend = ReadIdentity(r, 0),
-                    Cluster = ClusterName.Parse(r.GetString(2)),
-                    Address = r.GetString(3),
-                    Subdomain = TextOrNull(r, 4),
-                    Status = (BackendStatus)r.GetInt32(5),
-                    User = TextOrNull(r, 6),
-                    Auth = StoreText.ReadJson(TextOrNull(r, 7)),
-                    SecretToken = TextOrNull(r, 8),
-                }),
-                tokenHash);
+                static r => new FoundRoute(
+                    StoreText.Enumerated<BackendStatus>(r.GetInt64(5)),
+                    ReadIdentity(r, 0),
+                    r.GetBoolean(9),
+                    StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 10)),
+                    r.IsDBNull(3) ? null : new Route
+                    {
+                        Backend = ReadIdentity(r, 0),
+                        Cluster = ClusterName.Parse(r.GetString(2)),
+                        Address = r.GetString(3),
+                        Subdomain = TextOrNull(r, 4),
+                        Status = StoreText.Enumerated<BackendStatus>(r.GetInt64(5)),
+                        User = TextOrNull(r, 6),
+                        Auth = StoreText.ReadJson(TextOrNull(r, 7)),
+                        SecretToken = TextOrNull(r, 8),
+                    }),
+                tokenHash).SingleOrDefault();
             var readAt = LogEnd(s);
             return found switch
             {
@@ -77,8 +85,8 @@ internal sealed partial class SqliteStore
                     """,
                     report.Cluster.Value,
                     report.Proxy.Value,
-                    StoreText.Clean(report.Version, 255),
-                    StoreText.Clean(report.Hash, 255),
+                    report.Version,
+                    report.Hash,
                     controller.Value,
                     s.Lease);
             }
@@ -108,22 +116,13 @@ internal sealed partial class SqliteStore
                 """
                 select sequence, kind, cluster, backend_id, fencing_token, status, token_hash, drone from changes where sequence > $1 order by sequence limit $2
                 """,
-                static r => new Change
-                {
-                    Position = new LogPosition(r.GetInt64(0), 0),
-                    Kind = (ChangeKind)r.GetInt32(1),
-                    Cluster = ClusterName.Parse(r.GetString(2)),
-                    Backend = r.IsDBNull(3) ? null : ReadIdentity(r, 3),
-                    Status = (BackendStatus?)NumberOrNull(r, 5),
-                    TokenHash = TextOrNull(r, 6),
-                    Drone = TextOrNull(r, 7) is { } drone ? DroneName.Parse(drone) : null,
-                },
+                r => (Position: new LogPosition(r.GetInt64(0), 0), Change: _unreadable.TryRead(r, ReadChange, out var change) ? change : null),
                 after.Transaction,
                 limit);
             var end = LogEnd(s);
             return new ChangePage
             {
-                Changes = [.. changes],
+                Changes = [.. changes.Select(c => c.Change).OfType<Change>()],
                 Next = changes.Count == limit ? changes[^1].Position : end,
                 Gap = after > end || s.Scalar("select sequence from changes_cleaned") > after.Transaction,
             };
@@ -132,7 +131,16 @@ internal sealed partial class SqliteStore
 
     public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _signal.WaitAsync(atMost, cancellationToken);
 
-    private static LogPosition LogEnd(SqliteSession s) => new(s.Scalar("select seq from sqlite_sequence where name = 'changes'") ?? 0, 0);
+    private static Change ReadChange(SqliteDataReader r) => new()
+    {
+        Position = new LogPosition(r.GetInt64(0), 0),
+        Kind = StoreText.Enumerated<ChangeKind>(r.GetInt64(1)),
+        Cluster = ClusterName.Parse(r.GetString(2)),
+        Backend = r.IsDBNull(3) ? null : ReadIdentity(r, 3),
+        Status = StoreText.Enumerated<BackendStatus>(NumberOrNull(r, 5)),
+        TokenHash = TextOrNull(r, 6),
+        Drone = TextOrNull(r, 7) is { } drone ? DroneName.Parse(drone) : null,
+    };
 
-    private sealed record FoundRoute(BackendStatus Status, BackendIdentity Backend, bool WasReady, TerminationReason? Reason, Route? Route);
+    private static LogPosition LogEnd(SqliteSession s) => new(s.Scalar("select seq from sqlite_sequence where name = 'changes'") ?? 0, 0);
 }

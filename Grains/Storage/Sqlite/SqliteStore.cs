@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
 namespace Plane.Grains.Storage.Sqlite;
@@ -12,6 +13,7 @@ internal sealed partial class SqliteStore : IPlaneStore
     private readonly SqliteEngine _engine;
     private readonly LeaseNumbers _numbers;
     private readonly LogSignal _signal;
+    private readonly UnreadableRows _unreadable;
     private readonly long _expiry;
     private readonly long _fresh;
     private readonly long _silent;
@@ -30,11 +32,14 @@ internal sealed partial class SqliteStore : IPlaneStore
         _fresh = (long)numbers.HeartbeatFresh.TotalMilliseconds;
         _silent = (long)numbers.ProxySilent.TotalMilliseconds;
         _signal = new LogSignal(time);
+        _unreadable = new UnreadableRows(loggers.CreateLogger<SqliteStore>());
         _engine = new SqliteEngine(
             file, StoreText.Clean(holder, 300) ?? $"process {Environment.ProcessId} on {Environment.MachineName}", time, clock, _signal, loggers.CreateLogger<SqliteStore>());
     }
 
     public string InstallationId => _installationId ?? throw new InvalidOperationException("the store is not initialised");
+
+    public long UnreadableRows => _unreadable.Count;
 
     public async Task InitializeAsync(CancellationToken cancellationToken)
     {
@@ -72,14 +77,19 @@ internal sealed partial class SqliteStore : IPlaneStore
                 on conflict (id) do update set version = excluded.version, hash = excluded.hash, heartbeat_lease = excluded.heartbeat_lease
                 """,
                 controller.Value,
-                StoreText.Clean(version, 255),
-                StoreText.Clean(hash, 255),
+                version,
+                hash,
                 s.Lease);
             return Time(s.Record);
         },
         cancellationToken);
 
     public ValueTask DisposeAsync() => _engine.DisposeAsync();
+
+    // A row that can't be read is left out.
+    private List<T> Readable<T>(SqliteSession s, string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<object?> values)
+        where T : class =>
+        [.. s.Query(sql, r => _unreadable.TryRead(r, read, out var row) ? row : null, values).OfType<T>()];
 
     private static long? LastServed(SqliteSession s) => s.Scalar("select max(heartbeat_lease) from controllers");
 

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Orleans;
+using Plane.Grains.Clusters;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -28,9 +29,9 @@ internal static class ClusterEndpoints
     public static Task<IResult> UndrainAsync(string cluster, string drone, [FromServices] IGrainFactory grains, CancellationToken cancellationToken) =>
         ChangeAsync(cluster, drone, grains, d => d.Undrain(cancellationToken));
 
-    public static async Task<IResult> StateAsync(string cluster, [FromServices] IGrainFactory grains, CancellationToken cancellationToken) =>
+    public static async Task<IResult> StateAsync(string cluster, [FromServices] DronePicker drones, CancellationToken cancellationToken) =>
         ClusterName.TryParse(cluster, out var name)
-            ? TypedResults.Json(await grains.GetGrain<IClusterGrain>(name.Value).ReadState(cancellationToken), PlaneJson.Http)
+            ? TypedResults.Json(await drones.ReadStateAsync(name, cancellationToken), PlaneJson.Http)
             : RouteNames.BadCluster;
 
     private static async Task<IResult> ChangeAsync(string cluster, string drone, IGrainFactory grains, Func<IDroneGrain, Task<ChangeOutcome>> change)

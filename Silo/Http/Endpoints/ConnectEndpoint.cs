@@ -2,19 +2,16 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Hosting;
 using Orleans;
+using Plane.Grains.Keys;
 using Plane.Silo.Http.Json;
 
 namespace Plane.Silo.Http.Endpoints;
 
 /// <summary>
-/// <c>POST /ctrl/connect</c>. Everything random is drawn here, before the first call of a grain, so that a call whose outcome is unknown can be repeated as the same
-/// request.
+/// <c>POST /ctrl/connect</c>. Answered by this controller's own <see cref="KeyConnector"/>, as the connects of cluster clients are.
 /// </summary>
 internal static class ConnectEndpoint
 {
-    /// <summary>One repetition when an outcome is unknown: it finds what the first attempt did, or does it.</summary>
-    private const int Attempts = 2;
-
     /// <summary>The longest that one call of a backend waits, as its interface says.</summary>
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(5);
 
@@ -23,6 +20,7 @@ internal static class ConnectEndpoint
 
     public static async Task<IResult> ConnectAsync(
         HttpContext http,
+        [FromServices] KeyConnector connector,
         [FromServices] IGrainFactory grains,
         [FromServices] SiloOptions options,
         [FromServices] HttpMetrics metrics,
@@ -59,11 +57,11 @@ internal static class ConnectEndpoint
         {
             // Who waits while the controller stops is told to ask again, elsewhere.
             using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-            (command, result) = await ConnectWithinAsync(grains, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
+            (command, result) = await ConnectWithinAsync(connector, grains, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
         }
         else
         {
-            result = await CallAsync(grains, command, cancellationToken);
+            result = await connector.ConnectAsync(command, cancellationToken);
         }
 
         command = command.AnsweredBy(result);
@@ -80,13 +78,19 @@ internal static class ConnectEndpoint
     /// has started the backend. When the time is over the answer is what it would have been without it.
     /// </summary>
     private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(
-        IGrainFactory grains, ConnectRequest request, ConnectCommand command, TimeProvider time, CancellationToken waits, CancellationToken cancellationToken)
+        KeyConnector connector,
+        IGrainFactory grains,
+        ConnectRequest request,
+        ConnectCommand command,
+        TimeProvider time,
+        CancellationToken waits,
+        CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         var wait = TimeSpan.FromSeconds(request.WaitSeconds ?? 0);
         for (var pause = s_firstPause; ;)
         {
-            var result = await CallAsync(grains, command, cancellationToken);
+            var result = await connector.ConnectAsync(command, cancellationToken);
             var left = wait - time.GetElapsedTime(began);
             if (command.WaitsForEnd && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
             {
@@ -116,21 +120,6 @@ internal static class ConnectEndpoint
             else
             {
                 return (command, result);
-            }
-        }
-    }
-
-    private static async Task<ConnectResult> CallAsync(IGrainFactory grains, ConnectCommand command, CancellationToken cancellationToken)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            try
-            {
-                return await grains.GetGrain<IKeyGrain>(command.Key.GrainKey).Connect(command, cancellationToken);
-            }
-            catch (Exception e) when (attempt < Attempts && CallFailed.IsUnknownOutcome(e) && e is not TimeoutException)
-            {
-                // A time-out has used up what the caller waits for; everything else is quick, and the same command may be repeated.
             }
         }
     }

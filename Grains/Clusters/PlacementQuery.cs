@@ -1,0 +1,14 @@
+namespace Plane.Grains.Clusters;
+
+/// <summary>What a drone must offer.</summary>
+internal sealed record PlacementQuery
+{
+    /// <summary>The pool.</summary>
+    public string Pool { get; init; } = "";
+
+    /// <summary>What it must be able to run.</summary>
+    public required ExecutorKind Kind { get; init; }
+
+    /// <summary>Drones that were tried already.</summary>
+    public DroneName[] Exclude { get; init; } = [];
+}
