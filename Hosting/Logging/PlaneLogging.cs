@@ -23,10 +23,13 @@ public static class PlaneLogging
         builder.Services.AddSingleton(options);
         var least = options.LogLevel ?? LogLevel.Information;
         var logging = builder.Logging.ClearProviders().SetMinimumLevel(least);
-        foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Polly", "Yarp", "Npgsql", "OpenTelemetry"])
+        foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry"])
         {
             logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= least);
         }
+
+        // Orleans repeats placements by Polly, which logs each attempt as a warning, also while a silo stops. A call that fails in the end is reported by its caller.
+        logging.AddFilter("Polly", level => level >= LogLevel.Error && level >= least);
 
         // Orleans would have the garbage collector of servers, and says so in two warnings at each start. This program has the other one by its build, since it stands beside others
         // on small machines, and an operator can change nothing about that. The only other warning of this category is seconded by the silo's life cycle, whose name begins as this one's.

@@ -114,7 +114,7 @@ public sealed class DnsServerTests(Installation plane) : IAsyncLifetime, IDispos
 
     private async Task SetAsync(string cluster, string owner, params string[] values) =>
         Assert.Null(await Eventually.SeenAsync(
-            async _ => await _client.Services.GetRequiredService<IGrainFactory>()
+            async _ => await _client.Services.GetRequiredService<ClusterConnection>()
                 .GetGrain<ICertificateGrain>(GrainKeys.Certificate(ClusterName.Parse(cluster)))
                 .SetTxt(ClusterName.Parse(cluster), new TxtValues { Owner = owner, Values = values }, CancellationToken.None),
             _ => true,

@@ -19,7 +19,8 @@ public sealed class BadBackendTests(Installation plane)
         var details = await plane.PlaneJsonAsync("backend", connected.Backend);
         Assert.Contains("no-such-image", (string?)details["message"], StringComparison.Ordinal);
         using var answer = await plane.Http.GetAsync(connected.Url);
-        Assert.Equal(HttpStatusCode.Gone, answer.StatusCode);
+        Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
+        Assert.Contains("NeverReady", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Theory]
