@@ -188,9 +188,9 @@ public sealed class BoardPageTests(ITestOutputHelper output)
 
         await page.Page.GotoAsync(board.Url);
         await page.StateAsync("connecting");
-        await page.Page.Clock.FastForwardAsync(14_000);
+        await page.Page.Clock.FastForwardAsync(10_000);
         Assert.Equal("connecting", await page.Page.GetAttributeAsync("body", "data-state"));
-        await page.Page.Clock.FastForwardAsync(2_000);
+        await page.Page.Clock.FastForwardAsync(6_000);
 
         await page.StateAsync("live");
         Assert.Equal(2, connections);
