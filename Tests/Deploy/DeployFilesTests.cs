@@ -9,7 +9,7 @@ namespace Plane.Tests.Deploy;
 
 public sealed partial class DeployFilesTests
 {
-    private static readonly string[] s_product = ["Cli", "DnsHost", "DroneHost", "Engine", "Grains", "Hosting", "ProxyHost", "Silo"];
+    private static readonly string[] s_product = ["Cli", "DnsHost", "DroneHost", "Grains", "Hosting", "ProxyHost", "Silo"];
 
     [Fact]
     public void Every_command_line_in_the_files_is_one_that_plane_understands()
