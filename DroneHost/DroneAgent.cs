@@ -177,8 +177,8 @@ internal sealed partial class DroneAgent(
         metrics.ObserveBackends(() => backends.Count);
 
         var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
-        var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways);
-        var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways);
+        var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
+        var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
         var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());

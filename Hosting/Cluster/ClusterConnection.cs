@@ -19,13 +19,17 @@ public sealed class ClusterConnection
     /// <param name="cluster">The cluster's id, for messages.</param>
     internal ClusterConnection(string cluster) => _cluster = cluster;
 
-    /// <summary>A connection by a client that is connected, as a silo's own is.</summary>
+    /// <summary>The connection of a silo's own client.</summary>
     /// <param name="client">The client.</param>
     public ClusterConnection(IClusterClient client)
     {
         _cluster = "";
         _client = client;
+        IsOfOwnSilo = true;
     }
+
+    /// <summary>Whether the silo is in this process: there is no other gateway.</summary>
+    public bool IsOfOwnSilo { get; }
 
     /// <summary>A reference to a grain.</summary>
     /// <typeparam name="T">The grain's interface.</typeparam>

@@ -23,7 +23,8 @@ namespace Plane.Hosting;
 /// <param name="grain">Makes the reference of a key's number.</param>
 /// <param name="time">Measures the silence.</param>
 /// <param name="logger">Where a change is logged.</param>
-public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeProvider time, ILogger logger)
+/// <param name="isOnlyOne">Whether calls go to the silo of this process, so that there is nothing to choose: calls are never pinged.</param>
+public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeProvider time, ILogger logger, bool isOnlyOne = false)
     where TGrain : IReachable
 {
     private static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(150);
@@ -92,6 +93,13 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     {
         // A call that is given up and fails later is not looked at again.
         _ = answer.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        if (isOnlyOne)
+        {
+            await answer.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+            return true;
+        }
+
         for (var pause = s_first; ; pause = s_later)
         {
             await answer.WaitAsync(pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

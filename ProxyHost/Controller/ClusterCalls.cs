@@ -15,8 +15,8 @@ internal sealed class ClusterCalls : IControllerCalls
     {
         _cluster = ClusterName.Parse(options.Cluster);
         _name = ProxyName.Parse(options.Name);
-        _routes = new GatewayChoice<IRouteGrain>(way => cluster.GetGrain<IRouteGrain>(GrainKeys.Route(way)), time, logger);
-        _proxies = new GatewayChoice<IProxyGrain>(way => cluster.GetGrain<IProxyGrain>(GrainKeys.Proxy(_name, way)), time, logger);
+        _routes = new GatewayChoice<IRouteGrain>(way => cluster.GetGrain<IRouteGrain>(GrainKeys.Route(way)), time, logger, cluster.IsOfOwnSilo);
+        _proxies = new GatewayChoice<IProxyGrain>(way => cluster.GetGrain<IProxyGrain>(GrainKeys.Proxy(_name, way)), time, logger, cluster.IsOfOwnSilo);
     }
 
     public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken) =>

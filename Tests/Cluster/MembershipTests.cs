@@ -118,7 +118,7 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         }
 
         var wrong = await ControllerAsync(Url("wrong"), []);
-        await wrong.WaitForLineAsync("the database answered 28P01", TimeSpan.FromSeconds(60));
+        await wrong.WaitForLineAsync("password authentication failed for user", TimeSpan.FromSeconds(60));
         await wrong.KillAsync();
         var two = await Task.WhenAll(ControllerAsync(Url("right"), []), ControllerAsync(Url("right"), []));
         await Task.WhenAll(two.Select(ReadyAsync));

@@ -139,7 +139,6 @@ public sealed class HostingTests
     [InlineData("Microsoft.Hosting.Lifetime")]
     [InlineData("Orleans.Runtime.SiloControl")]
     [InlineData("Npgsql.Connection")]
-    [InlineData("Polly")]
     public void Frameworks_are_logged_from_warning_on(string framework)
     {
         var builder = PlaneHost.CreateBuilder("test");
