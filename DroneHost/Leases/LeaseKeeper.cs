@@ -3,6 +3,7 @@ using Plane.Drone.Guard;
 using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Drone.Supervision;
+using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Leases;
 
@@ -37,6 +38,7 @@ internal sealed partial class LeaseKeeper(
 
     private readonly Signal _renewNow = new();
     private readonly Signal _watchNow = new();
+    private readonly Outage _outage = new(time);
     private int _unanswered;
 
     /// <summary>Four times a second; where test numbers make a lease short, ten times between soft and hard.</summary>
@@ -172,6 +174,11 @@ internal sealed partial class LeaseKeeper(
             sessions.Observe(session, reply.Session);
             if (reply.Session == SessionState.Current)
             {
+                lock (_outage)
+                {
+                    _outage.End();
+                }
+
                 await ApplyAsync(leases, reply.Answers);
                 return;
             }
@@ -179,7 +186,13 @@ internal sealed partial class LeaseKeeper(
         catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
         {
             metrics.RenewalCallsFailed.Add(1);
-            LogNoAnswer(e.Message, leases.Length);
+            lock (_outage)
+            {
+                if (_outage.IsNews(e.Message))
+                {
+                    LogNoAnswer(e.Message, leases.Length);
+                }
+            }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -16,6 +16,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
 {
     private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_lately = TimeSpan.FromSeconds(10);
 
     private readonly Func<CancellationToken, Task<StoreFault?>> _probe;
     private readonly TimeProvider _time;
@@ -28,6 +29,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
     private Task _loop = Task.CompletedTask;
     private volatile StoreFault? _current;
     private long _since;
+    private long? _probedAt;
 
     /// <param name="probe">Does what a connect needs; answers what keeps it from that, or null.</param>
     /// <param name="time">For all times.</param>
@@ -69,13 +71,27 @@ internal sealed partial class StoreOutage : IAsyncDisposable
         }
     }
 
-    /// <summary>Fails if there is an outage.</summary>
+    /// <summary>
+    /// Fails if there is an outage. For one who asks whether connects would succeed; so that a disk is found to be full before the first of them fails, the probe runs,
+    /// unless it did lately.
+    /// </summary>
     /// <exception cref="StoreUnavailableException">The cause.</exception>
     public void ThrowIfUnavailable()
     {
         if (_current is { } fault)
         {
             throw new StoreUnavailableException(fault.Reason);
+        }
+
+        bool isDue;
+        lock (_lock)
+        {
+            isDue = _probedAt is not { } at || _time.GetElapsedTime(at) > s_lately;
+        }
+
+        if (isDue)
+        {
+            Suspect();
         }
     }
 
@@ -107,6 +123,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
                     }
 
                     _suspected = false;
+                    _probedAt = _time.GetTimestamp();
                 }
 
                 await UntilAvailableAsync(_stop.Token);
@@ -138,7 +155,8 @@ internal sealed partial class StoreOutage : IAsyncDisposable
             _current = null;
             if (_paced.End())
             {
-                LogOver(_time.GetElapsedTime(_since).TotalSeconds);
+                var lasted = _time.GetElapsedTime(_since);
+                LogOver(lasted.TotalSeconds);
             }
         }
     }
@@ -153,7 +171,8 @@ internal sealed partial class StoreOutage : IAsyncDisposable
         }
         else if (_paced.IsDue())
         {
-            LogLasts(_time.GetElapsedTime(_since).TotalSeconds, fault.Reason);
+            var lasted = _time.GetElapsedTime(_since);
+            LogLasts(lasted.TotalSeconds, fault.Reason);
         }
 
         _current = fault;

@@ -69,8 +69,7 @@ internal sealed partial class ErrorMiddleware(
             StoreUnavailableException unavailable => new ApiError(ErrorKind.DatabaseError, unavailable.ForCaller(store.Outage)) { Cause = e },
             OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested =>
                 new ApiError(ErrorKind.Other, "the controller is stopping: send the request again") { Status = 503, Cause = e },
-            OperationCanceledException or TimeoutException => await UnknownOutcomeAsync(e),
-            _ when CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
+            _ when e is OperationCanceledException || CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
             _ => new ApiError(ErrorKind.Other, "something went wrong that nobody foresaw; the log has more under this id") { Cause = e },
         };
         await error.ExecuteAsync(context);

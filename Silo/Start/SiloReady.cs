@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
+using Plane.Silo.Http;
 
 namespace Plane.Silo.Start;
 
@@ -22,6 +23,11 @@ internal sealed partial class SiloReady(
         if (options.IsOpenToStrangers)
         {
             LogOpen(logger, options.Host);
+        }
+
+        if (HttpLimits.Connections(options) is var connections && connections < HttpLimits.WantedConnections(options))
+        {
+            LogFewConnections(logger, connections, FileDescriptors.Limit);
         }
 
         var url = server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() ?? "";
@@ -55,6 +61,10 @@ internal sealed partial class SiloReady(
     [LoggerMessage(6103, LogLevel.Warning,
         "/ctrl is open to whoever reaches {Host}: set --ctrl-token-file or --forward-auth, or let only trusted hosts reach it")]
     private static partial void LogOpen(ILogger logger, string host);
+
+    [LoggerMessage(6105, LogLevel.Warning,
+        "Only {Connections} HTTP connections are served at a time, since this process may have only {Limit} files open: raise that limit (LimitNOFILE, ulimit -n)")]
+    private static partial void LogFewConnections(ILogger logger, int connections, int? limit);
 
     [LoggerMessage(6104, LogLevel.Information, "controller {Name} serves at {Url}")]
     private static partial void LogReady(ILogger logger, ControllerName name, string url);

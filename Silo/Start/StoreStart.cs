@@ -17,6 +17,7 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
     public async Task StartingAsync(CancellationToken cancellationToken)
     {
         WaitingServer? waiting = null;
+        var reason = "";
         var outage = new Outage(time);
         try
         {
@@ -33,6 +34,7 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
                 }
                 catch (StoreUnavailableException e)
                 {
+                    Volatile.Write(ref reason, e.Message);
                     if (outage.IsNews(e.Message))
                     {
                         LogWaiting(logger, e.IsRefusal ? "refuses this controller" : "cannot be used yet", e.Message);
@@ -40,7 +42,7 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
                 }
 
                 // Without a fixed port nobody knows where to ask.
-                waiting ??= options.Port == 0 ? null : await WaitingServer.StartAsync(options, cancellationToken);
+                waiting ??= options.Port == 0 ? null : await WaitingServer.StartAsync(options, () => Volatile.Read(ref reason), cancellationToken);
                 await Task.Delay(s_retry, time, cancellationToken);
             }
 

@@ -12,12 +12,15 @@ internal sealed class WaitingServer : IAsyncDisposable
 
     private WaitingServer(WebApplication app) => _app = app;
 
-    public static async Task<WaitingServer> StartAsync(SiloOptions options, CancellationToken cancellationToken)
+    /// <param name="options">Where it listens.</param>
+    /// <param name="reason">Why the database cannot be used, at the moment of an answer.</param>
+    /// <param name="cancellationToken">Cancelled when the start is given up.</param>
+    public static async Task<WaitingServer> StartAsync(SiloOptions options, Func<string> reason, CancellationToken cancellationToken)
     {
         var builder = PlaneHost.CreateWebBuilder("controller");
         builder.UsePlaneListener(options.Host, options.Port);
         var app = builder.Build();
-        app.Run(AnswerAsync);
+        app.Run(context => AnswerAsync(context, reason()));
         await app.StartAsync(cancellationToken);
         return new WaitingServer(app);
     }
@@ -28,7 +31,7 @@ internal sealed class WaitingServer : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    private static Task AnswerAsync(HttpContext context)
+    private static Task AnswerAsync(HttpContext context, string reason)
     {
         var response = context.Response;
         if (context.Request.Path == "/pub/live")
@@ -45,7 +48,7 @@ internal sealed class WaitingServer : IAsyncDisposable
         {
             Id = RandomText.Name(""),
             Kind = ErrorKind.DatabaseError,
-            Message = "the controller is starting and waits for its database",
+            Message = $"the controller is starting and waits for its database: {reason}",
         };
         return response.WriteAsJsonAsync(error, PlaneJson.Http);
     }

@@ -33,6 +33,21 @@ public sealed class SqliteOutageTests : IDisposable
     }
 
     [Fact]
+    public async Task A_question_for_health_alone_finds_a_full_disk()
+    {
+        using var disk = await SmallDisk.MountAsync();
+        await using var store = await OpenAsync(disk["plane.db"]);
+        disk.Fill();
+
+        // What it writes may still find room, what a connect would write does not.
+        var failure = await Record.ExceptionAsync(() => store.PingAsync(default));
+        Assert.True(failure is null or StoreUnavailableException, $"{failure}");
+        await Eventually.SeenAsync(() => store.Outage?.Reason, reason => reason?.Contains("is full", StringComparison.Ordinal) == true, "the outage is known");
+        disk.Free();
+        await Eventually.SeenAsync(() => store.Outage, outage => outage is null, "the outage ends by itself");
+    }
+
+    [Fact]
     public async Task A_store_whose_disk_was_full_at_the_start_opens_once_there_is_room()
     {
         using var disk = await SmallDisk.MountAsync();

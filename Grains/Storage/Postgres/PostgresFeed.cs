@@ -188,7 +188,8 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
             catch (Exception e)
             {
                 // Polls make up for it. An outage of the database has its own line.
-                LogNotifyFailed(PostgresErrors.IsUnavailable(e) ? LogLevel.Debug : LogLevel.Warning, PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
+                var (reason, unforeseen) = (PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
+                LogNotifyFailed(unforeseen is null ? LogLevel.Debug : LogLevel.Warning, reason, unforeseen);
                 _outage.Suspect();
             }
 

@@ -249,7 +249,8 @@ internal sealed partial class PostgresStore : IPlaneStore
         catch (NpgsqlException e)
         {
             // Not known to be free: the session ends with its connection, which is not used again. The caller hears of its own failure.
-            LogSessionDropped(PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
+            var reason = PostgresErrors.Reason(e);
+            LogSessionDropped(reason);
             NpgsqlConnection.ClearPool(connection);
         }
     }
@@ -319,7 +320,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     private partial void LogOtherServer(TimeSpan heldFor);
 
     [LoggerMessage(EventId = 2243, Level = LogLevel.Debug, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
-    private partial void LogSessionDropped(string reason, Exception? error);
+    private partial void LogSessionDropped(string reason);
 
     [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
     private partial void LogRetry(string sqlState, int attempt);
