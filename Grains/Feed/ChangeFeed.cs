@@ -27,7 +27,7 @@ namespace Plane.Grains.Feed;
 /// </para>
 /// Memory is bounded by the ring's capacity and the number of subscribers.
 /// </summary>
-internal sealed partial class ChangeFeed : BackgroundService
+internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleService
 {
     /// <summary>Some 5 MB, and minutes of changes at 100 a second; who is further behind reads the log itself.</summary>
     public const int RingCapacity = 16_384;
@@ -74,6 +74,19 @@ internal sealed partial class ChangeFeed : BackgroundService
     private TimeSpan Age => _time.GetElapsedTime(Volatile.Read(ref _readAt));
 
     private bool IsCurrent => Age < s_current;
+
+    /// <summary>The controller stops: waiting calls end at once, and their callers go to another controller. A silo would wait for them else, up to 5 s.</summary>
+    public Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        _table.Close();
+        return Task.CompletedTask;
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Step (1) of the rule.</summary>
     public FeedSubscription Subscribe(Topic topic) => _table.Subscribe(topic);

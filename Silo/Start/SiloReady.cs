@@ -62,7 +62,7 @@ internal sealed partial class SiloReady(
         "/ctrl is open to whoever reaches {Host}: set --ctrl-token-file or --forward-auth, or let only trusted hosts reach it")]
     private static partial void LogOpen(ILogger logger, string host);
 
-    [LoggerMessage(6105, LogLevel.Warning,
+    [LoggerMessage(6105, LogLevel.Information,
         "Only {Connections} HTTP connections are served at a time, since this process may have only {Limit} files open: raise that limit (LimitNOFILE, ulimit -n)")]
     private static partial void LogFewConnections(ILogger logger, int connections, int? limit);
 

@@ -356,7 +356,7 @@ public sealed class CertificateFileTests : IDisposable
     }
 
     private static Task<string> ToldAsync(TlsProxy proxy, string message) => Eventually.SeenAsync(
-        () => string.Join('\n', proxy.Log.Lines.Where(l => l.Contains(" 6601 ", StringComparison.Ordinal))),
+        () => string.Join('\n', proxy.Log.Lines.Where(l => l.Contains(" 660", StringComparison.Ordinal))),
         l => l.Contains(message, StringComparison.Ordinal),
         $"the log tells: {message}");
 }
