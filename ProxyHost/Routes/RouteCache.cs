@@ -21,8 +21,8 @@ internal sealed class RouteCache
     // Answers take at most some 15 s; at 1,000 changes a second this remembers half a minute.
     private const int RememberedChanges = 32_768;
 
-    // How many used routes get a second chance in one eviction.
-    private const int SecondChances = 64;
+    // The most routes that one eviction looks at.
+    private const int LookedAt = 64;
 
     private readonly int _capacity;
     private readonly ConcurrentDictionary<string, RouteEntry> _routes = new(StringComparer.Ordinal);
@@ -227,21 +227,26 @@ internal sealed class RouteCache
         }
     }
 
-    // The oldest that was not used since it was last looked at. All others looked at go to the end, so that one eviction takes no longer the more routes there are.
+    // The first that was not used since it was last looked at; of a stretch of used ones the least recently used. What was looked at goes to the end, and an eviction takes no
+    // longer the more routes there are.
     private void Evict()
     {
-        for (var chances = SecondChances; ; chances--)
+        var candidate = _byAge.First!.Value;
+        for (var i = 0; i < LookedAt; i++)
         {
             var oldest = _byAge.First!.Value;
-            if (chances == 0 || oldest.LastUsed == oldest.SeenAt)
+            if (oldest.LastUsed == oldest.SeenAt)
             {
-                Remove(oldest);
-                return;
+                candidate = oldest;
+                break;
             }
 
+            candidate = oldest.LastUsed < candidate.LastUsed ? oldest : candidate;
             oldest.SeenAt = oldest.LastUsed;
             _byAge.RemoveFirst();
             _byAge.AddLast(oldest.Age!);
         }
+
+        Remove(candidate);
     }
 }
