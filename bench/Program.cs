@@ -1,7 +1,6 @@
 using Plane.Bench;
 using Plane.Bench.Benches;
 using Plane.Bench.Peers;
-using Plane.Tests.Support;
 
 // The peers that are .NET programs are this one again, as processes of their own.
 if (args is ["serve-yarp", var port, var upstream])

@@ -20,7 +20,7 @@ internal sealed class BackendGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        BackendName.TryParse(this.GetPrimaryKeyString(), out _backend);
+        _backend = BackendName.TryParse(this.GetPrimaryKeyString(), out var backend) ? backend : default;
         return Task.CompletedTask;
     }
 

@@ -21,7 +21,7 @@ internal sealed class ProxyGrain(
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        ProxyName.TryParse(GrainKeys.WithoutWay(this.GetPrimaryKeyString()), out _proxy);
+        _proxy = ProxyName.TryParse(GrainKeys.WithoutWay(this.GetPrimaryKeyString()), out var proxy) ? proxy : default;
         return Task.CompletedTask;
     }
 

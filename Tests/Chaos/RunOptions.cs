@@ -1,6 +1,5 @@
 using System.Globalization;
 using Plane.Chaos.Faults;
-using Plane.Chaos.Parts;
 
 namespace Plane.Chaos;
 

@@ -1,11 +1,8 @@
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text.RegularExpressions;
 using Npgsql;
-using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Tests.Support;
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Orleans;
 using Plane.Hosting;
 using Plane.Tests.EndToEnd;
 using Plane.Tests.Support;

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Drone;
 

@@ -145,7 +145,7 @@ public sealed class ReadinessTests
         Assert.True(await probe);
     }
 
-    private static Task NotedAsync(DroneUnderTest drone, BackendIdentity backend, string message) => Eventually.SeenAsync(
+    private static Task<string> NotedAsync(DroneUnderTest drone, BackendIdentity backend, string message) => Eventually.SeenAsync(
         () => drone.Controller.States.FirstOrDefault(s => s.Identity == backend && s.Status == BackendStatus.Waiting && s.Message is not null)?.Message!,
         m => m == message,
         "the hint is reported");

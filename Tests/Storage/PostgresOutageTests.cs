@@ -7,7 +7,7 @@ using static Plane.Tests.Storage.OneDrone;
 namespace Plane.Tests.Storage;
 
 /// <summary>A server that answers, and with which a controller can do nothing all the same.</summary>
-public sealed class PostgresOutageTests : IAsyncLifetime
+public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
 {
     private readonly CollectingLogger _log = new();
     private readonly string _role = "r" + Guid.NewGuid().ToString("N");
@@ -29,6 +29,8 @@ public sealed class PostgresOutageTests : IAsyncLifetime
         await _store.InitializeAsync(default);
         await RegisterAsync(_store);
     }
+
+    public void Dispose() => _log.Dispose();
 
     public async Task DisposeAsync()
     {
