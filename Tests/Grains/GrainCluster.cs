@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
@@ -79,11 +80,16 @@ public sealed class GrainCluster : IAsyncDisposable
     }
 
     /// <summary>Another client of the gateway, with a connection of its own.</summary>
-    public async Task<IHost> ConnectClientAsync()
+    /// <param name="responseTimeout">How long it waits for an answer.</param>
+    public async Task<IHost> ConnectClientAsync(TimeSpan? responseTimeout = null)
     {
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.ClearProviders();
-        builder.UseOrleansClient(client => client.UseLocalhostClustering(_gateway, _id, _id));
+        builder.UseOrleansClient(client =>
+        {
+            client.UseLocalhostClustering(_gateway, _id, _id);
+            client.Configure<ClientMessagingOptions>(o => o.ResponseTimeout = responseTimeout ?? o.ResponseTimeout);
+        });
         var host = builder.Build();
         await host.StartAsync();
         return host;

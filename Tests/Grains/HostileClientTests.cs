@@ -90,7 +90,7 @@ public sealed class HostileClientTests
             c => c.GetGrain<IRouteGrain>("r0").Resolve((BearerToken)HostileValues.Named(typeof(BearerToken), new string('x', MessageLimits.MaxBodyBytes + 1)), TimeSpan.Zero),
         })
         {
-            using var attacker = await plane.ConnectClientAsync();
+            using var attacker = await plane.ConnectClientAsync(TimeSpan.FromSeconds(2));
             await Assert.ThrowsAnyAsync<Exception>(() => call(attacker.Services.GetRequiredService<IClusterClient>()));
             await good.StillWorksAsync();
         }
