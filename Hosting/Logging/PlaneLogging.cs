@@ -29,6 +29,8 @@ public static class PlaneLogging
         }
 
         // Orleans repeats placements by Polly, which logs each attempt as a warning, also while a silo stops. A call that fails in the end is reported by its caller.
+        // A call without an answer is reported by its caller, once an outage; here it would be a line for each call and ping.
+        logging.AddFilter("Orleans.Runtime.CallbackData", level => level >= LogLevel.Error && level >= least);
         logging.AddFilter("Polly", level => level >= LogLevel.Error && level >= least);
 
         // Orleans would have the garbage collector of servers, and says so in two warnings at each start. This program has the other one by its build, since it stands beside others

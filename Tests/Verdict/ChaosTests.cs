@@ -13,6 +13,6 @@ public sealed class ChaosTests(ITestOutputHelper output)
     public Task An_installation_of_two_controllers_under_faults_breaks_no_rule() => ShortRun.BreaksNoRuleAsync(["--seed", "11", "--minutes", "1.3"], output);
 
     [Fact]
-    public Task A_controller_comes_back_though_clocks_are_off_by_an_hour() =>
+    public Task Controllers_whose_clocks_are_stepped_serve_on_and_come_back_once_their_clocks_are_right() =>
         ShortRun.BreaksNoRuleAsync(["--seed", "21", "--minutes", "0.75", "--faults", "step-clock,kill-controller"], output);
 }
