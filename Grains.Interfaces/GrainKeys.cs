@@ -7,7 +7,7 @@ namespace Plane;
 /// <summary>How grains are addressed. Keys reach logs and traces, so none holds a secret.</summary>
 public static class GrainKeys
 {
-    /// <summary>The number of keys of each <see cref="IReachable"/> grain.</summary>
+    /// <summary>How many keys of an <see cref="IReachable"/> grain a caller has at a time; it may take others, by any number.</summary>
     public const int Ways = 8;
 
     /// <summary>The number of grains that answer for the clusters' TXT values.</summary>
@@ -17,19 +17,20 @@ public static class GrainKeys
     public static string Drone(ClusterName cluster, DroneName drone, int way = 0) => Numbered($"{cluster}/{drone}", way);
 
     /// <summary>A key of an <see cref="ILeaseGrain"/>.</summary>
-    public static string Lease(ClusterName cluster, DroneName drone, int way) => string.Create(CultureInfo.InvariantCulture, $"{cluster}/{drone}/{way % Ways}");
+    public static string Lease(ClusterName cluster, DroneName drone, int way) => string.Create(CultureInfo.InvariantCulture, $"{cluster}/{drone}/{way}");
 
     /// <summary>A key of an <see cref="IProxyGrain"/>.</summary>
     public static string Proxy(ProxyName proxy, int way = 0) => Numbered(proxy.Value, way);
 
     /// <summary>A key of an <see cref="IRouteGrain"/>.</summary>
-    public static string Route(int way = 0) => string.Create(CultureInfo.InvariantCulture, $"r{way % Ways}");
+    public static string Route(int way = 0) => string.Create(CultureInfo.InvariantCulture, $"r{way}");
 
     /// <summary>What a key says without the number of the way.</summary>
     public static string WithoutWay(string key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        return key.Length > 2 && key[^2] == '/' && char.IsAsciiDigit(key[^1]) ? key[..^2] : key;
+        var slash = key.LastIndexOf('/');
+        return slash > 0 && slash < key.Length - 1 && key.AsSpan(slash + 1).IndexOfAnyExceptInRange('0', '9') < 0 ? key[..slash] : key;
     }
 
     /// <summary>
@@ -51,5 +52,5 @@ public static class GrainKeys
 
     // The first has no number: it is the one that controllers of an earlier version know.
     private static string Numbered(string name, int way) =>
-        way % Ways == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}/{way % Ways}");
+        way == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}/{way}");
 }
