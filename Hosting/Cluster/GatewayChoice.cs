@@ -206,7 +206,8 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
             if (_newKeysAt == long.MinValue || time.GetElapsedTime(_newKeysAt, now) > s_newKeys)
             {
                 _newKeysAt = now;
-                _keys = [0, .. Enumerable.Range(_keys[^1] + 1, GrainKeys.Ways - 1)];
+                var next = _keys[^1] + GrainKeys.Ways > GrainKeys.MaxWay ? 1 : _keys[^1] + 1;
+                _keys = [0, .. Enumerable.Range(next, GrainKeys.Ways - 1)];
             }
 
             return _keys;
