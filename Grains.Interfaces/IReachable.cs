@@ -4,8 +4,8 @@ using Orleans.Concurrency;
 namespace Plane;
 
 /// <summary>
-/// A grain that keeps nothing and that each controller answers for, under each of <see cref="GrainKeys.Ways"/> keys. Different keys may lead over different gateways, so a caller
-/// can find a controller that answers.
+/// A grain that keeps nothing and that each controller answers for, under each of its numbered keys (<see cref="GrainKeys"/>). Different keys may lead over different gateways, so a
+/// caller can find a controller that answers.
 /// </summary>
 [Alias("plane.IReachable")]
 public interface IReachable : IGrainWithStringKey

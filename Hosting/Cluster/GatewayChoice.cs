@@ -13,8 +13,9 @@ namespace Plane.Hosting;
 /// <item>Calls use one key, for as long as the controller behind it answers.</item>
 /// <item>A call without an answer for 150 ms, and again each 500 ms, has the grain pinged under that key, unless something else was answered meanwhile. A controller that is alive
 /// answers a ping at once, however long its database or a waiting call takes: so a slow controller is not asked more.</item>
-/// <item>Without an answer to the ping within 300 ms all keys are pinged, and the first that answers is used from then on. Calls that still wait under the former key are cancelled
-/// and made again. Where no key answers, the calls go on waiting: there is no better gateway.</item>
+/// <item>Without an answer to the ping within 300 ms new keys are pinged: Orleans binds them to its gateways in turn, while known ones may all be bound to one, as after the other
+/// was restarted. The first that answers is used from then on. Calls that still wait under the former key are cancelled and made again. Where no key answers, the calls go on
+/// waiting: there is no better gateway.</item>
 /// <item>A call that fails makes the next one use the next key: a controller may answer and be without its database.</item>
 /// </list>
 /// Thread-safe.
@@ -34,8 +35,15 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     // After a check that found nothing better: controllers that are all overloaded must not be pinged on top of it.
     private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(2);
 
+    // Controllers that all stand still must not find a heap of keys when they go on. A gateway that has failed is tried again by Orleans after as long.
+    private static readonly TimeSpan s_newKeys = TimeSpan.FromSeconds(10);
+
     private readonly Lock _gate = new();
     private volatile Way _current = new(0);
+
+    // Guarded by _gate. The first is always the one that controllers of an earlier version know.
+    private int[] _keys = [.. Enumerable.Range(0, GrainKeys.Ways)];
+    private long _newKeysAt = long.MinValue;
 
     /// <summary>Makes a call, over another gateway too where the first one does not answer.</summary>
     /// <param name="call">The call. It must be one that may be made twice.</param>
@@ -44,7 +52,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     public async Task<T> CallAsync<T>(Func<TGrain, CancellationToken, Task<T>> call, int skip, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(call);
-        var way = skip == 0 ? _current : new Way((_current.Number + skip) % GrainKeys.Ways);
+        var way = skip == 0 ? _current : Further(_current, skip);
         while (true)
         {
             using var attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -80,7 +88,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
             {
                 if (_current.Number == way.Number)
                 {
-                    _current = new Way((way.Number + 1) % GrainKeys.Ways);
+                    _current = Further(way, 1);
                 }
             }
 
@@ -171,7 +179,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
 
     private async Task<int?> FirstAnswerAsync(Task<int?> own)
     {
-        await foreach (var ping in Task.WhenEach(Enumerable.Range(0, GrainKeys.Ways).Select(PingAsync).Append(own)))
+        await foreach (var ping in Task.WhenEach(Keys().Select(PingAsync).Append(own)))
         {
             if (await ping is { } number)
             {
@@ -180,6 +188,30 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
         }
 
         return null;
+    }
+
+    private Way Further(Way way, int keys)
+    {
+        lock (_gate)
+        {
+            return new Way(_keys[(Array.IndexOf(_keys, way.Number) + keys) % _keys.Length]);
+        }
+    }
+
+    private int[] Keys()
+    {
+        lock (_gate)
+        {
+            var now = time.GetTimestamp();
+            if (_newKeysAt == long.MinValue || time.GetElapsedTime(_newKeysAt, now) > s_newKeys)
+            {
+                _newKeysAt = now;
+                var next = _keys[^1] + GrainKeys.Ways > GrainKeys.MaxWay ? 1 : _keys[^1] + 1;
+                _keys = [0, .. Enumerable.Range(next, GrainKeys.Ways - 1)];
+            }
+
+            return _keys;
+        }
     }
 
     /// <summary>The number, where the controller behind it has answered.</summary>

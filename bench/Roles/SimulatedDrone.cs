@@ -62,7 +62,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
 
     /// <summary>Renews a batch as a drone does.</summary>
     public Task<RenewalReply> RenewAsync(BackendIdentity[] items, int attempt) =>
-        Grains.GetGrain<ILeaseGrain>(GrainKeys.Lease(Cluster, Name, attempt)).Renew(
+        Grains.GetGrain<ILeaseGrain>(GrainKeys.Lease(Cluster, Name, attempt % GrainKeys.Ways)).Renew(
             new RenewalBatch { Session = _session, InstanceId = _instance, BootId = _clock.BootId, Reading = _clock.Milliseconds, Items = items });
 
     /// <summary>Says of a backend what its drone would say.</summary>
