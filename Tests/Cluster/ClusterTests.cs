@@ -143,6 +143,7 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
         {
             Assert.Equal(ExitCodes.Done, await node.Program!.StopAsync(Patience));
             await cluster.StartNodeAsync(node);
+            await cluster.BalancerSeesAsync(node);
         }
 
         await stop.CancelAsync();

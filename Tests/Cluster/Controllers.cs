@@ -141,6 +141,14 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         }
     }
 
+    /// <summary>Waits until the load balancer sends requests to a controller: what an operator waits for before the next one is restarted.</summary>
+    public async Task BalancerSeesAsync(Node node) => await Eventually.SeenAsync(
+        async cancellation => (await _http.GetStringAsync(new Uri(Balancer, "/balancer;csv"), cancellation))
+            .Split('\n').Select(l => l.Split(',')).FirstOrDefault(l => l.Length > 17 && l[1] == node.Name)?[17],
+        status => status == "UP",
+        $"the load balancer sees {node.Name}",
+        TimeSpan.FromSeconds(60));
+
     /// <summary>Waits until a controller's own word of its health is this.</summary>
     public async Task HealthAsync(Node node, bool healthy) => await Eventually.SeenAsync(
         async cancellation =>
@@ -280,6 +288,8 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
                 bind 127.0.0.1:{port}
                 balance roundrobin
                 option httpchk GET /pub/health
+                stats enable
+                stats uri /balancer
             {string.Join('\n', servers)}
 
             """);
