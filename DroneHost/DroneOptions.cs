@@ -83,7 +83,7 @@ public sealed class DroneOptions
 
     /// <summary>
     /// Draw a block of 1,000 ports that no other drone which draws one uses on this machine, instead of <see cref="PortFrom"/> and <see cref="PortTo"/>, which are then set. For
-    /// installations beside others whose ports nobody plans. Default false.
+    /// installations beside others, without planned ports. Default false.
     /// </summary>
     public bool DrawPorts { get; set; }
 
@@ -120,7 +120,7 @@ public sealed class DroneOptions
     [Description("how long a backend may take to answer")]
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
-    /// <summary>A backend that has not answered so long after it was started is told where it must listen, by its message and the log; again when what is seen has changed.</summary>
+    /// <summary>When a backend has not answered for this long after its start, its message and the log say where it must listen; again when what is seen has changed.</summary>
     internal TimeSpan ListenHintAfter { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace Plane.Drone.Ports;
 
 /// <summary>
-/// A block of 1,000 ports that no other drone on this machine draws, for installations that nobody plans ports for. It is claimed by a name among the abstract unix sockets
+/// A block of 1,000 ports that no other drone on this machine draws, for installations without planned ports. It is claimed by a name among the abstract unix sockets
 /// (unix(7)): these belong to the network namespace, as ports do, and the kernel frees them with the process, however it ends. The blocks lie below the ports that a drone uses by
 /// default (20000-29999), and below the ephemeral ones.
 /// </summary>

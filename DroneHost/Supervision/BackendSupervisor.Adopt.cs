@@ -34,7 +34,7 @@ internal sealed partial class BackendSupervisor
         AskWhereGuardEnded();
         ProtectAdopted();
 
-        // An end waits for the runtime only as long as for any answer of it. A graceful one of what isn't known by a process waits on: there is nobody else to ask.
+        // An end waits for the runtime only as long as for any answer of it. A graceful end of a backend without a known process goes on waiting: only the runtime can end it.
         await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
         if (!adoption.IsCompleted)
         {

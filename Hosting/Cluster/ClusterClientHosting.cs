@@ -36,7 +36,11 @@ public static partial class ClusterClientHosting
                 (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes);
             });
             client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
-            client.Services.AddSingleton<IGatewayListProvider>(gateways);
+            client.Services.AddSingleton<IGatewayListProvider>(services =>
+            {
+                gateways.Logger = services.GetRequiredService<ILogger<GatewayList>>();
+                return gateways;
+            });
             client.Services.KeepExceptions();
             client.Services.AddSingleton<IClientConnectionRetryFilter>(services => new InfiniteRetryFilter(options, services.GetRequiredService<ILogger<ClusterConnection>>()));
             client.AddActivityPropagation();

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Messaging;
 
 namespace Plane.Hosting;
@@ -9,9 +11,13 @@ namespace Plane.Hosting;
 /// The gateways of the options, resolved each time that Orleans asks: its own static list takes addresses only. It remembers which name an address came from, because
 /// the gateway's certificate is checked against the name.
 /// </summary>
-internal sealed class GatewayList(IReadOnlyList<DnsEndPoint> gateways) : IGatewayListProvider
+internal sealed partial class GatewayList(IReadOnlyList<DnsEndPoint> gateways) : IGatewayListProvider
 {
     private readonly ConcurrentDictionary<IPEndPoint, string> _hosts = new();
+    private readonly ConcurrentDictionary<string, string> _unresolved = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Where a gateway without an address is reported, once for each reason.</summary>
+    public ILogger Logger { get; set; } = NullLogger.Instance;
 
     public TimeSpan MaxStaleness => TimeSpan.FromSeconds(10);
 
@@ -27,7 +33,9 @@ internal sealed class GatewayList(IReadOnlyList<DnsEndPoint> gateways) : IGatewa
         {
             try
             {
-                foreach (var address in await Dns.GetHostAddressesAsync(gateway.Host))
+                var addresses = await Dns.GetHostAddressesAsync(gateway.Host);
+                _unresolved.TryRemove(gateway.Host, out _);
+                foreach (var address in addresses)
                 {
                     var endpoint = new IPEndPoint(address, gateway.Port);
                     _hosts[endpoint] = gateway.Host;
@@ -37,10 +45,15 @@ internal sealed class GatewayList(IReadOnlyList<DnsEndPoint> gateways) : IGatewa
             catch (SocketException e)
             {
                 failure = e;
+                if (_unresolved.GetValueOrDefault(gateway.Host) != e.Message)
+                {
+                    _unresolved[gateway.Host] = e.Message;
+                    LogUnresolved(Logger, gateway.Host, e.Message);
+                }
             }
         }
 
-        // Orleans logs the failure and asks again.
+        // Orleans retries.
         return found.Count > 0 || failure is null ? found : throw new IOException($"none of the gateways {string.Join(", ", gateways.Select(g => g.Host))} has an address: {failure.Message}", failure);
     }
 
@@ -49,4 +62,7 @@ internal sealed class GatewayList(IReadOnlyList<DnsEndPoint> gateways) : IGatewa
         endpoint is IPEndPoint { Address.IsIPv4MappedToIPv6: true } mapped ? HostOf(new IPEndPoint(mapped.Address.MapToIPv4(), mapped.Port))
         : endpoint is IPEndPoint known ? _hosts.GetValueOrDefault(known) ?? known.Address.ToString()
         : "";
+
+    [LoggerMessage(7069, LogLevel.Warning, "The gateway {Host} has no address: {Reason}. Correct --gateway or the name server")]
+    private static partial void LogUnresolved(ILogger logger, string host, string reason);
 }

@@ -1,7 +1,7 @@
 namespace Plane.Proxy.Controller;
 
 /// <summary>
-/// All that the proxy asks of the controller. The one seam where tests script faults. Any exception but a cancellation of the caller's own means "no answer, ask again".
+/// All that the proxy asks of the controller. The one seam where tests script faults. Any exception but a cancellation of the caller's own means that there was no answer, and that the call may be retried.
 /// </summary>
 internal interface IControllerCalls
 {

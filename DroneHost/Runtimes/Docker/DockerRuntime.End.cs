@@ -239,7 +239,7 @@ public sealed partial class DockerRuntime
         }
         catch (RuntimeUnavailableException) when (!cancellationToken.IsCancellationRequested)
         {
-            // It did not end in time, or the engine is away: the next look tells which.
+            // It did not end in time, or the engine is unavailable: the next check shows which.
         }
     }
 }

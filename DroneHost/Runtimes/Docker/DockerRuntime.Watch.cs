@@ -10,7 +10,7 @@ public sealed partial class DockerRuntime
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(800);
 
-    // Ends; and whatever may make something run, or run under another name, that nobody supervises.
+    // Ends, and every event that may make an unsupervised container run, or run under another name.
     private static readonly string[] s_events = ["die", "oom", "start", "restart", "unpause", "rename", "update"];
 
     /// <inheritdoc/>

@@ -25,7 +25,7 @@ internal sealed class MountFence(TimeProvider time)
     /// <param name="token">The fencing token.</param>
     /// <param name="cancellationToken">Ends the waiting for the lock.</param>
     /// <param name="former">Where the directory was in former versions, to be moved from there; null where it is the same.</param>
-    /// <exception cref="RuntimeFailureException">A greater token stands there, another mount contains it or lies in it, or the files cannot be read or written.</exception>
+    /// <exception cref="RuntimeFailureException">The directory has a greater token, another mount contains it or lies in it, or the files cannot be read or written.</exception>
     public async Task EnterAsync(string mountBase, string relative, FencingToken token, CancellationToken cancellationToken, string? former = null)
     {
         var own = Path.Combine(mountBase, MountDirectory.Own);

@@ -11,7 +11,7 @@ internal sealed class Cgroups
 {
     private const string RootPrefix = "plane-";
 
-    // A launcher enters its backend's within seconds: what is empty for so long is nobody's.
+    // A launcher enters its backend's within seconds: a cgroup that is empty for so long is not in use.
     private static readonly TimeSpan s_abandonedAfter = TimeSpan.FromHours(1);
 
     private readonly string _root;

@@ -143,7 +143,7 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
         catch (Exception e)
         {
-            // A defect, and nobody can be served any more.
+            // A defect: no request can be served any more.
             LogDied(e);
             _queue.Writer.TryComplete();
             while (_queue.Reader.TryRead(out var work))
