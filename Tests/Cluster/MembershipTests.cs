@@ -146,6 +146,16 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_gateway_without_an_address_is_named_while_another_one_answers()
+    {
+        var gateway = FreePort.Next();
+        await ReadyAsync(await ControllerAsync("--gateway-port", $"{gateway}"));
+        var drone = await DroneAsync("dr-typo", $"no-such-host.invalid:{gateway},127.0.0.1:{gateway}", []);
+        await drone.WaitForLineAsync("The gateway no-such-host.invalid has no address", TimeSpan.FromSeconds(60));
+        await drone.WaitForLineAsync("^ready drone ", TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
     public async Task A_gateway_whose_certificate_is_for_another_name_is_not_trusted()
     {
         using var authority = NewAuthority("ours");
