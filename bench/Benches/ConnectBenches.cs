@@ -25,7 +25,7 @@ internal sealed class ConnectHeldBench : IBench
             wrk.body = '{Installation.Body("held").ToJsonString()}'
             """);
         const string Insert =
-            "insert into plane.tokens (hash, backend_id, user_name, auth, secret) values (replace(gen_random_uuid()::text, '-', ''), 'bench', null, null, replace(gen_random_uuid()::text, '-', ''));";
+            "insert into plane.tokens (hash, backend_id, user_name, auth, secret) values (rpad(replace(gen_random_uuid()::text, '-', ''), 43, '0'), 'bench', null, null, replace(gen_random_uuid()::text, '-', ''));";
 
         // A controller runs for weeks; what it is compiled to in its first seconds is not what it runs.
         await Wrk.RunAsync(new Uri(installation.Url, "ctrl/connect"), Clients, TimeSpan.FromSeconds(12), directory["connect.lua"]);
@@ -93,12 +93,13 @@ internal sealed class ConnectNewBench : IBench
         insert into plane.keys (namespace, name, tag, backend_id, fencing_token, expires_at) values ('', 'p' || :n, '', 'p' || :n, 0, 'infinity') on conflict do nothing;
         update plane.keys set fencing_token = nextval('plane.fencing_tokens'), expires_at = clock_timestamp() + interval '1 minute' where namespace = '' and name = 'p' || :n;
         insert into plane.backends (id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at, uses_static_token, executor, image)
-            values ('p' || :n, 'bench', 'bench', '', '', 'p' || :n, '', :n, md5(random()::text), 10, now(), now(), false, 0, 'simulated') on conflict do nothing;
-        insert into plane.tokens (hash, backend_id, secret) values (md5(random()::text), 'p' || :n, md5(random()::text));
+            values ('p' || :n, 'bench', 'dr-bench', '', '', 'p' || :n, '', :n, rpad(md5(random()::text), 43, '0'), 10, now(), now(), false, 1, 'simulated') on conflict do nothing;
+        insert into plane.tokens (hash, backend_id, secret) values (rpad(md5(random()::text), 43, '0'), 'p' || :n, md5(random()::text));
         insert into plane.history (backend_id, status, at) values ('p' || :n, 10, now());
         insert into plane.changes (kind, cluster, backend_id, fencing_token, status) values (1, 'bench', 'p' || :n, 1, 10), (3, 'bench', null, null, null);
         update plane.drone_counters set last_number = last_number + 1 where drone = :drone;
-        insert into plane.actions (cluster, drone, number, backend_id, fencing_token, kind, spawn) values ('bench', 'bench', :n, 'p' || :n, 1, 0, repeat('x', 300)) on conflict do nothing;
+        insert into plane.actions (cluster, drone, number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at)
+            values ('bench', 'dr-bench', :n, 'p' || :n, 1, 0, repeat('x', 300), 'i', 'b', 1, 2, 3) on conflict do nothing;
         commit;
         """;
 }

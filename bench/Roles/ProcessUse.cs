@@ -55,9 +55,9 @@ internal static class ProcessUse
             var fields = Stat(pid);
             return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        catch (IOException)
         {
-            // A child that has just ended.
+            // A child that has just ended: before the file was opened, or (ESRCH) before it was read.
             return 0;
         }
     }
