@@ -152,9 +152,11 @@ internal sealed partial class DroneAgent(
 
         var rows = await state.ReadBackendsAsync();
         var running = rows.Where(r => r.Order is not null).Select(r => r.Order!.Executable.Kind).ToHashSet();
+        string[] earlier = [.. files.Directory.ReadOwners().Where(o => o != state.InstanceId)];
         var owner = new RuntimeOwner(state.Cluster, state.Name, state.InstanceId, files.Directory.Ended)
         {
-            EarlierInstances = [.. files.Directory.ReadOwners().Where(o => o != state.InstanceId)],
+            EarlierInstances = earlier,
+            EarlierPlaces = [.. earlier.SelectMany(files.Directory.ReadPlaces)],
         };
         var runtimes = _runtimes = await RuntimeSet.CreateAsync(options, factories, owner, running, time, _logger, cancellationToken);
 
@@ -231,6 +233,7 @@ internal sealed partial class DroneAgent(
             for (var isStored = false; ; await Task.Delay(RetryLeases, time, stopping))
             {
                 files.RetryFailed();
+                files.AddPlaces(runtimes.All.SelectMany(r => r.GuardedPlaces));
                 try
                 {
                     // Not before everything that runs has its lease in it: until then the next agent is told the former one.

@@ -39,8 +39,8 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
         return !KillRecorded(backend, lease, lookAround: !gone) && gone;
     }
 
-    /// <summary>Containers that run and are of one of these instances, each with its id.</summary>
-    public async Task<IReadOnlyList<(BackendIdentity Backend, string Container)>> RunningAsync(IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    /// <summary>Containers that run and are of one of these instances.</summary>
+    public async Task<IReadOnlyList<RunningBackend>> RunningContainersAsync(IReadOnlySet<string> instances, CancellationToken cancellationToken)
     {
         if (_docker is null || instances.Count == 0)
         {
@@ -55,16 +55,13 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
                 .Where(c => instances.Contains(c.Owner))
                 .Select(c => (Backend: ContainerLabels.TryRead(c.Container.Labels, c.Owner), c.Container.Id))
                 .Where(c => c.Backend is not null)
-                .Select(c => (c.Backend!.Value, c.Id)),
+                .Select(c => new RunningBackend(c.Backend!.Value, c.Id, token => RemoveAsync(_docker, c.Backend!.Value, c.Id, token))),
         ];
     }
 
-    /// <summary>Removes a container in whatever state it is.</summary>
-    public async Task RemoveAsync(BackendIdentity backend, string container, CancellationToken cancellationToken)
-    {
-        LogUnsupervised(backend.Backend, container);
-        await _docker!.RemoveAsync(container, force: true, cancellationToken);
-    }
+    /// <summary>Backends that have living processes in one of these places.</summary>
+    public IReadOnlyList<RunningBackend> RunningProcesses(IEnumerable<string> places, Func<BackendIdentity, bool> isOfInterest) =>
+        [.. ProcessPlaces.Find(places, isOfInterest, clock.BootId).Select(p => new RunningBackend(p.Backend, p.Files?.Directory ?? p.Cgroup!, _ => KillAsync(p)))];
 
     public void Dispose()
     {
@@ -127,6 +124,23 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
         {
             _calls.Release();
         }
+    }
+
+    private async Task RemoveAsync(DockerCalls docker, BackendIdentity backend, string container, CancellationToken cancellationToken)
+    {
+        LogUnsupervised(backend.Backend, container);
+        await docker.RemoveAsync(container, force: true, cancellationToken);
+    }
+
+    private Task KillAsync(RunningProcesses processes)
+    {
+        var found = processes.Kill();
+        if (found > 0)
+        {
+            LogUnsupervisedProcesses(processes.Backend.Backend, found);
+        }
+
+        return Task.CompletedTask;
     }
 
     private bool EndProcesses(BackendFiles files)
@@ -206,6 +220,9 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
 
     [LoggerMessage(3615, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
     private partial void LogUnsupervised(BackendName backend, string container);
+
+    [LoggerMessage(3616, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]
+    private partial void LogUnsupervisedProcesses(BackendName backend, int count);
 
     [LoggerMessage(3613, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
     private partial void LogRemoved(BackendName backend, string state);

@@ -15,7 +15,7 @@ namespace Plane.Drone.Guard;
 /// sees the mark and doesn't start, or it looked before the mark was made, and then what it starts exists when (2) looks, or comes while (3) goes on.
 /// </para>
 /// <para>
-/// What runs of this drone without a lease is ended too (<see cref="UnleasedContainers"/>): an agent writes a lease before it creates a backend and lets go of it only once
+/// What runs of this drone without a lease is ended too (<see cref="UnleasedBackends"/>): an agent writes a lease before it creates a backend and lets go of it only once
 /// the backend is gone, so nothing that is supervised is without one.
 /// </para>
 /// <para>It needs no network but the container engine's socket, no database and no agent; it writes nothing but marks.</para>
@@ -37,7 +37,7 @@ internal sealed partial class GuardService(
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, GuardedLease> _leases = new(StringComparer.Ordinal);
     private readonly HashSet<string> _notLeases = new(StringComparer.Ordinal);
-    private readonly UnleasedContainers _unleased = new(new RunDirectory(Path.GetFullPath(options.RunDir)), ender, time, logger);
+    private readonly UnleasedBackends[] _unleased = Unleased(new RunDirectory(Path.GetFullPath(options.RunDir)), ender, time, logger);
     private FileLock? _lock;
     private Task _loop = Task.CompletedTask;
     private string? _lastFailure;
@@ -58,7 +58,7 @@ internal sealed partial class GuardService(
         }
 
         LogGuarding(_directory.Root);
-        _loop = Task.WhenAll(Task.Run(() => RunAsync(_stop.Token), CancellationToken.None), Task.Run(() => _unleased.RunAsync(_stop.Token), CancellationToken.None));
+        _loop = Task.WhenAll([Task.Run(() => RunAsync(_stop.Token), CancellationToken.None), .. _unleased.Select(u => Task.Run(() => u.RunAsync(_stop.Token), CancellationToken.None))]);
         ready.Ready("guard", ("run-dir", _directory.Root));
     }
 
@@ -74,6 +74,13 @@ internal sealed partial class GuardService(
         _lock?.Dispose();
         _stop.Dispose();
     }
+
+    /// <summary>One for each runtime: an engine that does not answer keeps no process from being ended.</summary>
+    private static UnleasedBackends[] Unleased(RunDirectory directory, BackendEnder ender, TimeProvider time, ILogger logger) =>
+    [
+        new(directory, c => ender.RunningContainersAsync(directory.ReadOwners(), c), time, logger),
+        new(directory, _ => Task.FromResult(ender.RunningProcesses(directory.ReadOwners().SelectMany(directory.ReadPlaces), b => !File.Exists(directory.LeaseOf(b)))), time, logger),
+    ];
 
     private async Task RunAsync(CancellationToken stopping)
     {

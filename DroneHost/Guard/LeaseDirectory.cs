@@ -24,6 +24,7 @@ internal sealed partial class LeaseDirectory : IDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<BackendIdentity, LeaseFile> _leases = [];
     private readonly HashSet<BackendIdentity> _unwritten = [];
+    private readonly HashSet<string> _places = new(StringComparer.Ordinal);
     private volatile bool _isWritable = true;
 
     private LeaseDirectory(RunDirectory directory, RunDirectory? former, FileLock held, string instanceId, ILeaseClock clock, ILogger logger)
@@ -118,6 +119,19 @@ internal sealed partial class LeaseDirectory : IDisposable
         }
     }
 
+    /// <summary>Says where the guard finds processes of this instance that run without a lease.</summary>
+    public void AddPlaces(IEnumerable<string> places)
+    {
+        lock (_gate)
+        {
+            var added = places.Except(_places).ToList();
+            if (added.Count > 0 && Attempt(null, () => _directory.AddPlaces(_instanceId, added)))
+            {
+                _places.UnionWith(added);
+            }
+        }
+    }
+
     /// <summary>Adds the process, once it is known.</summary>
     public void SetProcess(BackendIdentity backend, int pid, long startTime)
     {
@@ -198,6 +212,7 @@ internal sealed partial class LeaseDirectory : IDisposable
             {
                 // Removed by somebody: what runs must not be without its lease for longer than a guard bears it.
                 _unwritten.UnionWith(_leases.Keys);
+                _places.Clear();
             }
 
             // The owners' line is there or is written; besides, it tells whether there is room when nothing else is to be written.

@@ -10,6 +10,7 @@ namespace Plane.Drone.Guard;
 /// <list type="bullet">
 /// <item><c>agent.lock</c>, <c>guard.lock</c>: one of each.</item>
 /// <item><c>owners</c>: the instance ids that have led backends here, one a line, written by the agent.</item>
+/// <item><c>places</c>: where processes of these instances are found, as <c>instance path</c>, one a line, written by the agent.</item>
 /// <item><c>lease/&lt;backend&gt;.&lt;token&gt;</c>: written by the agent alone, beside and renamed (<see cref="LeaseFile"/>).</item>
 /// <item><c>ended/&lt;backend&gt;.&lt;token&gt;</c>: made by the guard alone, before it ends a backend. What has one never starts again.</item>
 /// <item><c>guard</c>: who the guard is. <c>guard.log</c>: what a guard that an agent started has to say.</item>
@@ -18,6 +19,9 @@ namespace Plane.Drone.Guard;
 /// <param name="root">The directory.</param>
 internal sealed partial class RunDirectory(string root)
 {
+    /// <summary>No file of ours has so many.</summary>
+    private const int MostLines = 1_000;
+
     public string Root { get; } = root;
 
     public string Leases => Path.Combine(Root, "lease");
@@ -35,6 +39,8 @@ internal sealed partial class RunDirectory(string root)
     public string MarkOf(BackendIdentity backend) => Path.Combine(Ended, Runtimes.Process.BackendFiles.NameOf(backend));
 
     private string Owners => Path.Combine(Root, "owners");
+
+    private string Places => Path.Combine(Root, "places");
 
     private string Guard => Path.Combine(Root, "guard");
 
@@ -71,17 +77,7 @@ internal sealed partial class RunDirectory(string root)
     }
 
     /// <summary>The instance ids that have led backends here; empty where that isn't known.</summary>
-    public IReadOnlySet<string> ReadOwners()
-    {
-        try
-        {
-            return File.ReadLines(Owners).Take(1_000).Where(l => l.Length > 0).ToHashSet(StringComparer.Ordinal);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return new HashSet<string>();
-        }
-    }
+    public IReadOnlySet<string> ReadOwners() => ReadLines(Owners).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Says that this instance leads backends here.</summary>
     public void AddOwner(string instanceId)
@@ -100,6 +96,20 @@ internal sealed partial class RunDirectory(string root)
         if (owners.Contains(instanceId))
         {
             PrivateFile.Replace(Owners, System.Text.Encoding.UTF8.GetBytes(string.Concat(owners.Where(o => o != instanceId).Select(o => o + "\n"))));
+        }
+    }
+
+    /// <summary>Where processes of an instance are found.</summary>
+    public IReadOnlyList<string> ReadPlaces(string instanceId) => [.. ReadLines(Places).Where(l => IsOf(l, instanceId)).Select(l => l[(instanceId.Length + 1)..])];
+
+    /// <summary>Says where processes of this instance are found, besides where they were found before.</summary>
+    public void AddPlaces(string instanceId, IEnumerable<string> paths)
+    {
+        var known = ReadLines(Places);
+        var added = paths.Select(p => $"{instanceId} {p}").Where(l => !known.Contains(l)).ToList();
+        if (added.Count > 0)
+        {
+            PrivateFile.Replace(Places, System.Text.Encoding.UTF8.GetBytes(string.Concat(known.TakeLast(MostLines / 2).Concat(added).Select(l => l + "\n"))));
         }
     }
 
@@ -144,6 +154,22 @@ internal sealed partial class RunDirectory(string root)
         catch (DirectoryNotFoundException)
         {
             // Which is what was wanted.
+        }
+    }
+
+    private static bool IsOf(string line, string instanceId) =>
+        line.Length > instanceId.Length + 1 && line.StartsWith(instanceId, StringComparison.Ordinal) && line[instanceId.Length] == ' ';
+
+    private static List<string> ReadLines(string file)
+    {
+        try
+        {
+            return [.. File.ReadLines(file).Take(MostLines).Where(l => l.Length > 0)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Not written yet, or not this user's.
+            return [];
         }
     }
 

@@ -16,6 +16,12 @@ public interface IContainerRuntime : IAsyncDisposable
     /// <summary>How the guard ends a backend without the agent. By default it kills the process that <see cref="StartAsync"/> reported.</summary>
     GuardTarget TargetOf(BackendIdentity backend) => GuardTarget.ProcessOnly;
 
+    /// <summary>
+    /// The directories, as absolute paths, in which the guard finds processes of this runtime that run without a lease; each names this drone instance alone. Known once
+    /// <see cref="CheckAsync"/> has completed. By default none.
+    /// </summary>
+    IReadOnlyList<string> GuardedPlaces => [];
+
     /// <summary>Completes if the runtime answers and can be used.</summary>
     /// <exception cref="RuntimeUnavailableException">It doesn't; the message says why.</exception>
     Task CheckAsync(CancellationToken cancellationToken);

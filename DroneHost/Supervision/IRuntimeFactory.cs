@@ -11,6 +11,9 @@ public sealed record RuntimeOwner(ClusterName Cluster, DroneName Name, string In
 {
     /// <summary>Earlier instances of the drone, whose state is lost: what still runs of them is not supervised by any agent.</summary>
     public IReadOnlyCollection<string> EarlierInstances { get; init; } = [];
+
+    /// <summary>Where their processes are found (<see cref="IContainerRuntime.GuardedPlaces"/>).</summary>
+    public IReadOnlyList<string> EarlierPlaces { get; init; } = [];
 }
 
 /// <summary>Makes a runtime once the drone knows who it is. Register one of your own to plug in another executor.</summary>

@@ -35,6 +35,7 @@ internal sealed class ProcessRuntimeFactory(DroneOptions options, TimeProvider t
         {
             Directory = options.ProcessDirectory,
             InstanceId = owner.InstanceId,
+            EarlierPlaces = owner.EarlierPlaces,
             EndedDirectory = owner.EndedDirectory,
         },
         time,

@@ -93,6 +93,8 @@ internal sealed class GuardBench : IAsyncDisposable
     public async Task<BackendIdentity> SleeperAsync(long hard, bool tellProcess = true)
     {
         var start = await _bench.StartOf("exec sleep 600");
+        await Runtime.CheckAsync(default);
+        Leases.AddPlaces(Runtime.GuardedPlaces);
         Assert.True(Leases.TryProtect(start.Identity, () => Until(hard), Runtime.TargetOf(start.Identity), TimeSpan.FromSeconds(2)));
         var started = await Runtime.StartAsync(start, default);
         Assert.NotNull(started);

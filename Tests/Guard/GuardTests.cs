@@ -157,11 +157,13 @@ public sealed class GuardTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task What_runs_without_a_lease_is_ended(bool hasAgent)
+    [InlineData("docker", true)]
+    [InlineData("docker", false)]
+    [InlineData("process", true)]
+    [InlineData("process", false)]
+    public async Task What_runs_without_a_lease_is_ended(string kind, bool hasAgent)
     {
-        await using var bench = await GuardBench.StartAsync(new DockerBench());
+        await using var bench = await GuardBench.StartAsync(BenchOf(kind));
         var supervised = await bench.SleeperAsync(GuardBench.Now + Hour);
         var ended = await bench.SleeperAsync(GuardBench.Now + Hour);
         if (!hasAgent)
@@ -171,9 +173,53 @@ public sealed class GuardTests
 
         bench.Leases.Release(ended);
 
-        var engine = await DockerEngine.SharedAsync();
-        await Eventually.SeenAsync(async _ => await engine.InspectAsync(DockerBench.NameOf(ended)), container => container is null, "it is removed");
+        await bench.EndedAsync(ended);
+        if (kind == "docker")
+        {
+            var engine = await DockerEngine.SharedAsync();
+            await Eventually.SeenAsync(async _ => await engine.InspectAsync(DockerBench.NameOf(ended)), container => container is null, "it is removed");
+        }
+
         Assert.True(await bench.IsRunningAsync(supervised));
+    }
+
+    [Fact]
+    public async Task Processes_whose_files_are_gone_too_are_ended_by_their_cgroup()
+    {
+        var processes = new ProcessBench();
+        await using var bench = await GuardBench.StartAsync(processes);
+        var backend = await bench.SleeperAsync(GuardBench.Now + Hour);
+        bench.Leases.Dispose();
+        Directory.Delete(processes.FileOf(backend, "").TrimEnd('/'), recursive: true);
+
+        bench.Leases.Release(backend);
+
+        await bench.EndedAsync(backend);
+    }
+
+    [Fact]
+    public async Task Processes_of_an_instance_that_is_not_the_drones_are_left_alone()
+    {
+        await using var bench = await GuardBench.StartAsync(new ProcessBench());
+        var other = new ProcessBench();
+        try
+        {
+            var runtime = other.NewRuntime();
+            var start = await other.StartOf("exec sleep 600");
+            Assert.NotNull(await runtime.StartAsync(start, default));
+
+            // Its places stand there, as of an instance that supervises its backends elsewhere by now.
+            bench.Directory.AddPlaces(other.InstanceId, runtime.GuardedPlaces);
+            var ours = await bench.SleeperAsync(GuardBench.Now + Hour);
+            bench.Leases.Release(ours);
+            await bench.EndedAsync(ours);
+
+            Assert.True(await other.IsRunningAsync(start.Identity));
+        }
+        finally
+        {
+            await other.EndAsync();
+        }
     }
 
     [Fact]

@@ -125,6 +125,48 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Other_drones_are_left_alone_and_earlier_instances_of_this_one_are_not()
+    {
+        var other = await _bench.StartOf("exec sleep 1000");
+        var earlier = await _bench.StartOf("exec sleep 1000");
+        var supervised = await _bench.StartOf("exec sleep 1000");
+        var (others, before) = (_bench.NewRuntime($"{_bench.InstanceId}-2"), _bench.NewRuntime($"{_bench.InstanceId}-1"));
+        await others.StartAsync(other, default);
+        await before.StartAsync(earlier, default);
+        _bench.Configure = o => o.EarlierPlaces = before.GuardedPlaces;
+        var runtime = _bench.NewRuntime();
+        await runtime.StartAsync(supervised, default);
+        try
+        {
+            Assert.Equal([earlier.Identity], await runtime.EndUnsupervisedAsync(b => b == supervised.Identity, default));
+
+            Assert.False(await _bench.IsRunningAsync(earlier.Identity));
+            Assert.True(await _bench.IsRunningAsync(other.Identity));
+            Assert.True(await _bench.IsRunningAsync(supervised.Identity));
+        }
+        finally
+        {
+            await others.EnsureGoneAsync(other.Identity, default);
+        }
+    }
+
+    [Fact]
+    public async Task Processes_whose_files_were_removed_are_found_by_their_cgroup()
+    {
+        var lost = await _bench.StartOf("exec sleep 1000");
+        var supervised = await _bench.StartOf("exec sleep 1000");
+        var runtime = _bench.NewRuntime();
+        await runtime.StartAsync(lost, default);
+        await runtime.StartAsync(supervised, default);
+        Directory.Delete(_bench.FileOf(lost.Identity, "").TrimEnd('/'), recursive: true);
+
+        Assert.Equal([lost.Identity], await runtime.EndUnsupervisedAsync(b => b == supervised.Identity, default));
+
+        Assert.False(await _bench.IsRunningAsync(lost.Identity));
+        Assert.True(await _bench.IsRunningAsync(supervised.Identity));
+    }
+
+    [Fact]
     public async Task Without_a_cgroup_what_stays_in_the_session_is_ended()
     {
         _bench.Configure = o => o.UseCgroups = false;

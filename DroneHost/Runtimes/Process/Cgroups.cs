@@ -46,6 +46,26 @@ internal sealed class Cgroups
         return null;
     }
 
+    /// <summary>The instance's own: its children are the backends'.</summary>
+    public string Root => _root;
+
+    /// <summary>Those below an instance's own that are named as a backend's.</summary>
+    public static IEnumerable<(BackendIdentity Backend, string Path)> All(string root)
+    {
+        if (!Directory.Exists(root))
+        {
+            yield break;
+        }
+
+        foreach (var child in Directory.EnumerateDirectories(root))
+        {
+            if (BackendFiles.TryParseName(System.IO.Path.GetFileName(child)) is { } backend)
+            {
+                yield return (backend, child);
+            }
+        }
+    }
+
     /// <summary>Makes a backend's.</summary>
     public string? TryCreate(string name, out string? problem)
     {

@@ -67,6 +67,9 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     public GuardTarget TargetOf(BackendIdentity backend) => new(GuardTarget.Processes, FilesOf(backend).Directory);
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> GuardedPlaces => _cgroups is { Root: var cgroups } ? [_root, cgroups] : [_root];
+
+    /// <inheritdoc/>
     public Task CheckAsync(CancellationToken cancellationToken)
     {
         Install();
@@ -86,46 +89,6 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     {
         Install();
         return _starts.RunAsync(start.Identity, token => StartOnceAsync(start, token), cancellationToken);
-    }
-
-    /// <inheritdoc/>
-    public Task SignalStopAsync(BackendIdentity backend, CancellationToken cancellationToken)
-    {
-        // To the command alone, as a container's init passes it on to its child alone.
-        var files = FilesOf(backend);
-        if (IsOfThisBoot(files) && !files.IsGone)
-        {
-            files.Child?.TrySignal(ProcessIdentity.Terminate);
-        }
-
-        return Task.CompletedTask;
-    }
-
-    /// <inheritdoc/>
-    public Task KillAsync(BackendIdentity backend, CancellationToken cancellationToken)
-    {
-        var files = FilesOf(backend);
-        if (files.Exists && !files.IsGone && files.ReadSpec() is { } spec && spec.BootId == _bootId)
-        {
-            KillOnce(files, spec);
-        }
-
-        return Task.CompletedTask;
-    }
-
-    /// <inheritdoc/>
-    public async Task<BackendExit> EnsureGoneAsync(BackendIdentity backend, CancellationToken cancellationToken)
-    {
-        await _starts.SettleAsync(backend, cancellationToken);
-        var files = FilesOf(backend);
-        if (files.Exists && !files.IsGone)
-        {
-            await EndAsync(files, cancellationToken);
-        }
-
-        await ClearAsideAsync(files, cancellationToken);
-        _tracked.TryRemove(backend, out _);
-        return ExitOf(files);
     }
 
     /// <inheritdoc/>
@@ -338,76 +301,6 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     private static bool HasProcesses(BackendFiles files, BackendSpec? spec) =>
         files.Launcher is { } launcher
         && (launcher.Members(ProcStat.ReadAll()).Count > 0 || (spec?.Cgroup is { } cgroup && Cgroups.Members(cgroup).Count > 0));
-
-    /// <summary>Sends SIGKILL to all of it that can be found.</summary>
-    /// <returns>How many were found alive.</returns>
-    internal static int KillOnce(BackendFiles files, BackendSpec spec)
-    {
-        var found = 0;
-        if (spec.Cgroup is { } cgroup)
-        {
-            found += Cgroups.Members(cgroup).Count;
-            Cgroups.Kill(cgroup);
-        }
-
-        return found + (files.Launcher?.KillSession() ?? 0);
-    }
-
-    private async Task EndAsync(BackendFiles files, CancellationToken cancellationToken)
-    {
-        // In this order: see the type's comment.
-        files.MarkEnded();
-        if (files.ReadSpec() is not { } spec || spec.BootId != _bootId)
-        {
-            // Nothing was launched from it, or nothing is left of that boot.
-            files.MarkGone(null);
-            return;
-        }
-
-        await WaitForExitCodeAsync(files, cancellationToken);
-        int? killed = files.ExitCode is null && files.Child is { IsRunning: true } ? 128 + ProcessIdentity.Kill : null;
-        await KillAllAsync(files, spec, cancellationToken);
-        files.MarkGone(killed);
-        if (spec.Cgroup is { } cgroup)
-        {
-            Cgroups.Remove(cgroup);
-        }
-    }
-
-    /// <summary>Kills all of it, again until nothing is found alive.</summary>
-    private async Task KillAllAsync(BackendFiles files, BackendSpec spec, CancellationToken cancellationToken)
-    {
-        var begun = _time.GetTimestamp();
-        var wait = FirstWait;
-        for (var first = true; KillOnce(files, spec) > 0; first = false)
-        {
-            if (first && files.ExitCode is not null)
-            {
-                LogLeftBehind(files.Backend.Backend.Value);
-            }
-
-            if (_time.GetElapsedTime(begun) > _options.KillTimeout)
-            {
-                throw new RuntimeUnavailableException($"Processes of backend {files.Backend.Backend} do not end though they were killed: they hang in the kernel.");
-            }
-
-            await Task.Delay(wait, _time, cancellationToken);
-            wait = wait * 2 < LastWait ? wait * 2 : LastWait;
-        }
-    }
-
-    private async Task WaitForExitCodeAsync(BackendFiles files, CancellationToken cancellationToken)
-    {
-        var begun = _time.GetTimestamp();
-        while (files.ExitCode is null
-            && files.IsStarted
-            && files.Child is { IsRunning: false }
-            && files.Launcher is { IsRunning: true }
-            && _time.GetElapsedTime(begun) < ExitWait)
-        {
-            await Task.Delay(FirstWait, _time, cancellationToken);
-        }
-    }
 
     private async Task HousekeepAsync()
     {

@@ -9,6 +9,9 @@ public sealed class ProcessRuntimeOptions
     /// <summary>The drone's instance id.</summary>
     public string InstanceId { get; set; } = "";
 
+    /// <summary>Where processes of earlier instances of the drone are found, whose state is lost: what still runs there is not supervised by any agent.</summary>
+    public IReadOnlyList<string> EarlierPlaces { get; set; } = [];
+
     /// <summary>Where the guard marks what it ends, as files <c>&lt;backend&gt;.&lt;token&gt;</c>; null without a guard.</summary>
     public string? EndedDirectory { get; set; }
 
