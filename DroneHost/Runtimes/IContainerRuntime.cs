@@ -104,6 +104,15 @@ public interface IContainerRuntime : IAsyncDisposable
     Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken) => Task.FromResult(ListenerLook.Own);
 
     /// <summary>
+    /// Of backends that run and are ready, those whose address another program has taken since, so that their requests would reach that program. Asked every few seconds for all of them at
+    /// once, so it must be cheap where nothing has changed. A backend that merely stopped listening is not among them: it may listen again. By default none is.
+    /// </summary>
+    /// <param name="addresses">The backends, each with its address.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    Task<IReadOnlyList<BackendIdentity>> FindDisplacedAsync(IReadOnlyDictionary<BackendIdentity, string> addresses, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<BackendIdentity>>([]);
+
+    /// <summary>
     /// The end of what it wrote, as <see cref="OutputTail"/> has it; null where there is nothing or the runtime keeps no output. Asked for when it has ended, before
     /// <see cref="EnsureGoneAsync"/>. By default null.
     /// </summary>

@@ -9,6 +9,9 @@ public sealed record ListenerLook(bool IsOwn, string? Hint)
 {
     private const int MostNamed = 5;
 
+    /// <summary>Whether another program listens at the address.</summary>
+    public bool IsForeign { get; private init; }
+
     /// <summary>It listens where it should.</summary>
     public static ListenerLook Own { get; } = new(true, null);
 
@@ -27,6 +30,6 @@ public sealed record ListenerLook(bool IsOwn, string? Hint)
             _ => string.Create(CultureInfo.InvariantCulture, $"It listens on {string.Join(", ", seen.Take(MostNamed))} and {seen.Count - MostNamed} more. "),
         };
         var other = foreign is null ? "" : $"Another program listens on {foreign}. ";
-        return new ListenerLook(false, $"{other}{instead}A backend must listen {expected}.");
+        return new ListenerLook(false, $"{other}{instead}A backend must listen {expected}.") { IsForeign = foreign is not null };
     }
 }

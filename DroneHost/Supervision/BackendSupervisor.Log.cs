@@ -60,4 +60,7 @@ internal sealed partial class BackendSupervisor
 
     [LoggerMessage(3319, LogLevel.Warning, "{Backend}: the end of its output could not be read: {Reason}")]
     private partial void LogNoTail(BackendName backend, string reason);
+
+    [LoggerMessage(3320, LogLevel.Warning, "{Backend} has stopped listening on {Address}, and another program listens there: the backend is ended")]
+    private partial void LogDisplaced(BackendName backend, string address);
 }

@@ -14,6 +14,24 @@ internal sealed partial class BackendSupervisor
     private readonly Outage _lookOutage;
     private string? _hint;
 
+    /// <summary>Where requests are routed to it; null where none are.</summary>
+    public string? ReadyAddress => _wasReady && IsRunning && !_signals.HasEnded ? Volatile.Read(ref _started)?.Address : null;
+
+    /// <summary>
+    /// Takes in that another program listens at its address. It is killed rather than stopped: until its end is reported, requests reach that program.
+    /// </summary>
+    public void Displaced()
+    {
+        if (ReadyAddress is { } address)
+        {
+            LogDisplaced(Identity.Backend, address);
+            _signals.Ask(new EndCause(
+                TerminationKind.Hard,
+                TerminationReason.InternalError,
+                $"Another program listens on {address}, where this backend listened before. The backend is ended, so that its requests do not reach that program."));
+        }
+    }
+
     /// <summary>
     /// Asks its address at once, then after pauses of 25 ms growing to 500 ms. An answer counts only where the runtime says that what listens there is this backend: another program
     /// may have taken the port. While there is none, the owner is given a hint now and then.

@@ -44,7 +44,7 @@ internal sealed partial class BackendSupervisor
     private BackendExit? _early;
     private int? _port;
     private bool _portIsTold;
-    private bool _wasReady;
+    private volatile bool _wasReady;
     private long? _stopAt;
     private TimeSpan? _graceCap;
     private long _wakeAt = long.MinValue;

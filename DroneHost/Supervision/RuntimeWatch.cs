@@ -8,7 +8,7 @@ namespace Plane.Drone.Supervision;
 /// <summary>
 /// Hears of exits, and of a runtime that goes away and comes back. The runtime's stream of exits is the fast way; a listing after each time it was opened, and
 /// every half minute, is the sure one. What runs without being supervised is ended: as soon as the runtime notices that something was started elsewhere, and at
-/// every check.
+/// every check. So is a ready backend whose address another program has taken.
 /// </summary>
 internal sealed partial class RuntimeWatch(
     IContainerRuntime runtime,
@@ -85,6 +85,7 @@ internal sealed partial class RuntimeWatch(
             {
                 await TimeLimit.WithinAsync(runtime.CheckAsync, CheckLimit, time, cancellationToken);
                 await TimeLimit.WithinAsync(EndUnsupervisedAsync, EndLimit, time, cancellationToken);
+                await TimeLimit.WithinAsync(EndDisplacedAsync, EndLimit, time, cancellationToken);
                 if (_isListingDue || !answered || round % ChecksPerListing == 0)
                 {
                     _isListingDue = false;
@@ -118,6 +119,26 @@ internal sealed partial class RuntimeWatch(
         {
             LogUnsupervised(backend.Backend, backend.Token);
             metrics.UnsupervisedEnded.Add(1);
+        }
+    }
+
+    private async Task EndDisplacedAsync(CancellationToken cancellationToken)
+    {
+        var ready = new Dictionary<BackendIdentity, string>();
+        foreach (var backend in backends.All.Where(b => b.Kind == runtime.Kind))
+        {
+            if (backend.ReadyAddress is { } address)
+            {
+                ready[backend.Identity] = address;
+            }
+        }
+
+        if (ready.Count > 0)
+        {
+            foreach (var displaced in await runtime.FindDisplacedAsync(ready, cancellationToken))
+            {
+                backends.Find(displaced)?.Displaced();
+            }
         }
     }
 

@@ -42,6 +42,9 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     /// <summary>What is seen at a backend's address.</summary>
     public Func<BackendIdentity, ListenerLook> Listener { get; set; } = _ => ListenerLook.Own;
 
+    /// <summary>Whether another program has taken a backend's address.</summary>
+    public Func<BackendIdentity, bool> IsDisplaced { get; set; } = _ => false;
+
     /// <summary>What backends wrote at last.</summary>
     public string? Output { get; set; }
 
@@ -142,6 +145,9 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     public void Notice() => StartedElsewhere?.Invoke();
 
     public Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken) => Task.FromResult(Listener(backend));
+
+    public Task<IReadOnlyList<BackendIdentity>> FindDisplacedAsync(IReadOnlyDictionary<BackendIdentity, string> addresses, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<BackendIdentity>>([.. addresses.Keys.Where(IsDisplaced)]);
 
     public Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken) => Task.FromResult(Output);
 

@@ -46,6 +46,33 @@ public sealed class ReadinessTests
     }
 
     [Fact]
+    public async Task A_ready_backend_whose_address_another_program_has_taken_is_ended_and_says_so()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var backend = await drone.ReadyBackendAsync();
+        var other = await drone.ReadyBackendAsync();
+
+        drone.Runtime.IsDisplaced = b => b == backend;
+
+        var ended = await drone.EndedAsync(backend);
+        Assert.Equal((TerminationReason.InternalError, TerminationKind.Hard), (ended.TerminationReason, ended.TerminationKind));
+        Assert.StartsWith("Another program listens on 127.0.0.1:", ended.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(BackendStatus.Terminated, drone.Controller.StatesOf(other));
+    }
+
+    [Fact]
+    public async Task A_backend_that_is_not_ready_yet_is_not_looked_at_for_another_program()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Listens = false);
+        var backend = drone.Controller.Spawn();
+        drone.Runtime.IsDisplaced = _ => true;
+        await drone.SeenAsync(backend, BackendStatus.Waiting);
+        var ready = Assert.IsType<Plane.Drone.Supervision.BackendSupervisor>(drone.Agent.Backends!.Find(backend));
+
+        Assert.Null(ready.ReadyAddress);
+    }
+
+    [Fact]
     public async Task A_runtime_that_is_unavailable_while_it_looks_ends_nothing()
     {
         var looks = 0;

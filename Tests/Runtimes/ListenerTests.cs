@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using Plane.Drone.Runtimes;
 using Plane.Tests.Support;
@@ -99,6 +100,61 @@ public sealed class ListenerTests : IAsyncLifetime
         Assert.Equal("It listens on 127.0.0.1:8080. A backend must listen on 0.0.0.0 and the port in the variable PORT (8080).", look.Hint);
     }
 
+    [Fact]
+    public async Task A_process_that_closed_its_port_is_displaced_once_another_program_listens_there()
+    {
+        // Closes its port on SIGUSR1 and goes on; opens it again on SIGUSR2.
+        const string Script = """
+            mkdir -p www; serve() { busybox httpd -f -p 127.0.0.1:$PORT -h www & server=$!; }
+            trap 'kill $server; wait $server; : >closed' USR1; trap serve USR2
+            serve; while :; do wait; sleep 0.05; done
+            """;
+        var start = await _processes.StartOf(Script);
+        var runtime = _processes.NewRuntime();
+        var started = await runtime.StartAsync(start, default);
+        var addresses = new Dictionary<BackendIdentity, string> { [start.Identity] = started!.Address };
+        await Eventually.SeenAsync(c => runtime.LookAtListenerAsync(start.Identity, started.Address, c), l => l.IsOwn, "it listens");
+        Assert.Empty(await runtime.FindDisplacedAsync(addresses, default));
+
+        Assert.True(Signals.Send(ChildOf(start.Identity), Signal.User1));
+        await Eventually.TrueAsync(() => File.Exists(_processes.FileOf(start.Identity, "work/closed")), "it has closed its port");
+
+        // It may listen again.
+        Assert.Empty(await runtime.FindDisplacedAsync(addresses, default));
+        using (var other = new TcpListener(IPAddress.Any, start.Port))
+        {
+            other.Start();
+            Assert.Equal([start.Identity], await runtime.FindDisplacedAsync(addresses, default));
+
+            // An agent that has never seen its socket finds the same.
+            Assert.Equal([start.Identity], await _processes.NewRuntime().FindDisplacedAsync(addresses, default));
+        }
+
+        Assert.True(Signals.Send(ChildOf(start.Identity), Signal.User2));
+        await Eventually.SeenAsync(c => runtime.LookAtListenerAsync(start.Identity, started.Address, c), l => l.IsOwn, "it listens again");
+        Assert.Empty(await runtime.FindDisplacedAsync(addresses, default));
+    }
+
+    [Fact]
+    public async Task A_container_whose_port_is_not_published_any_more_is_displaced_once_another_program_listens_there()
+    {
+        var start = await _containers.StartOf(_containers.Serve);
+        var runtime = _containers.NewRuntime();
+        var started = await runtime.StartAsync(start, default);
+        var addresses = new Dictionary<BackendIdentity, string> { [start.Identity] = started!.Address };
+        Assert.Empty(await runtime.FindDisplacedAsync(addresses, default));
+
+        // As an operator does: docker network disconnect.
+        var engine = await DockerEngine.SharedAsync();
+        using var disconnected = await engine.Http.PostAsJsonAsync("networks/bridge/disconnect", new { Container = DockerBench.NameOf(start.Identity), Force = true });
+        disconnected.EnsureSuccessStatusCode();
+        Assert.Empty(await runtime.FindDisplacedAsync(addresses, default));
+        using var other = new TcpListener(IPAddress.Loopback, start.Port);
+        other.Start();
+
+        Assert.Equal([start.Identity], await runtime.FindDisplacedAsync(addresses, default));
+    }
+
     [Theory]
     [InlineData("127.0.0.1:80", "127.0.0.1:80")]
     [InlineData("127.0.0.1:80 0.0.0.0:80", "127.0.0.1:80")]
@@ -127,6 +183,8 @@ public sealed class ListenerTests : IAsyncLifetime
         Assert.Contains((IPEndPoint)v4.LocalEndpoint, seen);
         Assert.Contains((IPEndPoint)v6.LocalEndpoint, seen);
     }
+
+    private int ChildOf(BackendIdentity backend) => int.Parse(File.ReadAllText(_processes.FileOf(backend, "child")).Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
 
     private static async Task<ListenerLook> LooksAsync(Bench bench, string script, Func<ListenerLook, bool> expected)
     {

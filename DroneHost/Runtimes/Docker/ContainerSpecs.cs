@@ -67,6 +67,10 @@ internal static class ContainerSpecs
             && ip.Equals(address.Address)
             && b.HostPort == address.Port.ToString(CultureInfo.InvariantCulture));
 
+    /// <summary>The same, as a listing has it.</summary>
+    public static bool IsPublished(ListedContainer container, IPEndPoint address) =>
+        (container.Ports ?? []).Any(p => p.PrivatePort == Port && p.PublicPort == address.Port && IPAddress.TryParse(p.Ip, out var ip) && ip.Equals(address.Address));
+
     /// <summary>The address of a container's port on the host, or null.</summary>
     public static string? AddressOf(ContainerDetails container) =>
         container.HostConfig?.PortBindings?.GetValueOrDefault(PortKey) is [{ } binding, ..]

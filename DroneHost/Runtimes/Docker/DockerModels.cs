@@ -132,7 +132,11 @@ internal sealed record ListedContainer
     public Dictionary<string, string>? Labels { get; init; }
 
     public string[]? Names { get; init; }
+
+    public ListedPort[]? Ports { get; init; }
 }
+
+internal sealed record ListedPort([property: JsonPropertyName("IP")] string? Ip, int PrivatePort, int PublicPort);
 
 internal sealed record WaitAnswer(int StatusCode);
 

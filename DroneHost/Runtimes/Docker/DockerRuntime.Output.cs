@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -7,6 +8,9 @@ public sealed partial class DockerRuntime
 {
     // Lines may be of any length: so much of the end is looked at for the last ones.
     private const int LookedAt = 64 * 1024;
+
+    private static readonly TimeSpan s_lookAgain = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_connect = TimeSpan.FromMilliseconds(500);
 
     // The engine's own name server listens in every container of a network that a user made.
     private static readonly IPAddress s_nameServer = IPAddress.Parse("127.0.0.11");
@@ -31,11 +35,61 @@ public sealed partial class DockerRuntime
     }
 
     /// <inheritdoc/>
+    /// <remarks>
+    /// The engine holds a port for as long as it publishes it. A container that runs may lose it all the same, as when an operator disconnects it from its network. An engine that has just
+    /// restarted may not publish it yet: what looks taken is looked at again after a second.
+    /// </remarks>
+    public async Task<IReadOnlyList<BackendIdentity>> FindDisplacedAsync(IReadOnlyDictionary<BackendIdentity, string> addresses, CancellationToken cancellationToken)
+    {
+        var running = await Answered(_docker.ListAsync(new() { ["label"] = ContainerLabels.Filter(_options.InstanceId), ["status"] = ["running"] }, cancellationToken));
+        var byId = running.ToDictionary(c => c.Id);
+        var displaced = new List<BackendIdentity>();
+        foreach (var (backend, address) in addresses)
+        {
+            var point = IPEndPoint.Parse(address);
+            if (_running.TryGetValue(backend, out var id) && byId.TryGetValue(id, out var listed) && !ContainerSpecs.IsPublished(listed, point)
+                && await IsTakenAsync(id, point, cancellationToken))
+            {
+                await Task.Delay(s_lookAgain, _time, cancellationToken);
+                if (await IsTakenAsync(id, point, cancellationToken))
+                {
+                    displaced.Add(backend);
+                }
+            }
+        }
+
+        return displaced;
+    }
+
+    /// <inheritdoc/>
     public async Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken)
     {
         var output = _ended.ReadOutput(backend)
             ?? (await FindAsync(backend, cancellationToken) is { } id ? await ReadOutputAsync(backend, id, cancellationToken) : []);
         return OutputTail.Of(output.AsSpan(Math.Max(0, output.Length - LookedAt)));
+    }
+
+    /// <summary>Whether a container runs without its port being published at the address, and something takes connections there.</summary>
+    private async Task<bool> IsTakenAsync(string id, IPEndPoint address, CancellationToken cancellationToken)
+    {
+        if (await Answered(_docker.InspectAsync(id, cancellationToken)) is not { State.Running: true } container || ContainerSpecs.IsPublished(container, address))
+        {
+            return false;
+        }
+
+        using var limit = new CancellationTokenSource(s_connect, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(address, either.Token);
+            return true;
+        }
+        catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            // Nothing listens there.
+            return false;
+        }
     }
 
     /// <summary>What listens in the container's network; null where this machine does not know the container's processes.</summary>

@@ -40,6 +40,7 @@ public sealed partial class ProcessRuntime
 
         await ClearAsideAsync(files, cancellationToken);
         _tracked.TryRemove(backend, out _);
+        _ownSockets.TryRemove(backend, out _);
         return ExitOf(files);
     }
 
