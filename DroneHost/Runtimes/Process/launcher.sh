@@ -41,11 +41,42 @@ _plane_may_start() {
     [ "$_plane_now" -lt "$_plane_soft" ]
 }
 
+# What a login gives, whatever the agent itself has. Of limits the soft ones: a program that needs more may raise its own up to the agent's hard ones. Where those are lower, they stay.
+# (.NET raises its own limit of open files to the hard one, which it would hand on: some programs then close, or reserve memory for, each of a million descriptors.)
+_plane_set_limits() {
+    umask 022
+    ulimit -S -c 0
+    ulimit -S -n 1024
+    ulimit -S -s 8192
+} 2>/dev/null
+
+# The words that run a command at nice 0: none where it is so already, where only a privileged process may lower it (bit 23 of its capabilities, CAP_SYS_NICE) and this one is not, and
+# where the tool is missing.
+_plane_find_nice() {
+    _plane_nice=
+    read -r _plane_stat </proc/self/stat || return 0
+    set -- ${_plane_stat##*) }
+    shift 16
+    [ "$1" -ne 0 ] || return 0
+    if [ "$1" -gt 0 ]; then
+        while read -r _plane_name _plane_value; do
+            [ "$_plane_name" != CapEff: ] || break
+        done </proc/self/status
+        [ "$((0x$_plane_value >> 23 & 1))" -eq 1 ] || return 0
+    fi
+    for _plane_tool in /usr/bin/nice /bin/nice; do
+        [ -x "$_plane_tool" ] || continue
+        _plane_nice="$_plane_tool -n $((-$1))"
+        return 0
+    done
+}
+
 # The agent's protection from the out-of-memory killer (a systemd unit gives it one) is not its backends'. Only a privileged process may lower the value, any may raise it.
 { read -r _plane_oom </proc/self/oom_score_adj && { [ "$_plane_oom" -ge 0 ] || echo 0 >/proc/self/oom_score_adj; }; } 2>/dev/null || :
 
 [ -z "$_plane_cgroup" ] || { echo 0 >"$_plane_cgroup"; } 2>/dev/null || :
 
+_plane_find_nice
 _plane_identify || exit 126
 set -C
 { printf '%s\n' "$_plane_identity" >"$_plane_dir/pid"; } 2>/dev/null || exit 0
@@ -55,9 +86,8 @@ set +C
     _plane_identify && printf '%s\n' "$_plane_identity" >"$_plane_dir/child" || exit 126
     _plane_may_start || { : >"$_plane_dir/refused"; exit 125; }
     : >"$_plane_dir/started"
-    # What a login gives, whatever the agent's own is.
-    umask 022
-    exec "$@"
+    _plane_set_limits
+    exec $_plane_nice "$@"
 )
 _plane_code=$?
 
