@@ -21,6 +21,9 @@ public sealed partial class DockerRuntime
     /// <summary>The same where a signal alone matters, which is reported before the exit.</summary>
     private const long SignalReportedWithin = 100_000_000;
 
+    /// <summary>How many events an engine remembers at most (moby's <c>eventsLimit</c>).</summary>
+    private const int RememberedEvents = 256;
+
     private static readonly ExitCause s_endedByEngine = new(
         TerminationReason.InternalError, TerminationKind.Soft, "The container engine has restarted since it ran, and without live-restore it ends its containers.");
 
@@ -161,9 +164,14 @@ public sealed partial class DockerRuntime
     }
 
     /// <summary>
-    /// Adds to an exit that an operator caused it, where the engine remembers that: a signal that ends programs was sent to the container shortly before. The drone's own
-    /// signals are among those: they don't count, because the supervisor had its reason before it sent one. An engine that remembers no exit has restarted since, and one without
-    /// live-restore ends its containers by that.
+    /// Adds to an exit what caused it, as far as the engine remembers.
+    /// <list type="number">
+    /// <item>A signal that ends programs was sent to the container shortly before: an operator's. The drone's own signals are among those: they don't count, because the supervisor had its
+    /// reason before it sent one.</item>
+    /// <item>Unless the engine has started since the container did, and runs without live-restore: then it ends, by the same signals, what an engine that was killed has left running, before
+    /// it serves anybody. It has started since if it does not remember the container's start though it has forgotten nothing.</item>
+    /// <item>An engine that remembers no exit has restarted since, and one without live-restore ends its containers when it stops.</item>
+    /// </list>
     /// </summary>
     /// <param name="exit">The exit.</param>
     /// <param name="id">The container.</param>
@@ -174,20 +182,17 @@ public sealed partial class DockerRuntime
     {
         try
         {
-            using var response = await _docker.EventsAsync(
-                new() { ["type"] = ["container"], ["event"] = ["kill", "die"], ["container"] = [id] }, at - LongestStop, cancellationToken, until);
-            await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-            var lines = new BoundedLines(stream);
-            var remembered = until - at < ReportedWithin;
-            while (await lines.ReadAsync(cancellationToken) is { } line)
+            var remembered = await EventsUntilAsync(new() { ["type"] = ["container"], ["event"] = ["kill", "die", "start"], ["container"] = [id] }, until, cancellationToken);
+            foreach (var kill in remembered.Where(e => e.Action == "kill" && e.TimeNano >= at - LongestStop))
             {
-                var happened = JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent);
-                remembered |= happened?.Action == "die";
-                exit = happened is { Action: "kill", Actor.Attributes: { } attributes } ? WithSignal(exit, attributes) : exit;
+                exit = WithSignal(exit, kill.Actor?.Attributes ?? []);
             }
 
-            if (!remembered && exit is { Cause: null, ExitCode: 0 or (128 + ProcessIdentity.Kill) or (128 + ProcessIdentity.Terminate) }
-                && !(await _docker.InfoAsync(cancellationToken)).LiveRestoreEnabled)
+            var isByEngine = exit.Cause is null
+                ? until - at >= ReportedWithin && !remembered.Any(e => e.Action == "die") && exit.ExitCode is 0 or (128 + ProcessIdentity.Kill) or (128 + ProcessIdentity.Terminate)
+                : exit.Cause.Reason == TerminationReason.External && !remembered.Any(e => e.Action == "start")
+                    && (await EventsUntilAsync([], until, cancellationToken)).Count < RememberedEvents;
+            if (isByEngine && !(await _docker.InfoAsync(cancellationToken)).LiveRestoreEnabled)
             {
                 exit = exit with { Cause = s_endedByEngine };
             }
@@ -199,6 +204,24 @@ public sealed partial class DockerRuntime
         }
 
         return exit;
+    }
+
+    /// <summary>What the engine remembers up to a moment.</summary>
+    private async Task<List<EngineEvent>> EventsUntilAsync(Dictionary<string, string[]> filters, long until, CancellationToken cancellationToken)
+    {
+        using var response = await _docker.EventsAsync(filters, 1, cancellationToken, until);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        var lines = new BoundedLines(stream);
+        var events = new List<EngineEvent>();
+        while (await lines.ReadAsync(cancellationToken) is { } line)
+        {
+            if (JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent) is { } happened)
+            {
+                events.Add(happened);
+            }
+        }
+
+        return events;
     }
 
     private static BackendExit WithSignal(BackendExit exit, IReadOnlyDictionary<string, string> attributes)
