@@ -197,11 +197,10 @@ internal sealed partial class DroneAgent(
         readiness.Changed += puller.ReadinessChanged;
 
         // Supervised before anything is compared: what is not supervised is ended.
-        var adoption = new Adoption(backends, runtimes, files, metrics, time, loggers.CreateLogger<Adoption>()).Begin(rows);
-        var answering = new System.Collections.Concurrent.ConcurrentDictionary<ExecutorKind, bool>();
+        var adoption = new Adoption(backends, runtimes, files, metrics, time, loggers.CreateLogger<Adoption>()).Begin(rows, readiness.SetAdopted);
         foreach (var runtime in runtimes.All)
         {
-            var watch = new RuntimeWatch(runtime, backends, SetAnswer, options.CheckEvery, metrics, time, loggers.CreateLogger<RuntimeWatch>());
+            var watch = new RuntimeWatch(runtime, backends, readiness.SetAnswers, options.CheckEvery, metrics, time, loggers.CreateLogger<RuntimeWatch>());
             Own(_localLoops, "exits", watch.WatchExitsAsync, _stopLocal.Token);
             Own(_localLoops, "runtime check", watch.CheckAsync, _stopLocal.Token);
         }
@@ -221,12 +220,6 @@ internal sealed partial class DroneAgent(
         Own(_controllerLoops, "renewals", leases.RenewAsync, _stopController.Token);
         Own(_controllerLoops, "actions", puller.RunAsync, _stopController.Token);
         Own(_controllerLoops, "reports", reporter.RunAsync, _stopController.Token);
-
-        void SetAnswer(ExecutorKind kind, bool answers)
-        {
-            answering[kind] = answers;
-            readiness.SetRuntimesAnswer(runtimes.Chosen.All(k => answering.GetValueOrDefault(k)));
-        }
 
         async Task RetryLeasesAsync(CancellationToken stopping)
         {
@@ -254,7 +247,6 @@ internal sealed partial class DroneAgent(
         async Task AdoptAsync(CancellationToken stopping)
         {
             await adoption(stopping);
-            readiness.SetAdopted();
             adopted.TrySetResult();
         }
 
@@ -266,7 +258,7 @@ internal sealed partial class DroneAgent(
                 ("name", state.Name.Value),
                 ("cluster", state.Cluster.Value),
                 ("pool", options.Pool),
-                ("runtime", string.Join(',', runtimes.Chosen.Select(k => k.ToString().ToLowerInvariant()))));
+                ("runtime", string.Join(',', readiness.Kinds.Select(k => k.ToString().ToLowerInvariant()))));
         }
 
         async Task PruneAsync(CancellationToken stopping)

@@ -79,7 +79,7 @@ internal static class ClusterCommands
                 StateText(d),
                 d.Pool,
                 string.Create(CultureInfo.InvariantCulture, $"{d.BackendCount} of {d.MaxBackends}"),
-                string.Join(' ', d.Kinds.Select(k => k.ToString().ToLowerInvariant())),
+                string.Join(' ', d.Kinds.Select(KindText).Concat(d.UnavailableKinds.Select(k => $"({KindText(k)} unavailable)"))),
                 Printer.Age(d.LastHeartbeatAge) + " ago",
                 d.Node.PlaneVersion,
                 d.Node.Controller,
@@ -96,6 +96,8 @@ internal static class ClusterCommands
     internal static string StateText(DroneState drone) =>
         (drone.Draining ? "draining" : drone.Ready ? "ready" : "not ready")
         + (drone is { Ready: false, LastHeartbeatAge: >= SilentAfter } ? $", silent for {Printer.Age(drone.LastHeartbeatAge)}" : "");
+
+    private static string KindText(ExecutorKind kind) => kind.ToString().ToLowerInvariant();
 
     private static Command Drain(OperatorContext context, bool drain)
     {

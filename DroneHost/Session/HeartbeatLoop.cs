@@ -32,6 +32,8 @@ internal sealed partial class HeartbeatLoop(
                     BootId = clock.BootId,
                     Reading = clock.Milliseconds,
                     Ready = readiness.TakesBackends,
+                    Kinds = readiness.Kinds,
+                    UnavailableKinds = readiness.UnavailableKinds,
                 };
                 var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);

@@ -14,7 +14,9 @@ namespace Plane.Drone.Supervision;
 internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, LeaseDirectory leases, DroneMetrics metrics, TimeProvider time, ILogger<Adoption> logger)
 {
     /// <summary>Leads everything that has not ended; the result completes once every runtime has answered and everything else of ours is gone.</summary>
-    public Func<CancellationToken, Task> Begin(IReadOnlyCollection<BackendRow> rows)
+    /// <param name="rows">What the state file knows.</param>
+    /// <param name="adopted">Called for each runtime once that holds of it.</param>
+    public Func<CancellationToken, Task> Begin(IReadOnlyCollection<BackendRow> rows, Action<ExecutorKind> adopted)
     {
         var known = new Dictionary<BackendIdentity, TaskCompletionSource<FoundBackend?>>();
         foreach (var row in rows.Where(r => r.Order is not null))
@@ -25,7 +27,11 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
 
         return async cancellationToken =>
         {
-            await Task.WhenAll(runtimes.All.Select(r => AdoptAsync(r, known, rows, cancellationToken)));
+            await Task.WhenAll(runtimes.All.Select(async r =>
+            {
+                await AdoptAsync(r, known, rows, cancellationToken);
+                adopted(r.Kind);
+            }));
             leases.RemoveLeftovers(known.Keys);
         };
     }

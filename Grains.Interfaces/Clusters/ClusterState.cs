@@ -43,8 +43,11 @@ public sealed record DroneState
     /// <summary>The most backends that it runs.</summary>
     public int MaxBackends { get; init; }
 
-    /// <summary>What it can run.</summary>
+    /// <summary>What it can run now.</summary>
     public ExecutorKind[] Kinds { get; init; } = [];
+
+    /// <summary>What it is meant to run and cannot now, because the runtime does not answer.</summary>
+    public ExecutorKind[] UnavailableKinds { get; init; } = [];
 }
 
 /// <summary>A cluster's drones and proxies.</summary>

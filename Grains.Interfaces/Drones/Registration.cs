@@ -60,7 +60,7 @@ public sealed record DroneRegistration
     [Id(5)]
     public required long Reading { get; init; }
 
-    /// <summary>What it can run.</summary>
+    /// <summary>What it can run now; what is unavailable for the moment follows with the first heartbeat.</summary>
     [Id(6)]
     public required ExecutorKind[] Kinds { get; init; }
 
@@ -112,7 +112,7 @@ public sealed record DroneRegistration
         ?? FieldError.From("last_action", LastAction is < 0 or > MaxAction ? $"must be from 0 to {MaxAction}" : null)
         ?? FieldError.From("installation_id", InstallationId is null ? null : NameRules.IdProblem(InstallationId));
 
-    private static string? KindsProblem(ExecutorKind[]? kinds) =>
+    internal static string? KindsProblem(ExecutorKind[]? kinds) =>
         kinds is not { Length: > 0 } ? "must name at least one kind of executable"
         : !kinds.All(Enum.IsDefined) ? "must be known kinds of executables"
         : kinds.Distinct().Count() != kinds.Length ? "must name no kind twice"
@@ -185,10 +185,27 @@ public sealed record DroneHeartbeat
     [Id(4)]
     public required bool Ready { get; init; }
 
+    /// <summary>What it can run now, or null from a drone that does not say: then what it registered counts.</summary>
+    [Id(5)]
+    public ExecutorKind[]? Kinds { get; init; }
+
+    /// <summary>What it is meant to run and cannot now, because the runtime does not answer. Together with <see cref="Kinds"/>.</summary>
+    [Id(6)]
+    public ExecutorKind[]? UnavailableKinds { get; init; }
+
     /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
     public FieldError? Validate() =>
         DroneSession.Validate(Session)
         ?? FieldError.From("instance_id", NameRules.IdProblem(InstanceId))
         ?? FieldError.From("boot_id", NameRules.IdProblem(BootId))
-        ?? FieldError.From("reading", NameRules.ReadingProblem(Reading));
+        ?? FieldError.From("reading", NameRules.ReadingProblem(Reading))
+        ?? FieldError.From("kinds", Kinds is null ? null : DroneRegistration.KindsProblem(Kinds))
+        ?? FieldError.From("unavailable_kinds", UnavailableProblem());
+
+    private string? UnavailableProblem() => UnavailableKinds switch
+    {
+        null or [] => null,
+        _ when Kinds is null => "must come with kinds",
+        var unavailable => DroneRegistration.KindsProblem(unavailable) ?? (unavailable.Intersect(Kinds).Any() ? "must not be among kinds" : null),
+    };
 }

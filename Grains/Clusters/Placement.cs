@@ -51,23 +51,27 @@ internal static class Placement
         }
 
         var kind = Text(query.Kind);
-        var able = inPool.Where(d => d.Kinds.Contains(query.Kind)).ToArray();
+        var able = inPool.Where(d => d.Kinds.Contains(query.Kind) || d.UnavailableKinds.Contains(query.Kind)).ToArray();
         if (able.Length == 0)
         {
             var offered = string.Join(" and ", inPool.SelectMany(d => d.Kinds).Distinct().Order().Select(Text));
-            var (with, without) = query.Kind == ExecutorKind.Process ? ("a command without an image", "an image") : ("an image", "a command without an image");
-            return $"no drone of {pool} in cluster {cluster} runs {kind} executables ({with}); they run {(offered.Length > 0 ? offered : "none")}: "
-                + $"give {without}, or start a drone with --runtime {kind} (--runtime docker,process for both)";
+            var (given, other) = query.Kind == ExecutorKind.Process ? ("a command without an image", "an image") : ("an image", "a command without an image");
+            return $"no drone of {pool} in cluster {cluster} runs {kind} executables ({given}); they run {(offered.Length > 0 ? offered : "none")}: "
+                + $"give {other}, or start a drone with --runtime {kind} (--runtime docker,process for both)";
         }
 
         // Each drone is counted once, by what would have to end first for it to take backends.
         var draining = able.Count(d => d.Draining);
         var silent = able.Count(d => !d.Draining && !d.Ready);
-        var full = able.Count(d => d is { Draining: false, Ready: true } && d.BackendCount >= d.MaxBackends);
+        var without = able.Count(d => d is { Draining: false, Ready: true } && !d.Kinds.Contains(query.Kind));
+        var full = able.Count(d => d is { Draining: false, Ready: true } && d.Kinds.Contains(query.Kind) && d.BackendCount >= d.MaxBackends);
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"no drone of {pool} in cluster {cluster} that runs {kind} executables takes backends now: ");
-        var taken = able.Length - full - draining - silent;
-        var reasons = new[] { (full, "full"), (draining, "draining"), (silent, "silent or not ready"), (taken, "just taken") };
+        var taken = able.Length - full - draining - silent - without;
+        var reasons = new[]
+        {
+            (full, "full"), (draining, "draining"), (silent, "silent or not ready"), (without, $"whose {kind} runtime does not answer"), (taken, "just taken"),
+        };
         text.AppendJoin(", ", reasons.Where(r => r.Item1 > 0).Select(r => $"{r.Item1} {r.Item2}"));
         return text.ToString();
     }

@@ -39,6 +39,9 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public FakeRuntime Runtime { get; } = new();
 
+    /// <summary>A second runtime, where the test has one.</summary>
+    public FakeRuntime? More { get; set; }
+
     public ManualLeaseClock Clock { get; } = new();
 
     public ShiftedTime Time => field ??= new ShiftedTime(Clock.WallClock);
@@ -86,6 +89,11 @@ internal sealed class DroneUnderTest : IAsyncDisposable
             builder =>
             {
                 builder.Services.AddSingleton<IRuntimeFactory>(Runtime);
+                if (More is not null)
+                {
+                    builder.Services.AddSingleton<IRuntimeFactory>(More);
+                }
+
                 builder.Services.AddSingleton<ILeaseClock>(Clock);
                 builder.Services.AddSingleton<TimeProvider>(Time);
                 builder.Services.AddSingleton<IReadyLine>(new ReadyLine(TextWriter.Null));

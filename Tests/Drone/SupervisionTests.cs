@@ -311,6 +311,38 @@ public sealed class SupervisionTests
         await Eventually.TrueAsync(() => drone.Controller.Heartbeats.Last().Ready, "it says that it is ready");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Of_two_runtimes_the_one_that_answers_is_served_and_the_other_is_said_to_be_unavailable(bool fromTheStart)
+    {
+        var engine = new FakeRuntime(ExecutorKind.Docker);
+        Task Unavailable(CancellationToken cancellationToken) => throw new RuntimeUnavailableException("for the test");
+        engine.OnCheck = fromTheStart ? Unavailable : engine.OnCheck;
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.Runtime = "docker,process";
+            d.More = engine;
+        });
+        (bool, string, string) Says() => drone.Controller.Heartbeats.Last() is var last
+            ? (last.Ready, string.Join(' ', last.Kinds!), string.Join(' ', last.UnavailableKinds!))
+            : default;
+        if (!fromTheStart)
+        {
+            Assert.Equal((true, "Docker Process", ""), Says());
+            engine.OnCheck = Unavailable;
+        }
+
+        await Eventually.SeenAsync(Says, s => s == (true, "Process", "Docker"), "it serves processes");
+        await drone.ReadyBackendAsync();
+
+        engine.OnCheck = _ => Task.CompletedTask;
+        await Eventually.SeenAsync(Says, s => s == (true, "Docker Process", ""), "it serves both");
+        engine.OnCheck = Unavailable;
+        drone.Runtime.OnCheck = Unavailable;
+        await Eventually.SeenAsync(Says, s => !s.Item1, "it serves nothing");
+    }
+
     [Fact]
     public async Task A_runtime_that_is_away_is_told_of_once_and_when_it_is_back()
     {

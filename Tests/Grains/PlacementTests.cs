@@ -73,12 +73,13 @@ public sealed class PlacementTests
             [
                 State(), State() with { Draining = true, Ready = false }, State() with { Ready = false }, State() with { BackendCount = 10 },
                 State() with { Pool = "gpu" }, State() with { Kinds = [ExecutorKind.Process] },
+                State() with { Kinds = [ExecutorKind.Process], UnavailableKinds = [ExecutorKind.Docker] },
             ],
         };
         var text = Placement.ExplainNone(ClusterName.Parse("c.test"), state, Docker);
         Assert.Equal(
             "no drone of the default pool in cluster c.test that runs docker executables takes backends now: "
-            + "1 full, 1 draining, 1 silent or not ready, 1 just taken",
+            + "1 full, 1 draining, 1 silent or not ready, 1 whose docker runtime does not answer, 1 just taken",
             text);
     }
 

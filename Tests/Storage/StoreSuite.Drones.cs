@@ -241,6 +241,34 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task What_a_drone_cannot_run_for_the_moment_is_not_placed_on_it_and_is_told()
+    {
+        var session = await RegisterAsync();
+        Task<SessionState> Beat(long reading, ExecutorKind[]? kinds, ExecutorKind[]? unavailable) => Store.HeartbeatDroneAsync(
+            new DroneHeartbeat
+            {
+                Session = session, InstanceId = "instance-1", BootId = "boot-1", Reading = reading, Ready = true, Kinds = kinds, UnavailableKinds = unavailable,
+            },
+            Controller,
+            default);
+        async Task<(string Kinds, string Unavailable, string Candidate)> SeenAsync()
+        {
+            var drone = Assert.Single((await Store.ReadClusterAsync(Cluster, default)).Drones);
+            var candidate = Assert.Single(await Store.ListCandidatesAsync(Cluster, default));
+            return (string.Join(' ', drone.Kinds.Order()), string.Join(' ', drone.UnavailableKinds), string.Join(' ', candidate.Kinds.Order()));
+        }
+
+        Assert.Equal(SessionState.Current, await Beat(1_000_001, [ExecutorKind.Process], [ExecutorKind.Docker]));
+        Assert.Equal(("Process", "Docker", "Process"), await SeenAsync());
+
+        // A drone of an earlier version says nothing of it.
+        await Beat(1_000_002, null, null);
+        Assert.Equal(("Process", "Docker", "Process"), await SeenAsync());
+        await Beat(1_000_003, [ExecutorKind.Docker, ExecutorKind.Process], []);
+        Assert.Equal(("Docker Process", "", "Docker Process"), await SeenAsync());
+    }
+
+    [Fact]
     public async Task The_clusters_state_tells_drones_proxies_and_their_controller()
     {
         await Store.HeartbeatControllerAsync(Controller, "1", "h", default);

@@ -66,7 +66,8 @@ internal sealed partial class PostgresStore
         $"""
         with u as (
             update plane.drones
-            set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8
+            set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8,
+                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds)
             where cluster = $1 and name = $2 and session = $3 and (boot_id <> $5 or reading <= $6)
         )
         select {SessionSql}
@@ -77,7 +78,9 @@ internal sealed partial class PostgresStore
         Sql.Text(heartbeat.BootId),
         Sql.Big(heartbeat.Reading),
         Sql.Bool(heartbeat.Ready),
-        Sql.Text(controller.Value));
+        Sql.Text(controller.Value),
+        Sql.Smalls(NumbersOf(heartbeat.Kinds)),
+        Sql.Smalls(NumbersOf(heartbeat.UnavailableKinds)));
 
     public Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken) =>
         SessionAsync($"select {SessionSql}", session, cancellationToken);
@@ -187,7 +190,7 @@ internal sealed partial class PostgresStore
             select d.name, d.version, d.hash, d.controller, {ControllerAge.Replace("{0}", "d.heartbeat_at", StringComparison.Ordinal)},
                 d.ready and d.heartbeat_at > now() - $2, d.draining, (extract(epoch from now() - d.heartbeat_at) * 1000)::bigint,
                 (select count(*) from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)::integer,
-                d.pool, d.max_backends, d.kinds
+                d.pool, d.max_backends, d.kinds, d.unavailable_kinds
             from plane.drones d left join plane.controllers c on c.id = d.controller
             where d.cluster = $1 order by d.name
             """,
@@ -201,6 +204,7 @@ internal sealed partial class PostgresStore
                 Pool = r.GetString(9),
                 MaxBackends = r.GetInt32(10),
                 Kinds = ReadKinds(r.GetFieldValue<short[]>(11)),
+                UnavailableKinds = ReadKinds(r.GetFieldValue<short[]>(12)),
             },
             cancellationToken,
             Sql.Text(cluster.Value),
@@ -226,6 +230,8 @@ internal sealed partial class PostgresStore
         Controller = row.GetString(3),
         ControllerHeartbeatAge = Math.Max(0, row.GetInt64(4)),
     };
+
+    private static short?[]? NumbersOf(ExecutorKind[]? kinds) => kinds?.Select(k => (short?)k).ToArray();
 
     private static ExecutorKind[] ReadKinds(short[] kinds) => [.. kinds.Select(k => StoreText.Enumerated<ExecutorKind>(k))];
 

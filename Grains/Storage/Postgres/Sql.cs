@@ -22,7 +22,7 @@ internal static class Sql
 
     public static NpgsqlParameter Small(short? value) => Make(NpgsqlDbType.Smallint, value);
 
-    public static NpgsqlParameter Smalls(short?[] values) => Make(NpgsqlDbType.Array | NpgsqlDbType.Smallint, values);
+    public static NpgsqlParameter Smalls(short?[]? values) => Make(NpgsqlDbType.Array | NpgsqlDbType.Smallint, values);
 
     public static NpgsqlParameter Bool(bool value) => Make(NpgsqlDbType.Boolean, value);
 

@@ -30,7 +30,9 @@ internal sealed partial class SqliteStore
             {
                 s.Execute(
                     """
-                    update drones set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9
+                    update drones
+                    set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9,
+                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds)
                     where cluster = $1 and name = $2 and session = $3 and (boot_id <> $6 or reading <= $7)
                     """,
                     heartbeat.Session.Cluster.Value,
@@ -41,7 +43,9 @@ internal sealed partial class SqliteStore
                     heartbeat.BootId,
                     heartbeat.Reading,
                     heartbeat.Ready,
-                    controller.Value);
+                    controller.Value,
+                    heartbeat.Kinds is { } kinds ? TextOf(kinds) : null,
+                    heartbeat.UnavailableKinds is { } unavailable ? TextOf(unavailable) : null);
                 return StateOf(s, heartbeat.Session);
             },
             cancellationToken);
@@ -131,7 +135,8 @@ internal sealed partial class SqliteStore
                     s,
                     $"""
                     select d.name, d.version, d.hash, d.controller, $2 - coalesce(c.heartbeat_lease, d.heartbeat_lease),
-                        d.ready = 1 and d.heartbeat_lease > $3, d.draining, $2 - d.heartbeat_lease, {LiveCount}, d.pool, d.max_backends, d.kinds
+                        d.ready = 1 and d.heartbeat_lease > $3, d.draining, $2 - d.heartbeat_lease, {LiveCount}, d.pool, d.max_backends, d.kinds,
+                        d.unavailable_kinds
                     from drones d left join controllers c on c.id = d.controller where d.cluster = $1 order by d.name
                     """,
                     static r => new DroneState
@@ -144,6 +149,7 @@ internal sealed partial class SqliteStore
                         Pool = r.GetString(9),
                         MaxBackends = r.GetInt32(10),
                         Kinds = ReadKinds(r.GetString(11)),
+                        UnavailableKinds = ReadKinds(r.GetString(12)),
                     },
                     cluster.Value,
                     s.Lease,
@@ -242,7 +248,7 @@ internal sealed partial class SqliteStore
             registration.InstanceId,
             registration.BootId,
             registration.Reading,
-            string.Join(',', registration.Kinds.Distinct().Select(k => ((int)k).ToString(CultureInfo.InvariantCulture))),
+            TextOf(registration.Kinds),
             registration.MaxBackends,
             registration.Version,
             registration.Hash,
@@ -300,5 +306,7 @@ internal sealed partial class SqliteStore
         ControllerHeartbeatAge = row.GetInt64(4),
     };
 
-    private static ExecutorKind[] ReadKinds(string text) => [.. text.Split(',').Select(k => StoreText.Enumerated<ExecutorKind>(int.Parse(k, CultureInfo.InvariantCulture)))];
+    private static string TextOf(ExecutorKind[] kinds) => string.Join(',', kinds.Distinct().Select(k => ((int)k).ToString(CultureInfo.InvariantCulture)));
+
+    private static ExecutorKind[] ReadKinds(string text) => [.. text.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(k => StoreText.Enumerated<ExecutorKind>(int.Parse(k, CultureInfo.InvariantCulture)))];
 }
