@@ -130,16 +130,17 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     private void Run(TaskCompletionSource opened, TaskCompletionSource ended)
     {
         SqliteSession? session = null;
+        Exception? refusal = null;
         try
         {
             session = Open();
             opened.SetResult();
             Serve(session);
         }
-        catch (Exception e) when (opened.TrySetException(e))
+        catch (Exception e) when (!opened.Task.IsCompleted)
         {
-            // The answer of the one who opens it, who may try again.
             LogNotOpened(e.Message);
+            refusal = e;
         }
         catch (Exception e)
         {
@@ -158,6 +159,12 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
             _file?.Dispose();
             _file = null;
             ended.SetResult();
+
+            // The answer to the caller that opens it, which may try again at once: not before the file is released.
+            if (refusal is not null)
+            {
+                opened.SetException(refusal);
+            }
         }
     }
 
