@@ -23,6 +23,20 @@ internal static class CommandValues
     public static T RequiredName<T>(ArgumentResult result)
         where T : struct, IPlaneName<T> => Name<T>(result) ?? default;
 
+    public static BackendProtocol? Protocol(ArgumentResult result)
+    {
+        switch (Single(result))
+        {
+            case "http1":
+                return BackendProtocol.Http1;
+            case "h2c":
+                return BackendProtocol.H2c;
+            default:
+                result.AddError($"{Label(result)}: must be http1 or h2c");
+                return null;
+        }
+    }
+
     public static int? WholeNumber(ArgumentResult result)
     {
         if (int.TryParse(Single(result), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))

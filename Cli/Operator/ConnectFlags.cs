@@ -44,6 +44,23 @@ internal sealed class ConnectFlags
     private readonly Option<bool> _staticToken = new("--static-token") { Description = "One token for everybody, which stays in the path." };
     private readonly Option<string?> _subdomain = new("--subdomain") { Description = "Answer only under this subdomain.", HelpName = "LABEL" };
 
+    private readonly Option<bool> _browser = new("--browser") { Description = "Give it a subdomain of its own, drawn where --subdomain is not given, and print the URL for browsers." };
+    private readonly Option<bool> _embed = new("--embed") { Description = "Let pages of other sites show it in a frame." };
+
+    private readonly Option<BackendProtocol?> _protocol = new("--protocol")
+    {
+        Description = "What it speaks: http1 or h2c (gRPC).",
+        HelpName = "PROTOCOL",
+        CustomParser = CommandValues.Protocol,
+    };
+
+    private readonly Option<string[]?> _origins = new("--allow-origin")
+    {
+        Description = "An origin whose pages may use it with credentials, as https://app.example.com; may be repeated.",
+        HelpName = "ORIGIN",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
     private readonly Option<string?> _mount = new("--mount")
     {
         Description = "Mount a directory at /plane-data: the key's own, or this relative path.",
@@ -98,6 +115,10 @@ internal sealed class ConnectFlags
         Auth = parsed.GetValue(_auth),
         UseStaticToken = parsed.GetValue(_staticToken),
         Subdomain = parsed.GetValue(_subdomain),
+        Browser = parsed.GetValue(_browser),
+        Embed = parsed.GetValue(_embed),
+        Protocol = parsed.GetValue(_protocol),
+        AllowedOrigins = parsed.GetValue(_origins) is { Length: > 0 } origins ? origins : null,
         Mount = parsed.GetResult(_mount) is { Implicit: false } ? new MountRequest(parsed.GetValue(_mount)) : null,
         Id = parsed.GetValue(_id),
         RequestId = parsed.GetValue(_requestId),
@@ -107,7 +128,10 @@ internal sealed class ConnectFlags
     };
 
     // What says how a backend is started, and nothing without one to start.
-    private Option[] OfStart => [_workingDirectory, _cluster, _pool, _env, _idle, _lifetime, _grace, _staticToken, _subdomain, _mount, _id, _wait];
+    private Option[] OfStart =>
+    [
+        _workingDirectory, _cluster, _pool, _env, _idle, _lifetime, _grace, _staticToken, _subdomain, _browser, _embed, _protocol, _origins, _mount, _id, _wait,
+    ];
 
     private static Option<int?> Seconds(string name, string description) =>
         new(name) { Description = description, HelpName = "SECONDS", CustomParser = CommandValues.WholeNumber };

@@ -37,6 +37,14 @@ internal sealed record ConnectOptions
 
     public string? Subdomain { get; init; }
 
+    public bool Browser { get; init; }
+
+    public bool Embed { get; init; }
+
+    public BackendProtocol? Protocol { get; init; }
+
+    public string[]? AllowedOrigins { get; init; }
+
     public MountRequest? Mount { get; init; }
 
     public BackendName? Id { get; init; }
@@ -89,6 +97,10 @@ internal sealed record ConnectOptions
             MaxIdleSeconds = MaxIdleSeconds,
             UseStaticToken = UseStaticToken,
             Subdomain = Subdomain,
+            Browser = Browser,
+            Embed = Embed,
+            Protocol = Protocol,
+            AllowedOrigins = AllowedOrigins,
             Executable = new Executable
             {
                 Image = Image,

@@ -61,6 +61,7 @@ internal static class ConnectVerb
             ("key", response.Key.Namespace.Length > 0 ? $"{response.Key.Namespace}/{response.Key.Name}" : response.Key.Name),
             ("fencing token", response.Key.FencingToken.ToString()),
             ("drone", response.Drone?.Value),
-            ("url", response.Url));
+            ("url", response.Url),
+            ("browser url", response.BrowserUrl));
     }
 }

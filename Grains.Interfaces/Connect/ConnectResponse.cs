@@ -45,4 +45,11 @@ public sealed record ConnectResponse
     /// <summary>The key and its fencing token.</summary>
     [Id(9)]
     public required KeyInfo Key { get; init; }
+
+    /// <summary>
+    /// Where a browser enters the session: <c>https://subdomain.cluster/.plane/enter?token=…&amp;to=/</c> sets a cookie and leads to <c>to</c>, after which the token is in no URL. None for a
+    /// backend without a subdomain or with a static token.
+    /// </summary>
+    [Id(10)]
+    public string? BrowserUrl { get; init; }
 }

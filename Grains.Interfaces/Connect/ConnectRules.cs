@@ -15,6 +15,9 @@ public static class ConnectRules
     /// <summary>The most that the texts of an executable have in all, in UTF-8: it travels to its drone in one message, among others.</summary>
     public const int MaxExecutableBytes = 1024 * 1024;
 
+    /// <summary>The most origins that a spawn config allows.</summary>
+    public const int MaxOrigins = 16;
+
     private const int MaxSecret = 256;
     private const int MaxCommand = 256;
     private const int MaxEnv = 512;
@@ -60,6 +63,7 @@ public static class ConnectRules
     private static FieldError? Drawn(ConnectCommand command) =>
         command.Spawn is { Id: { } id } && (id != command.BackendId || !command.BackendIdIsChosen)
             ? new FieldError("spawn_config.id", "must be the backend id of the command")
+        : command.Spawn is { Browser: true, Subdomain: null } ? new FieldError("spawn_config.subdomain", "must be given with browser")
         : command.StaticToken is { } shared && (shared == default || !shared.IsStatic) ? new FieldError("static_token", "must be a static token")
         : command.Spawn is { } spawn && spawn.UseStaticToken != command.StaticToken is not null
             ? new FieldError("static_token", "must be given with use_static_token, and only then")
@@ -88,6 +92,16 @@ public static class ConnectRules
             return new FieldError($"{At}.subdomain", "must be 1 to 63 letters, digits and inner hyphens");
         }
 
+        if (spawn is { Browser: true, UseStaticToken: true })
+        {
+            return new FieldError($"{At}.browser", "cannot be combined with use_static_token: that token stays in the path");
+        }
+
+        if (spawn is { Embed: true, Browser: false, Subdomain: null })
+        {
+            return new FieldError($"{At}.embed", "needs browser, or a subdomain");
+        }
+
         if (spawn.Executable is null)
         {
             return new FieldError($"{At}.executable", "must be given");
@@ -97,8 +111,15 @@ public static class ConnectRules
             ?? FieldError.From($"{At}.pool", NameRules.TextProblem(spawn.Pool, 0))
             ?? FieldError.From($"{At}.lifetime_limit_seconds", RangeProblem(spawn.LifetimeLimitSeconds, 1, int.MaxValue))
             ?? FieldError.From($"{At}.max_idle_seconds", RangeProblem(spawn.MaxIdleSeconds, 1, int.MaxValue))
+            ?? FieldError.From($"{At}.protocol", NameRules.EnumProblem(spawn.Protocol))
+            ?? FieldError.From($"{At}.allowed_origins", OriginsProblem(spawn.AllowedOrigins))
             ?? Validate(spawn.Executable, $"{At}.executable");
     }
+
+    private static string? OriginsProblem(string[]? origins) =>
+        origins is null ? null
+        : origins.Length > MaxOrigins ? string.Create(CultureInfo.InvariantCulture, $"must have at most {MaxOrigins} origins")
+        : origins.Select(NameRules.OriginProblem).FirstOrDefault(p => p is not null);
 
     private static FieldError? Validate(Executable executable, string at)
     {

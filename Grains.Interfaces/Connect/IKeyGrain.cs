@@ -85,7 +85,7 @@ public sealed record ConnectCommand
         KeyIsDrawn = request.Key is null,
         BackendId = request.SpawnConfig?.Id ?? BackendName.NewRandom(),
         BackendIdIsChosen = request.SpawnConfig?.Id is not null,
-        Spawn = request.SpawnConfig,
+        Spawn = request.SpawnConfig is { Browser: true, Subdomain: null } spawn ? spawn with { Subdomain = RandomText.Name("") } : request.SpawnConfig,
         Cluster = cluster,
         User = request.User,
         Auth = request.Auth is { Text: not "null" } auth ? auth : null,
@@ -110,6 +110,12 @@ public sealed record ConnectCommand
         var subdomain = holder.Subdomain is { } s ? s + "." : "";
         return $"{holder.Cluster.Scheme}://{subdomain}{holder.Cluster}/{(holder.StaticToken ?? Token).Value}/";
     }
+
+    /// <summary>The URL that a browser enters the session by, or null (<see cref="ConnectResponse.BrowserUrl"/>). It holds the token.</summary>
+    /// <param name="holder">The holder that the command was answered with.</param>
+    public string? BrowserUrlOf(HolderInfo holder) => holder is { Subdomain: { } subdomain, StaticToken: null }
+        ? $"{holder.Cluster.Scheme}://{subdomain}.{holder.Cluster}/.plane/enter?token={Token.Value}&to=/"
+        : null;
 }
 
 /// <summary>The holder of a key.</summary>

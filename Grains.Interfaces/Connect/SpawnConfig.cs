@@ -45,4 +45,26 @@ public sealed record SpawnConfig
     [Id(7)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Subdomain { get; init; }
+
+    /// <summary>
+    /// Whether it is opened in browsers by <see cref="ConnectResponse.BrowserUrl"/>: where no subdomain is given, one is drawn, so that the session has an origin of its own.
+    /// </summary>
+    [Id(8)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Browser { get; init; }
+
+    /// <summary>The protocol that it speaks; HTTP/1.1 where not given.</summary>
+    [Id(9)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public BackendProtocol? Protocol { get; init; }
+
+    /// <summary>Whether pages of other sites may show it in a frame: its cookie is then sent there too, one for each embedding site.</summary>
+    [Id(10)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Embed { get; init; }
+
+    /// <summary>Origins, as <c>https://app.example.com</c>, whose pages may use it with credentials: by CORS, and by WebSockets of a browser session.</summary>
+    [Id(11)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string[]? AllowedOrigins { get; init; }
 }

@@ -57,6 +57,10 @@ public sealed record SpawnOrder
     /// <summary>The static token, for the backend's environment.</summary>
     [Id(3)]
     public BearerToken? StaticToken { get; init; }
+
+    /// <summary>What it must answer to be ready.</summary>
+    [Id(4)]
+    public BackendProtocol Protocol { get; init; }
 }
 
 /// <summary>How to end a backend.</summary>

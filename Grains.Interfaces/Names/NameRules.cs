@@ -12,6 +12,9 @@ public static class NameRules
     /// <summary>The longest key name, namespace, tag, pool or user, in Unicode scalar values.</summary>
     public const int MaxText = 255;
 
+    /// <summary>The longest web origin: scheme, host name and port.</summary>
+    public const int MaxOrigin = 8 + 253 + 6;
+
     /// <summary>The longest id that a machine made.</summary>
     public const int MaxId = 64;
 
@@ -111,6 +114,17 @@ public static class NameRules
 
         return false;
     }
+
+    /// <summary>What is wrong with a web origin, or <see langword="null"/>: it must be written as browsers write it in <c>Origin</c> (RFC 6454 section 6.2).</summary>
+    /// <param name="origin">The origin, as <c>https://app.example.com</c>.</param>
+    public static string? OriginProblem(string? origin) =>
+        origin is { Length: <= MaxOrigin }
+            && Ascii.IsValid(origin)
+            && Uri.TryCreate(origin, UriKind.Absolute, out var uri)
+            && uri.Scheme is "http" or "https"
+            && uri.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped) == origin
+            ? null
+            : "must be origins as https://app.example.com: scheme, host and a port other than the scheme's own, in lower case, without a path";
 
     /// <summary>Whether the text is one DNS label made of letters, digits and inner hyphens (RFC 1123 section 2.1), 1 to 63 characters.</summary>
     /// <param name="text">The text.</param>

@@ -39,6 +39,10 @@ public sealed record Route
     [Id(7)]
     public required BackendStatus Status { get; init; }
 
+    /// <summary>How the backend is spoken to, where that is not the usual.</summary>
+    [Id(8)]
+    public WebSettings? Web { get; init; }
+
     /// <summary>The backend alone: the rest is secret or personal.</summary>
     public override string ToString() => $"{Backend.Backend} at {Address}";
 }

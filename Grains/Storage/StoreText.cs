@@ -59,12 +59,29 @@ internal static class StoreText
     }
 
     public static string WriteSpawn(ConnectCommand command) =>
-        JsonSerializer.Serialize(new StoredSpawn(command.Spawn!.Executable, command.Key, StaticTokenOf(command)), s_json);
+        JsonSerializer.Serialize(new StoredSpawn(command.Spawn!.Executable, command.Key, StaticTokenOf(command), command.Spawn.Protocol), s_json);
+
+    /// <summary>What the proxies are to know of a backend; null for the usual.</summary>
+    public static string? WriteWeb(SpawnConfig spawn) => WebSettings.Of(spawn) is { } web ? JsonSerializer.Serialize(web, s_json) : null;
+
+    /// <summary>Reads <see cref="WriteWeb"/>.</summary>
+    /// <exception cref="FormatException">It is not such a text.</exception>
+    public static WebSettings? ReadWeb(string? text)
+    {
+        try
+        {
+            return text is null ? null : JsonSerializer.Deserialize<WebSettings>(text, s_json);
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException("a text is not web settings", e);
+        }
+    }
 
     public static SpawnOrder ReadSpawn(string text, LeaseDeadlines deadlines)
     {
         var stored = JsonSerializer.Deserialize<StoredSpawn>(text, s_json) ?? throw new FormatException("a spawn action holds no order");
-        return new SpawnOrder { Executable = stored.Executable, Key = stored.Key, Deadlines = deadlines, StaticToken = stored.StaticToken };
+        return new SpawnOrder { Executable = stored.Executable, Key = stored.Key, Deadlines = deadlines, StaticToken = stored.StaticToken, Protocol = stored.Protocol ?? default };
     }
 
     /// <summary>The static token of the backend that the command starts; only where it asked for one.</summary>
@@ -134,5 +151,5 @@ internal static class StoreText
     public static T? Enumerated<T>(long? value)
         where T : struct, Enum => value is { } given ? Enumerated<T>(given) : null;
 
-    private sealed record StoredSpawn(Executable Executable, KeyConfig Key, BearerToken? StaticToken);
+    private sealed record StoredSpawn(Executable Executable, KeyConfig Key, BearerToken? StaticToken, BackendProtocol? Protocol);
 }

@@ -36,6 +36,7 @@ public sealed class ConnectTests
         var (code, lines) = await controller.PlaneAsync("connect", "--key", "k", "--command", "x");
         Assert.True(code == 0, string.Join('\n', lines));
         Assert.Contains("status\tready", lines);
+        Assert.Contains("browser url\thttp://sub.localhost:9090/.plane/enter?token=token&to=/", lines);
         Assert.Single(lines, Hint);
         Assert.DoesNotContain(lines, l => l.StartsWith("plane:", StringComparison.Ordinal));
     }
@@ -74,6 +75,7 @@ public sealed class ConnectTests
                 Token = BearerToken.NewRandom(),
                 Url = "http://localhost:9090/token/",
                 StatusUrl = "http://localhost:8080/status",
+                BrowserUrl = "http://sub.localhost:9090/.plane/enter?token=token&to=/",
                 Key = s_key,
             }));
             app.MapGet("/pub/b/2t3b7n2h0encxl/status-stream", controller.StreamAsync);

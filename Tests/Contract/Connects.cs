@@ -48,9 +48,12 @@ public sealed class Connects
             from idle in number
             from subdomain in text
             from shared in Gen.Elements(true, false)
+            from browser in Gen.Elements(true, false)
+            from origins in Gen.ArrayOf(Gen.OneOf(text, Gen.Elements("https://a.example", "http://a.example:8080")))
             select new SpawnConfig
             {
                 Executable = e, Pool = pool!, LifetimeLimitSeconds = lifetime, MaxIdleSeconds = idle, Subdomain = subdomain, UseStaticToken = shared,
+                Browser = browser, Embed = !shared, Protocol = (BackendProtocol?)idle, AllowedOrigins = origins is [] ? null : origins,
             };
         var key = from name in text from space in text from tag in text select new KeyConfig { Name = name!, Namespace = space!, Tag = tag! };
         return (
@@ -166,6 +169,68 @@ public sealed class Connects
         Assert.Equal("spawn_config.lifetime_limit_seconds", Path(Spawn(s => s with { LifetimeLimitSeconds = 0 })));
         Assert.Equal("spawn_config.max_idle_seconds", Path(Spawn(s => s with { MaxIdleSeconds = -5 })));
         Assert.Equal("spawn_config.use_static_token", Path(Spawn(s => s with { UseStaticToken = true }) with { User = "ann" }));
+        Assert.Equal("spawn_config.browser", Path(Spawn(s => s with { UseStaticToken = true, Browser = true })));
+        Assert.Equal("spawn_config.embed", Path(Spawn(s => s with { Embed = true })));
+        Assert.Null(Path(Spawn(s => s with { Embed = true, Browser = true })));
+        Assert.Equal("spawn_config.protocol", Path(Spawn(s => s with { Protocol = (BackendProtocol)7 })));
+    }
+
+    [Theory]
+    [InlineData("https://app.example.com", true)]
+    [InlineData("http://localhost:3000", true)]
+    [InlineData("http://[::1]:3000", true)]
+    [InlineData("https://xn--mnchen-3ya.example", true)]
+    [InlineData("https://app.example.com/", false)]
+    [InlineData("https://app.example.com:443", false)]
+    [InlineData("https://App.example.com", false)]
+    [InlineData("HTTPS://app.example.com", false)]
+    [InlineData("https://münchen.example", false)]
+    [InlineData("https://user@app.example.com", false)]
+    [InlineData("https://app.example.com?x", false)]
+    [InlineData("https://*.example.com", false)]
+    [InlineData("*", false)]
+    [InlineData("null", false)]
+    [InlineData("", false)]
+    [InlineData(null, false)]
+    [InlineData("app.example.com", false)]
+    [InlineData("ftp://app.example.com", false)]
+    [InlineData("file:///etc", false)]
+    [InlineData("https://a\r\nb", false)]
+    public void Allowed_origins_are_written_as_browsers_write_them(string? origin, bool isValid)
+    {
+        var request = With(e => e);
+        Assert.Equal(isValid ? null : "spawn_config.allowed_origins", ConnectRules.Validate(request with { SpawnConfig = request.SpawnConfig! with { AllowedOrigins = [origin!] } })?.Path);
+    }
+
+    [Fact]
+    public void Allowed_origins_are_few()
+    {
+        var request = With(e => e);
+        string[] origins = [.. Enumerable.Range(0, ConnectRules.MaxOrigins + 1).Select(i => $"https://{i}.example")];
+        Assert.NotNull(ConnectRules.Validate(request with { SpawnConfig = request.SpawnConfig! with { AllowedOrigins = origins } }));
+        Assert.Null(ConnectRules.Validate(request with { SpawnConfig = request.SpawnConfig! with { AllowedOrigins = origins[1..] } }));
+    }
+
+    [Fact]
+    public void A_command_for_browsers_has_a_subdomain_and_one_of_a_clients_own_making_without_is_refused()
+    {
+        var request = With(e => e);
+        request = request with { SpawnConfig = request.SpawnConfig! with { Browser = true } };
+        var command = ConnectCommand.For(request, ClusterName.Parse("example.com"));
+        Assert.Matches("^[a-z0-9]{14}$", command.Spawn!.Subdomain);
+        Assert.NotEqual(command.Spawn.Subdomain, ConnectCommand.For(request, null).Spawn!.Subdomain);
+        Assert.Null(ConnectRules.Validate(command));
+        Assert.Equal("spawn_config.subdomain", ConnectRules.Validate(command with { Spawn = request.SpawnConfig })?.Path);
+        Assert.Equal("mine", ConnectCommand.For(request with { SpawnConfig = request.SpawnConfig with { Subdomain = "mine" } }, null).Spawn!.Subdomain);
+    }
+
+    [Fact]
+    public void What_is_new_in_a_spawn_config_changes_no_requests_digest()
+    {
+        // Of a program before it: a repeat in the middle of an upgrade is the same request.
+        var request = With(e => e) with { RequestId = "r" };
+        Assert.DoesNotContain("browser", JsonSerializer.Serialize(request, PlaneJson.Http), StringComparison.Ordinal);
+        Assert.Equal(RequestIdentity.Of(request), RequestIdentity.Of(request with { SpawnConfig = request.SpawnConfig! with { Browser = false, Embed = false } }));
     }
 
     private static ConnectRequest With(Func<Executable, Executable> change) =>

@@ -16,7 +16,7 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
         var response = await _controller.ConnectAsync(key, r => r["key"] = new JsonObject { ["name"] = key, ["namespace"] = "ns", ["tag"] = "t" });
 
         Assert.Equal(
-            ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key"],
+            ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key", "browser_url"],
             response.AsObject().Select(p => p.Key));
         Assert.Matches("^[a-z0-9]{14}$", Text(response, "backend_id"));
         Assert.True(response["spawned"]!.GetValue<bool>());
@@ -24,6 +24,7 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
         Assert.Matches("^[A-Za-z0-9_-]{43}$", Text(response, "token"));
         Assert.Equal($"http://{Controller.Cluster}/{Text(response, "token")}/", Text(response, "url"));
         Assert.Null(response["subdomain"]);
+        Assert.Null(response["browser_url"]);
         Assert.Matches("^[A-Za-z0-9_-]{43}$", Text(response, "secret_token"));
         Assert.Equal($"{_controller.Http.BaseAddress}pub/b/{Text(response, "backend_id")}/status", Text(response, "status_url"));
         Assert.Equal(fixture.Drone.Name.Value, Text(response, "drone"));
@@ -73,6 +74,49 @@ public sealed class ConnectTests(ControllerFixture fixture) : IClassFixture<Cont
         var response = await _controller.ConnectAsync(Requests.Unique("sub"), r => r.Spawn()["subdomain"] = "room-1");
         Assert.Equal("room-1", Text(response, "subdomain"));
         Assert.StartsWith($"http://room-1.{Controller.Cluster}/", Text(response, "url"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_session_for_browsers_has_a_subdomain_and_a_url_to_enter_by()
+    {
+        var key = Requests.Unique("browser");
+        var first = await _controller.ConnectAsync(key, r => r.Spawn()["browser"] = true);
+        var second = await _controller.ConnectAsync(key, r => r.Remove("spawn_config"));
+        foreach (var response in new[] { first, second })
+        {
+            Assert.Matches("^[a-z0-9]{14}$", Text(response, "subdomain"));
+            Assert.Equal($"http://{Text(response, "subdomain")}.{Controller.Cluster}/.plane/enter?token={Text(response, "token")}&to=/", Text(response, "browser_url"));
+        }
+
+        Assert.Equal(Text(first, "subdomain"), Text(second, "subdomain"));
+    }
+
+    [Fact]
+    public async Task A_chosen_subdomain_can_be_entered_and_one_with_a_static_token_cannot()
+    {
+        var chosen = await _controller.ConnectAsync(Requests.Unique("sub"), r => r.Spawn()["subdomain"] = "room-2");
+        Assert.StartsWith($"http://room-2.{Controller.Cluster}/.plane/enter?", Text(chosen, "browser_url"), StringComparison.Ordinal);
+        var shared = await _controller.ConnectAsync(Requests.Unique("sub"), r =>
+        {
+            r.Spawn()["subdomain"] = "room-3";
+            r.Spawn()["use_static_token"] = true;
+        });
+        Assert.Null(shared["browser_url"]);
+        var both = Requests.Connect(Requests.Unique("sub"));
+        both.Spawn()["browser"] = true;
+        both.Spawn()["use_static_token"] = true;
+        (await _controller.PostAsync("/ctrl/connect", both)).ExpectError(HttpStatusCode.BadRequest, "InvalidRequest");
+    }
+
+    [Fact]
+    public async Task A_repeat_of_a_request_for_a_browser_gets_the_same_url()
+    {
+        var body = Requests.Connect(Requests.Unique("repeat"));
+        body["request_id"] = Requests.Unique("id");
+        body.Spawn()["browser"] = true;
+        var first = (await _controller.PostAsync("/ctrl/connect", body)).Expect(HttpStatusCode.OK).Json!;
+        var second = (await _controller.PostAsync("/ctrl/connect", body)).Expect(HttpStatusCode.OK).Json!;
+        Assert.Equal(Text(first, "browser_url"), Text(second, "browser_url"));
     }
 
     [Fact]

@@ -37,7 +37,7 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
         var schemas = (await _controller.GetAsync("/openapi.json")).Json!["components"]!["schemas"]!;
         Assert.Equal(["auth", "key", "request_id", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
         Assert.Equal(
-            ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key"],
+            ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key", "browser_url"],
             Properties(schemas["ConnectResponse"]!));
         Assert.Equal(["id", "kind", "message"], Properties(schemas["PlaneError"]!));
         Assert.Equal("string", Resolve(schemas, schemas["ConnectResponse"]!["properties"]!["backend_id"]!)["type"]!.GetValue<string>());

@@ -285,6 +285,18 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task A_route_has_what_the_spawn_config_says_of_the_web()
+    {
+        var session = await RegisterAsync();
+        var command = Command(Key("room"), s => s with { Browser = true, Subdomain = "sub", Protocol = BackendProtocol.H2c, Embed = true, AllowedOrigins = ["https://a.example"] });
+        var holder = await AcquireAsync(command);
+        await ApplyAsync(holder.Identity, BackendStatus.Ready, e => e with { Address = "127.0.0.1:30001" });
+        var web = (await Store.ResolveAsync(command.Token.Hash(), default)).Route!.Web!;
+        Assert.Equal((BackendProtocol.H2c, true, "https://a.example"), (web.Protocol, web.Embed, Assert.Single(web.AllowedOrigins)));
+        Assert.Equal(BackendProtocol.H2c, Assert.Single(await ActionsAsync(session)).Spawn!.Protocol);
+    }
+
+    [Fact]
     public async Task A_backend_that_ends_before_it_had_an_address_leads_nowhere()
     {
         await RegisterAsync();

@@ -22,7 +22,7 @@ public sealed class ValidRowTests
         "update backends set drone = 'one'", "update backends set key_name = ''", "update backends set key_name = 'a\u0001'", "update backends set key_namespace = 'a\u0085'",
         $"update backends set key_tag = '{new string('a', 256)}'", $"update backends set pool = '{new string('a', 256)}'", "update backends set status = 11", "update backends set end_kind = 3",
         "update backends set executor = 0", "update backends set termination_reason = 7", "update backends set max_idle_seconds = 0", "update backends set fencing_token = 0",
-        $"update backends set address = '{new string('1', 65)}'", $"update backends set message = '{new string('m', 1_001)}'", "update backends set subdomain = '-a'",
+        $"update backends set address = '{new string('1', 65)}'", $"update backends set message = '{new string('m', 1_001)}'", "update backends set subdomain = '-a'", $"update backends set web = '{new string('w', 8_193)}'",
         "update backends set acquired_by = 'x'", "update backends set static_token = 'x'", "update keys set fencing_token = -1", "update history set status = 11",
         "update history set termination_kind = 3", "update tokens set hash = 'x'", "update tokens set user_name = 'a\u0007'", "update tokens set secret = ''",
         $"update tokens set auth = '{new string('a', 8_193)}'", "update actions set drone = 'one'", "update actions set number = 0", "update actions set kind = 2", "update actions set spawn = null",

@@ -42,7 +42,7 @@ internal sealed partial class PostgresStore
     private const string AcquireSql =
         """
         select * from plane.acquire_once(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
         """;
 
     public async Task<IReadOnlyList<TokenResult>> IssueTokensAsync(IReadOnlyList<TokenRequest> requests, CancellationToken cancellationToken)
@@ -155,7 +155,8 @@ internal sealed partial class PostgresStore
                     Sql.Span(_numbers.HeartbeatFresh),
                     Sql.Big((long)_numbers.RenewAfter.TotalMilliseconds),
                     Sql.Big((long)_numbers.Soft.TotalMilliseconds),
-                    Sql.Big((long)_numbers.Hard.TotalMilliseconds));
+                    Sql.Big((long)_numbers.Hard.TotalMilliseconds),
+                    Sql.Text(StoreText.WriteWeb(spawn)));
                 var (result, changed) = rows[0];
                 if (result.Outcome == AcquireOutcome.Acquired)
                 {

@@ -43,7 +43,7 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             """
             select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status,
-                t.user_name, t.auth, t.secret, b.ready_at is not null, b.termination_reason
+                t.user_name, t.auth, t.secret, b.ready_at is not null, b.termination_reason, b.web
             from (select 1) one
             left join plane.tokens t on t.hash = $1 and not t.revoked
             left join plane.backends b on b.id = t.backend_id
@@ -77,6 +77,7 @@ internal sealed partial class PostgresStore
             User = TextOrNull(r, 7),
             Auth = StoreText.ReadJson(TextOrNull(r, 8)),
             SecretToken = TextOrNull(r, 9),
+            Web = StoreText.ReadWeb(TextOrNull(r, 12)),
         });
     }
 

@@ -222,8 +222,8 @@ internal sealed partial class SqliteStore
             """
             insert into backends (
                 id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at,
-                lifetime_ends_lease, max_idle_seconds, subdomain, uses_static_token, static_token, static_token_hash, executor, image)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 10, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                lifetime_ends_lease, max_idle_seconds, subdomain, uses_static_token, static_token, static_token_hash, executor, image, web)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 10, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
             """,
             id,
             cluster,
@@ -242,7 +242,8 @@ internal sealed partial class SqliteStore
             staticToken?.Value,
             staticToken?.Hash(),
             (int)spawn.Executable.Kind,
-            spawn.Executable.Image);
+            spawn.Executable.Image,
+            StoreText.WriteWeb(spawn));
 
         // 5. Connection token, history, change log, spawn action.
         if (staticToken is { } shared)

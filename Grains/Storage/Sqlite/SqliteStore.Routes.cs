@@ -41,7 +41,7 @@ internal sealed partial class SqliteStore
                 s,
                 """
                 select b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status, t.user_name, t.auth, t.secret,
-                    exists (select 1 from history h where h.backend_id = b.id and h.status = 50), b.termination_reason
+                    exists (select 1 from history h where h.backend_id = b.id and h.status = 50), b.termination_reason, b.web
                 from tokens t join backends b on b.id = t.backend_id where t.hash = $1 and t.revoked = 0
                 """,
                 static r => new FoundRoute(
@@ -59,6 +59,7 @@ internal sealed partial class SqliteStore
                         User = TextOrNull(r, 6),
                         Auth = StoreText.ReadJson(TextOrNull(r, 7)),
                         SecretToken = TextOrNull(r, 8),
+                        Web = StoreText.ReadWeb(TextOrNull(r, 11)),
                     }),
                 tokenHash).SingleOrDefault();
             var readAt = LogEnd(s);

@@ -154,6 +154,7 @@ internal static class ConnectEndpoint
             Status = holder.Status,
             Token = token,
             Url = command.UrlOf(holder),
+            BrowserUrl = command.BrowserUrlOf(holder),
             Subdomain = holder.Subdomain,
             SecretToken = holder.StaticToken is null ? command.SecretToken : null,
             StatusUrl = $"{ControllerUrl(request, options)}/pub/b/{holder.Identity.Backend}/status",
