@@ -88,6 +88,23 @@ public sealed class ProxyOptions
     [Description("where / is redirected to")]
     public string? RootRedirectUrl { get; set; }
 
+    /// <summary>The networks, as <c>10.0.0.0/8</c>, of the load balancers before this proxy. Default none.</summary>
+    [Description("the networks, as 10.0.0.0/8, of the load balancers before this proxy")]
+    public string[] TrustedProxies { get; set; } = [];
+
+    /// <summary>
+    /// Takes clients' addresses from the PROXY protocol, version 1 or 2: each connection from <see cref="TrustedProxies"/> must begin with its header, and none from elsewhere may. For
+    /// balancers that pass TCP on. Default off.
+    /// </summary>
+    [Description("take clients' addresses from the PROXY protocol (1 or 2), which each connection from --trusted-proxies must begin with")]
+    public bool ProxyProtocol { get; set; }
+
+    /// <summary>
+    /// Origins, as <c>https://app.example.com</c>, whose pages may use every session of the cluster with credentials, beside those that a spawn config allows. Default none.
+    /// </summary>
+    [Description("origins, as https://app.example.com, whose pages may use every session with credentials")]
+    public string[] AllowedOrigins { get; set; } = [];
+
     /// <summary>
     /// Whether request headers are passed on whose names hold other characters than letters, digits and hyphens. A backend may take <c>X_Y</c> for <c>X-Y</c>, so that a client could
     /// say what only the proxy may say. Default off: they are dropped.
@@ -192,6 +209,21 @@ public sealed class ProxyOptions
         if (RootRedirectUrl is { } url && !(Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"))
         {
             yield return "--root-redirect-url: must be an absolute http or https URL";
+        }
+
+        if (!TrustedProxies.All(n => System.Net.IPNetwork.TryParse(n, out _)))
+        {
+            yield return "--trusted-proxies: must be networks as 10.0.0.0/8 or 2001:db8::/32";
+        }
+
+        if (ProxyProtocol && TrustedProxies.Length == 0)
+        {
+            yield return "--trusted-proxies: must be set where --proxy-protocol is: clients could say where they come from";
+        }
+
+        if (AllowedOrigins.Select(NameRules.OriginProblem).FirstOrDefault(p => p is not null) is { } origins)
+        {
+            yield return $"--allowed-origins: {origins}";
         }
 
         if (RouteCacheSize is < 1 or > 10_000_000)

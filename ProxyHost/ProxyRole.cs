@@ -9,6 +9,7 @@ using Microsoft.Extensions.Hosting;
 using Plane.Hosting;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Forwarding;
+using Plane.Proxy.ProxyProtocol;
 using Plane.Proxy.Tls;
 
 namespace Plane.Proxy;
@@ -41,7 +42,14 @@ public static class ProxyRole
         builder.UsePlaneListener(
             options.Host,
             options.Https ? options.HttpPort : options.Port,
-            listen => listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1);
+            listen =>
+            {
+                listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+                if (options.ProxyProtocol)
+                {
+                    ProxyProtocolMiddleware.AddTo(listen);
+                }
+            });
         if (options.Https)
         {
             var https = new HttpsEndpoint(options);

@@ -7,7 +7,9 @@ using Plane.Proxy.Answers;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Controller;
 using Plane.Proxy.Forwarding;
+using Plane.Proxy.ProxyProtocol;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Sessions;
 using Plane.Proxy.Tls;
 
 namespace Plane.Proxy;
@@ -39,7 +41,13 @@ public static class ProxyServices
         services.AddSingleton<OpenExchanges>();
         services.AddSingleton<BackendHttp>();
         services.AddSingleton<ErrorAnswers>();
+        var cluster = ClusterName.Parse(options.Cluster);
+        services.AddSingleton(new SessionCookie(cluster));
+        services.AddSingleton(new SessionAccess(options, cluster));
+        services.AddSingleton<SessionEntry>();
+        services.AddSingleton<RouteFinder>();
         services.AddSingleton<ProxyPipeline>();
+        services.AddSingleton<ProxyProtocolMiddleware>();
         services.AddSingleton(s => new ProxyStatus(
             s.GetRequiredService<ProxyOptions>(),
             s.GetRequiredService<ControllerContact>(),

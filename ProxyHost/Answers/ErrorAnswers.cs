@@ -20,7 +20,8 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
     /// <param name="error">What to answer.</param>
     /// <param name="backend">The backend, for the log; or empty.</param>
     /// <param name="status">Another status of the same kind, or null.</param>
-    public async Task WriteAsync(HttpContext context, ProxyError error, string backend = "", int? status = null)
+    /// <param name="quiet">Whether it is no error that anyone looks for: it isn't counted.</param>
+    public async Task WriteAsync(HttpContext context, ProxyError error, string backend = "", int? status = null, bool quiet = false)
     {
         var response = context.Response;
         if (response.HasStarted || context.RequestAborted.IsCancellationRequested)
@@ -30,7 +31,10 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
 
         var id = RandomText.Name("");
         Log(error, id, backend);
-        metrics.Failed(error.Kind);
+        if (!quiet)
+        {
+            metrics.Failed(error.Kind);
+        }
 
         response.Clear();
         response.StatusCode = status ?? error.Status;
@@ -44,6 +48,12 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
         if (error.Status == StatusCodes.Status503ServiceUnavailable)
         {
             headers.RetryAfter = RetryAfterSeconds;
+        }
+
+        if (error.Status == StatusCodes.Status401Unauthorized)
+        {
+            // RFC 9110 section 15.5.2 wants one; no browser asks for a password by this.
+            headers.WWWAuthenticate = "Cookie";
         }
 
         var body = WantsPage(context.Request) ? Page(headers, error, id) : Json(headers, error, id);

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Microsoft.AspNetCore.Http;
+using Plane.Proxy.Routes;
 
 namespace Plane.Proxy.Answers;
 
@@ -23,6 +24,50 @@ internal sealed class ProxyError
     public static ProxyError NoToken { get; } = new(
         "InvalidRequest", StatusCodes.Status400BadRequest, "the path has no token", "Nothing to see at this address", "A link to a session is longer. Please open it from the application.");
 
+    /// <summary>A path that has no token, on a host where none can be elsewhere: most often an absolute path of an application, or what a browser asks each host for.</summary>
+    public static ProxyError NotFound { get; } = new(
+        "NotFound",
+        StatusCodes.Status404NotFound,
+        "the path has no token: it begins with /TOKEN/, and an application's absolute paths leave it out (docs/applications.md, “Your application behind Plane”)",
+        "There is nothing at this address",
+        "The address does not say which session it belongs to. Please open the session from the application.");
+
+    /// <summary>A path of the proxy's own that it doesn't have.</summary>
+    public static ProxyError NoSuchPath { get; } = new(
+        "NotFound", StatusCodes.Status404NotFound, "there is no such path under /.plane/", "There is nothing at this address", "Please open the session from the application.");
+
+    /// <summary>A session's host, and neither a token in the path nor a cookie that holds one.</summary>
+    public static ProxyError NoSession { get; } = new(
+        "Unauthorized",
+        StatusCodes.Status401Unauthorized,
+        "there is no session: the path has no token, and no valid session cookie came with the request",
+        "This session is not open here",
+        "This browser has not entered the session, or has left it. Please open it from the application.");
+
+    /// <summary>A cookie whose token is unknown or revoked, or whose backend has ended.</summary>
+    public static ProxyError SessionEnded { get; } = new(
+        "Unauthorized",
+        StatusCodes.Status401Unauthorized,
+        "the session has ended or its cookie is not valid",
+        "This session has ended",
+        "Please go back to the application and open it again.");
+
+    /// <summary>A page of another origin uses a session's cookie.</summary>
+    public static ProxyError ForeignOrigin { get; } = new(
+        "Forbidden",
+        StatusCodes.Status403Forbidden,
+        "pages of this origin may not use the session; spawn_config.allowed_origins allows origins",
+        "That request came from another site",
+        "The session takes requests from its own pages only. Please open it from the application.");
+
+    /// <summary>A page of another site shows the session in a frame.</summary>
+    public static ProxyError NotEmbeddable { get; } = new(
+        "Forbidden",
+        StatusCodes.Status403Forbidden,
+        "the session may not be shown in a frame; spawn_config.embed allows it",
+        "This session can’t be shown here",
+        "It does not allow other sites to show it inside their pages. Please open it from the application.");
+
     /// <summary>A host or subdomain that isn't served, or not by this backend.</summary>
     public static ProxyError Forbidden { get; } = new(
         "Forbidden", StatusCodes.Status403Forbidden, "the host is not served here", "This address isn’t served here", "The link leads to another host name. Please open it from the application.");
@@ -30,6 +75,17 @@ internal sealed class ProxyError
     /// <summary>Unknown or revoked token, ended backend: the three are not told apart to whoever asks.</summary>
     public static ProxyError Gone { get; } = new(
         "Gone", StatusCodes.Status410Gone, "the session has ended or the link is not valid", "This session has ended", "The link is no longer valid. Please go back to the application and open it again.");
+
+    /// <summary>What is answered where a look-up found no route.</summary>
+    /// <param name="resolution">How it ended.</param>
+    /// <param name="unavailable">What is answered where the controller gave no answer.</param>
+    public static ProxyError Of(Resolution resolution, ProxyError unavailable) => resolution.Outcome switch
+    {
+        ResolutionOutcome.Gone => Gone,
+        ResolutionOutcome.NeverReady => NeverReady(resolution.Reason),
+        ResolutionOutcome.Late => BackendTimeout,
+        _ => unavailable,
+    };
 
     /// <summary>A backend that has ended, or is ending, and never was ready. The reasons are a closed set: what the operator reads of it is not for every client.</summary>
     public static ProxyError NeverReady(TerminationReason? reason) => reason is { } why && s_neverReady.TryGetValue(why, out var error) ? error : s_exited;

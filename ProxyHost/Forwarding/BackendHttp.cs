@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -9,57 +10,73 @@ namespace Plane.Proxy.Forwarding;
 /// <summary>The proxy's way to all backends: one pool of connections, none of a client's conveniences.</summary>
 internal sealed class BackendHttp : IDisposable
 {
+    private static readonly ForwarderRequestConfig s_http1Config = ConfigOf(HttpVersion.Version11);
+    private static readonly ForwarderRequestConfig s_h2cConfig = ConfigOf(HttpVersion.Version20);
+
     private readonly ProxyOptions _options;
     private readonly TimeProvider _time;
+    private readonly HttpMessageInvoker _http1;
+    private readonly HttpMessageInvoker _h2c;
     private readonly ServiceProvider _forwarding;
 
     public BackendHttp(ProxyOptions options, TimeProvider time)
     {
         _options = options;
         _time = time;
-        Invoker = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            ActivityHeadersPropagator = null,
-            EnableMultipleHttp2Connections = true,
-            MaxConnectionsPerServer = int.MaxValue,
-            PooledConnectionIdleTimeout = options.BackendIdle,
-            ConnectTimeout = Timeout.InfiniteTimeSpan,
-            ConnectCallback = ConnectAsync,
+        _http1 = new HttpMessageInvoker(Handler(SentOnce.EncodingOf, static socket => new BackendStream(socket)));
 
-            RequestHeaderEncodingSelector = SentOnce.EncodingOf,
-            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
-        });
+        // Over HTTP/2 a request is repeated only where the backend says that it has not looked at it (RFC 9113 section 8.7).
+        _h2c = new HttpMessageInvoker(Handler(static (_, _) => Encoding.Latin1, static socket => new NetworkStream(socket, ownsSocket: true)));
 
         // In a container of its own without any logger: YARP logs each request's URL, and a static token is part of it.
         _forwarding = new ServiceCollection().AddLogging().AddSingleton(time).AddHttpForwarder().BuildServiceProvider();
         Forwarder = _forwarding.GetRequiredService<IHttpForwarder>();
     }
 
-    /// <summary>
-    /// HTTP/1.1 to backends, and no activity time-out: it would cut idle streams. The time until a response begins is limited by <see cref="Exchange"/>.
-    /// </summary>
-    public static ForwarderRequestConfig Config { get; } = new()
-    {
-        ActivityTimeout = Timeout.InfiniteTimeSpan,
-        Version = HttpVersion.Version11,
-        VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-    };
-
-    public HttpMessageInvoker Invoker { get; }
-
     public IHttpForwarder Forwarder { get; }
+
+    /// <summary>Sends a request to its backend and the response back, in the protocol that the backend speaks.</summary>
+    public ValueTask<ForwarderError> SendAsync(HttpContext context, Exchange exchange)
+    {
+        var entry = exchange.Entry;
+        return entry.IsH2c
+            ? Forwarder.SendAsync(context, entry.Prefix, _h2c, s_h2cConfig, exchange, exchange.Deadline)
+            : Forwarder.SendAsync(context, entry.Prefix, _http1, s_http1Config, exchange, exchange.Deadline);
+    }
 
     public void Dispose()
     {
-        Invoker.Dispose();
+        _http1.Dispose();
+        _h2c.Dispose();
         _forwarding.Dispose();
     }
 
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    // No activity time-out: it would cut idle streams. The time until a response begins is limited by Exchange.
+    private static ForwarderRequestConfig ConfigOf(Version version) => new()
+    {
+        ActivityTimeout = Timeout.InfiniteTimeSpan,
+        Version = version,
+        VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+    };
+
+    private SocketsHttpHandler Handler(HeaderEncodingSelector<HttpRequestMessage> encoding, Func<Socket, Stream> stream) => new()
+    {
+        UseProxy = false,
+        UseCookies = false,
+        AllowAutoRedirect = false,
+        AutomaticDecompression = DecompressionMethods.None,
+        ActivityHeadersPropagator = null,
+        EnableMultipleHttp2Connections = true,
+        MaxConnectionsPerServer = int.MaxValue,
+        PooledConnectionIdleTimeout = _options.BackendIdle,
+        ConnectTimeout = Timeout.InfiniteTimeSpan,
+        ConnectCallback = async (context, cancellationToken) => stream(await ConnectAsync(context, cancellationToken)),
+
+        RequestHeaderEncodingSelector = encoding,
+        ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+    };
+
+    private async ValueTask<Socket> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var address = IPAddress.Parse(context.DnsEndPoint.Host);
         using var slow = new CancellationTokenSource(_options.ConnectTimeout, _time);
@@ -70,7 +87,7 @@ internal sealed class BackendHttp : IDisposable
             TcpKeepAlive.Set(socket);
             socket.NoDelay = true;
             await socket.ConnectAsync(address, context.DnsEndPoint.Port, either.Token);
-            return new BackendStream(socket);
+            return socket;
         }
         catch (OperationCanceledException e) when (slow.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {

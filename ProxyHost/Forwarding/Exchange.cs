@@ -5,6 +5,7 @@ using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Sessions;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Plane.Proxy.Forwarding;
@@ -15,18 +16,22 @@ namespace Plane.Proxy.Forwarding;
 /// </summary>
 internal sealed class Exchange : HttpTransformer, IDisposable
 {
+    private const string ServiceWorkerAllowed = "Service-Worker-Allowed";
+
     private static readonly UriCreationOptions s_asReceived = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     private readonly HttpContext _context;
-    private readonly string _target;
+    private readonly Asked _asked;
+    private readonly SessionAccess _access;
     private readonly ProxyOptions _options;
     private readonly CancellationTokenSource _deadline;
     private volatile bool _begun;
 
-    public Exchange(HttpContext context, RouteEntry entry, string target, ProxyOptions options, TimeProvider time)
+    public Exchange(HttpContext context, RouteEntry entry, Asked asked, SessionAccess access, ProxyOptions options, TimeProvider time)
     {
         _context = context;
-        _target = target;
+        _asked = asked;
+        _access = access;
         _options = options;
         Entry = entry;
         _deadline = new CancellationTokenSource(options.ResponseTimeout, time);
@@ -91,7 +96,8 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         var request = httpContext.Request;
-        var forwarded = Entry.KeepsToken ? _target : RequestTarget.WithoutFirstSegment(_target, Entry.Token.Value.Length);
+        var hidesToken = HidesToken;
+        var forwarded = hidesToken ? RequestTarget.WithoutFirstSegment(_asked.Target, Entry.Token.Value.Length) : _asked.Target;
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
         if (proxyRequest.Content is { } body)
@@ -126,7 +132,17 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
         headers.TryAddWithoutValidation("x-forwarded-host", request.Headers.Host.ToString());
         headers.TryAddWithoutValidation("x-forwarded-proto", request.Scheme);
-        headers.TryAddWithoutValidation("x-verified-path", RequestTarget.Path(_target));
+        if (hidesToken)
+        {
+            headers.TryAddWithoutValidation("x-forwarded-prefix", Entry.PathPrefix);
+        }
+
+        if (Entry.IsH2c && HeaderRules.TakesTrailers(request.Headers.TE))
+        {
+            headers.TryAddWithoutValidation("TE", "trailers");
+        }
+
+        headers.TryAddWithoutValidation("x-verified-path", RequestTarget.Path(_asked.Target));
         headers.TryAddWithoutValidation("x-verified-backend", Entry.Backend);
         AddIfAny(headers, "x-verified-username", Entry.Username);
         AddIfAny(headers, "x-verified-user-data", Entry.UserData);
@@ -150,13 +166,22 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         }
 
         var headers = httpContext.Response.Headers;
+        headers.Server = ResponseHeaders.Server;
+        headers[ResponseHeaders.BackendId] = Entry.Backend;
+        if (Preflight.Is(httpContext.Request) && !proxyResponse.Headers.NonValidated.Any(static h => HeaderRules.IsCors(h.Key)))
+        {
+            // The backend knows nothing of CORS: to send the request itself is then as free as to read its response.
+            Preflight.Answer(httpContext, AllowsOrigin(httpContext));
+            return false;
+        }
+
         var connection = proxyResponse.Headers.NonValidated.TryGetValues("Connection", out var named) ? ToValues(named) : default;
         var cors = Copy(proxyResponse.Headers.NonValidated, headers, connection) | Copy(proxyResponse.Content.Headers.NonValidated, headers, connection);
         headers.Server = ResponseHeaders.Server;
         headers[ResponseHeaders.BackendId] = Entry.Backend;
         if (!cors)
         {
-            ResponseHeaders.AllowAllOrigins(headers);
+            AddCors(httpContext, headers);
         }
 
         // What may be long shares its thread; what is short isn't worth the wrapper.
@@ -165,8 +190,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             proxyResponse.Content = new FairContent(proxyResponse.Content, proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols);
         }
 
-        // A stream's head must not wait for its first event; what has a length is sent with its first bytes.
-        if (headers.ContentLength is null && proxyResponse.StatusCode >= HttpStatusCode.OK && MayHaveBody(httpContext, proxyResponse.StatusCode))
+        // A stream's head must not wait for its first event; what has a length is sent with its first bytes. A gRPC status in the head means that nothing follows, and is one only where the
+        // head ends the response. A WebSocket's head is the switch of protocols, which to a backend over HTTP/2 is no status of its own.
+        if (headers.ContentLength is null && !headers.ContainsKey("grpc-status") && !UpgradeRule.IsUpgrade(httpContext) && proxyResponse.StatusCode >= HttpStatusCode.OK && MayHaveBody(httpContext, proxyResponse.StatusCode))
         {
             // Not cancelled: an exception after the head was sent could no longer become an answer.
             await httpContext.Response.Body.FlushAsync(CancellationToken.None);
@@ -175,15 +201,55 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         return true;
     }
 
+    public override ValueTask TransformResponseTrailersAsync(HttpContext httpContext, HttpResponseMessage proxyResponse, CancellationToken cancellationToken)
+    {
+        if (httpContext.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { IsReadOnly: false } trailers)
+        {
+            foreach (var (name, values) in proxyResponse.TrailingHeaders.NonValidated)
+            {
+                if (!HeaderRules.StaysFromResponse(name, default) && !name.Equals(HeaderNames.SetCookie, StringComparison.OrdinalIgnoreCase))
+                {
+                    trailers.Append(name, ToValues(values));
+                }
+            }
+        }
+
+        return default;
+    }
+
+    /// <summary>The token is in the path of the client, and not in that of the backend.</summary>
+    private bool HidesToken => !_asked.ByCookie && !Entry.KeepsToken;
+
+    private bool AllowsOrigin(HttpContext context) => context.Request.Headers.Origin is { Count: 1 } origin && _access.Allows(Entry, origin.ToString());
+
+    private void AddCors(HttpContext context, IHeaderDictionary headers)
+    {
+        if (AllowsOrigin(context))
+        {
+            ResponseHeaders.AllowOrigin(headers, context.Request.Headers.Origin.ToString());
+        }
+        else if (!_asked.ByCookie)
+        {
+            // The secret is in the URL. A cookie comes with other pages' requests too.
+            ResponseHeaders.AllowAllOrigins(headers);
+        }
+    }
+
     private static bool MayHaveBody(HttpContext context, HttpStatusCode status) =>
         !HttpMethods.IsHead(context.Request.Method) && status is not (HttpStatusCode.NoContent or HttpStatusCode.ResetContent or HttpStatusCode.NotModified);
 
     private static bool TryAdd(HttpRequestMessage request, string name, StringValues values)
     {
         // Cookies of HTTP/2 come in pieces (RFC 9113 section 8.2.3); HTTP/1.1 knows one header.
-        if (values.Count == 1 || name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase))
+        if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase))
         {
-            var value = values.Count == 1 ? values.ToString() : string.Join("; ", values.ToArray());
+            return SessionCookie.WithoutReserved(values.Count == 1 ? values.ToString() : string.Join("; ", values.ToArray())) is not { } cookies
+                || request.Headers.TryAddWithoutValidation(name, cookies);
+        }
+
+        if (values.Count == 1)
+        {
+            var value = values.ToString();
             return request.Headers.TryAddWithoutValidation(name, value)
                 || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
         }
@@ -200,7 +266,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         }
     }
 
-    private static bool Copy(System.Net.Http.Headers.HttpHeadersNonValidated from, IHeaderDictionary to, StringValues connection)
+    private bool Copy(System.Net.Http.Headers.HttpHeadersNonValidated from, IHeaderDictionary to, StringValues connection)
     {
         var cors = false;
         foreach (var (name, values) in from)
@@ -211,10 +277,32 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             }
 
             cors |= HeaderRules.IsCors(name);
-            to.Append(name, ToValues(values));
+            if (name.Equals(HeaderNames.SetCookie, StringComparison.OrdinalIgnoreCase))
+            {
+                AppendAll(to, name, values, cookie => PathScope.OfCookie(cookie, HidesToken ? Entry.PathPrefix : null));
+            }
+            else if (name.Equals(ServiceWorkerAllowed, StringComparison.OrdinalIgnoreCase))
+            {
+                AppendAll(to, name, values, scope => PathScope.OfServiceWorker(scope, Entry, _asked.ByCookie));
+            }
+            else
+            {
+                to.Append(name, ToValues(values));
+            }
         }
 
         return cors;
+    }
+
+    private static void AppendAll(IHeaderDictionary to, string name, System.Net.Http.Headers.HeaderStringValues values, Func<string, string?> change)
+    {
+        foreach (var value in values)
+        {
+            if (change(value) is { } changed)
+            {
+                to.Append(name, changed);
+            }
+        }
     }
 
     private static StringValues ToValues(System.Net.Http.Headers.HeaderStringValues values) =>

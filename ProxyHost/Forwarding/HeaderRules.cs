@@ -19,10 +19,10 @@ internal static class HeaderRules
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // Of responses also what speaks for the whole origin, which is the cluster's and not one backend's, and outlives the page: other places to look for it
-    // (Alt-Svc, RFC 7838), reports of every URL in it (NEL), and a service worker over all of it. By either of the last two one backend would read the tokens of
-    // all sessions that its user opens in this browser later.
+    // (Alt-Svc, RFC 7838), reports of every URL in it (NEL), by which one backend would read the tokens of all sessions that its user opens in this browser later, and the order to
+    // forget what the browser keeps (Clear-Site-Data), which for cookies reaches over all hosts of the cluster.
     private static readonly FrozenSet<string> s_fromResponse =
-        s_hop.Concat(["Alt-Svc", "NEL", "Service-Worker-Allowed"]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+        s_hop.Concat(["Alt-Svc", "NEL", "Clear-Site-Data"]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // What a Connection header may name without its being dropped: a client must not be able to take away what frames or addresses the message.
     private static readonly FrozenSet<string> s_endToEnd =
@@ -56,6 +56,20 @@ internal static class HeaderRules
     /// <param name="connection">The response's <c>Connection</c> header.</param>
     public static bool StaysFromResponse(string name, StringValues connection) =>
         s_fromResponse.Contains(name) || (connection.Count != 0 && IsNamed(name, connection) && !s_endToEnd.Contains(name));
+
+    /// <summary>Whether a client takes trailers, which a gRPC backend wants to know (RFC 9110 section 10.1.4).</summary>
+    public static bool TakesTrailers(StringValues te)
+    {
+        foreach (var line in te)
+        {
+            if (line?.Contains("trailers", StringComparison.OrdinalIgnoreCase) == true)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>Whether it is one of the CORS headers.</summary>
     public static bool IsCors(string name) => name.StartsWith("access-control-", StringComparison.OrdinalIgnoreCase);

@@ -11,10 +11,11 @@ namespace Plane.Proxy.Forwarding;
 internal static class PageRedirect
 {
     /// <summary>Where the browser is sent; null where the request is forwarded.</summary>
-    public static string? LocationOf(HttpContext context, RouteEntry entry, string target)
+    public static string? LocationOf(HttpContext context, RouteEntry entry, Asked asked)
     {
         // A static token is part of the backend's own path.
-        if (entry.KeepsToken || RequestTarget.Path(target).Length != 1 + entry.Token.Value.Length)
+        var target = asked.Target;
+        if (asked.ByCookie || entry.KeepsToken || RequestTarget.Path(target).Length != 1 + entry.Token.Value.Length)
         {
             return null;
         }

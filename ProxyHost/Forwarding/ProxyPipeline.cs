@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Plane.Proxy.Answers;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Sessions;
 using Plane.Proxy.Tls;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -14,8 +15,8 @@ namespace Plane.Proxy.Forwarding;
 /// <list type="number">
 /// <item>its target is taken as it was received;</item>
 /// <item>its host must be the cluster's;</item>
-/// <item>its token leads to a route, from the cache or from the controller, however long the backend takes to start;</item>
-/// <item>the route's subdomain must be the host's; a browser that left out the slash behind the token is sent there;</item>
+/// <item>its token, of the path or else of the session's cookie, leads to a route, from the cache or from the controller, however long the backend takes to start;</item>
+/// <item>the route's subdomain must be the host's; a request by cookie must come from the session's own pages; a browser that left out the slash behind the token is sent there;</item>
 /// <item>it is registered, so that it counts as use and can be cut, and only then is its route checked against the changes seen meanwhile;</item>
 /// <item>it is forwarded, once: a second attempt follows only a refused connection, over which nothing was sent, and only to a route that has changed.</item>
 /// </list>
@@ -24,7 +25,11 @@ internal sealed partial class ProxyPipeline(
     ProxyOptions options,
     RouteTable routes,
     RouteCache cache,
+    RouteFinder finder,
     RouteResolver resolver,
+    SessionEntry sessions,
+    SessionCookie cookie,
+    SessionAccess access,
     OpenExchanges open,
     BackendHttp backends,
     ProxyStatus status,
@@ -136,31 +141,58 @@ internal sealed partial class ProxyPipeline(
             return errors.WriteAsync(context, ProxyError.Forbidden);
         }
 
-        if (RequestTarget.Path(target) == "/")
+        if (segment.SequenceEqual(SessionEntry.Segment))
         {
-            return RootAsync(context);
+            return sessions.AnswerAsync(context, target, subdomain.ToString());
         }
 
         // 3.
         if (routes.TryGet(segment, out var entry))
         {
-            // 4.
-            return HostRule.Admits(entry.Route.Subdomain, subdomain)
-                ? ForwardAsync(context, entry, target, subdomain.IsEmpty ? "" : subdomain.ToString())
-                : errors.WriteAsync(context, ProxyError.Forbidden, entry.Backend);
+            return ForwardAsync(context, entry, new Asked(target, subdomain.IsEmpty ? "" : subdomain.ToString(), ByCookie: false));
         }
 
         // What has no token's length is not even made a string of.
-        return segment.Length is BearerToken.RandomLength or BearerToken.RandomLength + 2 && BearerToken.TryParse(segment.ToString(), out var token)
-            ? LookUpAndForwardAsync(context, token, target, subdomain.IsEmpty ? "" : subdomain.ToString())
-            : errors.WriteAsync(context, ProxyError.Gone);
+        if (segment.Length is BearerToken.RandomLength or BearerToken.RandomLength + 2 && BearerToken.TryParse(segment.ToString(), out var token))
+        {
+            return LookUpAndForwardAsync(context, token, new Asked(target, subdomain.IsEmpty ? "" : subdomain.ToString(), ByCookie: false));
+        }
+
+        return subdomain.IsEmpty ? WithoutTokenAsync(context, target, ProxyError.NotFound) : ByCookieAsync(context, target, subdomain, ProxyError.NoSession);
     }
 
-    private Task RootAsync(HttpContext context)
+    /// <summary>A request on a session's host whose path has no token, or one that leads nowhere: applications have paths that look like one.</summary>
+    private Task ByCookieAsync(HttpContext context, string target, ReadOnlySpan<char> subdomain, ProxyError otherwise)
     {
+        // It carries no cookie, so that its session isn't known; the request that follows is checked.
+        if (Preflight.Is(context.Request))
+        {
+            Preflight.Answer(context, withCredentials: true);
+            return Task.CompletedTask;
+        }
+
+        if (!cookie.TryFind(context.Request.Headers.Cookie, out var value))
+        {
+            return WithoutTokenAsync(context, target, otherwise);
+        }
+
+        var asked = new Asked(target, subdomain.ToString(), ByCookie: true);
+        return routes.TryGet(value, out var entry) ? ForwardAsync(context, entry, asked)
+            : value.Length == BearerToken.RandomLength && BearerToken.TryParse(value.ToString(), out var token) ? LookUpAndForwardAsync(context, token, asked)
+            : errors.WriteAsync(context, ProxyError.SessionEnded);
+    }
+
+    private Task WithoutTokenAsync(HttpContext context, string target, ProxyError error)
+    {
+        var path = RequestTarget.Path(target);
+        if (path != "/")
+        {
+            return errors.WriteAsync(context, error, quiet: IsAskedByBrowsers(path));
+        }
+
         if (options.RootRedirectUrl is null)
         {
-            return errors.WriteAsync(context, ProxyError.NoToken);
+            return errors.WriteAsync(context, error == ProxyError.NotFound ? ProxyError.NoToken : error);
         }
 
         context.Response.StatusCode = StatusCodes.Status301MovedPermanently;
@@ -169,38 +201,44 @@ internal sealed partial class ProxyPipeline(
         return Task.CompletedTask;
     }
 
-    private async Task LookUpAndForwardAsync(HttpContext context, BearerToken token, string target, string subdomain)
-    {
-        using var limit = new CancellationTokenSource(options.ResponseTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, context.RequestAborted);
-        Resolution resolution;
-        try
-        {
-            resolution = await resolver.ResolveAsync(token, fresh: false, either.Token);
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested)
-        {
-            await errors.WriteAsync(context, ProxyError.BackendTimeout);
-            return;
-        }
+    // What browsers and crawlers ask each host for, whatever it serves.
+    private static bool IsAskedByBrowsers(string path) =>
+        path is "/favicon.ico" or "/robots.txt"
+        || path.StartsWith("/apple-touch-icon", StringComparison.Ordinal)
+        || path.StartsWith("/.well-known/", StringComparison.Ordinal);
 
-        if (resolution.Entry is not { } entry)
+    private async Task LookUpAndForwardAsync(HttpContext context, BearerToken token, Asked asked)
+    {
+        var resolution = await finder.FindAsync(token, context.RequestAborted);
+        if (resolution.Entry is { } entry)
         {
-            await errors.WriteAsync(context, ErrorOf(resolution, ProxyError.Unavailable));
+            await ForwardAsync(context, entry, asked);
         }
-        else if (!HostRule.Admits(entry.Route.Subdomain, subdomain))
+        else if (resolution.Outcome == ResolutionOutcome.Gone && !asked.ByCookie && asked.Subdomain.Length > 0)
         {
-            await errors.WriteAsync(context, ProxyError.Forbidden, entry.Backend);
+            await ByCookieAsync(context, asked.Target, asked.Subdomain, ProxyError.Gone);
         }
         else
         {
-            await ForwardAsync(context, entry, target, subdomain);
+            await errors.WriteAsync(context, ErrorOf(resolution, asked, ProxyError.Unavailable));
         }
     }
 
-    private async Task ForwardAsync(HttpContext context, RouteEntry entry, string target, string subdomain)
+    // 4.
+    private ProxyError? Refusal(HttpContext context, RouteEntry entry, Asked asked) =>
+        !asked.ByCookie ? HostRule.Admits(entry.Route.Subdomain, asked.Subdomain) ? null : ProxyError.Forbidden
+        : SessionAccess.Admits(entry, asked.Subdomain) ? access.Refusal(context, entry, asked.Subdomain)
+        : ProxyError.SessionEnded;
+
+    private async Task ForwardAsync(HttpContext context, RouteEntry entry, Asked asked)
     {
-        if (PageRedirect.LocationOf(context, entry, target) is { } location)
+        if (Refusal(context, entry, asked) is { } refusal)
+        {
+            await errors.WriteAsync(context, refusal, entry.Backend);
+            return;
+        }
+
+        if (PageRedirect.LocationOf(context, entry, asked) is { } location)
         {
             PageRedirect.Write(context, location);
             return;
@@ -211,7 +249,7 @@ internal sealed partial class ProxyPipeline(
         RouteEntry? refused = null;
         while (true)
         {
-            using var exchange = new Exchange(context, entry, target, options, time);
+            using var exchange = new Exchange(context, entry, asked, access, options, time);
             var error = ForwarderError.None;
             var overtaken = false;
 
@@ -223,8 +261,7 @@ internal sealed partial class ProxyPipeline(
                 if (!overtaken)
                 {
                     // 6.
-                    error = await backends.Forwarder.SendAsync(
-                        context, entry.Prefix, backends.Invoker, BackendHttp.Config, exchange, exchange.Deadline);
+                    error = await backends.SendAsync(context, exchange);
                 }
             }
             finally
@@ -241,7 +278,7 @@ internal sealed partial class ProxyPipeline(
                 }
 
                 var again = await resolver.ResolveAsync(entry.Token, fresh: true, context.RequestAborted);
-                if (!await IsUsableAsync(context, again, subdomain, ProxyError.Unavailable, entry.Backend))
+                if (!await IsUsableAsync(context, again, asked, ProxyError.Unavailable, entry.Backend))
                 {
                     return;
                 }
@@ -266,7 +303,7 @@ internal sealed partial class ProxyPipeline(
             {
                 refused = entry;
                 var fresh = await ResolveFreshAsync(entry.Token, context.RequestAborted);
-                if (!await IsUsableAsync(context, fresh, subdomain, ProxyError.BackendUnreachable, entry.Backend))
+                if (!await IsUsableAsync(context, fresh, asked, ProxyError.BackendUnreachable, entry.Backend))
                 {
                     return;
                 }
@@ -290,20 +327,12 @@ internal sealed partial class ProxyPipeline(
         }
     }
 
-    private static ProxyError ErrorOf(Resolution resolution, ProxyError unavailable) => resolution.Outcome switch
-    {
-        ResolutionOutcome.Gone => ProxyError.Gone,
-        ResolutionOutcome.NeverReady => ProxyError.NeverReady(resolution.Reason),
-        _ => unavailable,
-    };
+    private static ProxyError ErrorOf(Resolution resolution, Asked asked, ProxyError unavailable) =>
+        asked.ByCookie && resolution.Outcome == ResolutionOutcome.Gone ? ProxyError.SessionEnded : ProxyError.Of(resolution, unavailable);
 
-    private async Task<bool> IsUsableAsync(HttpContext context, Resolution resolution, string subdomain, ProxyError unavailable, string backend)
+    private async Task<bool> IsUsableAsync(HttpContext context, Resolution resolution, Asked asked, ProxyError unavailable, string backend)
     {
-        var error = resolution switch
-        {
-            { Entry: { } entry } => HostRule.Admits(entry.Route.Subdomain, subdomain) ? null : ProxyError.Forbidden,
-            _ => ErrorOf(resolution, unavailable),
-        };
+        var error = resolution.Entry is { } entry ? Refusal(context, entry, asked) : ErrorOf(resolution, asked, unavailable);
         if (error is null)
         {
             return true;

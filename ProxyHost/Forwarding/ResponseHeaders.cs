@@ -15,4 +15,12 @@ internal static class ResponseHeaders
         headers.AccessControlAllowMethods = "*";
         headers.AccessControlAllowHeaders = "*, Authorization";
     }
+
+    /// <summary>Lets pages of one origin use the session with the credentials that its user has for it.</summary>
+    public static void AllowOrigin(IHeaderDictionary headers, string origin)
+    {
+        headers.AccessControlAllowOrigin = origin;
+        headers.AccessControlAllowCredentials = "true";
+        headers.Append("Vary", "Origin");
+    }
 }

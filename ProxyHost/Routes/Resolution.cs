@@ -14,6 +14,9 @@ internal enum ResolutionOutcome
 
     /// <summary>The controller gave no usable answer in time.</summary>
     Unavailable,
+
+    /// <summary>Its backend takes too long to start.</summary>
+    Late,
 }
 
 /// <summary>The end of a look-up.</summary>

@@ -26,6 +26,10 @@ internal sealed class RouteEntry
         Backend = route.Backend.Backend.Value;
         Username = route.User is { } user ? HeaderText.Encode(user) : null;
         UserData = route.Auth?.Text;
+        PathPrefix = "/" + token.Value;
+        IsH2c = route.Web?.Protocol == BackendProtocol.H2c;
+        IsEmbeddable = route.Web?.Embed == true;
+        AllowedOrigins = route.Web?.AllowedOrigins ?? [];
     }
 
     public BearerToken Token { get; }
@@ -50,6 +54,18 @@ internal sealed class RouteEntry
     public string? Username { get; }
 
     public string? UserData { get; }
+
+    /// <summary>What a client's path begins with, where the token is in it.</summary>
+    public string PathPrefix { get; }
+
+    /// <summary>Whether the backend speaks HTTP/2 without TLS.</summary>
+    public bool IsH2c { get; }
+
+    /// <summary>Whether pages of other sites may show it in a frame.</summary>
+    public bool IsEmbeddable { get; }
+
+    /// <summary>Origins that the spawn config allows.</summary>
+    public string[] AllowedOrigins { get; }
 
     /// <summary>Last use on the lease clock; the order of eviction. Written by every request, racing writes lose a millisecond at most.</summary>
     public long LastUsed

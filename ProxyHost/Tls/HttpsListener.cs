@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
+using Plane.Proxy.ProxyProtocol;
 
 namespace Plane.Proxy.Tls;
 
@@ -103,12 +104,14 @@ internal sealed class HttpsEndpoint
 
     private readonly IConfigurationRoot _configuration = new ConfigurationBuilder().AddInMemoryCollection().Build();
     private readonly string _url;
+    private readonly bool _proxyProtocol;
 
     public HttpsEndpoint(ProxyOptions options)
     {
         // The scheme of the text is "http" on purpose: with "https" Kestrel would look for a certificate of its own.
         var address = WebListener.Address(options.Host);
         _url = $"http://{new IPEndPoint(address, options.HttpsPort)}";
+        _proxyProtocol = options.ProxyProtocol;
     }
 
     public void Open()
@@ -124,6 +127,11 @@ internal sealed class HttpsEndpoint
         {
             var slot = kestrel.ApplicationServices.GetRequiredService<CertificateSlot>();
             configured.ListenOptions.Protocols = HttpProtocols.Http1AndHttp2;
+            if (_proxyProtocol)
+            {
+                ProxyProtocolMiddleware.AddTo(configured.ListenOptions);
+            }
+
             configured.ListenOptions.UseHttps(new TlsHandshakeCallbackOptions
             {
                 HandshakeTimeout = TimeSpan.FromSeconds(10),

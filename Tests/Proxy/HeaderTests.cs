@@ -11,6 +11,7 @@ public sealed class HeaderTests
         Assert.Equal("alice", Value(head, "x-verified-username"));
         Assert.Equal("""{"role":"\u00E9diteur"}""", Value(head, "x-verified-user-data"));
         Assert.Equal($"/{token.Value}/a%2Fb", Value(head, "x-verified-path"));
+        Assert.Equal($"/{token.Value}", Value(head, "x-forwarded-prefix"));
         Assert.Equal("room-1", Value(head, "x-verified-backend"));
         Assert.Equal("s3cret", Value(head, "x-verified-secret"));
         Assert.Equal("127.0.0.1", Value(head, "x-forwarded-for"));
@@ -151,7 +152,7 @@ public sealed class HeaderTests
     [Theory]
     [InlineData("Alt-Svc: h3=\":4433\"; ma=31536000; persist=1")]
     [InlineData("NEL: {\"report_to\":\"x\",\"max_age\":31536000,\"include_subdomains\":true,\"success_fraction\":1.0}")]
-    [InlineData("Service-Worker-Allowed: /")]
+    [InlineData("Clear-Site-Data: \"cookies\"")]
     public async Task No_backend_speaks_for_the_whole_origin(string header) =>
         Assert.Empty(Values(await AnsweredAsync(header + "\r\n"), header.Split(':')[0]));
 

@@ -156,12 +156,13 @@ public sealed class RoutingTests
     [InlineData("/%41AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/")]
     [InlineData("/x.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/")]
     [InlineData("/s.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA!/")]
-    public async Task What_is_no_token_is_gone_without_asking_anyone(string path)
+    public async Task A_path_without_a_token_is_404_and_says_so_without_asking_the_controller(string path)
     {
         await using var proxy = await TestProxy.StartAsync();
         using var client = await proxy.ConnectAsync();
         var answer = await client.TalkAsync($"GET {path} HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nConnection: close\r\n\r\n");
-        Assert.StartsWith("HTTP/1.1 410 ", answer, StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 404 ", answer, StringComparison.Ordinal);
+        Assert.Contains("the path has no token", answer, StringComparison.Ordinal);
         Assert.Equal(0, proxy.Controller.Resolves);
     }
 
@@ -383,6 +384,7 @@ public sealed class RoutingTests
         await proxy.Http.GetAsync($"/{known.Value}/?q={known.Value}");
         await proxy.Http.GetAsync($"/{refused.Value}/");
         await proxy.Http.GetAsync($"/{unknown.Value}/");
+        await proxy.Http.GetAsync($"/.plane/enter?token={unknown.Value}&to=/");
         proxy.Controller.IsAway = true;
         await proxy.Http.GetAsync($"/{BearerToken.NewRandom().Value[..40]}abc/");
         using var client = await proxy.ConnectAsync();

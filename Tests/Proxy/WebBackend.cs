@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Plane.Tests.Proxy;
 
@@ -13,7 +14,7 @@ internal sealed class WebBackend : IAsyncDisposable
 
     public string Address => new Uri(_app.Urls.Single()).Authority;
 
-    public static async Task<WebBackend> StartAsync(RequestDelegate serve, bool webSockets = false)
+    public static async Task<WebBackend> StartAsync(RequestDelegate serve, bool webSockets = false, bool h2c = false)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -21,7 +22,7 @@ internal sealed class WebBackend : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
-            kestrel.Listen(System.Net.IPAddress.Loopback, 0);
+            kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = h2c ? HttpProtocols.Http2 : HttpProtocols.Http1);
         });
         var app = builder.Build();
         if (webSockets)

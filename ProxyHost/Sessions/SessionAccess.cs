@@ -1,0 +1,68 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
+using Plane.Proxy.Answers;
+using Plane.Proxy.Forwarding;
+using Plane.Proxy.Routes;
+
+namespace Plane.Proxy.Sessions;
+
+/// <summary>
+/// Which requests may use a session's cookie. A browser sends it with whatever it requests from the session's host, also for a page of another session, whose host is of the same site, so
+/// that <c>SameSite</c> does not keep it back. What pages of other origins may do is: lead to the session, show it in a frame where the spawn config says <c>embed</c>, and everything
+/// where it, or the operator, allows their origin.
+/// </summary>
+internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster)
+{
+    private readonly string _scheme = cluster.Scheme + "://";
+    private readonly string _suffix = "." + cluster.Host + (cluster.Port is 80 or 443 ? "" : $":{cluster.Port}");
+
+    /// <summary>Whether the token leads to a session of this very host, rather than to one that has no origin of its own or another.</summary>
+    public static bool Admits(RouteEntry entry, ReadOnlySpan<char> subdomain) =>
+        !entry.KeepsToken && entry.Route.Subdomain is { Length: > 0 } own && subdomain.Equals(own, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Whether pages of the origin may use the backend with credentials.</summary>
+    public bool Allows(RouteEntry entry, string origin) =>
+        entry.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase) || options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Why a request by cookie is refused, or null.</summary>
+    public ProxyError? Refusal(HttpContext context, RouteEntry entry, ReadOnlySpan<char> subdomain)
+    {
+        var headers = context.Request.Headers;
+        var origin = headers.Origin;
+        if (context.Request.Headers.Upgrade.Count != 0 || UpgradeRule.IsUpgrade(context))
+        {
+            // A browser always sends it (RFC 6455 section 4.1); what isn't a browser has no cookies that others could use.
+            return origin.Count == 0 || IsOwn(origin, subdomain) || IsAllowed(entry, origin) ? null : ProxyError.ForeignOrigin;
+        }
+
+        var site = headers["Sec-Fetch-Site"];
+        if (Is(site, "same-origin") || Is(site, "none") || IsAllowed(entry, origin))
+        {
+            return null;
+        }
+
+        if (site.Count == 0)
+        {
+            // Not a browser, or plain HTTP, over which browsers do not say (Fetch Metadata). "null" is what a form of the session's own page has under Referrer-Policy: no-referrer.
+            return origin.Count == 0 || Is(origin, "null") || IsOwn(origin, subdomain) ? null : ProxyError.ForeignOrigin;
+        }
+
+        var isNavigation = Is(headers["Sec-Fetch-Mode"], "navigate") && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method));
+        return !isNavigation ? ProxyError.ForeignOrigin
+            : entry.IsEmbeddable || Is(headers["Sec-Fetch-Dest"], "document") ? null
+            : ProxyError.NotEmbeddable;
+    }
+
+    private bool IsAllowed(RouteEntry entry, StringValues origin) => origin.Count == 1 && Allows(entry, origin.ToString());
+
+    private bool IsOwn(StringValues origin, ReadOnlySpan<char> subdomain)
+    {
+        var text = origin.Count == 1 ? origin.ToString().AsSpan() : default;
+        return text.Length == _scheme.Length + subdomain.Length + _suffix.Length
+            && text.StartsWith(_scheme, StringComparison.OrdinalIgnoreCase)
+            && text.EndsWith(_suffix, StringComparison.OrdinalIgnoreCase)
+            && text.Slice(_scheme.Length, subdomain.Length).Equals(subdomain, StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static bool Is(StringValues value, string expected) => value.Count == 1 && string.Equals(value.ToString(), expected, StringComparison.Ordinal);
+}
