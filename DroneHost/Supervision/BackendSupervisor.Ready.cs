@@ -45,7 +45,7 @@ internal sealed partial class BackendSupervisor
         var hintAt = _parts.Options.ListenHintAfter;
         while (true)
         {
-            if (await _parts.Probe.AnswersAsync(endPoint, cancellationToken) && await LookAtListenerAsync(address, cancellationToken) is { IsOwn: true })
+            if (await _parts.Probe.AnswersAsync(endPoint, _order.Protocol, cancellationToken) && await LookAtListenerAsync(address, cancellationToken) is { IsOwn: true })
             {
                 if (_hint is not null || _row.Status == BackendStatus.Waiting)
                 {
@@ -81,7 +81,9 @@ internal sealed partial class BackendSupervisor
             return;
         }
 
-        var hint = look.Hint ?? $"It listens, and does not answer HTTP requests at {address}.";
+        var hint = look.Hint ?? (_order.Protocol == BackendProtocol.H2c
+            ? $"It listens, and does not speak HTTP/2 without TLS (h2c) at {address}."
+            : $"It listens, and does not answer HTTP requests at {address}.");
         if (hint != _hint)
         {
             _hint = hint;

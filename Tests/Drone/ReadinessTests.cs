@@ -144,7 +144,7 @@ public sealed class ReadinessTests
     {
         using var server = new TcpListener(IPAddress.Loopback, 0);
         server.Start();
-        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, default);
+        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, BackendProtocol.Http1, default);
         using var connection = await server.AcceptSocketAsync();
         await connection.ReceiveAsync(new byte[4096]);
 
@@ -159,12 +159,47 @@ public sealed class ReadinessTests
         Assert.Equal(0, await connection.ReceiveAsync(new byte[1]));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_backend_that_speaks_h2c_is_ready_by_its_first_frame_and_another_is_not(bool h2c)
+    {
+        await using var server = await Proxy.WebBackend.StartAsync(_ => Task.CompletedTask, h2c: h2c);
+        Assert.Equal(h2c, await new HttpProbe(TimeProvider.System).AnswersAsync(IPEndPoint.Parse(server.Address), BackendProtocol.H2c, default));
+    }
+
+    [Fact]
+    public async Task The_probe_of_h2c_says_goodbye_and_leaves_nothing_unread()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, BackendProtocol.H2c, default);
+        using var connection = await server.AcceptSocketAsync();
+        byte[] settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100];
+        await connection.SendAsync(settings.AsMemory(0, 5));
+        await connection.SendAsync(settings.AsMemory(5));
+        var read = new byte[100];
+        var count = 0;
+        for (int more; (more = await connection.ReceiveAsync(read.AsMemory(count))) > 0;)
+        {
+            count += more;
+        }
+
+        Assert.Equal("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", System.Text.Encoding.ASCII.GetString(read, 0, 24));
+        Assert.Equal([0, 0, 0, 4, 0, 0, 0, 0, 0], read[24..33]);
+        Assert.Equal([0, 0, 8, 7], read[33..37]);
+        Assert.Equal(50, count);
+        await connection.SendAsync(new byte[1000]);
+        connection.Shutdown(SocketShutdown.Send);
+        Assert.True(await probe);
+    }
+
     [Fact]
     public async Task An_answer_that_does_not_end_delays_no_backend()
     {
         using var server = new TcpListener(IPAddress.Loopback, 0);
         server.Start();
-        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, default);
+        var probe = new HttpProbe(TimeProvider.System).AnswersAsync((IPEndPoint)server.LocalEndpoint, BackendProtocol.Http1, default);
         using var connection = await server.AcceptSocketAsync();
 
         await connection.SendAsync("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"u8.ToArray());
