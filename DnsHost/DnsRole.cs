@@ -25,6 +25,7 @@ public static class DnsRole
         builder.Services.AddPlaneDns(options);
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("dns");
+        builder.AddPlaneTracing("dns");
         if (options.MetricsPort is { } port)
         {
             builder.Services.AddPlaneMetricsServer(options.MetricsHost, port);

@@ -372,27 +372,27 @@ internal sealed partial class DroneAgent(
 
     private Pruner NewPruner() => new(_state!, _runtimes!, options, clock, metrics, time, loggers.CreateLogger<Pruner>());
 
-    [LoggerMessage(3507, LogLevel.Warning, "The {Kind} runtime did not say what is left when the drone ended its backends: {Reason}")]
+    [LoggerMessage(EventIds.DroneAgentNotCompared, LogLevel.Warning, "The {Kind} runtime did not say what is left when the drone ended its backends: {Reason}")]
     private partial void LogNotCompared(ExecutorKind kind, string reason);
 
-    [LoggerMessage(3506, LogLevel.Warning, "The run directory {Directory} cannot be removed: {Reason}")]
+    [LoggerMessage(EventIds.DroneAgentLeftBehind, LogLevel.Warning, "The run directory {Directory} cannot be removed: {Reason}")]
     private partial void LogLeftBehind(string directory, string reason);
 
-    [LoggerMessage(3501, LogLevel.Information, "Drone {Drone}, instance {Instance}, state in {File}")]
+    [LoggerMessage(EventIds.DroneAgentOpened, LogLevel.Information, "Drone {Drone}, instance {Instance}, state in {File}")]
     private partial void LogOpened(DroneName drone, string instance, string file);
 
-    [LoggerMessage(3502, LogLevel.Error, "The loop of {Loop} failed and is started again")]
+    [LoggerMessage(EventIds.DroneAgentLoopFailed, LogLevel.Error, "The loop of {Loop} failed and is started again")]
     private partial void LogLoopFailed(Exception e, string loop);
 
-    [LoggerMessage(3503, LogLevel.Debug, "The loop of {Loop} ended with the agent: {Exception}")]
+    [LoggerMessage(EventIds.DroneAgentLoopEnded, LogLevel.Debug, "The loop of {Loop} ended with the agent: {Exception}")]
     private partial void LogLoopEnded(string loop, string exception);
 
-    [LoggerMessage(3504, LogLevel.Critical, "The drone gives up: {Reason}")]
+    [LoggerMessage(EventIds.DroneAgentGivingUp, LogLevel.Critical, "The drone gives up: {Reason}")]
     private partial void LogGivingUp(string reason);
 
-    [LoggerMessage(3505, LogLevel.Information, "Ending {Count} backends with the agent")]
+    [LoggerMessage(EventIds.DroneAgentEnding, LogLevel.Information, "Ending {Count} backends with the agent")]
     private partial void LogEnding(int count);
 
-    [LoggerMessage(3508, LogLevel.Information, "Backends get ports {From} to {To}, which no other drone that draws its ports uses on this machine")]
+    [LoggerMessage(EventIds.DroneAgentPorts, LogLevel.Information, "Backends get ports {From} to {To}, which no other drone that draws its ports uses on this machine")]
     private partial void LogPorts(int from, int to);
 }

@@ -28,6 +28,7 @@ public static class DroneRole
         addCluster(builder);
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("drone");
+        builder.AddPlaneTracing("drone");
         if (options.MetricsPort is { } port)
         {
             builder.Services.AddPlaneMetricsServer(options.MetricsHost, port);

@@ -1,5 +1,9 @@
 using System.ComponentModel;
+using System.Globalization;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using OpenTelemetry.Exporter;
 
 namespace Plane.Hosting;
 
@@ -13,9 +17,11 @@ public enum LogFormat
     Json,
 }
 
-/// <summary>What is the same for every role: logging and the export of metrics.</summary>
+/// <summary>What is the same for every role: logging and the export of metrics and traces.</summary>
 public sealed class HostingOptions
 {
+    private const int MaxAttribute = 2_048;
+
     /// <summary>The form of a log line. Default text.</summary>
     [Description("how a log line looks: text or json")]
     public LogFormat LogFormat { get; set; } = LogFormat.Text;
@@ -31,24 +37,59 @@ public sealed class HostingOptions
     public bool? LogColor { get; set; }
 
     /// <summary>
-    /// Where metrics are sent by OTLP, as <c>http://127.0.0.1:4317</c>; nowhere where not set. Protocol, headers and interval are OpenTelemetry's own variables
+    /// Where metrics and traces are sent by OTLP, as <c>http://127.0.0.1:4317</c>; nowhere where not set. Everything else about it is in OpenTelemetry's own variables
     /// (<see cref="ReadOpenTelemetry"/>).
     /// </summary>
-    [Description("send metrics by OTLP to this URL; OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables are read too")]
+    [Description("send metrics and traces by OTLP to this URL; OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables are read too")]
     public Uri? OtlpEndpoint { get; set; }
+
+    /// <summary>
+    /// Whether a trace goes on that an HTTP client names in its <c>traceparent</c> header, and with it the client's word on whether it is recorded. Where not set: in controllers,
+    /// which applications call, and not in proxies, which anybody calls.
+    /// </summary>
+    [Description("go on with the trace that a client's traceparent header names; where not set, controllers do and proxies don't")]
+    public bool? AcceptTraceContext { get; set; }
 
     internal IReadOnlyDictionary<string, string> OpenTelemetry { get; private set; } = new Dictionary<string, string>();
 
-    internal Uri? OtlpMetricsEndpoint => OpenTelemetry.TryGetValue(OtlpVariables.MetricsEndpoint, out var url) ? new Uri(url) : null;
+    private readonly HashSet<OtlpSignal> _exported = [];
 
-    private int _exported;
+    /// <summary>The options that were given with the logging (<see cref="PlaneLogging.AddPlaneLogging"/>).</summary>
+    internal static HostingOptions? Of(IServiceCollection services) =>
+        services.LastOrDefault(s => s.ServiceType == typeof(HostingOptions))?.ImplementationInstance as HostingOptions;
+
+    /// <summary>Whether this process sends the signal.</summary>
+    internal bool Exports(OtlpSignal signal) =>
+        (OtlpEndpoint is not null || OtlpVariables.OfSignal(OpenTelemetry, signal, "ENDPOINT") is not null) && OtlpVariables.IsOn(OpenTelemetry, signal);
 
     /// <summary>
-    /// Whether the caller is the one who sends the metrics. Roles that share the options share a process, and each of them sees the metrics of all.
+    /// Whether the caller is the one who sends the signal. Roles that share the options share a process, and each of them sees what all measure and record.
     /// </summary>
-    internal bool TryBecomeExporter() => (OtlpEndpoint is not null || OtlpMetricsEndpoint is not null) && Interlocked.Exchange(ref _exported, 1) == 0;
+    internal bool TryBecomeExporter(OtlpSignal signal)
+    {
+        lock (_exported)
+        {
+            return Exports(signal) && _exported.Add(signal);
+        }
+    }
 
-    /// <summary>Takes OpenTelemetry's own variables (<c>OTEL_EXPORTER_OTLP_PROTOCOL</c>, <c>OTEL_METRIC_EXPORT_INTERVAL</c>, …) from the environment.</summary>
+    /// <summary>Hands the variables to the SDK.</summary>
+    internal void ConfigureSdk(IConfigurationManager configuration)
+    {
+        configuration.AddInMemoryCollection(OpenTelemetry.Select(v => KeyValuePair.Create<string, string?>(v.Key, v.Value)));
+        if (OtlpEndpoint is { } endpoint)
+        {
+            configuration[OtlpVariables.Endpoint] = endpoint.AbsoluteUri;
+        }
+
+        // What a client sends is in some attributes, as the name of its program.
+        configuration[OtlpVariables.ValueLimit] ??= MaxAttribute.ToString(CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Sets up the exporter of a signal.</summary>
+    internal void Configure(OtlpSignal signal, OtlpExporterOptions exporter) => OtlpVariables.Configure(OpenTelemetry, signal, exporter);
+
+    /// <summary>Takes OpenTelemetry's own variables (<c>OTEL_EXPORTER_OTLP_PROTOCOL</c>, <c>OTEL_TRACES_SAMPLER</c>, …) from the environment.</summary>
     /// <param name="environment">The process's variables.</param>
     public void ReadOpenTelemetry(IReadOnlyDictionary<string, string> environment) => OpenTelemetry = OtlpVariables.Of(environment);
 

@@ -44,6 +44,6 @@ internal sealed partial class ProxyReady(
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(6560, LogLevel.Information, "Proxy {Name} serves {Cluster} at {Url}")]
+    [LoggerMessage(EventIds.ProxyReadyReady, LogLevel.Information, "Proxy {Name} serves {Cluster} at {Url}")]
     private partial void LogReady(ProxyName name, ClusterName cluster, string url);
 }

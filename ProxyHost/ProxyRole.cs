@@ -32,6 +32,7 @@ public static class ProxyRole
         var builder = PlaneHost.CreateWebBuilder("proxy");
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("proxy");
+        builder.AddPlaneTracing("proxy");
         addCluster(builder);
         builder.Services.AddPlaneProxy(options);
         if (options.MetricsPort is { } port)

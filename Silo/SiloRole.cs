@@ -28,6 +28,8 @@ public static class SiloRole
         var builder = PlaneHost.CreateWebBuilder("controller");
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("controller");
+        builder.Services.AddFrameworkMetrics();
+        builder.AddPlaneTracing("controller");
         builder.UsePlaneListener(options.Host, options.Port);
         builder.WebHost.ConfigureKestrel(server => HttpLimits.Apply(options, server));
         builder.Services.AddPlaneController(options);

@@ -135,11 +135,11 @@ internal sealed partial class DnsListener(
         }
     }
 
-    [LoggerMessage(EventId = 8010, Level = LogLevel.Information, Message = "Answering for zone {Zone} on {Address}, UDP and TCP")]
+    [LoggerMessage(EventId = EventIds.DnsListenerListening, Level = LogLevel.Information, Message = "Answering for zone {Zone} on {Address}, UDP and TCP")]
     private static partial void LogListening(ILogger logger, string zone, IPEndPoint address);
 
     [LoggerMessage(
-        EventId = 8014,
+        EventId = EventIds.DnsListenerNoAddress,
         Level = LogLevel.Warning,
         Message = "The name server {NameServer} is in the zone, and no address is known for it: give it as --name-server {NameServer}=ADDRESS, or resolvers that check its address will not come")]
     private static partial void LogNoAddress(ILogger logger, string nameServer);

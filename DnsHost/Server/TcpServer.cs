@@ -256,12 +256,12 @@ internal sealed partial class TcpServer : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 8020, Level = LogLevel.Debug, Message = "A connection was not accepted")]
+    [LoggerMessage(EventId = EventIds.TcpServerNotAccepted, Level = LogLevel.Debug, Message = "A connection was not accepted")]
     private static partial void LogNotAccepted(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 8021, Level = LogLevel.Debug, Message = "A connection ended")]
+    [LoggerMessage(EventId = EventIds.TcpServerEnded, Level = LogLevel.Debug, Message = "A connection ended")]
     private static partial void LogEnded(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 8022, Level = LogLevel.Error, Message = "A question over TCP could not be answered")]
+    [LoggerMessage(EventId = EventIds.TcpServerFailed, Level = LogLevel.Error, Message = "A question over TCP could not be answered")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 }

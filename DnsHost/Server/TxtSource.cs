@@ -160,9 +160,9 @@ internal sealed partial class TxtSource
 
     private sealed record Entry(long Since, Task<TxtAnswer?> Answer);
 
-    [LoggerMessage(EventId = 8001, Level = LogLevel.Warning, Message = "No answer about {Cluster} from the controller ({Cause}); answering SERVFAIL")]
+    [LoggerMessage(EventId = EventIds.TxtSourceAway, Level = LogLevel.Warning, Message = "No answer about {Cluster} from the controller ({Cause}); answering SERVFAIL")]
     private static partial void LogAway(ILogger logger, ClusterName cluster, string cause);
 
-    [LoggerMessage(EventId = 8002, Level = LogLevel.Error, Message = "The controller could not answer about {Cluster}; answering SERVFAIL")]
+    [LoggerMessage(EventId = EventIds.TxtSourceNotAnswered, Level = LogLevel.Error, Message = "The controller could not answer about {Cluster}; answering SERVFAIL")]
     private static partial void LogNotAnswered(ILogger logger, ClusterName cluster, Exception exception);
 }

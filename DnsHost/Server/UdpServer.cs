@@ -168,12 +168,12 @@ internal sealed partial class UdpServer : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 8011, Level = LogLevel.Debug, Message = "A datagram was not received, or not answered")]
+    [LoggerMessage(EventId = EventIds.UdpServerNotReceived, Level = LogLevel.Debug, Message = "A datagram was not received, or not answered")]
     private static partial void LogNotReceived(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 8012, Level = LogLevel.Debug, Message = "A late answer was not sent")]
+    [LoggerMessage(EventId = EventIds.UdpServerUnsent, Level = LogLevel.Debug, Message = "A late answer was not sent")]
     private static partial void LogUnsent(ILogger logger, Exception exception);
 
-    [LoggerMessage(EventId = 8013, Level = LogLevel.Error, Message = "A question over UDP could not be answered")]
+    [LoggerMessage(EventId = EventIds.UdpServerFailed, Level = LogLevel.Error, Message = "A question over UDP could not be answered")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 }

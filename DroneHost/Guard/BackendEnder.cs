@@ -212,21 +212,21 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
         }
     }
 
-    [LoggerMessage(3611, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
+    [LoggerMessage(EventIds.BackendEnderNoAnswer, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
     private partial void LogNoAnswer(BackendName backend, string reason);
 
-    [LoggerMessage(3612, LogLevel.Warning, "{Backend}: a container with its labels is another drone's and is left alone")]
+    [LoggerMessage(EventIds.BackendEnderNotOurs, LogLevel.Warning, "{Backend}: a container with its labels is another drone's and is left alone")]
     private partial void LogNotOurs(BackendName backend);
 
-    [LoggerMessage(3615, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
+    [LoggerMessage(EventIds.BackendEnderUnsupervised, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
     private partial void LogUnsupervised(BackendName backend, string container);
 
-    [LoggerMessage(3616, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]
+    [LoggerMessage(EventIds.BackendEnderUnsupervisedProcesses, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]
     private partial void LogUnsupervisedProcesses(BackendName backend, int count);
 
-    [LoggerMessage(3613, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
+    [LoggerMessage(EventIds.BackendEnderRemoved, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
     private partial void LogRemoved(BackendName backend, string state);
 
-    [LoggerMessage(3614, LogLevel.Warning, "{Backend}: {Count} processes were killed")]
+    [LoggerMessage(EventIds.BackendEnderKilled, LogLevel.Warning, "{Backend}: {Count} processes were killed")]
     private partial void LogKilled(BackendName backend, int count);
 }

@@ -172,18 +172,18 @@ internal sealed partial class GuardKeeper(DroneOptions options, RunDirectory dir
         }
     }
 
-    [LoggerMessage(3371, LogLevel.Information, "The guard was started, pid {Pid}")]
+    [LoggerMessage(EventIds.GuardKeeperStarted, LogLevel.Information, "The guard was started, pid {Pid}")]
     private partial void LogStarted(int pid);
 
-    [LoggerMessage(3372, LogLevel.Error, "The guard cannot be started: {Reason}")]
+    [LoggerMessage(EventIds.GuardKeeperNotStarted, LogLevel.Error, "The guard cannot be started: {Reason}")]
     private partial void LogNotStarted(string reason);
 
-    [LoggerMessage(3373, LogLevel.Warning, "The guard is gone ({Reason}) and is started again")]
+    [LoggerMessage(EventIds.GuardKeeperGone, LogLevel.Warning, "The guard is gone ({Reason}) and is started again")]
     private partial void LogGone(string reason);
 
-    [LoggerMessage(3374, LogLevel.Error, "No guard looks after {Directory}: no actions are taken")]
+    [LoggerMessage(EventIds.GuardKeeperUnguarded, LogLevel.Error, "No guard looks after {Directory}: no actions are taken")]
     private partial void LogUnguarded(string directory);
 
-    [LoggerMessage(3375, LogLevel.Information, "The guard of version {Version} is replaced")]
+    [LoggerMessage(EventIds.GuardKeeperReplaced, LogLevel.Information, "The guard of version {Version} is replaced")]
     private partial void LogReplaced(string version);
 }

@@ -188,18 +188,18 @@ internal sealed partial class GuardService(
         lifetime.StopApplication();
     }
 
-    [LoggerMessage(3601, LogLevel.Information, "Guarding {Directory}")]
+    [LoggerMessage(EventIds.GuardServiceGuarding, LogLevel.Information, "Guarding {Directory}")]
     private partial void LogGuarding(string directory);
 
-    [LoggerMessage(3602, LogLevel.Information, "No longer guarding {Directory}")]
+    [LoggerMessage(EventIds.GuardServiceStopped, LogLevel.Information, "No longer guarding {Directory}")]
     private partial void LogStopped(string directory);
 
-    [LoggerMessage(3603, LogLevel.Information, "There is no agent and nothing left to guard in {Directory}")]
+    [LoggerMessage(EventIds.GuardServiceLeft, LogLevel.Information, "There is no agent and nothing left to guard in {Directory}")]
     private partial void LogLeft(string directory);
 
-    [LoggerMessage(3604, LogLevel.Error, "{File} is not a lease and is left alone")]
+    [LoggerMessage(EventIds.GuardServiceNotALease, LogLevel.Error, "{File} is not a lease and is left alone")]
     private partial void LogNotALease(string file);
 
-    [LoggerMessage(3605, LogLevel.Error, "Looking at the leases failed, and is repeated")]
+    [LoggerMessage(EventIds.GuardServiceFailed, LogLevel.Error, "Looking at the leases failed, and is repeated")]
     private partial void LogFailed(Exception e);
 }

@@ -164,22 +164,22 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
         }
     }
 
-    [LoggerMessage(3621, LogLevel.Warning, "{Backend} is ended: {Why}")]
+    [LoggerMessage(EventIds.GuardedLeaseEnding, LogLevel.Warning, "{Backend} is ended: {Why}")]
     private static partial void LogEnding(ILogger logger, BackendName backend, string why);
 
-    [LoggerMessage(3622, LogLevel.Information, "{Backend} is gone")]
+    [LoggerMessage(EventIds.GuardedLeaseGone, LogLevel.Information, "{Backend} is gone")]
     private static partial void LogGone(ILogger logger, BackendName backend);
 
-    [LoggerMessage(3623, LogLevel.Error, "{File} is not a lease: {Reason}; its backend is ended unless it is written anew")]
+    [LoggerMessage(EventIds.GuardedLeaseUnreadable, LogLevel.Error, "{File} is not a lease: {Reason}; its backend is ended unless it is written anew")]
     private static partial void LogUnreadable(ILogger logger, string file, string reason);
 
-    [LoggerMessage(3624, LogLevel.Error, "{Backend} belongs to {Instance}, which does not run backends here: {File} is left alone")]
+    [LoggerMessage(EventIds.GuardedLeaseForeign, LogLevel.Error, "{Backend} belongs to {Instance}, which does not run backends here: {File} is left alone")]
     private static partial void LogForeign(ILogger logger, BackendName backend, string instance, string file);
 
-    [LoggerMessage(3626, LogLevel.Error, "Ending {Backend} failed, and is repeated")]
+    [LoggerMessage(EventIds.GuardedLeaseFailed, LogLevel.Error, "Ending {Backend} failed, and is repeated")]
     private static partial void LogFailed(ILogger logger, Exception e, BackendName backend);
 
-    [LoggerMessage(3625, LogLevel.Error, "The mark of {Backend} cannot be written or removed: {Reason}")]
+    [LoggerMessage(EventIds.GuardedLeaseNotMarked, LogLevel.Error, "The mark of {Backend} cannot be written or removed: {Reason}")]
     private static partial void LogNotMarked(ILogger logger, BackendName backend, string reason);
 }
 

@@ -329,12 +329,12 @@ internal sealed partial class LeaseDirectory : IDisposable
         }
     }
 
-    [LoggerMessage(3361, LogLevel.Error, "Leases cannot be written to {Directory}, so no actions are taken: {Reason}")]
+    [LoggerMessage(EventIds.LeaseDirectoryNotWritten, LogLevel.Error, "Leases cannot be written to {Directory}, so no actions are taken: {Reason}")]
     private partial void LogNotWritten(string directory, string reason);
 
-    [LoggerMessage(3362, LogLevel.Information, "Leases can be written to {Directory} again")]
+    [LoggerMessage(EventIds.LeaseDirectoryWrittenAgain, LogLevel.Information, "Leases can be written to {Directory} again")]
     private partial void LogWrittenAgain(string directory);
 
-    [LoggerMessage(3363, LogLevel.Warning, "{File} cannot be removed: {Reason}")]
+    [LoggerMessage(EventIds.LeaseDirectoryNotRemoved, LogLevel.Warning, "{File} cannot be removed: {Reason}")]
     private partial void LogNotRemoved(string file, string reason);
 }

@@ -76,7 +76,7 @@ internal sealed partial class UnleasedBackends(
         }
     }
 
-    [LoggerMessage(3631, LogLevel.Information, "What runs cannot be compared with the leases; the comparison is repeated: {Reason}")]
+    [LoggerMessage(EventIds.UnleasedBackendsNotCompared, LogLevel.Information, "What runs cannot be compared with the leases; the comparison is repeated: {Reason}")]
     private partial void LogNotCompared(string reason);
 }
 

@@ -54,12 +54,12 @@ internal sealed partial class Pruner(
         }
     }
 
-    [LoggerMessage(3411, LogLevel.Information, "{Count} left-overs of ended {Kind} backends were removed")]
+    [LoggerMessage(EventIds.PrunerPruned, LogLevel.Information, "{Count} left-overs of ended {Kind} backends were removed")]
     private partial void LogPruned(int count, ExecutorKind kind);
 
-    [LoggerMessage(3412, LogLevel.Warning, "The {Kind} runtime could not be pruned: {Reason}")]
+    [LoggerMessage(EventIds.PrunerNotPruned, LogLevel.Warning, "The {Kind} runtime could not be pruned: {Reason}")]
     private partial void LogNotPruned(ExecutorKind kind, string reason);
 
-    [LoggerMessage(3413, LogLevel.Warning, "Ended backends could not be removed from the state file: {Reason}")]
+    [LoggerMessage(EventIds.PrunerNotForgotten, LogLevel.Warning, "Ended backends could not be removed from the state file: {Reason}")]
     private partial void LogNotForgotten(string reason);
 }

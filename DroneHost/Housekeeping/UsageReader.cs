@@ -34,6 +34,6 @@ internal sealed partial class UsageReader(
         }
     }
 
-    [LoggerMessage(3401, LogLevel.Warning, "The {Kind} runtime does not say what backends use: {Reason}")]
+    [LoggerMessage(EventIds.UsageReaderNoUsage, LogLevel.Warning, "The {Kind} runtime does not say what backends use: {Reason}")]
     private partial void LogNoUsage(ExecutorKind kind, string reason);
 }

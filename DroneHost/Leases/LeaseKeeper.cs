@@ -255,12 +255,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    [LoggerMessage(3251, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
+    [LoggerMessage(EventIds.LeaseKeeperRefused, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
     private partial void LogRefused(BackendName backend, RenewalOutcome outcome);
 
-    [LoggerMessage(3252, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
+    [LoggerMessage(EventIds.LeaseKeeperNoAnswer, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
     private partial void LogNoAnswer(string reason, int count);
 
-    [LoggerMessage(3253, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
+    [LoggerMessage(EventIds.LeaseKeeperDrift, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
     private partial void LogDrift(double seconds);
 }

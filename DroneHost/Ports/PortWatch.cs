@@ -52,9 +52,9 @@ internal sealed partial class PortWatch
         _readiness.SetShortOfPorts(isShort);
     }
 
-    [LoggerMessage(3381, LogLevel.Warning, "No port is free and rested: this drone takes no backends until one is. A wider --port-range or a shorter --port-rest serves more")]
+    [LoggerMessage(EventIds.PortWatchShort, LogLevel.Warning, "No port is free and rested: this drone takes no backends until one is. A wider --port-range or a shorter --port-rest serves more")]
     private partial void LogShort();
 
-    [LoggerMessage(3382, LogLevel.Information, "A port is free and rested again: this drone takes backends")]
+    [LoggerMessage(EventIds.PortWatchEnough, LogLevel.Information, "A port is free and rested again: this drone takes backends")]
     private partial void LogEnough();
 }

@@ -30,71 +30,64 @@ internal sealed partial class ActionPuller(
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        // Whether the last acknowledgement before a restart arrived is not known: it is made again.
-        var backoff = Backoff.ForController(time);
         var outage = new Outage(time);
+        var rounds = ControllerCall.Rounds(time, OnFailure, cancellationToken);
         while (true)
         {
-            var session = await sessions.WaitAsync(cancellationToken);
-            if (!readiness.IsReady)
-            {
-                await _readyChanged.WaitAsync(TimeSpan.FromSeconds(1), time, cancellationToken);
-                continue;
-            }
+            await rounds.ExecuteAsync(async c => await PullAsync(outage, c), cancellationToken);
+        }
 
-            try
-            {
-                if (_acknowledged < state.LastAction)
-                {
-                    await AcknowledgeAsync(session, cancellationToken);
-                }
-
-                var asked = time.GetTimestamp();
-                var page = await ReadAsync(session, Wait, cancellationToken);
-                outage.End();
-                if (page.Session != SessionState.Current)
-                {
-                    sessions.Observe(session, page.Session);
-                    await backoff.WaitAsync(cancellationToken);
-                    continue;
-                }
-
-                if (HasHole(page.Actions))
-                {
-                    page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
-                }
-
-                if (page.Actions.Length > 0 && readiness.IsReady)
-                {
-                    await ApplyAsync(page.Actions);
-                }
-
-                if (page.Actions.Length == 0 && time.GetElapsedTime(asked) < ShortestWait)
-                {
-                    // A wait that waits for nothing: asked at once again and again, it would be all that the controller does.
-                    await backoff.WaitAsync(cancellationToken);
-                }
-                else
-                {
-                    backoff.Reset();
-                }
-            }
-            catch (StateUnavailableException)
+        void OnFailure(Exception e)
+        {
+            if (e is StateUnavailableException)
             {
                 // Not applied and not acknowledged: it comes again when the drone is ready again.
                 readiness.Notify();
-                await backoff.WaitAsync(cancellationToken);
             }
-            catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
+            else if (outage.IsNews(e.Message))
             {
-                if (outage.IsNews(e.Message))
-                {
-                    LogNoAnswer(e.Message);
-                }
-
-                await backoff.WaitAsync(cancellationToken);
+                LogNoAnswer(e.Message);
             }
         }
+    }
+
+    /// <summary>One round; false where the next one is to come after a pause.</summary>
+    private async Task<bool> PullAsync(Outage outage, CancellationToken cancellationToken)
+    {
+        var session = await sessions.WaitAsync(cancellationToken);
+        if (!readiness.IsReady)
+        {
+            await _readyChanged.WaitAsync(TimeSpan.FromSeconds(1), time, cancellationToken);
+            return true;
+        }
+
+        // Whether the last acknowledgement before a restart arrived is not known: it is made again.
+        if (_acknowledged < state.LastAction)
+        {
+            await AcknowledgeAsync(session, cancellationToken);
+        }
+
+        var asked = time.GetTimestamp();
+        var page = await ReadAsync(session, Wait, cancellationToken);
+        outage.End();
+        if (page.Session != SessionState.Current)
+        {
+            sessions.Observe(session, page.Session);
+            return false;
+        }
+
+        if (HasHole(page.Actions))
+        {
+            page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
+        }
+
+        if (page.Actions.Length > 0 && readiness.IsReady)
+        {
+            await ApplyAsync(page.Actions);
+        }
+
+        // A wait that waits for nothing, asked again and again at once, would be all that the controller does.
+        return page.Actions.Length > 0 || time.GetElapsedTime(asked) >= ShortestWait;
     }
 
     private Task<ActionPage> ReadAsync(DroneSession session, TimeSpan wait, CancellationToken cancellationToken) =>
@@ -154,12 +147,12 @@ internal sealed partial class ActionPuller(
         }
     }
 
-    [LoggerMessage(3221, LogLevel.Warning, "No answer when asking for actions, trying again: {Reason}")]
+    [LoggerMessage(EventIds.ActionPullerNoAnswer, LogLevel.Warning, "No answer when asking for actions, trying again: {Reason}")]
     private partial void LogNoAnswer(string reason);
 
-    [LoggerMessage(3222, LogLevel.Information, "Of the actions after {Last} up to {Greatest} some are missing: they were withdrawn")]
+    [LoggerMessage(EventIds.ActionPullerHole, LogLevel.Information, "Of the actions after {Last} up to {Greatest} some are missing: they were withdrawn")]
     private partial void LogHole(long last, long greatest);
 
-    [LoggerMessage(3223, LogLevel.Information, "Action {Number}: {Kind} {Backend}: {Effect}")]
+    [LoggerMessage(EventIds.ActionPullerApplied, LogLevel.Information, "Action {Number}: {Kind} {Backend}: {Effect}")]
     private partial void LogApplied(long number, DroneActionKind kind, BackendName backend, ActionEffect effect);
 }

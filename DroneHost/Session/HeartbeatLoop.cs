@@ -61,9 +61,9 @@ internal sealed partial class HeartbeatLoop(
         }
     }
 
-    [LoggerMessage(3211, LogLevel.Warning, "No answer to a heartbeat, trying again: {Reason}")]
+    [LoggerMessage(EventIds.HeartbeatLoopNoAnswer, LogLevel.Warning, "No answer to a heartbeat, trying again: {Reason}")]
     private partial void LogNoAnswer(string reason);
 
-    [LoggerMessage(3212, LogLevel.Information, "Heartbeats are answered again")]
+    [LoggerMessage(EventIds.HeartbeatLoopAnswered, LogLevel.Information, "Heartbeats are answered again")]
     private partial void LogAnswered();
 }

@@ -116,58 +116,57 @@ internal sealed partial class SessionKeeper(
 
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {
-        var backoff = Backoff.ForController(time);
         var outage = new Outage(time);
         long? inUseSince = null;
-        while (true)
+        await ControllerCall.Rounds(time, OnFailure, cancellationToken).ExecuteAsync(async c => await TryRegisterAsync(c), cancellationToken);
+
+        async Task<bool> TryRegisterAsync(CancellationToken c)
         {
-            try
+            var reply = await TimeLimit.WithinAsync(RegisterOnceAsync, RegistrationCall, time, c);
+            switch (reply.Outcome)
             {
-                var reply = await TimeLimit.WithinAsync(RegisterOnceAsync, RegistrationCall, time, cancellationToken);
-                switch (reply.Outcome)
-                {
-                    case RegistrationOutcome.Accepted:
-                        await AcceptAsync(reply);
-                        return;
-                    case RegistrationOutcome.NameInUse:
-                        inUseSince ??= time.GetTimestamp();
-                        if (time.GetElapsedTime(inUseSince.Value) >= options.NameInUseLimit)
-                        {
-                            throw new SessionRefusedException($"the name {state.Name} is in use by another drone of {state.Cluster}: {reply.Message}");
-                        }
+                case RegistrationOutcome.Accepted:
+                    await AcceptAsync(reply);
+                    return true;
+                case RegistrationOutcome.NameInUse:
+                    inUseSince ??= time.GetTimestamp();
+                    if (time.GetElapsedTime(inUseSince.Value) >= options.NameInUseLimit)
+                    {
+                        throw new SessionRefusedException($"the name {state.Name} is in use by another drone of {state.Cluster}: {reply.Message}");
+                    }
 
-                        LogNameInUse(state.Name, reply.Message);
-                        break;
-                    case RegistrationOutcome.ForeignInstallation:
-                        throw new SessionRefusedException(
-                            $"this drone's backends belong to installation {state.InstallationId}, the controller to another: {reply.Message}")
-                        {
-                            LeavesBackends = true,
-                        };
-                    default:
-                        throw new SessionRefusedException($"the controller refuses this drone: {reply.Message}");
-                }
+                    LogNameInUse(state.Name, reply.Message);
+                    return false;
+                case RegistrationOutcome.ForeignInstallation:
+                    throw new SessionRefusedException(
+                        $"this drone's backends belong to installation {state.InstallationId}, the controller to another: {reply.Message}")
+                    {
+                        LeavesBackends = true,
+                    };
+                default:
+                    throw new SessionRefusedException($"the controller refuses this drone: {reply.Message}");
             }
-            catch (Exception e) when (e is not SessionRefusedException and not StateUnavailableException && ControllerCall.IsFailure(e, cancellationToken))
-            {
-                lock (_gate)
-                {
-                    _registrationUnanswered |= CallFailed.IsUnknownOutcome(e);
-                }
+        }
 
-                inUseSince = null;
-                if (outage.IsNews(e.Message))
-                {
-                    LogNoController(e.Message);
-                }
-            }
-            catch (StateUnavailableException)
+        void OnFailure(Exception e)
+        {
+            if (e is StateUnavailableException)
             {
                 // Bound to no installation on disk, it must not take work. The writer says when the disk is back.
                 LogNotStored();
+                return;
             }
 
-            await backoff.WaitAsync(cancellationToken);
+            lock (_gate)
+            {
+                _registrationUnanswered |= CallFailed.IsUnknownOutcome(e);
+            }
+
+            inUseSince = null;
+            if (outage.IsNews(e.Message))
+            {
+                LogNoController(e.Message);
+            }
         }
     }
 
@@ -241,18 +240,18 @@ internal sealed partial class SessionKeeper(
         };
     }
 
-    [LoggerMessage(3201, LogLevel.Information, "Registered as {Drone} in {Cluster}, session {Session}")]
+    [LoggerMessage(EventIds.SessionKeeperRegistered, LogLevel.Information, "Registered as {Drone} in {Cluster}, session {Session}")]
     private partial void LogRegistered(DroneName drone, ClusterName cluster, long session);
 
-    [LoggerMessage(3202, LogLevel.Warning, "Session {Session} no longer stands: {State}")]
+    [LoggerMessage(EventIds.SessionKeeperSessionLost, LogLevel.Warning, "Session {Session} no longer stands: {State}")]
     private partial void LogSessionLost(long session, SessionState state);
 
-    [LoggerMessage(3203, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
+    [LoggerMessage(EventIds.SessionKeeperNoController, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
     private partial void LogNoController(string reason);
 
-    [LoggerMessage(3204, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]
+    [LoggerMessage(EventIds.SessionKeeperNameInUse, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]
     private partial void LogNameInUse(DroneName drone, string? reason);
 
-    [LoggerMessage(3205, LogLevel.Warning, "The registration could not be stored, trying again")]
+    [LoggerMessage(EventIds.SessionKeeperNotStored, LogLevel.Warning, "The registration could not be stored, trying again")]
     private partial void LogNotStored();
 }

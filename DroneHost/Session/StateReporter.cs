@@ -22,35 +22,32 @@ internal sealed partial class StateReporter(
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var backoff = Backoff.ForController(time);
         var outage = new Outage(time);
+        var rounds = ControllerCall.Rounds(time, OnFailure, cancellationToken);
         while (true)
         {
-            var session = await sessions.WaitAsync(cancellationToken);
-            try
-            {
-                if (!await SendAsync(session, cancellationToken))
-                {
-                    await _grew.WaitAsync(Backstop, time, cancellationToken);
-                }
+            await rounds.ExecuteAsync(async c => await ReportAsync(outage, c), cancellationToken);
+        }
 
-                backoff.Reset();
-                outage.End();
-            }
-            catch (StateUnavailableException)
+        void OnFailure(Exception e)
+        {
+            if (e is not StateUnavailableException && outage.IsNews(e.Message))
             {
-                await backoff.WaitAsync(cancellationToken);
-            }
-            catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
-            {
-                if (outage.IsNews(e.Message))
-                {
-                    LogNoAnswer(e.Message);
-                }
-
-                await backoff.WaitAsync(cancellationToken);
+                LogNoAnswer(e.Message);
             }
         }
+    }
+
+    private async Task<bool> ReportAsync(Outage outage, CancellationToken cancellationToken)
+    {
+        var session = await sessions.WaitAsync(cancellationToken);
+        if (!await SendAsync(session, cancellationToken))
+        {
+            await _grew.WaitAsync(Backstop, time, cancellationToken);
+        }
+
+        outage.End();
+        return true;
     }
 
     /// <summary>Sends one batch; false where there is nothing to send, or nothing of it was answered.</summary>
@@ -106,9 +103,9 @@ internal sealed partial class StateReporter(
         }
     }
 
-    [LoggerMessage(3231, LogLevel.Warning, "The controller refused the state {Status} of {Backend}: {Refusal}")]
+    [LoggerMessage(EventIds.StateReporterRefused, LogLevel.Warning, "The controller refused the state {Status} of {Backend}: {Refusal}")]
     private partial void LogRefused(BackendName backend, BackendStatus status, string? refusal);
 
-    [LoggerMessage(3232, LogLevel.Warning, "No answer to a report of states, trying again: {Reason}")]
+    [LoggerMessage(EventIds.StateReporterNoAnswer, LogLevel.Warning, "No answer to a report of states, trying again: {Reason}")]
     private partial void LogNoAnswer(string reason);
 }

@@ -218,13 +218,13 @@ internal sealed partial class StateWriter : IAsyncDisposable
         WritableChanged?.Invoke();
     }
 
-    [LoggerMessage(3241, LogLevel.Error, "The state file cannot be written: no actions are taken until it can; what runs is supervised and renewed")]
+    [LoggerMessage(EventIds.StateWriterUnwritable, LogLevel.Error, "The state file cannot be written: no actions are taken until it can; what runs is supervised and renewed")]
     private partial void LogUnwritable(Exception failure);
 
-    [LoggerMessage(3242, LogLevel.Information, "The state file can be written again")]
+    [LoggerMessage(EventIds.StateWriterWritable, LogLevel.Information, "The state file can be written again")]
     private partial void LogWritable();
 
-    [LoggerMessage(3243, LogLevel.Warning, "A commit of {Count} writes failed; each is repeated alone")]
+    [LoggerMessage(EventIds.StateWriterRepeating, LogLevel.Warning, "A commit of {Count} writes failed; each is repeated alone")]
     private partial void LogRepeating(Exception failure, int count);
 
     private abstract class Work(bool writes)

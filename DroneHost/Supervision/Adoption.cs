@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Guard;
 using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Hosting.Logging;
+using Polly;
 
 namespace Plane.Drone.Supervision;
 
@@ -13,6 +13,9 @@ namespace Plane.Drone.Supervision;
 /// </summary>
 internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, LeaseDirectory leases, DroneMetrics metrics, TimeProvider time, ILogger<Adoption> logger)
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
+
     /// <summary>Leads everything that has not ended; the result completes once every runtime has answered and everything else of ours is gone.</summary>
     /// <param name="rows">What the state file knows.</param>
     /// <param name="adopted">Called for each runtime once that holds of it.</param>
@@ -59,29 +62,22 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
 
     private async Task<T> UntilItAnswersAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), time);
         var outage = new Outage(time);
-        while (true)
-        {
-            try
-            {
-                return await call();
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                if (outage.IsNews(e.Message))
-                {
-                    LogAway(e.Message);
-                }
-            }
+        return await Retries.Until<T>(FirstPause, LongestPause, time, answer => answer.Exception is not null, OnFailure)
+            .ExecuteAsync(async _ => await call(), cancellationToken);
 
-            await backoff.WaitAsync(cancellationToken);
+        void OnFailure(Outcome<T> answer)
+        {
+            if (outage.IsNews(answer.Exception!.Message))
+            {
+                LogAway(answer.Exception.Message);
+            }
         }
     }
 
-    [LoggerMessage(3341, LogLevel.Warning, "{Backend} (fencing token {Token}) is this drone's and not in the state file: it was ended")]
+    [LoggerMessage(EventIds.AdoptionStranger, LogLevel.Warning, "{Backend} (fencing token {Token}) is this drone's and not in the state file: it was ended")]
     private partial void LogStranger(BackendName backend, FencingToken token);
 
-    [LoggerMessage(3342, LogLevel.Warning, "What runs cannot be adopted yet: {Reason}")]
+    [LoggerMessage(EventIds.AdoptionAway, LogLevel.Warning, "What runs cannot be adopted yet: {Reason}")]
     private partial void LogAway(string reason);
 }

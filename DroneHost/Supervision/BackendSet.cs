@@ -108,6 +108,6 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
         }
     }
 
-    [LoggerMessage(3321, LogLevel.Critical, "The supervision of {Backend} failed")]
+    [LoggerMessage(EventIds.BackendSetDied, LogLevel.Critical, "The supervision of {Backend} failed")]
     private partial void LogDied(Exception e, BackendName backend);
 }

@@ -81,7 +81,7 @@ internal sealed partial class BackendSupervisor
 
                 if (!_signals.HasEnded)
                 {
-                    await StepAsync(c => Runtime.EnsureGoneAsync(Identity, c), stopping);
+                    await StepAsync("remove", c => Runtime.EnsureGoneAsync(Identity, c), stopping);
                 }
 
                 return true;

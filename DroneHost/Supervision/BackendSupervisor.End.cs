@@ -1,6 +1,6 @@
 using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
 using Plane.Hosting.Logging;
+using Polly;
 
 namespace Plane.Drone.Supervision;
 
@@ -8,6 +8,7 @@ namespace Plane.Drone.Supervision;
 internal sealed partial class BackendSupervisor
 {
     private static readonly TimeSpan GoneCall = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FirstRepeat = TimeSpan.FromMilliseconds(100);
 
     private async Task EndAsync(CancellationToken stopping)
     {
@@ -103,23 +104,16 @@ internal sealed partial class BackendSupervisor
     /// <summary>Sends the stop signal, again until the runtime has taken it.</summary>
     private async Task SignalAsync(CancellationToken cancellationToken)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), _parts.Time);
         try
         {
-            while (true)
-            {
-                try
-                {
-                    await Runtime.SignalStopAsync(Identity, cancellationToken);
-                    return;
-                }
-                catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-                {
-                    LogNotSignalled(Identity.Backend, e.Message);
-                }
-
-                await backoff.WaitAsync(cancellationToken);
-            }
+            await Retries.Until<bool>(FirstRepeat, TimeSpan.FromSeconds(1), _parts.Time, s => s.Exception is not null, s => LogNotSignalled(Identity.Backend, s.Exception!.Message))
+                .ExecuteAsync(
+                    async c =>
+                    {
+                        await Runtime.SignalStopAsync(Identity, c);
+                        return true;
+                    },
+                    cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -159,36 +153,37 @@ internal sealed partial class BackendSupervisor
     /// <summary>Asks the runtime until it says that nothing runs, and that no start is under way that could change this. For ever: nothing else lets go of the key.</summary>
     private async Task<BackendExit> MakeSureGoneAsync(CancellationToken stopping)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5), _parts.Time);
         var outage = new Outage(_parts.Time);
         var limit = _parts.KillConfirm;
-        while (true)
+        var exit = await Retries.Until<BackendExit?>(FirstRepeat, TimeSpan.FromSeconds(5), _parts.Time, e => e.Exception is not null || e.Result is null, OnFailure)
+            .ExecuteAsync(async c => await AskAsync(c), stopping);
+        return exit!;
+
+        async Task<BackendExit?> AskAsync(CancellationToken cancellationToken)
         {
-            try
-            {
-                // Looked at before the question: what came back since may have started something after the answer.
-                var quiet = _underWay is null or { IsCompleted: true };
-                var exit = await TimeLimit.WithinAsync(c => Runtime.EnsureGoneAsync(Identity, c), limit, _parts.Time, stopping);
-                if (quiet)
-                {
-                    return exit;
-                }
-
-                LogStartUnderWay(Identity.Backend);
-            }
-            catch (Exception e) when (!stopping.IsCancellationRequested)
-            {
-                if (outage.IsNews(e.Message))
-                {
-                    LogNotGone(Identity.Backend, e.Message);
-                }
-
-                _parts.Metrics.RemovalsRepeated.Add(1);
-                KillDirectly();
-            }
-
+            // Looked at before the question: what came back since may have started something after the answer.
+            var quiet = _underWay is null or { IsCompleted: true };
+            var within = limit;
             limit = GoneCall;
-            await backoff.WaitAsync(stopping);
+            var answer = await TimeLimit.WithinAsync(c => Runtime.EnsureGoneAsync(Identity, c), within, _parts.Time, cancellationToken);
+            return quiet ? answer : null;
+        }
+
+        void OnFailure(Outcome<BackendExit?> asked)
+        {
+            if (asked.Exception is not { } e)
+            {
+                LogStartUnderWay(Identity.Backend);
+                return;
+            }
+
+            if (outage.IsNews(e.Message))
+            {
+                LogNotGone(Identity.Backend, e.Message);
+            }
+
+            _parts.Metrics.RemovalsRepeated.Add(1);
+            KillDirectly();
         }
     }
 

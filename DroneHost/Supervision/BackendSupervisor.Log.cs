@@ -4,63 +4,63 @@ namespace Plane.Drone.Supervision;
 
 internal sealed partial class BackendSupervisor
 {
-    [LoggerMessage(3301, LogLevel.Information, "{Backend} was started: {Address}, process {Pid}")]
+    [LoggerMessage(EventIds.BackendSupervisorStarted, LogLevel.Information, "{Backend} was started: {Address}, process {Pid}")]
     private partial void LogStarted(BackendName backend, string address, int pid);
 
-    [LoggerMessage(3302, LogLevel.Information, "{Backend} is ready: {Address}")]
+    [LoggerMessage(EventIds.BackendSupervisorReady, LogLevel.Information, "{Backend} is ready: {Address}")]
     private partial void LogReady(BackendName backend, string address);
 
-    [LoggerMessage(3303, LogLevel.Information, "{Backend} is stopped ({Reason}), killed after {Grace} s")]
+    [LoggerMessage(EventIds.BackendSupervisorStopping, LogLevel.Information, "{Backend} is stopped ({Reason}), killed after {Grace} s")]
     private partial void LogStopping(BackendName backend, string reason, double grace);
 
-    [LoggerMessage(3304, LogLevel.Information, "{Backend} is killed ({Reason})")]
+    [LoggerMessage(EventIds.BackendSupervisorKilling, LogLevel.Information, "{Backend} is killed ({Reason})")]
     private partial void LogKilling(BackendName backend, string reason);
 
-    [LoggerMessage(3305, LogLevel.Information, "{Backend} is gone ({Reason}), {ExitCode}")]
+    [LoggerMessage(EventIds.BackendSupervisorGone, LogLevel.Information, "{Backend} is gone ({Reason}), {ExitCode}")]
     private partial void LogGone(BackendName backend, string reason, string exitCode);
 
-    [LoggerMessage(3306, LogLevel.Warning, "{Backend} cannot run: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorFailure, LogLevel.Warning, "{Backend} cannot run: {Reason}")]
     private partial void LogFailure(BackendName backend, string reason);
 
-    [LoggerMessage(3307, LogLevel.Error, "{Backend} is ended after an unexpected failure")]
+    [LoggerMessage(EventIds.BackendSupervisorUnexpected, LogLevel.Error, "{Backend} is ended after an unexpected failure")]
     private partial void LogUnexpected(Exception e, BackendName backend);
 
-    [LoggerMessage(3308, LogLevel.Information, "{Backend} goes on without the agent")]
+    [LoggerMessage(EventIds.BackendSupervisorLeft, LogLevel.Information, "{Backend} goes on without the agent")]
     private partial void LogLeft(BackendName backend);
 
-    [LoggerMessage(3309, LogLevel.Information, "{Backend} was adopted in state {Status}: {Address}")]
+    [LoggerMessage(EventIds.BackendSupervisorAdopted, LogLevel.Information, "{Backend} was adopted in state {Status}: {Address}")]
     private partial void LogAdopted(BackendName backend, BackendStatus status, string address);
 
-    [LoggerMessage(3310, LogLevel.Debug, "{Backend}: {Text}")]
+    [LoggerMessage(EventIds.BackendSupervisorProgress, LogLevel.Debug, "{Backend}: {Text}")]
     private partial void LogProgress(BackendName backend, string text);
 
-    [LoggerMessage(3311, LogLevel.Warning, "{Backend} waits: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorRuntimeAway, LogLevel.Warning, "{Backend} waits: {Reason}")]
     private partial void LogRuntimeAway(BackendName backend, string reason);
 
-    [LoggerMessage(3312, LogLevel.Debug, "{Backend}: a step was cut short: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorStepCut, LogLevel.Debug, "{Backend}: a step was cut short: {Reason}")]
     private partial void LogStepCut(BackendName backend, string reason);
 
-    [LoggerMessage(3313, LogLevel.Warning, "{Backend} could not be signalled: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorNotSignalled, LogLevel.Warning, "{Backend} could not be signalled: {Reason}")]
     private partial void LogNotSignalled(BackendName backend, string reason);
 
-    [LoggerMessage(3314, LogLevel.Warning, "{Backend} was not killed: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorNotKilled, LogLevel.Warning, "{Backend} was not killed: {Reason}")]
     private partial void LogNotKilled(BackendName backend, string reason);
 
-    [LoggerMessage(3315, LogLevel.Warning, "{Backend}: {Count} processes of the session of {Pid} were killed directly")]
+    [LoggerMessage(EventIds.BackendSupervisorKilledDirectly, LogLevel.Warning, "{Backend}: {Count} processes of the session of {Pid} were killed directly")]
     private partial void LogKilledDirectly(BackendName backend, int pid, int count);
 
-    [LoggerMessage(3316, LogLevel.Warning, "{Backend} may still run, making sure again: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorNotGone, LogLevel.Warning, "{Backend} may still run, making sure again: {Reason}")]
     private partial void LogNotGone(BackendName backend, string reason);
 
-    [LoggerMessage(3317, LogLevel.Warning, "{Backend}: a start is still under way, making sure again")]
+    [LoggerMessage(EventIds.BackendSupervisorStartUnderWay, LogLevel.Warning, "{Backend}: a start is still under way, making sure again")]
     private partial void LogStartUnderWay(BackendName backend);
 
-    [LoggerMessage(3318, LogLevel.Warning, "{Backend} does not answer at {Address} yet. {Hint}")]
+    [LoggerMessage(EventIds.BackendSupervisorNotReady, LogLevel.Warning, "{Backend} does not answer at {Address} yet. {Hint}")]
     private partial void LogNotReady(BackendName backend, string address, string hint);
 
-    [LoggerMessage(3319, LogLevel.Warning, "{Backend}: the end of its output could not be read: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorNoTail, LogLevel.Warning, "{Backend}: the end of its output could not be read: {Reason}")]
     private partial void LogNoTail(BackendName backend, string reason);
 
-    [LoggerMessage(3320, LogLevel.Warning, "{Backend} has stopped listening on {Address}, and another program listens there: the backend is ended")]
+    [LoggerMessage(EventIds.BackendSupervisorAddressTaken, LogLevel.Warning, "{Backend} has stopped listening on {Address}, and another program listens there: the backend is ended")]
     private partial void LogDisplaced(BackendName backend, string address);
 }

@@ -1,7 +1,7 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Leases;
 using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
 using Plane.Drone.State;
 using Plane.Hosting.Logging;
 
@@ -192,6 +192,8 @@ internal sealed partial class BackendSupervisor
 
     private async Task BringUpAsync(CancellationToken stopping)
     {
+        using var span = _row.Status < BackendStatus.Ready ? PlaneTrace.Continue("start backend", ActivityKind.Consumer, _order.TraceParent) : null;
+        span?.SetTag(PlaneTrace.BackendTag, Identity.Backend.Value).SetTag("plane.runtime", Kind.ToString().ToLowerInvariant());
         if (_started is null && !await StartAsync(stopping))
         {
             return;
@@ -205,7 +207,7 @@ internal sealed partial class BackendSupervisor
         _journal.Post(Step(BackendStatus.Waiting) with { Pid = started.Pid, StartTime = started.StartTime });
         if (_row.Status < BackendStatus.Ready)
         {
-            var (done, answers) = await StepAsync(c => WaitForAnswerAsync(started.Address, c), stopping);
+            var (done, answers) = await StepAsync("wait until ready", c => WaitForAnswerAsync(started.Address, c), stopping);
             if (!done)
             {
                 return;
@@ -235,7 +237,7 @@ internal sealed partial class BackendSupervisor
         _journal.Post(Step(BackendStatus.Loading));
 
         // A port that this backend was given before a restart is its own still. Before anything is brought: with ports that all rest it would be brought for nothing.
-        var (hasPort, port) = await StepAsync(_ => Task.FromResult(_port ?? _parts.Ports.Take()), stopping);
+        var (hasPort, port) = await StepAsync("take port", _ => Task.FromResult(_port ?? _parts.Ports.Take()), stopping);
         if (!hasPort)
         {
             return false;
@@ -254,7 +256,7 @@ internal sealed partial class BackendSupervisor
             MayStart = () => !_signals.HasEnded && !_parts.Leases.IsEnded(Identity) && Lease.AllowsStart && !stopping.IsCancellationRequested,
             Progress = text => LogProgress(Identity.Backend, text),
         };
-        if (!(await StepAsync(c => Nothing(Runtime.PrepareAsync(start, c)), stopping)).Done)
+        if (!(await StepAsync("prepare", c => Nothing(Runtime.PrepareAsync(start, c)), stopping)).Done)
         {
             return false;
         }
@@ -269,6 +271,7 @@ internal sealed partial class BackendSupervisor
 
         // The lease stands before anything is created: from here on the guard ends it if this agent can't.
         var (done, started) = await StepAsync(
+            "start",
             c =>
             {
                 Protect();
@@ -329,7 +332,7 @@ internal sealed partial class BackendSupervisor
     /// Does a step until it is done, the backend is to end, or its runtime has been away for too long. A step that doesn't heed its cancellation is left under
     /// way, and waited for before anything is said to be over.
     /// </summary>
-    private async Task<(bool Done, T? Value)> StepAsync<T>(Func<CancellationToken, Task<T>> step, CancellationToken stopping)
+    private async Task<(bool Done, T? Value)> StepAsync<T>(string name, Func<CancellationToken, Task<T>> step, CancellationToken stopping)
     {
         var since = _parts.Time.GetTimestamp();
         var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), _parts.Time);
@@ -337,7 +340,7 @@ internal sealed partial class BackendSupervisor
         while (!_signals.HasEnded)
         {
             var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-            var task = BeginAsync(step, cancel.Token);
+            var task = BeginAsync(name, step, cancel.Token);
             await Task.WhenAny(task, _signals.Any);
             if (!task.IsCompleted)
             {
@@ -386,8 +389,20 @@ internal sealed partial class BackendSupervisor
 
     private StateChange Step(BackendStatus status) => new() { Identity = Identity, Status = status, Address = _started?.Address };
 
-    /// <summary>A runtime of somebody's own may throw before its first await: that is a failure of the step like any other.</summary>
-    private static async Task<T> BeginAsync<T>(Func<CancellationToken, Task<T>> step, CancellationToken cancellationToken) => await step(cancellationToken);
+    /// <summary>A runtime of somebody's own may throw before its first await: that is a failure of the step like any other. Each attempt is a span.</summary>
+    private static async Task<T> BeginAsync<T>(string name, Func<CancellationToken, Task<T>> step, CancellationToken cancellationToken)
+    {
+        using var span = PlaneTrace.Source.StartActivity(name);
+        try
+        {
+            return await step(cancellationToken);
+        }
+        catch (Exception e)
+        {
+            span.Fail(e);
+            throw;
+        }
+    }
 
     private static async Task<bool> Nothing(Task task)
     {

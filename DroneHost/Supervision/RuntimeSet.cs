@@ -98,9 +98,9 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(3331, LogLevel.Information, "The runtime auto is {Kinds}")]
+    [LoggerMessage(EventIds.RuntimeSetAuto, LogLevel.Information, "The runtime auto is {Kinds}")]
     private static partial void LogAuto(ILogger logger, string kinds);
 
-    [LoggerMessage(3332, LogLevel.Information, "Docker does not answer: {Reason}")]
+    [LoggerMessage(EventIds.RuntimeSetNoDocker, LogLevel.Information, "Docker does not answer: {Reason}")]
     private static partial void LogNoDocker(ILogger logger, string reason);
 }

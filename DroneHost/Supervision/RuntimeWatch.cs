@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
 using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Supervision;
@@ -161,18 +160,18 @@ internal sealed partial class RuntimeWatch(
         }
     }
 
-    [LoggerMessage(3351, LogLevel.Debug, "{Backend} {How}")]
+    [LoggerMessage(EventIds.RuntimeWatchExited, LogLevel.Debug, "{Backend} {How}")]
     private partial void LogExited(BackendName backend, string how);
 
-    [LoggerMessage(3352, LogLevel.Warning, "The stream of exits of the {Kind} runtime broke: {Reason}")]
+    [LoggerMessage(EventIds.RuntimeWatchStreamBroke, LogLevel.Warning, "The stream of exits of the {Kind} runtime broke: {Reason}")]
     private partial void LogStreamBroke(ExecutorKind kind, string reason);
 
-    [LoggerMessage(3353, LogLevel.Warning, "The {Kind} runtime does not answer: {Reason}")]
+    [LoggerMessage(EventIds.RuntimeWatchAway, LogLevel.Warning, "The {Kind} runtime does not answer: {Reason}")]
     private partial void LogAway(ExecutorKind kind, string reason);
 
-    [LoggerMessage(3355, LogLevel.Warning, "{Backend} (fencing token {Token}) was not supervised by this agent: what was there of it is ended and removed")]
+    [LoggerMessage(EventIds.RuntimeWatchUnsupervised, LogLevel.Warning, "{Backend} (fencing token {Token}) was not supervised by this agent: what was there of it is ended and removed")]
     private partial void LogUnsupervised(BackendName backend, FencingToken token);
 
-    [LoggerMessage(3354, LogLevel.Information, "The {Kind} runtime answers again")]
+    [LoggerMessage(EventIds.RuntimeWatchBack, LogLevel.Information, "The {Kind} runtime answers again")]
     private partial void LogBack(ExecutorKind kind);
 }

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Plane.Drone.Session;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Supervision;

@@ -61,6 +61,10 @@ public sealed record SpawnOrder
     /// <summary>What it must answer to be ready.</summary>
     [Id(4)]
     public BackendProtocol Protocol { get; init; }
+
+    /// <summary>The trace of the connect that began it, as W3C's <c>traceparent</c>: the start goes on in it.</summary>
+    [Id(5)]
+    public string? TraceParent { get; init; }
 }
 
 /// <summary>How to end a backend.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -148,6 +149,7 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
     {
         using var longest = new CancellationTokenSource(_limits.Longest, _time);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, _stopping.Token);
+        using var span = StartSpan(batch);
         var begun = _time.GetTimestamp();
         var requests = batch.ConvertAll(i => i.Request);
         IReadOnlyList<TResult> results;
@@ -172,6 +174,18 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         }
     }
 
+    /// <summary>The statement is part of the first caller's trace that is recorded, and linked to those of the others.</summary>
+    private Activity? StartSpan(List<Item> batch)
+    {
+        if (!PlaneTrace.Source.HasListeners() || batch.Select(i => i.Caller).Where(c => c is { Recorded: true }).ToList() is not [{ } first, .. var others])
+        {
+            return null;
+        }
+
+        return PlaneTrace.Source.StartActivity($"write {_limits.Name}", ActivityKind.Internal, first.Context, links: others.Select(o => new ActivityLink(o!.Context)))
+            ?.SetTag("plane.batch.size", batch.Count);
+    }
+
     /// <summary>How many more statements a batch may have.</summary>
     private sealed class Repeats(int left)
     {
@@ -193,6 +207,8 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
         public TRequest Request { get; } = request;
 
         public int Weight { get; } = weight;
+
+        public Activity? Caller { get; } = PlaneTrace.Source.HasListeners() ? Activity.Current : null;
 
         public Task<TResult> Result => _result.Task;
 

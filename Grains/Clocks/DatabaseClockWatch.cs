@@ -65,11 +65,11 @@ internal sealed partial class DatabaseClockWatch(ILeaseClock clock, GrainOptions
 
     private sealed record Reading(DateTimeOffset Time, long Asked, long Answered);
 
-    [LoggerMessage(2110, LogLevel.Warning, "The database's clock was stepped {Seconds:0.###} s {Direction}, or ran so far from this machine's.")]
+    [LoggerMessage(EventIds.DatabaseClockWatchStepped, LogLevel.Warning, "The database's clock was stepped {Seconds:0.###} s {Direction}, or ran so far from this machine's.")]
     private partial void LogStepped(double seconds, string direction);
 
     [LoggerMessage(
-        2111,
+        EventIds.DatabaseClockWatchTooFar,
         LogLevel.Error,
         "The database's clock was stepped {Seconds:0.###} s forward, more than the {Margin:0.###} s that leases allow for: a key may have been acquired while its last holder still ran.")]
     private partial void LogTooFar(double seconds, double margin);

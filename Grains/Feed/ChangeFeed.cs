@@ -98,6 +98,7 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var failures = 0;
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), s_longestPause, _time);
         var failing = new PacedLog(_time);
         LogPosition? position = null;
         try
@@ -121,6 +122,7 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
                         {
                             LogRecovered(failing.End() ? LogLevel.Information : LogLevel.Debug, failures);
                             failures = 0;
+                            backoff.Reset();
                             _table.SignalAll();
                         }
                     }
@@ -134,7 +136,7 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
                     var isOutside = e is StoreUnavailableException;
                     var level = (isOutside && _store.Outage is not null) || !failing.IsDue(after: isOutside ? 1 : 0) ? LogLevel.Debug : LogLevel.Warning;
                     LogFailed(level, failures, e.Message, isOutside ? null : e);
-                    await PauseAsync(failures, stoppingToken);
+                    await backoff.WaitAsync(stoppingToken);
                 }
             }
         }
@@ -201,13 +203,5 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
         {
             _table.SignalAll();
         }
-    }
-
-    // Jittered, so that the silos of a cluster don't fall on a database that comes back all at once.
-    private Task PauseAsync(int failures, CancellationToken cancellationToken)
-    {
-        var longest = TimeSpan.FromMilliseconds(50) * Math.Pow(2, Math.Min(failures, 10));
-        var pause = (longest < s_longestPause ? longest : s_longestPause) * (0.5 + (Random.Shared.NextDouble() / 2));
-        return Task.Delay(pause, _time, cancellationToken);
     }
 }

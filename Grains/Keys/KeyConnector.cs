@@ -62,6 +62,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
     /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
     public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
     {
+        using var span = PlaneTrace.Source.StartActivity("connect");
         var id = (command.Key.Namespace, command.Key.Name);
         var key = Enter(id);
         ConnectResult result;
@@ -80,7 +81,9 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
             Leave(id, key);
         }
 
-        metrics.Connected(MetricTags.OutcomeOf(result));
+        var outcome = MetricTags.OutcomeOf(result);
+        metrics.Connected(outcome);
+        span?.SetTag("plane.outcome", outcome).SetTag(PlaneTrace.BackendTag, result.Holder?.Identity.Backend.Value);
         return result;
     }
 

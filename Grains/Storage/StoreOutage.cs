@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Polly;
 
 namespace Plane.Grains.Storage;
 
@@ -14,7 +15,6 @@ namespace Plane.Grains.Storage;
 /// </summary>
 internal sealed partial class StoreOutage : IAsyncDisposable
 {
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_lately = TimeSpan.FromSeconds(10);
 
@@ -22,6 +22,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PacedLog _paced;
+    private readonly ResiliencePipeline<StoreFault?> _probes;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private bool _suspected;
@@ -40,6 +41,13 @@ internal sealed partial class StoreOutage : IAsyncDisposable
         _time = time;
         _logger = logger;
         _paced = new PacedLog(time);
+        _probes = Retries.Until<StoreFault?>(TimeSpan.FromMilliseconds(100), s_longestPause, time, probe => probe is { Exception: null, Result: not null }, probe =>
+        {
+            lock (_lock)
+            {
+                Report(probe.Result!);
+            }
+        });
     }
 
     /// <summary>What keeps the database from serving connects now, or null.</summary>
@@ -140,16 +148,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
 
     private async Task UntilAvailableAsync(CancellationToken cancellationToken)
     {
-        for (var pause = s_firstPause; await _probe(cancellationToken) is { } fault; pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause)
-        {
-            lock (_lock)
-            {
-                Report(fault);
-            }
-
-            await Task.Delay(pause * (0.5 + (Random.Shared.NextDouble() / 2)), _time, cancellationToken);
-        }
-
+        await _probes.ExecuteAsync(async c => await _probe(c), cancellationToken);
         lock (_lock)
         {
             _current = null;
@@ -178,15 +177,15 @@ internal sealed partial class StoreOutage : IAsyncDisposable
         _current = fault;
     }
 
-    [LoggerMessage(EventId = 2240, Level = LogLevel.Warning, Message = "The database is unavailable: {Reason}")]
+    [LoggerMessage(EventId = EventIds.StoreOutageBegun, Level = LogLevel.Warning, Message = "The database is unavailable: {Reason}")]
     private partial void LogBegun(string reason);
 
-    [LoggerMessage(EventId = 2244, Level = LogLevel.Warning, Message = "The database has been unavailable for {Seconds:0} s: {Reason}")]
+    [LoggerMessage(EventId = EventIds.StoreOutageLasts, Level = LogLevel.Warning, Message = "The database has been unavailable for {Seconds:0} s: {Reason}")]
     private partial void LogLasts(double seconds, string reason);
 
-    [LoggerMessage(EventId = 2241, Level = LogLevel.Information, Message = "The database is available again, after {Seconds:0.0} s.")]
+    [LoggerMessage(EventId = EventIds.StoreOutageOver, Level = LogLevel.Information, Message = "The database is available again, after {Seconds:0.0} s.")]
     private partial void LogOver(double seconds);
 
-    [LoggerMessage(EventId = 2245, Level = LogLevel.Debug, Message = "The database is not watched any more: the store is closed.")]
+    [LoggerMessage(EventId = EventIds.StoreOutageStopped, Level = LogLevel.Debug, Message = "The database is not watched any more: the store is closed.")]
     private partial void LogStopped();
 }

@@ -59,7 +59,7 @@ internal static class StoreText
     }
 
     public static string WriteSpawn(ConnectCommand command) =>
-        JsonSerializer.Serialize(new StoredSpawn(command.Spawn!.Executable, command.Key, StaticTokenOf(command), command.Spawn.Protocol), s_json);
+        JsonSerializer.Serialize(new StoredSpawn(command.Spawn!.Executable, command.Key, StaticTokenOf(command), command.Spawn.Protocol, PlaneTrace.Parent), s_json);
 
     /// <summary>What the proxies are to know of a backend; null for the usual.</summary>
     public static string? WriteWeb(SpawnConfig spawn) => WebSettings.Of(spawn) is { } web ? JsonSerializer.Serialize(web, s_json) : null;
@@ -81,7 +81,15 @@ internal static class StoreText
     public static SpawnOrder ReadSpawn(string text, LeaseDeadlines deadlines)
     {
         var stored = JsonSerializer.Deserialize<StoredSpawn>(text, s_json) ?? throw new FormatException("a spawn action holds no order");
-        return new SpawnOrder { Executable = stored.Executable, Key = stored.Key, Deadlines = deadlines, StaticToken = stored.StaticToken, Protocol = stored.Protocol ?? default };
+        return new SpawnOrder
+        {
+            Executable = stored.Executable,
+            Key = stored.Key,
+            Deadlines = deadlines,
+            StaticToken = stored.StaticToken,
+            Protocol = stored.Protocol ?? default,
+            TraceParent = PlaneTrace.ValidOrNull(stored.TraceParent),
+        };
     }
 
     /// <summary>The static token of the backend that the command starts; only where it asked for one.</summary>
@@ -151,5 +159,5 @@ internal static class StoreText
     public static T? Enumerated<T>(long? value)
         where T : struct, Enum => value is { } given ? Enumerated<T>(given) : null;
 
-    private sealed record StoredSpawn(Executable Executable, KeyConfig Key, BearerToken? StaticToken, BackendProtocol? Protocol);
+    private sealed record StoredSpawn(Executable Executable, KeyConfig Key, BearerToken? StaticToken, BackendProtocol? Protocol, string? TraceParent);
 }

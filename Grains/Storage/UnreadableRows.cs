@@ -80,7 +80,7 @@ internal sealed partial class UnreadableRows(ILogger logger)
     }
 
     [LoggerMessage(
-        EventId = 2260,
+        EventId = EventIds.UnreadableRowsUnreadable,
         Level = LogLevel.Error,
         Message = "A row of the database cannot be read and is skipped ({Key}): {Reason}. Another program has written it, or a rule that it breaks was dropped; delete the row.")]
     private static partial void LogUnreadable(ILogger logger, string key, string reason);

@@ -83,12 +83,12 @@ internal sealed partial class SweepService(
         }
     }
 
-    [LoggerMessage(EventId = 2101, Message = "Sweep {Sweep} concerned {Rows} rows.")]
+    [LoggerMessage(EventId = EventIds.SweepServiceSwept, Message = "Sweep {Sweep} concerned {Rows} rows.")]
     private partial void LogSwept(LogLevel level, string sweep, int rows);
 
-    [LoggerMessage(EventId = 2102, Message = "Sweep {Sweep} failed and will be tried again: {Reason}")]
+    [LoggerMessage(EventId = EventIds.SweepServiceFailed, Message = "Sweep {Sweep} failed and will be tried again: {Reason}")]
     private partial void LogFailed(LogLevel level, string sweep, string reason, Exception? exception);
 
-    [LoggerMessage(2103, LogLevel.Debug, "Sweep {Sweep} has ended.")]
+    [LoggerMessage(EventIds.SweepServiceEnded, LogLevel.Debug, "Sweep {Sweep} has ended.")]
     private partial void LogEnded(string sweep);
 }

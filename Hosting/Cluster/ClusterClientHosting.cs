@@ -84,10 +84,8 @@ public static partial class ClusterClientHosting
 
     private sealed partial class InfiniteRetryFilter(ClusterClientOptions options, ILogger logger) : IClientConnectionRetryFilter
     {
-        private static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(50);
-
         private readonly Outage _outage = new(TimeProvider.System);
-        private TimeSpan _delay = s_first;
+        private readonly Backoff _backoff = new(TimeSpan.FromMilliseconds(50), options.MaxReconnectDelay, TimeProvider.System);
 
         public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
         {
@@ -97,12 +95,11 @@ public static partial class ClusterClientHosting
                 LogNoGateway(logger, string.Join(", ", options.Endpoints), reason.Message);
             }
 
-            await Task.Delay(_delay * (0.5 + (Random.Shared.NextDouble() / 2)), TimeProvider.System, cancellationToken);
-            _delay = TimeSpan.FromTicks(Math.Min((_delay * 2).Ticks, options.MaxReconnectDelay.Ticks));
+            await _backoff.WaitAsync(cancellationToken);
             return !cancellationToken.IsCancellationRequested;
         }
 
-        [LoggerMessage(7061, LogLevel.Warning, "No controller answers at {Gateways}, retrying: {Reason}")]
+        [LoggerMessage(EventIds.ClusterClientHostingNoGateway, LogLevel.Warning, "No controller answers at {Gateways}, retrying: {Reason}")]
         private static partial void LogNoGateway(ILogger logger, string gateways, string reason);
     }
 }

@@ -137,7 +137,12 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
             if (time.GetTimestamp() >= way.NextCheckAt)
             {
                 way.NextCheckAt = long.MaxValue;
-                way.Check = Task.Run(() => RunCheckAsync(way));
+
+                // It is for all that wait, and not part of the trace of the one that happened to begin it.
+                using (ExecutionContext.SuppressFlow())
+                {
+                    way.Check = Task.Run(() => RunCheckAsync(way));
+                }
             }
 
             return way.Check;
@@ -230,10 +235,10 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
         }
     }
 
-    [LoggerMessage(7070, LogLevel.Warning, "A controller has not answered for some time; calls are made over another gateway")]
+    [LoggerMessage(EventIds.GatewayChoiceChanged, LogLevel.Warning, "A controller has not answered for some time; calls are made over another gateway")]
     private partial void LogChanged();
 
-    [LoggerMessage(7071, LogLevel.Debug, "The ping of key {Number} failed: {Reason}")]
+    [LoggerMessage(EventIds.GatewayChoicePing, LogLevel.Debug, "The ping of key {Number} failed: {Reason}")]
     private partial void LogPing(int number, string reason);
 
     /// <summary>The use of one key from when it was chosen. The check is guarded by the choice's lock.</summary>

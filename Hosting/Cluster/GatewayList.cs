@@ -63,6 +63,6 @@ internal sealed partial class GatewayList(IReadOnlyList<DnsEndPoint> gateways) :
         : endpoint is IPEndPoint known ? _hosts.GetValueOrDefault(known) ?? known.Address.ToString()
         : "";
 
-    [LoggerMessage(7069, LogLevel.Warning, "The gateway {Host} has no address: {Reason}. Correct --gateway or the name server")]
+    [LoggerMessage(EventIds.GatewayListUnresolved, LogLevel.Warning, "The gateway {Host} has no address: {Reason}. Correct --gateway or the name server")]
     private static partial void LogUnresolved(ILogger logger, string host, string reason);
 }

@@ -158,10 +158,10 @@ public sealed partial class GatewayTrust
 
     private static bool IsUnreadable(Exception e) => e is CryptographicException or IOException or UnauthorizedAccessException;
 
-    [LoggerMessage(7060, LogLevel.Error, "{Files} have changed and cannot be read; the previous certificate stays in use: {Reason}")]
+    [LoggerMessage(EventIds.GatewayTrustUnreadable, LogLevel.Error, "{Files} have changed and cannot be read; the previous certificate stays in use: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, string files, string reason);
 
-    [LoggerMessage(7068, LogLevel.Warning, "The other end's certificate {Subject} is refused: {Reason}")]
+    [LoggerMessage(EventIds.GatewayTrustRefused, LogLevel.Warning, "The other end's certificate {Subject} is refused: {Reason}")]
     private static partial void LogRefused(ILogger logger, string subject, string reason);
 
     /// <summary>

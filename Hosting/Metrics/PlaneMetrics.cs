@@ -1,6 +1,6 @@
+using System.Diagnostics.Metrics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
@@ -8,11 +8,20 @@ using OpenTelemetry.Resources;
 
 namespace Plane.Hosting;
 
-/// <summary>Exports the metrics of the meters <c>plane.*</c> and of the runtime: as Prometheus text to who asks, by OTLP where configured.</summary>
+/// <summary>Exports the metrics of Plane, of the runtime and of the frameworks: as Prometheus text to who asks, by OTLP where configured.</summary>
 public static class PlaneMetrics
 {
+    private const string HttpClientMeter = "System.Net.Http";
+
+    // YARP has no meter.
+    private static readonly string[] s_frameworks = ["Microsoft.AspNetCore.*", "Microsoft.Orleans", "Npgsql", HttpClientMeter];
+
+    // Without the other end's address and port: each backend has a port of its own, and a series is kept for each value that was ever seen.
+    private static readonly string[] s_clientTags =
+        ["http.request.method", "http.response.status_code", "http.connection.state", "error.type", "network.protocol.version", "url.scheme"];
+
     /// <summary>
-    /// Collects the metrics; where they are sent stands in the <see cref="HostingOptions"/> given before (<see cref="PlaneLogging.AddPlaneLogging"/>). Meters are known by name across the process, so that in <c>plane up</c> each role's text shows the whole process,
+    /// Collects the metrics; where they are sent is in the <see cref="HostingOptions"/> given before (<see cref="PlaneLogging.AddPlaneLogging"/>). Meters are known by name across the process, so that in <c>plane up</c> each role's text shows the whole process,
     /// and the first role sends it.
     /// </summary>
     /// <param name="builder">The role's builder.</param>
@@ -20,39 +29,44 @@ public static class PlaneMetrics
     public static IHostApplicationBuilder AddPlaneMetrics(this IHostApplicationBuilder builder, string role)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        var options = builder.Services.LastOrDefault(s => s.ServiceType == typeof(HostingOptions))?.ImplementationInstance as HostingOptions;
-        var exports = options?.TryBecomeExporter() == true;
-        if (exports)
-        {
-            builder.Configuration.AddInMemoryCollection(options!.OpenTelemetry.Select(v => KeyValuePair.Create<string, string?>(v.Key, v.Value)));
-            if (options.OtlpEndpoint is { } endpoint)
-            {
-                builder.Configuration[OtlpVariables.Endpoint] = endpoint.AbsoluteUri;
-            }
-        }
-
+        var options = HostingOptions.Of(builder.Services);
+        var exports = options?.TryBecomeExporter(OtlpSignal.Metrics) == true;
         builder.Services.AddOpenTelemetry().WithMetrics(metrics =>
         {
-            metrics
-                .SetResourceBuilder(ResourceBuilder.CreateEmpty()
-                    .AddService("plane-" + role, serviceVersion: PlaneVersion.Current.Version)
-                    .AddEnvironmentVariableDetector())
-                .AddMeter("plane.*", "System.Runtime")
-                .AddPrometheusExporter();
+            metrics.SetResourceBuilder(ResourceOf(role)).AddMeter("plane.*", "System.Runtime").AddView(i => ViewOf(i, role)).AddPrometheusExporter();
             if (exports)
             {
-                // The general endpoint is in the configuration: the exporter appends the metrics' path to it where the protocol has one. This one is used as it is.
-                metrics.AddOtlpExporter(o =>
-                {
-                    if (options!.OtlpMetricsEndpoint is { } endpoint)
-                    {
-                        o.Endpoint = endpoint;
-                    }
-                });
+                metrics.AddOtlpExporter(o => options!.Configure(OtlpSignal.Metrics, o));
             }
         });
+        if (exports)
+        {
+            options!.ConfigureSdk(builder.Configuration);
+            builder.Services.AddFrameworkMetrics();
+        }
+
         return builder;
     }
+
+    /// <summary>
+    /// Collects the metrics of the frameworks too. For roles whose metrics somebody reads: each of them is one more thing to do for each request.
+    /// </summary>
+    /// <param name="services">The role's services, with <see cref="AddPlaneMetrics"/>.</param>
+    public static IServiceCollection AddFrameworkMetrics(this IServiceCollection services) =>
+        services.ConfigureOpenTelemetryMeterProvider(static metrics => metrics.AddMeter(s_frameworks));
+
+    private static MetricStreamConfiguration? ViewOf(Instrument instrument, string role) => instrument.Meter.Name switch
+    {
+        // What they count of a proxy's requests is in plane.proxy.* already, and each of them is work for every request.
+        "Microsoft.AspNetCore.Hosting" or HttpClientMeter when role == "proxy" => MetricStreamConfiguration.Drop,
+        HttpClientMeter => new MetricStreamConfiguration { TagKeys = s_clientTags },
+        _ => null,
+    };
+
+    /// <summary>What the role is called in metrics and traces, unless OpenTelemetry's variables say otherwise.</summary>
+    internal static ResourceBuilder ResourceOf(string role) => ResourceBuilder.CreateEmpty()
+        .AddService("plane-" + role, serviceVersion: PlaneVersion.Current.Version)
+        .AddEnvironmentVariableDetector();
 
     /// <summary>Serves the Prometheus text at <c>/metrics</c> of the role's own HTTP server.</summary>
     /// <param name="routes">The role's routes.</param>
@@ -64,6 +78,7 @@ public static class PlaneMetrics
     /// <param name="port">The port; 0 for any.</param>
     public static IServiceCollection AddPlaneMetricsServer(this IServiceCollection services, string host, int port)
     {
+        services.AddFrameworkMetrics();
         services.AddSingleton(s => new MetricsServer(s.GetRequiredService<MeterProvider>(), host, port));
         return services.AddHostedService(s => s.GetRequiredService<MetricsServer>());
     }

@@ -332,13 +332,13 @@ public sealed partial class HostRunner : IDisposable
     private static IEnumerable<Exception> OfOurs(AggregateException e) =>
         e.Flatten().InnerExceptions.Where(x => x.StackTrace?.Contains("   at Plane.", StringComparison.Ordinal) == true);
 
-    [LoggerMessage(1001, LogLevel.Critical, "failed")]
+    [LoggerMessage(EventIds.HostRunnerFailed, LogLevel.Critical, "failed")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 
-    [LoggerMessage(1002, LogLevel.Error, "failed while stopping")]
+    [LoggerMessage(EventIds.HostRunnerStopFailed, LogLevel.Error, "failed while stopping")]
     private static partial void LogStopFailed(ILogger logger, Exception exception);
 
-    [LoggerMessage(1003, LogLevel.Warning, "a call failed that nobody waited for any more: {Reason}")]
+    [LoggerMessage(EventIds.HostRunnerLeft, LogLevel.Warning, "a call failed that nobody waited for any more: {Reason}")]
     private static partial void LogLeft(ILogger logger, string reason);
 }
 

@@ -54,7 +54,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         _ordering = ordering;
         _time = time;
         _logger = logger;
-        _backoff = new Backoff(options.Acme.RetryAfter, options.Acme.RetryMost);
+        _backoff = new Backoff(options.Acme.RetryAfter, options.Acme.RetryMost, time);
         _host = ClusterName.Parse(options.Cluster).Host;
     }
 
@@ -323,33 +323,33 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         }
     }
 
-    [LoggerMessage(6710, LogLevel.Warning, "No certificate for {Host}: {Reason}. {Consequence}; the next try is in {Seconds:0} s")]
+    [LoggerMessage(EventIds.CertificateKeeperFailed, LogLevel.Warning, "No certificate for {Host}: {Reason}. {Consequence}; the next try is in {Seconds:0} s")]
     private partial void LogFailed(string host, string reason, string consequence, double seconds);
 
-    [LoggerMessage(6719, LogLevel.Warning, "Why there is no new certificate can't be written to --cert-dir, where plane cert show reads it: {Reason}")]
+    [LoggerMessage(EventIds.CertificateKeeperNotNoted, LogLevel.Warning, "Why there is no new certificate can't be written to --cert-dir, where plane cert show reads it: {Reason}")]
     private partial void LogNotNoted(string reason);
 
-    [LoggerMessage(6711, LogLevel.Error, "No certificate for {Host}. {Consequence}; the next try is in {Seconds:0} s")]
+    [LoggerMessage(EventIds.CertificateKeeperFailedUnexpectedly, LogLevel.Error, "No certificate for {Host}. {Consequence}; the next try is in {Seconds:0} s")]
     private partial void LogFailedUnexpectedly(Exception exception, string host, string consequence, double seconds);
 
-    [LoggerMessage(6712, LogLevel.Information, "Waiting while proxy {Owner} orders a certificate; {Seconds:0} s at most")]
+    [LoggerMessage(EventIds.CertificateKeeperWaiting, LogLevel.Information, "Waiting while proxy {Owner} orders a certificate; {Seconds:0} s at most")]
     private partial void LogWaiting(string owner, double seconds);
 
-    [LoggerMessage(6713, LogLevel.Warning, "No answer from the controller about the challenge lease, asking again: {Reason}")]
+    [LoggerMessage(EventIds.CertificateKeeperControllerAway, LogLevel.Warning, "No answer from the controller about the challenge lease, asking again: {Reason}")]
     private partial void LogControllerAway(string reason);
 
-    [LoggerMessage(6714, LogLevel.Information, "Proxy {Owner} took the challenge lease over; this proxy's order goes on beside its")]
+    [LoggerMessage(EventIds.CertificateKeeperOvertaken, LogLevel.Information, "Proxy {Owner} took the challenge lease over; this proxy's order goes on beside its")]
     private partial void LogOvertaken(string owner);
 
-    [LoggerMessage(6715, LogLevel.Debug, "No answer about the challenge lease; it expires by itself: {Reason}")]
+    [LoggerMessage(EventIds.CertificateKeeperLeaseNotRenewed, LogLevel.Debug, "No answer about the challenge lease; it expires by itself: {Reason}")]
     private partial void LogLeaseNotRenewed(string reason);
 
-    [LoggerMessage(6716, LogLevel.Error, "The certificate in {Path} can't be served: {Problem}")]
+    [LoggerMessage(EventIds.CertificateKeeperStored, LogLevel.Error, "The certificate in {Path} can't be served: {Problem}")]
     private partial void LogStored(string path, string problem);
 
-    [LoggerMessage(6717, LogLevel.Information, "The authority suggests to renew between {Start} and {End}; explanation: {Explanation}")]
+    [LoggerMessage(EventIds.CertificateKeeperSuggested, LogLevel.Information, "The authority suggests to renew between {Start} and {End}; explanation: {Explanation}")]
     private partial void LogSuggested(DateTimeOffset start, DateTimeOffset end, string explanation);
 
-    [LoggerMessage(6718, LogLevel.Debug, "The authority did not say when to renew: {Reason}")]
+    [LoggerMessage(EventIds.CertificateKeeperNotSaid, LogLevel.Debug, "The authority did not say when to renew: {Reason}")]
     private partial void LogNotSaid(string reason);
 }

@@ -278,24 +278,24 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
     private static Uri Needed(Uri? url, string what) =>
         url ?? throw new AcmeException(AcmeFault.BadAnswer, $"the authority's order names no address for {what}");
 
-    [LoggerMessage(6700, LogLevel.Information, "Ordered a certificate for {Host}: {Url}")]
+    [LoggerMessage(EventIds.OrderingOrdered, LogLevel.Information, "Ordered a certificate for {Host}: {Url}")]
     private partial void LogOrdered(string host, Uri url);
 
-    [LoggerMessage(6701, LogLevel.Information, "Going on with the order for {Host} that was begun before: {Url}")]
+    [LoggerMessage(EventIds.OrderingResuming, LogLevel.Information, "Going on with the order for {Host} that was begun before: {Url}")]
     private partial void LogResuming(string host, Uri url);
 
-    [LoggerMessage(6702, LogLevel.Information, "The authority has validated {Host} before and does not ask again")]
+    [LoggerMessage(EventIds.OrderingReused, LogLevel.Information, "The authority has validated {Host} before and does not ask again")]
     private partial void LogReused(string host);
 
-    [LoggerMessage(6703, LogLevel.Information, "A certificate for {Host} was issued and stored")]
+    [LoggerMessage(EventIds.OrderingIssued, LogLevel.Information, "A certificate for {Host} was issued and stored")]
     private partial void LogIssued(string host);
 
-    [LoggerMessage(6704, LogLevel.Warning, "The authority offers no chain by {Preferred}, only by {Offered}: its own choice is used")]
+    [LoggerMessage(EventIds.OrderingNotOffered, LogLevel.Warning, "The authority offers no chain by {Preferred}, only by {Offered}: its own choice is used")]
     private partial void LogNotOffered(string preferred, string offered);
 
-    [LoggerMessage(6705, LogLevel.Information, "Ordering from {Authority}, whose terms are at {Terms}")]
+    [LoggerMessage(EventIds.OrderingTerms, LogLevel.Information, "Ordering from {Authority}, whose terms are at {Terms}")]
     private partial void LogTerms(string authority, string terms);
 
-    [LoggerMessage(6706, LogLevel.Warning, "Could not tidy up after an order; it expires by itself: {Reason}")]
+    [LoggerMessage(EventIds.OrderingNotTidied, LogLevel.Warning, "Could not tidy up after an order; it expires by itself: {Reason}")]
     private partial void LogNotTidied(string reason);
 }

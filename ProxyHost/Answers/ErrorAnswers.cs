@@ -103,9 +103,9 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
         }
     }
 
-    [LoggerMessage(6540, LogLevel.Warning, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
+    [LoggerMessage(EventIds.ErrorAnswersFailed, LogLevel.Warning, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
     private partial void LogFailed(int status, string kind, string id, string backend);
 
-    [LoggerMessage(6541, LogLevel.Debug, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
+    [LoggerMessage(EventIds.ErrorAnswersRefused, LogLevel.Debug, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
     private partial void LogRefused(int status, string kind, string id, string backend);
 }

@@ -48,9 +48,9 @@ internal sealed partial class Drain(
         }
     }
 
-    [LoggerMessage(6530, LogLevel.Information, "Stopping: {Open} requests are open and have {Seconds} s")]
+    [LoggerMessage(EventIds.DrainDraining, LogLevel.Information, "Stopping: {Open} requests are open and have {Seconds} s")]
     private partial void LogDraining(int open, double seconds);
 
-    [LoggerMessage(6531, LogLevel.Information, "Cut {Count} requests that were still open when the time to drain was over")]
+    [LoggerMessage(EventIds.DrainDrainOver, LogLevel.Information, "Cut {Count} requests that were still open when the time to drain was over")]
     private partial void LogDrainOver(int count);
 }

@@ -16,36 +16,42 @@ internal sealed partial class UseReporter(
     // What the controller may ask for: a slip there must neither flood it nor make this proxy count as dead.
     private static readonly TimeSpan s_shortest = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_lastReport = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var every = options.ReportEvery;
+        var failing = false;
 
         // Idleness is counted up to the oldest last report, so a late one ends nobody; still, soon again, and not all proxies at once.
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(5));
-        var failing = false;
-        while (!stoppingToken.IsCancellationRequested)
+        var retries = Retries.Until<ProxyReportReply?>(s_firstPause, s_longestPause, time, report => report.Result is null, _ => OnFailure());
+        try
         {
-            TimeSpan pause;
-            if (await TryReportAsync(stoppingToken) is { } reply)
+            while (true)
             {
-                every = reply.ReportAgainAfter < s_shortest ? s_shortest : reply.ReportAgainAfter > s_longest ? s_longest : reply.ReportAgainAfter;
-                pause = every;
-                backoff.Reset();
-                failing = false;
-            }
-            else
-            {
-                pause = backoff.Next();
-                if (!failing && !stoppingToken.IsCancellationRequested)
+                if (await retries.ExecuteAsync(async c => await TryReportAsync(c), stoppingToken) is { } reply)
                 {
-                    failing = true;
-                    LogReportFailed();
+                    every = reply.ReportAgainAfter < s_shortest ? s_shortest : reply.ReportAgainAfter > s_longest ? s_longest : reply.ReportAgainAfter;
+                    failing = false;
                 }
-            }
 
-            await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(every, time, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The last report follows.
+        }
+
+        void OnFailure()
+        {
+            if (!failing)
+            {
+                failing = true;
+                LogReportFailed();
+            }
         }
     }
 
@@ -89,9 +95,9 @@ internal sealed partial class UseReporter(
         }
     }
 
-    [LoggerMessage(6520, LogLevel.Warning, "No controller takes the report of which backends are in use; retrying")]
+    [LoggerMessage(EventIds.UseReporterReportFailed, LogLevel.Warning, "No controller takes the report of which backends are in use; retrying")]
     private partial void LogReportFailed();
 
-    [LoggerMessage(6521, LogLevel.Debug, "A report failed: {Error}")]
+    [LoggerMessage(EventIds.UseReporterReportError, LogLevel.Debug, "A report failed: {Error}")]
     private partial void LogReportError(Exception exception, string error);
 }

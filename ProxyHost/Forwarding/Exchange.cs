@@ -125,6 +125,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             return default;
         }
 
+        TraceHeaders.Continue(headers);
         if (httpContext.Connection.RemoteIpAddress is { } client)
         {
             headers.TryAddWithoutValidation("x-forwarded-for", (client.IsIPv4MappedToIPv6 ? client.MapToIPv4() : client).ToString());

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -261,6 +262,7 @@ internal sealed partial class ProxyPipeline(
                 if (!overtaken)
                 {
                     // 6.
+                    using var span = PlaneTrace.Source.StartActivity("forward", ActivityKind.Client)?.SetTag(PlaneTrace.BackendTag, entry.Backend);
                     error = await backends.SendAsync(context, exchange);
                 }
             }
@@ -363,9 +365,9 @@ internal sealed partial class ProxyPipeline(
         return exception?.InnerException?.Message ?? exception?.Message ?? "";
     }
 
-    [LoggerMessage(6550, LogLevel.Error, "A request failed unexpectedly")]
+    [LoggerMessage(EventIds.ProxyPipelineUnexpected, LogLevel.Error, "A request failed unexpectedly")]
     private partial void LogUnexpected(Exception exception);
 
-    [LoggerMessage(6551, LogLevel.Information, "Forwarding to backend {Backend} failed: {Error}, {Reason}")]
+    [LoggerMessage(EventIds.ProxyPipelineForwardFailed, LogLevel.Information, "Forwarding to backend {Backend} failed: {Error}, {Reason}")]
     private partial void LogForwardFailed(ForwarderError error, string backend, string reason);
 }

@@ -104,6 +104,6 @@ internal sealed partial class ProxyProtocolMiddleware
         connection.Abort(new ConnectionAbortedException("the connection did not begin with a PROXY header"));
     }
 
-    [LoggerMessage(6570, LogLevel.Warning, "A connection from {Peer}, a trusted proxy, did not begin with a PROXY header and was closed: let it send one, or run without --proxy-protocol")]
+    [LoggerMessage(EventIds.ProxyProtocolRefused, LogLevel.Warning, "A connection from {Peer}, a trusted proxy, did not begin with a PROXY header and was closed: let it send one, or run without --proxy-protocol")]
     private partial void LogRefused(IPAddress peer);
 }

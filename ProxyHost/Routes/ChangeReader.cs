@@ -20,40 +20,49 @@ internal sealed partial class ChangeReader(
     TimeProvider time,
     ILogger<ChangeReader> logger) : BackgroundService
 {
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         LogPosition? position = null;
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
         var failing = false;
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                var page = await controller.ReadChangesAsync(position, options.ControllerWait, stoppingToken);
-                Apply(page, isFirst: position is null);
-                position = page.Next;
-                contact.Answered();
-                backoff.Reset();
-                if (failing)
-                {
-                    failing = false;
-                    LogReadingAgain();
-                }
-            }
-            catch (Exception) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                // Any other failure too: this loop is what keeps revoked users out, it must go on.
-                if (!failing)
-                {
-                    failing = true;
-                    LogReadFailed(CallFailed.IsUnknownOutcome(e) ? null : e, e.Message);
-                }
 
-                await Task.Delay(backoff.Next(), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // Whatever the failure: this loop is what keeps revoked users out, it must go on.
+        var rounds = Retries.Until<bool>(s_firstPause, s_longestPause, time, round => round.Exception is not null, round => OnFailure(round.Exception!));
+        try
+        {
+            while (true)
+            {
+                await rounds.ExecuteAsync(async c => await ReadAsync(c), stoppingToken);
+            }
+        }
+        catch (Exception) when (stoppingToken.IsCancellationRequested)
+        {
+            return;
+        }
+
+        async Task<bool> ReadAsync(CancellationToken cancellationToken)
+        {
+            var page = await controller.ReadChangesAsync(position, options.ControllerWait, cancellationToken);
+            Apply(page, isFirst: position is null);
+            position = page.Next;
+            contact.Answered();
+            if (failing)
+            {
+                failing = false;
+                LogReadingAgain();
+            }
+
+            return true;
+        }
+
+        void OnFailure(Exception e)
+        {
+            if (!failing)
+            {
+                failing = true;
+                LogReadFailed(CallFailed.IsUnknownOutcome(e) ? null : e, e.Message);
             }
         }
     }
@@ -104,15 +113,15 @@ internal sealed partial class ChangeReader(
         progress.Advance();
     }
 
-    [LoggerMessage(6510, LogLevel.Warning, "The change log can't be read: {Error}")]
+    [LoggerMessage(EventIds.ChangeReaderReadFailed, LogLevel.Warning, "The change log can't be read: {Error}")]
     private partial void LogReadFailed(Exception? exception, string error);
 
-    [LoggerMessage(6511, LogLevel.Information, "The change log is read again")]
+    [LoggerMessage(EventIds.ChangeReaderReadingAgain, LogLevel.Information, "The change log is read again")]
     private partial void LogReadingAgain();
 
-    [LoggerMessage(6512, LogLevel.Information, "Reading the change log after {Seconds} s without; routes are checked as they are used")]
+    [LoggerMessage(EventIds.ChangeReaderGap, LogLevel.Information, "Reading the change log after {Seconds} s without; routes are checked as they are used")]
     private partial void LogGap(double seconds);
 
-    [LoggerMessage(6513, LogLevel.Information, "Cut {Count} open connections of backend {Backend}: {Change}")]
+    [LoggerMessage(EventIds.ChangeReaderCut, LogLevel.Information, "Cut {Count} open connections of backend {Backend}: {Change}")]
     private partial void LogCut(int count, string backend, ChangeKind change);
 }

@@ -16,7 +16,10 @@ internal sealed class RouteFinder(ProxyOptions options, RouteTable routes, Route
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, aborted);
         try
         {
-            return await resolver.ResolveAsync(token, fresh: false, either.Token);
+            using var span = PlaneTrace.Source.StartActivity("resolve route");
+            var resolution = await resolver.ResolveAsync(token, fresh: false, either.Token);
+            span?.SetTag(PlaneTrace.BackendTag, resolution.Entry?.Backend);
+            return resolution;
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {

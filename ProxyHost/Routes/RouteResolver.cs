@@ -125,7 +125,7 @@ internal sealed partial class RouteResolver(
     private async Task<Resolution> AskAsync(BearerToken token, CancellationToken cancellationToken)
     {
         var hash = token.Hash();
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1));
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), time);
         var lastAnswer = time.GetTimestamp();
         var stale = 0;
 
@@ -223,16 +223,16 @@ internal sealed partial class RouteResolver(
         }
     }
 
-    [LoggerMessage(6501, LogLevel.Information, "The controller gave no route: {Error}")]
+    [LoggerMessage(EventIds.RouteResolverResolveFailed, LogLevel.Information, "The controller gave no route: {Error}")]
     private partial void LogResolveFailed(string error);
 
-    [LoggerMessage(6502, LogLevel.Information, "The route of backend {Backend} could not be checked: {Error}")]
+    [LoggerMessage(EventIds.RouteResolverCheckFailed, LogLevel.Information, "The route of backend {Backend} could not be checked: {Error}")]
     private partial void LogCheckFailed(string error, string backend);
 
-    [LoggerMessage(6503, LogLevel.Warning, "The controller's answers for backend {Backend} are older than changes that were already seen")]
+    [LoggerMessage(EventIds.RouteResolverStaleAnswers, LogLevel.Warning, "The controller's answers for backend {Backend} are older than changes that were already seen")]
     private partial void LogStaleAnswers(string backend);
 
-    [LoggerMessage(6504, LogLevel.Error, "Backend {Backend} has the address {Address}, which is no IP:port")]
+    [LoggerMessage(EventIds.RouteResolverBadAddress, LogLevel.Error, "Backend {Backend} has the address {Address}, which is no IP:port")]
     private partial void LogBadAddress(string backend, string address);
 
     /// <summary>One running look-up; its count is guarded by the dictionary's lock.</summary>

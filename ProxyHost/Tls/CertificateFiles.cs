@@ -75,9 +75,9 @@ internal sealed partial class CertificateFiles(
         }
     }
 
-    [LoggerMessage(6601, LogLevel.Error, "The certificate of --cert can't be served: {Problem}; {Consequence}")]
+    [LoggerMessage(EventIds.CertificateFilesProblem, LogLevel.Error, "The certificate of --cert can't be served: {Problem}; {Consequence}")]
     private partial void LogProblem(string problem, string consequence);
 
-    [LoggerMessage(6602, LogLevel.Warning, "The certificate does not cover *.{Host}, only {Names}: backends with a subdomain can't be reached by HTTPS")]
+    [LoggerMessage(EventIds.CertificateFilesNoWildcard, LogLevel.Warning, "The certificate does not cover *.{Host}, only {Names}: backends with a subdomain can't be reached by HTTPS")]
     private partial void LogNoWildcard(string host, string names);
 }

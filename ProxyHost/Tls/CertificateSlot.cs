@@ -58,9 +58,9 @@ internal sealed partial class CertificateSlot(TimeProvider time, ILogger<Certifi
 
     private static string Until(ServerCertificate certificate) => certificate.NotAfter.ToString("u", CultureInfo.InvariantCulture);
 
-    [LoggerMessage(6604, LogLevel.Error, "The certificate that is served expired at {NotAfter}: browsers refuse it, and /ready answers 503 until there is another. {Why}")]
+    [LoggerMessage(EventIds.CertificateSlotExpired, LogLevel.Error, "The certificate that is served expired at {NotAfter}: browsers refuse it, and /ready answers 503 until there is another. {Why}")]
     private partial void LogExpired(string notAfter, string why);
 
-    [LoggerMessage(6600, LogLevel.Information, "Serving a certificate for {Names}, serial {Serial}, issued by {Issuer}, valid until {NotAfter}")]
+    [LoggerMessage(EventIds.CertificateSlotServing, LogLevel.Information, "Serving a certificate for {Names}, serial {Serial}, issued by {Issuer}, valid until {NotAfter}")]
     private partial void LogServing(string names, string serial, string issuer, string notAfter);
 }

@@ -93,7 +93,7 @@ internal sealed partial class HttpsListener(
         await started.Task.WaitAsync(stoppingToken);
     }
 
-    [LoggerMessage(6603, LogLevel.Information, "HTTPS is served at {Address}")]
+    [LoggerMessage(EventIds.HttpsListenerOpen, LogLevel.Information, "HTTPS is served at {Address}")]
     private partial void LogOpen(string address);
 }
 

@@ -39,6 +39,6 @@ internal sealed partial class FatalErrorHandler(HostExit exit, TimeProvider time
     // The host has ended in time.
     public void Dispose() => _end?.Dispose();
 
-    [LoggerMessage(7074, LogLevel.Critical, "{Reason} ({Sender}: {Context})")]
+    [LoggerMessage(EventIds.FatalErrorHandlerFatal, LogLevel.Critical, "{Reason} ({Sender}: {Context})")]
     private static partial void LogFatal(ILogger logger, Exception? exception, string reason, string sender, string context);
 }

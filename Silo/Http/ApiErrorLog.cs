@@ -32,17 +32,17 @@ internal static partial class ApiErrorLog
     private static string Because(ApiError error) =>
         error.Cause is { } cause && !error.Message.StartsWith(cause.Message, StringComparison.Ordinal) ? $" ({cause.Message})" : "";
 
-    [LoggerMessage(6001, LogLevel.Information, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
+    [LoggerMessage(EventIds.ApiErrorLogRefused, LogLevel.Information, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogRefused(ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message);
 
-    [LoggerMessage(6002, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message}{Because}")]
+    [LoggerMessage(EventIds.ApiErrorLogUnavailable, LogLevel.Warning, "{Status} {Kind} {Id}: {Method} {Path}: {Message}{Because}")]
     private static partial void LogUnavailable(
         ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, string because);
 
-    [LoggerMessage(6004, LogLevel.Debug, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
+    [LoggerMessage(EventIds.ApiErrorLogKnown, LogLevel.Debug, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogKnown(ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message);
 
-    [LoggerMessage(6003, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
+    [LoggerMessage(EventIds.ApiErrorLogFailed, LogLevel.Error, "{Status} {Kind} {Id}: {Method} {Path}: {Message}")]
     private static partial void LogFailed(
         ILogger logger, int status, ErrorKind kind, string id, string method, string path, string message, Exception? exception);
 }

@@ -84,9 +84,9 @@ internal sealed partial class ErrorMiddleware(
             ? new ApiError(ErrorKind.DatabaseError, new StoreUnavailableException(reason).ForCaller(store.Outage)) { Cause = e }
             : new ApiError(ErrorKind.Other, "the request was not answered in time, and its outcome is unknown: send it again, which is safe") { Status = 503, Cause = e };
 
-    [LoggerMessage(6011, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
+    [LoggerMessage(EventIds.ErrorMiddlewareCallerLeft, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
     private static partial void LogCallerLeft(ILogger logger, string method, string path);
 
-    [LoggerMessage(6012, LogLevel.Error, "{Method} {Path}: failed within its answer, connection cut")]
+    [LoggerMessage(EventIds.ErrorMiddlewareBroken, LogLevel.Error, "{Method} {Path}: failed within its answer, connection cut")]
     private static partial void LogBroken(ILogger logger, string method, string path, Exception exception);
 }

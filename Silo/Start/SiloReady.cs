@@ -58,14 +58,14 @@ internal sealed partial class SiloReady(
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(6103, LogLevel.Warning,
+    [LoggerMessage(EventIds.SiloReadyOpen, LogLevel.Warning,
         "/ctrl is open to whoever reaches {Host}: set --ctrl-token-file or --forward-auth, or let only trusted hosts reach it")]
     private static partial void LogOpen(ILogger logger, string host);
 
-    [LoggerMessage(6105, LogLevel.Information,
+    [LoggerMessage(EventIds.SiloReadyFewConnections, LogLevel.Information,
         "Only {Connections} HTTP connections are served at a time, since this process may have only {Limit} files open: raise that limit (LimitNOFILE, ulimit -n)")]
     private static partial void LogFewConnections(ILogger logger, int connections, int? limit);
 
-    [LoggerMessage(6104, LogLevel.Information, "controller {Name} serves at {Url}")]
+    [LoggerMessage(EventIds.SiloReadyReady, LogLevel.Information, "controller {Name} serves at {Url}")]
     private static partial void LogReady(ILogger logger, ControllerName name, string url);
 }

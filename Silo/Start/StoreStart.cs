@@ -70,9 +70,9 @@ internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options,
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(6101, LogLevel.Warning, "The database {State}, trying again every second: {Reason}")]
+    [LoggerMessage(EventIds.StoreStartWaiting, LogLevel.Warning, "The database {State}, trying again every second: {Reason}")]
     private static partial void LogWaiting(ILogger logger, string state, string reason);
 
-    [LoggerMessage(6102, LogLevel.Information, "The database can be used.")]
+    [LoggerMessage(EventIds.StoreStartReached, LogLevel.Information, "The database can be used.")]
     private static partial void LogReached(ILogger logger);
 }

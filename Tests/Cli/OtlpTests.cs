@@ -1,14 +1,11 @@
-using System.Collections.Concurrent;
-using System.Text;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Plane.Hosting;
 using Plane.Tests.Support;
+using Plane.Tests.Telemetry;
 
 namespace Plane.Tests.Cli;
 
-/// <summary>Metrics sent by OTLP, as OpenTelemetry's own variables say, to a receiver of the test's own.</summary>
+/// <summary>Metrics and traces sent by OTLP, as OpenTelemetry's own variables say, to a receiver of the test's own.</summary>
 public sealed class OtlpTests
 {
     [Theory]
@@ -20,7 +17,7 @@ public sealed class OtlpTests
     [InlineData(null, "OTEL_EXPORTER_OTLP_ENDPOINT", "", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")]
     public async Task What_was_measured_is_sent_at_the_stop_by_the_protocol_that_was_asked_for(string? protocol, string variable, string path, string expected)
     {
-        await using var receiver = await Receiver.StartAsync(protocol == "http/protobuf" ? HttpProtocols.Http1 : HttpProtocols.Http2);
+        await using var receiver = await OtlpReceiver.StartAsync(protocol == "http/protobuf" ? HttpProtocols.Http1 : HttpProtocols.Http2);
         var lines = await RunProxyAsync(new()
         {
             [variable] = receiver.Address.AbsoluteUri.TrimEnd('/') + path,
@@ -30,8 +27,9 @@ public sealed class OtlpTests
             ["OTEL_RESOURCE_ATTRIBUTES"] = "deployment.environment.name=otlp-tests",
         });
         Assert.False(receiver.Received.IsEmpty, $"nothing was sent:\n{string.Join('\n', lines)}");
-        Assert.All(receiver.Received, r => Assert.Equal((expected, "plane-tests"), (r.Path, r.Tenant)));
-        var all = string.Concat(receiver.Received.Select(r => r.Body));
+        Assert.All(receiver.Received, r => Assert.Equal("plane-tests", r.Tenant));
+        Assert.Contains(receiver.Received, r => r.Path == expected);
+        var all = receiver.Text;
         Assert.Contains("plane.proxy.", all, StringComparison.Ordinal);
         Assert.Contains("plane-proxy", all, StringComparison.Ordinal);
         Assert.Contains("otlp-tests", all, StringComparison.Ordinal);
@@ -40,7 +38,7 @@ public sealed class OtlpTests
     [Fact]
     public async Task The_interval_counts()
     {
-        await using var receiver = await Receiver.StartAsync(HttpProtocols.Http1);
+        await using var receiver = await OtlpReceiver.StartAsync(HttpProtocols.Http1);
         await using var proxy = await StartProxyAsync(new()
         {
             ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Address.AbsoluteUri,
@@ -57,6 +55,13 @@ public sealed class OtlpTests
     [InlineData("OTEL_METRIC_EXPORT_INTERVAL", "10s", "must be a number of milliseconds")]
     [InlineData("OTEL_METRIC_EXPORT_INTERVAL", "0", "must be a number of milliseconds")]
     [InlineData("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "localhost", "must be an http or https URL")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://localhost", "must be an http or https URL")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "must be grpc or http/protobuf")]
+    [InlineData("OTEL_TRACES_EXPORTER", "jaeger", "must be otlp or none")]
+    [InlineData("OTEL_TRACES_SAMPLER", "sometimes", "must be one of always_on, ")]
+    [InlineData("OTEL_TRACES_SAMPLER_ARG", "50%", "must be a number from 0 to 1")]
+    [InlineData("OTEL_TRACES_SAMPLER_ARG", "2", "must be a number from 0 to 1")]
+    [InlineData("OTEL_BSP_SCHEDULE_DELAY", "5s", "must be a number of milliseconds")]
     public void A_variable_that_the_exporter_would_ignore_is_refused(string name, string value, string problem)
     {
         var options = new HostingOptions();
@@ -87,40 +92,4 @@ public sealed class OtlpTests
     private static Task<RunningProgram> StartProxyAsync(Dictionary<string, string?> environment) => RunningProgram.StartDotnetAsync(
         Checkout.Cli, ["proxy", "--cluster", "localhost:9090", "--host", "127.0.0.1", "--port", "0", "--gateway", $"127.0.0.1:{FreePort.Next()}"],
         environment: environment, name: "proxy");
-
-    private sealed class Receiver(WebApplication app) : IAsyncDisposable
-    {
-        public ConcurrentQueue<(string Path, string Tenant, string Body)> Received { get; } = [];
-
-        public Uri Address => app.BoundAddress();
-
-        public static async Task<Receiver> StartAsync(HttpProtocols protocols)
-        {
-            var builder = PlaneHost.CreateWebBuilder("otlp-receiver");
-            builder.UsePlaneListener("127.0.0.1", 0, listen => listen.Protocols = protocols);
-            var receiver = new Receiver(builder.Build());
-            receiver.Run();
-            await receiver.StartAsync();
-            return receiver;
-        }
-
-        public ValueTask DisposeAsync() => app.DisposeAsync();
-
-        private Task StartAsync() => app.StartAsync();
-
-        private void Run() => app.Run(async context =>
-        {
-            using var body = new MemoryStream();
-            await context.Request.Body.CopyToAsync(body);
-            Received.Enqueue((context.Request.Path, context.Request.Headers["x-tenant"].ToString(), Encoding.Latin1.GetString(body.ToArray())));
-            if (context.Request.Protocol == HttpProtocol.Http2)
-            {
-                // gRPC's form of an empty message.
-                context.Response.ContentType = "application/grpc";
-                context.Response.DeclareTrailer("grpc-status");
-                await context.Response.Body.WriteAsync(new byte[5]);
-                context.Response.AppendTrailer("grpc-status", "0");
-            }
-        });
-    }
 }

@@ -232,9 +232,9 @@ public sealed class HostingTests
     public void Of_roles_that_share_a_process_one_sends_the_metrics()
     {
         var shared = new HostingOptions { OtlpEndpoint = new Uri("http://127.0.0.1:4317") };
-        Assert.True(shared.TryBecomeExporter());
-        Assert.False(shared.TryBecomeExporter());
-        Assert.False(new HostingOptions().TryBecomeExporter());
+        Assert.True(shared.TryBecomeExporter(OtlpSignal.Metrics));
+        Assert.False(shared.TryBecomeExporter(OtlpSignal.Metrics));
+        Assert.False(new HostingOptions().TryBecomeExporter(OtlpSignal.Metrics));
     }
 
     [Fact]

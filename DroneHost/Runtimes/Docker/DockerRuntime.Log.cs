@@ -4,42 +4,42 @@ namespace Plane.Drone.Runtimes.Docker;
 
 public sealed partial class DockerRuntime
 {
-    [LoggerMessage(4100, LogLevel.Warning, "The event stream of the Docker engine broke; it is opened again and containers are listed: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeEventsBroken, LogLevel.Warning, "The event stream of the Docker engine broke; it is opened again and containers are listed: {Reason}")]
     private partial void LogEventsBroken(string reason);
 
-    [LoggerMessage(4101, LogLevel.Information, "The event stream of the Docker engine is open again")]
+    [LoggerMessage(EventIds.DockerRuntimeEventsBack, LogLevel.Information, "The event stream of the Docker engine is open again")]
     private partial void LogEventsBack();
 
-    [LoggerMessage(4102, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed; making sure that it is gone is repeated by the agent: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeCleanUpFailed, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed; making sure that it is gone is repeated by the agent: {Reason}")]
     private partial void LogCleanUpFailed(string container, string backend, string reason);
 
-    [LoggerMessage(4103, LogLevel.Warning, "A container of an older acquisition (fencing token {Token}) stood under the name of backend {Backend} and was removed")]
+    [LoggerMessage(EventIds.DockerRuntimeLeftoverRemoved, LogLevel.Warning, "A container of an older acquisition (fencing token {Token}) stood under the name of backend {Backend} and was removed")]
     private partial void LogLeftoverRemoved(string backend, FencingToken token);
 
-    [LoggerMessage(4104, LogLevel.Warning, "Container {Container} of this drone has labels that name no backend; it is left alone")]
+    [LoggerMessage(EventIds.DockerRuntimeForeignLabels, LogLevel.Warning, "Container {Container} of this drone has labels that name no backend; it is left alone")]
     private partial void LogForeignLabels(string container);
 
-    [LoggerMessage(4105, LogLevel.Information, "Process {Pid} of container {Container} is not visible to this agent: where the engine does not answer it cannot be killed directly")]
+    [LoggerMessage(EventIds.DockerRuntimeProcessNotVisible, LogLevel.Information, "Process {Pid} of container {Container} is not visible to this agent: where the engine does not answer it cannot be killed directly")]
     private partial void LogProcessNotVisible(int pid, string container);
 
-    [LoggerMessage(4106, LogLevel.Warning, "The usage of backend {Backend} could not be read: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeUsageFailed, LogLevel.Warning, "The usage of backend {Backend} could not be read: {Reason}")]
     private partial void LogUsageFailed(string backend, string reason);
 
-    [LoggerMessage(4107, LogLevel.Information, "Dangling images were removed, which freed {Bytes} bytes")]
+    [LoggerMessage(EventIds.DockerRuntimeImagesPruned, LogLevel.Information, "Dangling images were removed, which freed {Bytes} bytes")]
     private partial void LogImagesPruned(long bytes);
 
-    [LoggerMessage(4108, LogLevel.Warning, "Dangling images could not be removed: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeImagesNotPruned, LogLevel.Warning, "Dangling images could not be removed: {Reason}")]
     private partial void LogImagesNotPruned(string reason);
 
-    [LoggerMessage(4109, LogLevel.Warning, "Container {Container} of backend {Backend} ({State}) is not supervised by this drone: it is ended and removed")]
+    [LoggerMessage(EventIds.DockerRuntimeUnsupervised, LogLevel.Warning, "Container {Container} of backend {Backend} ({State}) is not supervised by this drone: it is ended and removed")]
     private partial void LogUnsupervised(string container, string backend, string state);
 
-    [LoggerMessage(4110, LogLevel.Warning, "The output of backend {Backend} is not kept, and its container is removed all the same: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeNotKept, LogLevel.Warning, "The output of backend {Backend} is not kept, and its container is removed all the same: {Reason}")]
     private partial void LogNotKept(string backend, string reason);
 
-    [LoggerMessage(4111, LogLevel.Warning, "The output of backend {Backend} could not be read to its end: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeOutputNotRead, LogLevel.Warning, "The output of backend {Backend} could not be read to its end: {Reason}")]
     private partial void LogOutputNotRead(string backend, string reason);
 
-    [LoggerMessage(4112, LogLevel.Information, "Whether an operator ended backend {Backend} could not be read: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeCauseNotRead, LogLevel.Information, "Whether an operator ended backend {Backend} could not be read: {Reason}")]
     private partial void LogCauseNotRead(string backend, string reason);
 }

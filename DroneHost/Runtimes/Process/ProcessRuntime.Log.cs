@@ -4,18 +4,18 @@ namespace Plane.Drone.Runtimes.Process;
 
 public sealed partial class ProcessRuntime
 {
-    [LoggerMessage(4150, LogLevel.Warning, "Backends run without cgroups ({Reason}): a process that makes a session of its own is not ended with its backend, so at most one at a time does not cover it")]
+    [LoggerMessage(EventIds.ProcessRuntimeNoCgroups, LogLevel.Warning, "Backends run without cgroups ({Reason}): a process that makes a session of its own is not ended with its backend, so at most one at a time does not cover it")]
     private partial void LogNoCgroups(string reason);
 
-    [LoggerMessage(4151, LogLevel.Warning, "Backend {Backend} runs without a cgroup ({Reason})")]
+    [LoggerMessage(EventIds.ProcessRuntimeNoCgroup, LogLevel.Warning, "Backend {Backend} runs without a cgroup ({Reason})")]
     private partial void LogNoCgroup(string backend, string reason);
 
-    [LoggerMessage(4152, LogLevel.Information, "The output of backend {Backend} passed {Limit} bytes: its newest half was moved aside and the rest dropped")]
+    [LoggerMessage(EventIds.ProcessRuntimeOutputCut, LogLevel.Information, "The output of backend {Backend} passed {Limit} bytes: its newest half was moved aside and the rest dropped")]
     private partial void LogOutputCut(string backend, long limit);
 
-    [LoggerMessage(4153, LogLevel.Warning, "The output of backend {Backend} could not be cut; its disk use is not bounded until it can")]
+    [LoggerMessage(EventIds.ProcessRuntimeOutputNotCut, LogLevel.Warning, "The output of backend {Backend} could not be cut; its disk use is not bounded until it can")]
     private partial void LogOutputNotCut(Exception exception, string backend);
 
-    [LoggerMessage(4154, LogLevel.Information, "Backend {Backend} left processes behind when it exited; they are killed")]
+    [LoggerMessage(EventIds.ProcessRuntimeLeftBehind, LogLevel.Information, "Backend {Backend} left processes behind when it exited; they are killed")]
     private partial void LogLeftBehind(string backend);
 }

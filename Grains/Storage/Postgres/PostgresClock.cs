@@ -48,9 +48,9 @@ internal sealed partial class PostgresClock(TimeProvider wall, TimeProvider time
         return server;
     }
 
-    [LoggerMessage(EventId = 2250, Level = LogLevel.Warning, Message = "/pub/health is not ok: {Problem}.")]
+    [LoggerMessage(EventId = EventIds.PostgresClockWrong, Level = LogLevel.Warning, Message = "/pub/health is not ok: {Problem}.")]
     private partial void LogWrong(string problem);
 
-    [LoggerMessage(EventId = 2251, Level = LogLevel.Information, Message = "This machine's clock agrees with the database server's again.")]
+    [LoggerMessage(EventId = EventIds.PostgresClockRight, Level = LogLevel.Information, Message = "This machine's clock agrees with the database server's again.")]
     private partial void LogRight();
 }

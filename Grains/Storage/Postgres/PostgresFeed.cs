@@ -119,7 +119,9 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
 
     private async Task ListenAsync()
     {
-        for (var failures = 0; !_stopping.IsCancellationRequested;)
+        var failures = 0;
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), _time);
+        while (!_stopping.IsCancellationRequested)
         {
             try
             {
@@ -143,6 +145,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
                 }
 
                 failures = 0;
+                backoff.Reset();
 
                 // What was said while nobody listened.
                 Signal.Wake();
@@ -164,7 +167,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
                     LogListenerBroke(PostgresErrors.Reason(e), PostgresErrors.Unforeseen(e));
                 }
 
-                await PauseAsync(TimeSpan.FromMilliseconds(Random.Shared.Next(50, 100 << Math.Min(failures, 5))));
+                await PauseAsync(backoff.Next());
             }
         }
     }
@@ -200,21 +203,21 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private Task PauseAsync(TimeSpan time) =>
         Task.Delay(time, _time, _stopping.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
-    [LoggerMessage(EventId = 2230, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again: {Reason}")]
+    [LoggerMessage(EventId = EventIds.PostgresFeedListenerBroke, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again: {Reason}")]
     private partial void LogListenerBroke(string reason, Exception? error);
 
-    [LoggerMessage(EventId = 2231, Level = LogLevel.Information, Message = "listening for changes again")]
+    [LoggerMessage(EventId = EventIds.PostgresFeedListening, Level = LogLevel.Information, Message = "listening for changes again")]
     private partial void LogListening();
 
     [LoggerMessage(
-        EventId = 2233,
+        EventId = EventIds.PostgresFeedLong,
         Level = LogLevel.Warning,
         Message = "a transaction has run on the database's server for {Seconds:0} s, maybe in another database: until it ends, drones hear late of what was committed since, proxies and status streams not at all")]
     private partial void LogLong(double seconds);
 
-    [LoggerMessage(EventId = 2234, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: what was committed meanwhile is told now")]
+    [LoggerMessage(EventId = EventIds.PostgresFeedLongEnded, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: what was committed meanwhile is told now")]
     private partial void LogLongEnded(double seconds);
 
-    [LoggerMessage(EventId = 2232, Message = "the other controllers could not be notified of changes; they find them by their polls: {Reason}")]
+    [LoggerMessage(EventId = EventIds.PostgresFeedNotifyFailed, Message = "the other controllers could not be notified of changes; they find them by their polls: {Reason}")]
     private partial void LogNotifyFailed(LogLevel level, string reason, Exception? error);
 }

@@ -109,9 +109,9 @@ internal sealed partial class PostgresMigrator(NpgsqlConnection connection, ILog
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    [LoggerMessage(EventId = 2210, Level = LogLevel.Warning, Message = "the database runs with synchronous_commit = {Setting}: a crash of its machine may lose what was acknowledged")]
+    [LoggerMessage(EventId = EventIds.PostgresMigratorSynchronousCommit, Level = LogLevel.Warning, Message = "the database runs with synchronous_commit = {Setting}: a crash of its machine may lose what was acknowledged")]
     private partial void LogSynchronousCommit(string setting);
 
-    [LoggerMessage(EventId = 2211, Level = LogLevel.Information, Message = "the database's schema is now at version {Version}")]
+    [LoggerMessage(EventId = EventIds.PostgresMigratorMigrated, Level = LogLevel.Information, Message = "the database's schema is now at version {Version}")]
     private partial void LogMigrated(int version);
 }

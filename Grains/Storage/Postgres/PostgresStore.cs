@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Polly;
 
 namespace Plane.Grains.Storage.Postgres;
 
@@ -14,16 +15,16 @@ namespace Plane.Grains.Storage.Postgres;
 /// </summary>
 internal sealed partial class PostgresStore : IPlaneStore
 {
-    private const int MaxAttempts = 6;
+    private const int MaxRepeats = 5;
 
     private readonly PostgresSource _pool;
     private readonly PostgresSource _dedicated;
     private readonly PostgresSource _probes;
     private readonly StoreOutage _outage;
     private readonly PostgresGate _gate;
+    private readonly ResiliencePipeline _retries;
     private readonly PostgresProbe _probe;
     private readonly LeaseNumbers _numbers;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
     private readonly UnreadableRows _unreadable;
@@ -39,7 +40,6 @@ internal sealed partial class PostgresStore : IPlaneStore
     public PostgresStore(string connectionString, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, TimeProvider? wall = null)
     {
         _numbers = numbers;
-        _time = time;
         _logger = loggers.CreateLogger<PostgresStore>();
         _unreadable = new UnreadableRows(_logger);
         _clock = new PostgresClock(wall ?? TimeProvider.System, time, _logger);
@@ -50,6 +50,8 @@ internal sealed partial class PostgresStore : IPlaneStore
         _probes = new PostgresSource(PostgresProbe.ConnectionString(complete));
         _outage = new StoreOutage(ProbeAsync, time, _logger);
         _gate = new PostgresGate(_outage, time);
+        _retries = Retries.UpTo(
+            MaxRepeats, TimeSpan.FromMilliseconds(5), time, PostgresErrors.IsRetriable, (e, attempt) => LogRetry((e as PostgresException)?.SqlState ?? "", attempt));
         _probe = new PostgresProbe(_probes.Source, _pool.Source, MeetAsync, _gate, time);
         _feed = new PostgresFeed(_pool.Source, _dedicated.Source.CreateConnection, _outage, time, _logger);
     }
@@ -194,38 +196,47 @@ internal sealed partial class PostgresStore : IPlaneStore
     private async Task<T> RunAsync<T>(
         string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
     {
-        for (var attempt = 1; ; attempt++)
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var permit = _gate.Enter();
-            var running = RunOnceAsync(permit, sql, run, parameters, cancellationToken);
-            try
-            {
-                // Who gives up leaves at once, and the statement goes on to its end or its time-out: the driver cancels a statement by a connection of its own,
-                // opened by the very thread that cancels, which a server that hangs would hold up.
-                if (!running.IsCompleted && await Task.WhenAny(running, permit.Stalled).WaitAsync(cancellationToken) != running)
-                {
-                    Abandon(running);
-                    throw new StoreUnavailableException(await permit.Stalled);
-                }
+            return await _retries.ExecuteAsync(
+                static async (s, c) => await s.Store.AttemptAsync(s.Sql, s.Run, s.Parameters, c),
+                (Store: this, Sql: sql, Run: run, Parameters: parameters),
+                cancellationToken);
+        }
+        catch (Exception e) when (e is not StoreUnavailableException && PostgresErrors.IsUnavailable(e))
+        {
+            _outage.Suspect(PostgresErrors.FaultOf(e));
+            throw PostgresErrors.Unavailable(e);
+        }
+    }
 
-                return await running;
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+    private async Task<T> AttemptAsync<T>(
+        string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var permit = _gate.Enter();
+        var running = RunOnceAsync(permit, sql, run, parameters, cancellationToken);
+        try
+        {
+            // Who gives up leaves at once, and the statement goes on to its end or its time-out: the driver cancels a statement by a connection of its own,
+            // opened by the very thread that cancels, which a server that hangs would hold up.
+            if (!running.IsCompleted && await Task.WhenAny(running, permit.Stalled).WaitAsync(cancellationToken) != running)
             {
                 Abandon(running);
-                throw;
+                throw new StoreUnavailableException(await permit.Stalled);
             }
-            catch (PostgresException e) when (PostgresErrors.IsRetriable(e) && attempt < MaxAttempts)
-            {
-                LogRetry(e.SqlState, attempt);
-                await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(1, 5 << attempt)), _time, cancellationToken);
-            }
-            catch (Exception e) when (PostgresErrors.IsUnavailable(e))
-            {
-                _outage.Suspect(PostgresErrors.FaultOf(e));
-                throw PostgresErrors.Unavailable(e);
-            }
+
+            return await running;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            Abandon(running);
+            throw;
+        }
+        catch (StoreUnavailableException)
+        {
+            _outage.Suspect();
+            throw;
         }
     }
 
@@ -314,14 +325,14 @@ internal sealed partial class PostgresStore : IPlaneStore
     }
 
     [LoggerMessage(
-        EventId = 2242,
+        EventId = EventIds.PostgresStoreOtherServer,
         Level = LogLevel.Warning,
         Message = "the database is another server, or was promoted: what the old one acknowledged last may be missing; no key is acquired for {HeldFor}")]
     private partial void LogOtherServer(TimeSpan heldFor);
 
-    [LoggerMessage(EventId = 2243, Level = LogLevel.Debug, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
+    [LoggerMessage(EventId = EventIds.PostgresStoreSessionDropped, Level = LogLevel.Debug, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
     private partial void LogSessionDropped(string reason);
 
-    [LoggerMessage(EventId = 2201, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
+    [LoggerMessage(EventId = EventIds.PostgresStoreRetry, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]
     private partial void LogRetry(string sqlState, int attempt);
 }

@@ -80,6 +80,6 @@ internal sealed partial class SqliteEngine
         session.Execute("update drones set ready = 0");
     }
 
-    [LoggerMessage(EventId = 2301, Level = LogLevel.Information, Message = "The database file's schema is now at version {Version}.")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineMigrated, Level = LogLevel.Information, Message = "The database file's schema is now at version {Version}.")]
     private partial void LogMigrated(int version);
 }

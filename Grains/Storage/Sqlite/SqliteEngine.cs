@@ -321,21 +321,21 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventId = 2302, Level = LogLevel.Error, Message = "A transaction of {Count} requests failed; the outcome of each is unknown to its caller.")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineGroupFailed, Level = LogLevel.Error, Message = "A transaction of {Count} requests failed; the outcome of each is unknown to its caller.")]
     private partial void LogGroupFailed(Exception error, int count);
 
-    [LoggerMessage(EventId = 2303, Level = LogLevel.Critical, Message = "The thread of the database file died.")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineDied, Level = LogLevel.Critical, Message = "The thread of the database file died.")]
     private partial void LogDied(Exception error);
 
-    [LoggerMessage(EventId = 2304, Level = LogLevel.Debug, Message = "There was no transaction to roll back (error {Code}).")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineRolledBack, Level = LogLevel.Debug, Message = "There was no transaction to roll back (error {Code}).")]
     private partial void LogRolledBack(int code);
 
-    [LoggerMessage(EventId = 2305, Level = LogLevel.Debug, Message = "The database file could not be opened: {Reason}")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineNotOpened, Level = LogLevel.Debug, Message = "The database file could not be opened: {Reason}")]
     private partial void LogNotOpened(string reason);
 
-    [LoggerMessage(EventId = 2306, Level = LogLevel.Warning, Message = "{File} has grown to {Megabytes} MB, since another program has been reading the database for long: end it (fuser -v names it) before the disk is full.")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineLarge, Level = LogLevel.Warning, Message = "{File} has grown to {Megabytes} MB, since another program has been reading the database for long: end it (fuser -v names it) before the disk is full.")]
     private partial void LogLarge(string file, long megabytes);
 
-    [LoggerMessage(EventId = 2307, Level = LogLevel.Information, Message = "{File} is small again.")]
+    [LoggerMessage(EventId = EventIds.SqliteEngineSmall, Level = LogLevel.Information, Message = "{File} is small again.")]
     private partial void LogSmall(string file);
 }

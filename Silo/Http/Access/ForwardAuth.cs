@@ -113,6 +113,6 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
             }
         }).Equals(ours, StringComparison.OrdinalIgnoreCase);
 
-    [LoggerMessage(6021, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
+    [LoggerMessage(EventIds.ForwardAuthUnreachable, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
     private static partial void LogUnreachable(ILogger logger, string reason);
 }

@@ -15,9 +15,6 @@ internal static class ConnectEndpoint
     /// <summary>The longest that one call of a backend waits, as its interface says.</summary>
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(5);
 
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
-
     public static async Task<IResult> ConnectAsync(
         HttpContext http,
         [FromServices] KeyConnector connector,
@@ -88,7 +85,8 @@ internal static class ConnectEndpoint
     {
         var began = time.GetTimestamp();
         var wait = TimeSpan.FromSeconds(request.WaitSeconds ?? 0);
-        for (var pause = s_firstPause; ;)
+        var pauses = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), time);
+        while (true)
         {
             var result = await connector.ConnectAsync(command, cancellationToken);
             var left = wait - time.GetElapsedTime(began);
@@ -113,9 +111,8 @@ internal static class ConnectEndpoint
             else if (result.Refusal == ErrorKind.NoDroneAvailable && left > TimeSpan.Zero)
             {
                 // (2)
-                var next = pause * (0.5 + (Random.Shared.NextDouble() / 2));
+                var next = pauses.Next();
                 await Task.Delay(next < left ? next : left, time, waits);
-                pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause;
             }
             else
             {
