@@ -33,6 +33,8 @@ internal readonly record struct ProxyHeader(IPEndPoint? Source, IPEndPoint? Dest
     private const int MaxLength = 4096;
     private const int FixedLength = 16;
 
+    private static readonly SearchValues<char> s_ofAddresses = SearchValues.Create("0123456789abcdefABCDEF:.");
+
     private static ReadOnlySpan<byte> Line => "PROXY "u8;
 
     private static ReadOnlySpan<byte> Signature => "\r\n\r\n\0\r\nQUIT\n"u8;
@@ -92,7 +94,7 @@ internal readonly record struct ProxyHeader(IPEndPoint? Source, IPEndPoint? Dest
 
     // The parser of addresses also takes "1", "0x7f.1" and scopes, which no balancer writes.
     private static IPAddress? AddressOf(string text, AddressFamily? family) =>
-        text.AsSpan().IndexOfAnyExcept("0123456789abcdefABCDEF:.") < 0 && IPAddress.TryParse(text, out var address) && address.AddressFamily == family
+        text.AsSpan().IndexOfAnyExcept(s_ofAddresses) < 0 && IPAddress.TryParse(text, out var address) && address.AddressFamily == family
             && (family == AddressFamily.InterNetworkV6 || address.ToString() == text)
             ? address
             : null;

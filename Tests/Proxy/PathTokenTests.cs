@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Net;
-using Plane.Proxy;
 
 namespace Plane.Tests.Proxy;
 

@@ -1,9 +1,7 @@
 using System.Buffers;
-using System.Net;
 using System.Text;
 using FsCheck.Xunit;
 using Plane.Proxy.ProxyProtocol;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Proxy;
 
