@@ -9,6 +9,10 @@ namespace Plane.Tests.Storage;
 /// <summary>A server that answers, and with which a controller can do nothing all the same.</summary>
 public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
 {
+    // PostgreSQL says of an error of the disk that it was one (58030), and of a quota that it was an internal error (XX000).
+    private const string Failing = "create trigger fail before insert on plane.keys execute function plane.fail(); create trigger fail before insert on plane.probe execute function plane.fail()";
+    private const string Mended = "drop function plane.fail() cascade";
+
     private readonly CollectingLogger _log = new();
     private readonly string _role = "r" + Guid.NewGuid().ToString("N");
     private TestDatabase _database = null!;
@@ -49,6 +53,12 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
     [InlineData("alter role {0} connection limit 0", "alter role {0} connection limit -1", "has no connection to spare")]
     [InlineData("alter role {0} nologin", "alter role {0} login", "does not let this controller in")]
     [InlineData("revoke insert on plane.keys from {0}", "grant insert on plane.keys to {0}", "permission denied for")]
+    [InlineData(
+        "create function plane.fail() returns trigger language plpgsql as $$ begin raise 'could not read block 7 in file \"base/1/2\": Input/output error' using errcode = '58030'; end $$;" + Failing,
+        Mended, "the database's server cannot read or write its files (could not read block 7")]
+    [InlineData(
+        "create function plane.fail() returns trigger language plpgsql as $$ begin raise 'could not extend file \"base/1/2\": Disk quota exceeded' using errcode = 'XX000'; end $$;" + Failing,
+        Mended, "the database's server failed (could not extend file")]
     [InlineData("alter schema plane rename to gone", "alter schema gone rename to plane", "lacks a right or a part of the schema")]
     public async Task What_keeps_connects_from_the_database_is_named_once_and_so_is_its_end(string harm, string mend, string cause)
     {
@@ -73,6 +83,75 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
         Assert.Equal(AcquireOutcome.Acquired, (await _store.AcquireAsync(Request("after"), default)).Outcome);
         Assert.Contains(cause, Assert.Single(_log.Lines, l => l.StartsWith("Warning", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.Equal((1, 1), (Begun, Ended));
+    }
+
+    [Fact]
+    public async Task The_full_disk_of_a_server_is_named_once_and_is_over_once_there_is_room()
+    {
+        using var disk = await SmallDisk.MountAsync(megabytes: 160);
+        foreach (var directory in (string[])[disk[""], Path.GetDirectoryName(disk[""].TrimEnd('/'))!])
+        {
+            // The server runs as a user of its own.
+            File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
+        }
+
+        await using var server = await PostgresServer.StartAsync(parent: disk[""]);
+        await using var store = new PostgresStore(server.AdminConnectionString, new LeaseNumbers(), _log, TimeProvider.System);
+        await store.InitializeAsync(default);
+        await RegisterAsync(store);
+
+        disk.Fill();
+        await Eventually.SeenAsync(
+            async _ => (await FailureAsync(() => store.PingAsync(default)), Outage: store.Outage?.Reason),
+            seen => seen.Outage?.StartsWith("the disk of the database's server is full (", StringComparison.Ordinal) == true,
+            "the cause is known");
+
+        disk.Free();
+        await Eventually.SeenAsync(() => store.Outage, outage => outage is null, "it is over");
+        await RegisterAsync(store);
+        Assert.Equal(AcquireOutcome.Acquired, (await store.AcquireAsync(Request("after"), default)).Outcome);
+        Assert.Equal((1, 1), (Begun, Ended));
+    }
+
+    [Fact]
+    public async Task A_probe_that_fails_after_it_was_given_up_is_nobodys_failure()
+    {
+        await using var server = await PostgresServer.StartAsync();
+        var unobserved = new System.Collections.Concurrent.ConcurrentBag<string>();
+        void OnUnobserved(object? sender, UnobservedTaskExceptionEventArgs e)
+        {
+            unobserved.Add(e.Exception.ToString());
+        }
+
+        TaskScheduler.UnobservedTaskException += OnUnobserved;
+        try
+        {
+            await using var store = new PostgresStore(server.AdminConnectionString, new LeaseNumbers(), _log, TimeProvider.System);
+            await store.InitializeAsync(default);
+            server.Pause();
+            try
+            {
+                await Eventually.SeenAsync(async _ => (await FailureAsync(() => store.PingAsync(default)), store.Outage), seen => seen.Outage is not null, "the outage is known");
+
+                // Long enough for the probe's connection to be given up by the driver, and for another one to begin.
+                var since = TimeProvider.System.GetTimestamp();
+                await Eventually.TrueAsync(() => TimeProvider.System.GetElapsedTime(since) > TimeSpan.FromSeconds(12), "time passes");
+            }
+            finally
+            {
+                server.Resume();
+            }
+
+            await Eventually.SeenAsync(() => store.Outage, outage => outage is null, "it is over");
+        }
+        finally
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            TaskScheduler.UnobservedTaskException -= OnUnobserved;
+        }
+
+        Assert.DoesNotContain(unobserved, e => e.Contains(nameof(PostgresProbe), StringComparison.Ordinal));
     }
 
     [Fact]

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Plane.Tests.Support;
 
-/// <summary>A file system of 4 MB in memory.</summary>
+/// <summary>A small file system in memory.</summary>
 public sealed class SmallDisk : IDisposable
 {
     private readonly TempDirectory _directory = new();
@@ -11,11 +11,12 @@ public sealed class SmallDisk : IDisposable
     public string this[string name] => Path.Combine(_directory["disk"], name);
 
     /// <summary>Makes one; as root.</summary>
-    public static async Task<SmallDisk> MountAsync()
+    /// <param name="megabytes">Its size.</param>
+    public static async Task<SmallDisk> MountAsync(int megabytes = 4)
     {
         var disk = new SmallDisk();
         Directory.CreateDirectory(disk._directory["disk"]);
-        var (code, lines) = await RunningProgram.RunAsync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk._directory["disk"]]);
+        var (code, lines) = await RunningProgram.RunAsync("mount", ["-t", "tmpfs", "-o", $"size={megabytes}m", "none", disk._directory["disk"]]);
         Assert.True(code == 0, string.Join('\n', lines));
         return disk;
     }

@@ -24,6 +24,7 @@ internal static class PostgresErrors
             "53" => true, // insufficient resources: disk full, out of memory, too many connections
             "57" => true, // operator intervention: shutdown, starting up, database dropped, cancelled by a time-out
             "58" => true, // system errors outside PostgreSQL
+            "XX" => true, // the server failed in itself, as on a used-up quota or damaged data
             "28" => true, // authorisation: an operator's mistake that may be mended while this runs
             _ => e.SqlState is "25006" or "3D000" or "55P03", // read-only (a standby), no such database, lock not available
         },
@@ -64,10 +65,15 @@ internal static class PostgresErrors
         PostgresException { SqlState: ['5', '7', 'P', '0', '1' or '2' or '3'] } e => $"the database's server is stopping or starting ({e.MessageText})",
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.LockNotAvailable } e =>
             $"the database did not carry the statement out in time ({e.MessageText}): another session may hold a lock",
+        PostgresException { SqlState: ['5', '8', ..] } e => $"the database's server cannot read or write its files ({e.MessageText}): see to its disk and its log",
+        PostgresException { SqlState: ['5', '3', ..] } e => $"the database's server lacks something ({e.MessageText}): see to its memory, open files and log",
+        PostgresException { SqlState: ['X', 'X', ..] } e => $"the database's server failed ({e.MessageText}): see to its log, and to disk quotas",
         PostgresException e => $"the database answered {e.SqlState}: {e.MessageText}",
         _ => Innermost(error) switch
         {
             TimeoutException => "the database does not answer in time: see to its load, to locks that are held there, and to the network",
+            SocketException { SocketErrorCode: SocketError.TooManyOpenSockets } =>
+                "this controller has no file descriptor left to reach the database with: raise the limit (LimitNOFILE, ulimit -n)",
             SocketException e => $"the database cannot be reached ({e.Message}): see whether it runs, and to the network",
             var e => $"the connection to the database failed ({e.Message})",
         },

@@ -41,7 +41,7 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
     private const int ProbeBytes = 64 * 1024;
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(2);
-    private Task _running = Task.CompletedTask;
+    private Task<Exception?> _running = Task.FromResult<Exception?>(null);
 
     /// <summary>The settings of the probe's connections.</summary>
     /// <param name="connectionString">As <see cref="PostgresSource.Complete"/> made it.</param>
@@ -55,23 +55,41 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
         if (_running.IsCompleted)
         {
             // Not on the caller's thread: a server that hangs may hold the driver up.
-            _running = Task.Run(ProbeAsync, CancellationToken.None);
+            _running = Task.Run(FailureAsync, CancellationToken.None);
         }
 
+        Exception? failure;
         try
         {
             // One that hangs is waited for again, so that no second one piles up behind it.
-            await _running.WaitAsync(s_limit, time, cancellationToken);
+            failure = await _running.WaitAsync(s_limit, time, cancellationToken);
+        }
+        catch (TimeoutException e)
+        {
+            failure = e;
+        }
+
+        return failure switch
+        {
+            null => null,
+            StoreFaultException known => known.Fault,
+
+            // Others are served meanwhile: what takes long is this, or the server has no room for one more connection.
+            _ => gate.HasSucceededSince(asked) ? null : new StoreFault(PostgresErrors.Reason(failure), IsTotal: true),
+        };
+    }
+
+    /// <summary>What the probe failed with, as a value: one that was given up fails later, when no caller waits for it.</summary>
+    private async Task<Exception?> FailureAsync()
+    {
+        try
+        {
+            await ProbeAsync();
             return null;
         }
-        catch (StoreFaultException e)
+        catch (Exception e) when (e is StoreFaultException or TimeoutException || PostgresErrors.IsUnavailable(e))
         {
-            return e.Fault;
-        }
-        catch (Exception e) when (e is TimeoutException || PostgresErrors.IsUnavailable(e))
-        {
-            // Others are served meanwhile: what takes long is this, or the server has no room for one more connection.
-            return gate.HasSucceededSince(asked) ? null : new StoreFault(PostgresErrors.Reason(e), IsTotal: true);
+            return e;
         }
     }
 
