@@ -30,6 +30,7 @@ internal sealed partial class DroneAgent(
     ILeaseClock clock,
     TimeProvider time,
     DroneMetrics metrics,
+    DescriptorWatch descriptors,
     HostExit exit,
     IReadyLine ready,
     ILoggerFactory loggers) : IHostedService, IAsyncDisposable
@@ -192,6 +193,7 @@ internal sealed partial class DroneAgent(
         state.Writer.WritableChanged += readiness.Notify;
         files.WritableChanged += () => readiness.SetLeasesWritten(files.IsWritable);
         readiness.SetLeasesWritten(files.IsWritable);
+        descriptors.Changed += () => readiness.SetShortOfDescriptors(descriptors.AreFew);
         guard.Changed += () => readiness.SetGuarded(guard.IsGuarded);
         readiness.Changed += heartbeat.BeatNow;
         readiness.Changed += puller.ReadinessChanged;

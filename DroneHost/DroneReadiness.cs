@@ -5,7 +5,7 @@ namespace Plane.Drone;
 
 /// <summary>
 /// Whether the drone takes actions: its state and its leases can be written, a guard looks after them, and one of its runtimes is available, which means that it answers and that what it ran
-/// before is adopted. And whether it takes backends: where it does, and has a port for another one. Of several runtimes those that are available are served; which are not is reported.
+/// before is adopted. And whether it takes backends: where it does, and has a port and file descriptors for another one. Of several runtimes those that are available are served; which are not is reported.
 /// </summary>
 internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 {
@@ -15,6 +15,7 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
     private volatile bool _isGuarded;
     private volatile bool _leasesAreWritten = true;
     private volatile bool _isShortOfPorts;
+    private volatile bool _isShortOfDescriptors;
 
     /// <summary>Raised when <see cref="IsReady"/>, <see cref="TakesBackends"/> or <see cref="Kinds"/> may have changed.</summary>
     public event Action? Changed;
@@ -30,8 +31,8 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 
     public bool IsReady => (_first.Task.IsCompleted || _runtimes.IsSettled) && _runtimes.Available.Length > 0 && _isGuarded && _leasesAreWritten && state.Writer.IsWritable;
 
-    /// <summary>What the controller is told: whether it may send backends. One that is short of ports still does all else that it is told.</summary>
-    public bool TakesBackends => IsReady && !_isShortOfPorts;
+    /// <summary>What the controller is told: whether it may send backends. One that is short of ports or file descriptors still does all else that it is told.</summary>
+    public bool TakesBackends => IsReady && !_isShortOfPorts && !_isShortOfDescriptors;
 
     public void SetKinds(IEnumerable<ExecutorKind> kinds) => _runtimes = new([.. kinds.Order()], [], []);
 
@@ -43,6 +44,12 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
     public void SetShortOfPorts(bool isShort)
     {
         _isShortOfPorts = isShort;
+        Notify();
+    }
+
+    public void SetShortOfDescriptors(bool isShort)
+    {
+        _isShortOfDescriptors = isShort;
         Notify();
     }
 

@@ -24,6 +24,7 @@ public static class DroneServices
         services.TryAddSingleton<IReadyLine>(_ => new ReadyLine(Console.Out));
         services.AddSingleton<IRuntimeFactory, DockerRuntimeFactory>();
         services.AddSingleton<IRuntimeFactory, ProcessRuntimeFactory>();
+        services.AddDescriptorWatch();
         services.AddSingleton<DroneStatus>();
         services.AddSingleton<DroneMetrics>();
         services.AddSingleton<DroneAgent>();

@@ -16,7 +16,7 @@ internal sealed class NamedListenerFactory(IOptions<SocketTransportOptions> opti
     {
         try
         {
-            return await _sockets.BindAsync(endpoint, cancellationToken);
+            return new ThriftyListener(await _sockets.BindAsync(endpoint, cancellationToken));
         }
         catch (AddressInUseException e)
         {

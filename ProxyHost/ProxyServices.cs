@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting;
 using Plane.Proxy.Acme;
 using Plane.Proxy.Answers;
 using Plane.Proxy.Connections;
@@ -53,6 +54,8 @@ public static class ProxyServices
             s.GetRequiredService<ControllerContact>(),
             s.GetRequiredService<OpenExchanges>(),
             s.GetService<CertificateSlot>()));
+
+        services.AddDescriptorWatch();
 
         // Hosted services stop in reverse, the web server first: reports and changes go on while the last requests drain.
         services.AddHostedService<UseReporter>();

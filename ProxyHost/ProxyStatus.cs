@@ -1,3 +1,4 @@
+using Plane.Hosting;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Controller;
 using Plane.Proxy.Tls;
@@ -33,7 +34,8 @@ public sealed class ProxyStatus
 
     /// <summary>Why <c>/ready</c> says no, or null.</summary>
     public string? NotReadyBecause => _contact.NotReadyBecause()
-        ?? _certificate?.NotReadyBecause;
+        ?? _certificate?.NotReadyBecause
+        ?? FileDescriptors.Problem();
 
     /// <summary>Ends with the address of HTTPS once it is open, which takes a certificate.</summary>
     public Task<Uri> WhenServingHttps => _https.Task;

@@ -66,6 +66,7 @@ public static class SiloRole
         services.AddSingleton(controller);
         services.AddHostedService<StoreStart>();
         SiloServices.Add(services, options, controller.Name);
+        services.AddDescriptorWatch();
         services.AddMetrics();
         services.AddCors();
         services.AddPlaneOpenApi();

@@ -48,6 +48,15 @@ public static class PlaneLogging
             logging.AddFilter($"Orleans.Runtime.MembershipService.{membership}", level => level >= LogLevel.Error && level >= least);
         }
 
+        // A peer that is gone is a warning with a stack trace for each of its connections and calls, and a standstill of this program one for each timer: one of them says it.
+        foreach (var category in (ReadOnlySpan<string>)
+            ["Orleans.Runtime.Messaging.Connection", "Orleans.Messaging", "Orleans.Runtime.ClientClusterManifestProvider", "Orleans.Runtime.AsyncTimer", "Orleans.Runtime.MembershipService.LocalSiloHealthMonitor"])
+        {
+            logging.AddFilter(category, level => level >= LogLevel.Error && level >= least);
+        }
+
+        logging.AddFilter("Orleans.Runtime.AsyncTimer.UpdateIAmAlive", level => level >= LogLevel.Warning && level >= least);
+
         // One warning for each connection beyond the limit.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.Connections", level => level >= LogLevel.Error && level >= least);
 

@@ -98,7 +98,11 @@ internal sealed class ProxyError
     public static ProxyError BackendTimeout { get; } = new(
         "BackendTimeout", StatusCodes.Status504GatewayTimeout, "the backend did not answer in time", "The session takes too long", "It may be busy. Please try again in a moment.");
 
-    /// <summary>The controller is away.</summary>
+    /// <summary>The proxy itself has no file descriptor left, so that it opens no connection.</summary>
+    public static ProxyError Exhausted { get; } = new(
+        "Unavailable", StatusCodes.Status503ServiceUnavailable, "the proxy has no file descriptor left to reach the backend with", "One moment, please", "There are too many visitors right now. Please try again in a few seconds.");
+
+    /// <summary>No controller answers.</summary>
     public static ProxyError Unavailable { get; } = new(
         "Unavailable", StatusCodes.Status503ServiceUnavailable, "the session can't be looked up at the moment", "One moment, please", "Sessions can’t be looked up right now. Please try again in a few seconds.");
 

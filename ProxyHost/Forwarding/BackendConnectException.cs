@@ -6,6 +6,9 @@ internal sealed class BackendConnectException(string message, bool isSlow, Excep
     /// <summary>It took too long, rather than being refused.</summary>
     public bool IsSlow { get; } = isSlow;
 
+    /// <summary>This process had no file descriptor for it: no fault of the backend.</summary>
+    public bool IsExhausted { get; init; }
+
     /// <summary>The one within what a request failed with, if any.</summary>
     public static BackendConnectException? In(Exception? exception)
     {

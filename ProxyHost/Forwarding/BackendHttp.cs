@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Plane.Hosting;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Plane.Proxy.Forwarding;
@@ -81,9 +82,15 @@ internal sealed class BackendHttp : IDisposable
         var address = IPAddress.Parse(context.DnsEndPoint.Host);
         using var slow = new CancellationTokenSource(_options.ConnectTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(slow.Token, cancellationToken);
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        Socket? socket = null;
         try
         {
+            socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            if (FileDescriptors.IsOfTheLast(socket))
+            {
+                throw new SocketException((int)SocketError.TooManyOpenSockets);
+            }
+
             TcpKeepAlive.Set(socket);
             socket.NoDelay = true;
             await socket.ConnectAsync(address, context.DnsEndPoint.Port, either.Token);
@@ -91,17 +98,20 @@ internal sealed class BackendHttp : IDisposable
         }
         catch (OperationCanceledException e) when (slow.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            socket.Dispose();
+            socket?.Dispose();
             throw new BackendConnectException("the backend did not accept a connection in time", isSlow: true, e);
         }
         catch (SocketException e)
         {
-            socket.Dispose();
-            throw new BackendConnectException($"the backend can't be reached: {e.SocketErrorCode}", e.SocketErrorCode == SocketError.TimedOut, e);
+            socket?.Dispose();
+            throw new BackendConnectException($"the backend can't be reached: {e.SocketErrorCode}", e.SocketErrorCode == SocketError.TimedOut, e)
+            {
+                IsExhausted = e.SocketErrorCode == SocketError.TooManyOpenSockets,
+            };
         }
         catch
         {
-            socket.Dispose();
+            socket?.Dispose();
             throw;
         }
     }

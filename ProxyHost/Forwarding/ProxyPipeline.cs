@@ -301,7 +301,7 @@ internal sealed partial class ProxyPipeline(
             }
 
             var unreachable = BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception);
-            if (unreachable is { IsSlow: false } && refused is null)
+            if (unreachable is { IsSlow: false, IsExhausted: false } && refused is null)
             {
                 refused = entry;
                 var fresh = await ResolveFreshAsync(entry.Token, context.RequestAborted);
@@ -321,6 +321,7 @@ internal sealed partial class ProxyPipeline(
             LogForwardFailed(error, entry.Backend, Reason(context));
             await (error switch
             {
+                _ when unreachable is { IsExhausted: true } => errors.WriteAsync(context, ProxyError.Exhausted, entry.Backend),
                 _ when exchange.IsLate || unreachable is { IsSlow: true } => errors.WriteAsync(context, ProxyError.BackendTimeout, entry.Backend),
                 ForwarderError.RequestBodyClient => errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend, context.Response.StatusCode),
                 _ => errors.WriteAsync(context, ProxyError.BackendUnreachable, entry.Backend),

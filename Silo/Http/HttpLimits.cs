@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Plane.Hosting;
 
 namespace Plane.Silo.Http;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Plane.Grains.Storage;
+using Plane.Hosting;
 using Plane.Silo.Http;
 
 namespace Plane.Tests.Silo;

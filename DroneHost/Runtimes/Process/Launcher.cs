@@ -1,11 +1,18 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using Plane.Hosting;
 
 namespace Plane.Drone.Runtimes.Process;
 
 /// <summary>Starts <c>launcher.sh</c> in a session of its own, with the tools of this machine.</summary>
 internal sealed class Launcher(string root)
 {
+    // errno(3): EAGAIN, ENOMEM, ENFILE, EMFILE.
+    private const int NoMoreProcesses = 11;
+    private const int NoMemory = 12;
+    private const int NoMoreFilesOfAll = 23;
+    private const int NoMoreFiles = 24;
+
     private const string Shell = "/bin/sh";
     private const string Resource = "Plane.Drone.Runtimes.launcher.sh";
     private static readonly string[] ToolDirectories = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
@@ -67,9 +74,14 @@ internal sealed class Launcher(string root)
         {
             return CleanInheritance.Fork(() => System.Diagnostics.Process.Start(info)) ?? throw new RuntimeFailureException("The launcher could not be started.");
         }
+        catch (Win32Exception e) when (e.NativeErrorCode is NoMoreProcesses or NoMemory or NoMoreFilesOfAll or NoMoreFiles)
+        {
+            // The drone's trouble and not the backend's, and over when something else ends.
+            throw new RuntimeUnavailableException($"The launcher cannot be started: {RuntimeText.Shown(e.Message)}. {FileDescriptors.Problem()}".TrimEnd(), e);
+        }
         catch (Win32Exception e)
         {
-            // Too many arguments, no memory, no more processes.
+            // Too many arguments.
             throw new RuntimeFailureException($"The launcher could not be started: {RuntimeText.Shown(e.Message)}", e);
         }
     }

@@ -1,3 +1,5 @@
+using Plane.Hosting;
+
 namespace Plane.Drone.Runtimes.Process;
 
 public sealed partial class ProcessRuntime
@@ -32,6 +34,10 @@ public sealed partial class ProcessRuntime
         try
         {
             files.WriteSpec(new BackendSpec(address, _bootId, cgroup));
+        }
+        catch (IOException e) when (FileDescriptors.Problem() is { } problem)
+        {
+            throw new RuntimeUnavailableException($"The backend's files cannot be written: {problem}", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

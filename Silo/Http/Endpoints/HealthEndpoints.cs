@@ -39,9 +39,10 @@ internal static class HealthEndpoints
             : TypedResults.Json(new StatusResponse { Version = PlaneVersion.Current.Version, Hash = PlaneVersion.Current.Hash }, PlaneJson.Http);
 
     private static async Task<ApiError?> ProblemAsync(DatabaseProbe database, IPlaneStore store) =>
-        await database.ProblemAsync() is { } reason ? Problem(ErrorKind.DatabaseError, $"the database is unavailable: {reason}")
+        // Without descriptors the database cannot be reached either.
+        FileDescriptors.Problem() is { } descriptors ? Problem(ErrorKind.Other, descriptors)
+        : await database.ProblemAsync() is { } reason ? Problem(ErrorKind.DatabaseError, $"the database is unavailable: {reason}")
         : store.ClockProblem is { } clock ? Problem(ErrorKind.Other, clock)
-        : FileDescriptors.Problem() is { } descriptors ? Problem(ErrorKind.Other, descriptors)
         : null;
 
     // 500 as in the reference: those who watch it expect that. What is wrong has its own line in the log, so that the questions need none.
