@@ -8,7 +8,7 @@ using Yarp.ReverseProxy.Forwarder;
 
 namespace Plane.Proxy.Forwarding;
 
-/// <summary>The proxy's way to all backends: one pool of connections, none of a client's conveniences.</summary>
+/// <summary>The proxy's way to all backends: one pool of connections, single ones for uploads, none of a client's conveniences.</summary>
 internal sealed class BackendHttp : IDisposable
 {
     private static readonly ForwarderRequestConfig s_http1Config = ConfigOf(HttpVersion.Version11);
@@ -16,7 +16,8 @@ internal sealed class BackendHttp : IDisposable
 
     private readonly ProxyOptions _options;
     private readonly TimeProvider _time;
-    private readonly HttpMessageInvoker _http1;
+    private readonly HttpMessageInvoker _pooled;
+    private readonly HttpMessageInvoker _single;
     private readonly HttpMessageInvoker _h2c;
     private readonly ServiceProvider _forwarding;
 
@@ -24,7 +25,10 @@ internal sealed class BackendHttp : IDisposable
     {
         _options = options;
         _time = time;
-        _http1 = new HttpMessageInvoker(Handler(SentOnce.EncodingOf, static socket => new BackendStream(socket)));
+        _pooled = new HttpMessageInvoker(Http1Handler());
+        var single = Http1Handler();
+        single.PooledConnectionLifetime = TimeSpan.Zero;
+        _single = new HttpMessageInvoker(single);
 
         // Over HTTP/2 a request is repeated only where the backend says that it has not looked at it (RFC 9113 section 8.7).
         _h2c = new HttpMessageInvoker(Handler(static (_, _) => Encoding.Latin1, static socket => new NetworkStream(socket, ownsSocket: true)));
@@ -36,18 +40,21 @@ internal sealed class BackendHttp : IDisposable
 
     public IHttpForwarder Forwarder { get; }
 
-    /// <summary>Sends a request to its backend and the response back, in the protocol that the backend speaks.</summary>
+    /// <summary>
+    /// Sends a request to its backend and the response back, in the protocol that the backend speaks. In HTTP/1.1 an upload has a connection of its own, others use those of the pool.
+    /// </summary>
     public ValueTask<ForwarderError> SendAsync(HttpContext context, Exchange exchange)
     {
         var entry = exchange.Entry;
         return entry.IsH2c
             ? Forwarder.SendAsync(context, entry.Prefix, _h2c, s_h2cConfig, exchange, exchange.Deadline)
-            : Forwarder.SendAsync(context, entry.Prefix, _http1, s_http1Config, exchange, exchange.Deadline);
+            : Forwarder.SendAsync(context, entry.Prefix, exchange.IsUpload ? _single : _pooled, s_http1Config, exchange, exchange.Deadline);
     }
 
     public void Dispose()
     {
-        _http1.Dispose();
+        _pooled.Dispose();
+        _single.Dispose();
         _h2c.Dispose();
         _forwarding.Dispose();
     }
@@ -59,6 +66,8 @@ internal sealed class BackendHttp : IDisposable
         Version = version,
         VersionPolicy = HttpVersionPolicy.RequestVersionExact,
     };
+
+    private SocketsHttpHandler Http1Handler() => Handler(SentOnce.EncodingOf, static socket => new BackendStream(socket));
 
     private SocketsHttpHandler Handler(HeaderEncodingSelector<HttpRequestMessage> encoding, Func<Socket, Stream> stream) => new()
     {

@@ -20,6 +20,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
     private static readonly UriCreationOptions s_asReceived = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
+    // A backend that does not read it has it all the same: it fits between the two sockets.
+    private const int SmallBody = 64 * 1024;
+
     private readonly HttpContext _context;
     private readonly Asked _asked;
     private readonly SessionAccess _access;
@@ -34,6 +37,8 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         _access = access;
         _options = options;
         Entry = entry;
+        IsUpload = context.Request.ContentLength is null or > SmallBody
+            && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true } && !UpgradeRule.IsUpgrade(context);
         _deadline = new CancellationTokenSource(options.ResponseTimeout, time);
 
         // A client that takes an hour to upload is no backend that takes an hour to answer.
@@ -62,7 +67,10 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     /// <summary>How much of the request's body was read from the client.</summary>
     public long Uploaded { get; private set; }
 
-    /// <summary>Whether the backend has closed the connection before it had read the whole body. What it has answered can still be read.</summary>
+    /// <summary>Whether its body is so large that a backend may answer before it has read it. It then has a connection of its own, which no other request follows on.</summary>
+    public bool IsUpload { get; }
+
+    /// <summary>Whether the backend has closed the connection, or refused, before it had read the whole body. What it has answered can still be read.</summary>
     public bool IsUnread { get; set; }
 
     public CancellationToken Deadline => _deadline.Token;
