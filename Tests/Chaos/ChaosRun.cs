@@ -12,6 +12,8 @@ namespace Plane.Chaos;
 /// </summary>
 internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, string cgroup, Reporter reporter)
 {
+    private const double UnwellShare = 0.35;
+
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
 
     private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? RunOptions.ScaleByDefault);
@@ -20,14 +22,8 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
     public async Task<bool> RunAsync(CancellationToken stop)
     {
         await using var rig = new Rig(folder, _numbers, options.Controllers, new Builds(options.Other, seed));
-        var plan = FaultPlan.Draw(seed, TimeSpan.FromMinutes(options.Minutes), _numbers.Expiry, options.Victims, options.Faults);
-        if (rig.FakeTime is null && plan.Any(f => f.Kind == FaultKinds.StepClock))
-        {
-            plan = [.. plan.Where(f => f.Kind != FaultKinds.StepClock)];
-            reporter.Say("libfaketime is not here (Debian: faketime): no wall clock is stepped");
-        }
-
-        await rig.StartAsync(cgroup, seed, plan.Where(f => f.Kind == FaultKinds.StepClock).Select(f => f.Target).ToHashSet());
+        var (plan, unwell) = Draw(rig);
+        await rig.StartAsync(cgroup, seed, plan.Concat(unwell).Where(f => FaultKinds.OfTheClock.Contains(f.Kind)).Select(f => f.Target).ToHashSet());
         reporter.Say(string.Create(CultureInfo.InvariantCulture, $"everything is ready; a lease expires after {_numbers.Expiry.TotalSeconds:F1} s"));
         using (var log = new RequestLog(folder.Requests))
         {
@@ -37,7 +33,8 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             var crowd = new Crowd(clients, drones, keys, _numbers, seed);
             using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = crowd.RunAsync(load.Token);
-            await new FaultHand(rig, _numbers, reporter.Say).RunAsync(plan, stop);
+            var hand = new FaultHand(rig, _numbers, reporter.Say);
+            await hand.RunAsync(plan, stop);
             reporter.Say($"faults are over: there were {plan.Count}");
 
             // A controller that starts with a clock far off the database's refuses to: an operator sets it right.
@@ -46,7 +43,8 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
                 rig.StepClock(stepped, TimeSpan.Zero);
             }
 
-            crowd.CalmDown();
+            await new Unwell(rig, _numbers, clients, crowd, hand, log, reporter).RunAsync(unwell, stop);
+            crowd.IsCalm = true;
             await SettleAsync(clients, drones, stop);
             await load.CancelAsync();
             await running;
@@ -68,6 +66,21 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         return JudgeFolder(folder, reporter);
     }
 
+    /// <summary>The faults that befall all at once, and those of one controller alone after them, for a third of the time.</summary>
+    private (IReadOnlyList<PlannedFault> Plan, IReadOnlyList<PlannedFault> Unwell) Draw(Rig rig)
+    {
+        var length = TimeSpan.FromMinutes(options.Minutes);
+        bool IsPossible(PlannedFault fault) => rig.FakeTime is not null || !FaultKinds.OfTheClock.Contains(fault.Kind);
+        var unwell = FaultPlan.DrawUnwell(seed, options.HasMixedFaults ? length * UnwellShare : length, _numbers.Expiry, options.Victims, options.Faults);
+        var plan = options.HasMixedFaults ? FaultPlan.Draw(seed, unwell.Count > 0 ? length * (1 - UnwellShare) : length, _numbers.Expiry, options.Victims, options.Faults) : [];
+        if (!plan.Concat(unwell).All(IsPossible))
+        {
+            reporter.Say("libfaketime is missing (Debian: faketime): no wall clock is set");
+        }
+
+        return ([.. plan.Where(IsPossible)], [.. unwell.Where(IsPossible)]);
+    }
+
     /// <summary>The verdict over a run's records, and nothing else.</summary>
     public static bool JudgeFolder(Folder folder, Reporter reporter)
     {
@@ -82,6 +95,10 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
         foreach (var finding in findings)
         {
             reporter.Write(string.Create(CultureInfo.InvariantCulture, $"VIOLATION at {reporter.Since(finding.At):F2} s ({finding.At}): {finding.Rule}: {finding.What}"));
+            foreach (var line in finding.Trace is { } trace ? TraceLines.Of(folder, trace) : [])
+            {
+                reporter.Write($"    {line}");
+            }
         }
 
         reporter.Write(findings.Count == 0 ? "verdict: no violation" : $"verdict: {findings.Count} violations");

@@ -108,7 +108,7 @@ internal static class Program
             return "only root may make namespaces, networks and mounts";
         }
 
-        string[] needed = ["unshare", "nsenter", "setpriv", "setsid", "mount", "ip", "dockerd", "docker", "bash"];
+        string[] needed = ["unshare", "nsenter", "setpriv", "setsid", "prlimit", "mount", "ip", "dockerd", "docker", "bash"];
         var path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Concat(["/usr/sbin", "/sbin"]);
         var lacking = needed.Where(n => !path.Any(p => File.Exists(Path.Combine(p, n)))).ToList();
         return lacking.Count == 0 ? null : $"needed and not here: {string.Join(", ", lacking)} (Debian: util-linux, iproute2, docker.io)";

@@ -19,7 +19,7 @@ internal sealed record RunOptions
                      to find that one is dead]
           --keys     how many keys are fought for [default: 10]
           --controllers  how many, 1 to 5 [default: 2]
-          --faults   only these kinds
+          --faults   only these kinds; where all of them make one controller unwell, one such fault after another
           --other    another version's checkout, built there: each start of a program draws one of the two
           --no-guard no fault lets an agent be away for as long as a lease
         """;
@@ -56,6 +56,9 @@ internal sealed record RunOptions
     /// 6.25 s at this scale.
     /// </summary>
     public static double ScaleByDefault => 0.25;
+
+    /// <summary>Whether there are faults that befall beside each other; else one controller alone is unwell all the time.</summary>
+    public bool HasMixedFaults => Faults is null || Faults.Except(FaultKinds.Unwell).Any() || Controllers == 1;
 
     public Victims Victims => VictimsOf(Guard, Controllers);
 
@@ -123,7 +126,7 @@ internal sealed record RunOptions
             return (null, "--upgrade needs --other, the build to come from");
         }
 
-        var known = FaultKinds.All(VictimsOf(guard: true, options.Controllers)).Select(k => k.Kind).Distinct().ToList();
+        var known = Mixed(options.Controllers).Union(options.Controllers > 1 ? FaultKinds.Unwell : []).ToList();
         return options.Faults?.Except(known).ToList() is { Count: > 0 } unknown
             ? (null, $"--faults: {string.Join(", ", unknown)} is not one of {string.Join(", ", known)}")
             : (options, null);
@@ -169,6 +172,8 @@ internal sealed record RunOptions
 
         return [.. arguments];
     }
+
+    private static IEnumerable<string> Mixed(int controllers) => FaultKinds.All(VictimsOf(guard: true, controllers)).Select(k => k.Kind).Distinct();
 
     private static Victims VictimsOf(bool guard, int controllers) => new(guard, controllers);
 }

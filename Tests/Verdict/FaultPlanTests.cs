@@ -36,5 +36,20 @@ public sealed class FaultPlanTests
     public void Only_what_was_asked_for_is_drawn() =>
         Assert.Equal([FaultKinds.Unplug], FaultPlan.Draw(7, TimeSpan.FromMinutes(5), Expiry, All, [FaultKinds.Unplug]).Select(f => f.Kind).Distinct());
 
+    [Fact]
+    public void Of_what_makes_one_controller_unwell_each_kind_comes_before_any_comes_again()
+    {
+        var drawn = Unwell(7).Select(f => f.Kind).ToList();
+        Assert.True(drawn.Count > FaultKinds.Unwell.Count);
+        Assert.Equal(FaultKinds.Unwell.Order(), drawn.Take(FaultKinds.Unwell.Count).Order());
+        Assert.Equal(["co-1", "co-2", "co-3"], Enumerable.Range(1, 20).SelectMany(s => Unwell(s)).Select(f => f.Target).Distinct().Order());
+        Assert.Equal(Unwell(7), Unwell(7));
+    }
+
+    [Fact]
+    public void One_controller_alone_is_never_made_unwell() => Assert.Empty(FaultPlan.DrawUnwell(7, TimeSpan.FromMinutes(5), Expiry, All, only: null));
+
+    private static IReadOnlyList<PlannedFault> Unwell(int seed) => FaultPlan.DrawUnwell(seed, TimeSpan.FromMinutes(5), Expiry, All with { Controllers = 3 }, only: null);
+
     private static IReadOnlyList<PlannedFault> Draw(int seed, Victims? victims = null) => FaultPlan.Draw(seed, TimeSpan.FromMinutes(5), Expiry, victims ?? All, only: null);
 }

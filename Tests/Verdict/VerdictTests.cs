@@ -1,3 +1,4 @@
+using Plane.Chaos.Faults;
 using Plane.Chaos.Verdict;
 
 namespace Plane.Tests.Verdict;
@@ -185,6 +186,43 @@ public sealed class VerdictTests
         Assert.Empty(Judgement.Of([], [drain, Connected("k", "one", 10, 4, 5.5, spawned: true), undrain, Connected("j", "two", 11, 7, 8, spawned: true)]));
     }
 
+    [Theory]
+    [InlineData(Probes.First, 0.9, 0, true)]
+    [InlineData(Probes.First, 1.1, 0, false)]
+    [InlineData(Probes.First, 1.1, 0.2, true)]
+    [InlineData(Probes.First, 1.3, 0.2, false)]
+    [InlineData(Probes.Held, 0.9, 0, true)]
+    [InlineData(Probes.Held, 1.1, 0, false)]
+    public void Who_waits_for_longer_than_a_second_and_the_machines_own_noise_while_one_controller_is_well_is_found(string probe, double took, double noise, bool isFine)
+    {
+        Entry[] entries = [.. Window(FaultKinds.FreezeSilo), Probe(probe, 10, 10 + took), Probe(Probes.Known, 10.1, 10.1 + noise)];
+        Assert.Equal(isFine ? [] : [Rules.NobodyWaits], Judgement.Of([], entries).Select(f => f.Rule));
+    }
+
+    [Fact]
+    public void A_probe_that_fails_while_one_controller_is_well_is_found_with_its_way()
+    {
+        var finding = Assert.Single(Judgement.Of([], [.. Window(FaultKinds.FreezeSilo), Probe(Probes.First, 10, 10.1) with { Ok = false, Error = "503" }]));
+        Assert.Equal(Rules.NobodyWaits, finding.Rule);
+        Assert.Equal(["px-1", "co-2"], finding.Trace!.Parts);
+        Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(1_010), finding.Trace.From);
+    }
+
+    [Fact]
+    public void What_takes_long_while_no_window_is_open_is_not_judged() =>
+        Assert.Empty(Judgement.Of([], [.. Window(FaultKinds.FreezeSilo), Probe(Probes.First, 60, 70)]));
+
+    [Theory]
+    [InlineData(FaultKinds.PartDatabase, 18, false)]
+    [InlineData(FaultKinds.PartDatabase, 8, true)]
+    [InlineData(FaultKinds.FreezeSilo, 18, true)]
+    public void An_unwell_controller_that_calls_itself_healthy_is_found(string kind, double at, bool isFine) =>
+        Assert.Equal(isFine ? [] : [Rules.SaysSo], Judgement.Of([], [.. Window(kind), Healthy(at)]).Select(f => f.Rule));
+
+    [Fact]
+    public void A_controller_that_is_not_well_again_after_its_fault_is_found() =>
+        OnlyFinds(Rules.WellAgain, [], [.. Window(FaultKinds.SlowSilo)[..2], Healthy(40) with { Ok = false, Error = "timeout" }]);
+
     [Fact]
     public void A_last_line_that_a_kill_cut_off_does_not_count()
     {
@@ -223,6 +261,22 @@ public sealed class VerdictTests
             File.Delete(file);
         }
     }
+
+    /// <summary>A fault of co-2 from 2 to 30 s, after which it is healthy again.</summary>
+    private static Entry[] Window(string kind) =>
+    [
+        new() { Op = Ops.Window, Key = kind, Start = 0, End = 50 * Second, Utc = 1_000_000 },
+        new() { Op = Ops.Fault, Key = kind, Controller = "co-2", Start = 2 * Second, End = 30 * Second },
+        Healthy(40),
+    ];
+
+    private static Entry Healthy(double at) => new() { Op = Ops.Health, Controller = "co-2", Ok = true, Start = (long)(at * Second), End = (long)((at + 0.1) * Second) };
+
+    private static Entry Probe(string probe, double from, double to) => new()
+    {
+        Op = probe == Probes.Held ? Ops.Connect : Ops.Visit, Probe = probe, Key = "steady 1", Ok = true, Controller = probe == Probes.Held ? "co-1" : null,
+        Proxy = probe == Probes.Held ? null : "px-1", Backend = "one", Token = 10, Start = (long)(from * Second), End = (long)(to * Second),
+    };
 
     private static void OnlyFinds(string rule, Life[] lives, Entry[] entries)
     {

@@ -28,7 +28,8 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         }
     }
 
-    private async Task DoAsync(PlannedFault fault, CancellationToken cancellationToken)
+    /// <summary>Does one, waits for as long as it is to last, and undoes it.</summary>
+    public async Task DoAsync(PlannedFault fault, CancellationToken cancellationToken)
     {
         say(fault.ToString());
         Task WaitAsync() => Task.WhenAny(Task.Delay(fault.Length, TimeProvider.System, cancellationToken));
@@ -124,6 +125,17 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 var offset = TimeSpan.FromSeconds(random.Next(10, 7_200) * (random.Next(2) == 0 ? 1 : -1));
                 say($"  the wall clock of {fault.Target} is off by {offset}");
                 rig.StepClock(fault.Target, offset);
+                break;
+            case FaultKinds.SlowSilo:
+                await SlowDownAsync(Controller(fault).Part, WaitAsync());
+                break;
+            case FaultKinds.ClockBack or FaultKinds.ClockAhead:
+                rig.StepClock(fault.Target, TimeSpan.FromSeconds(random.Next(3_600, 7_200) * (fault.Kind == FaultKinds.ClockBack ? -1 : 1)));
+                await WaitAsync();
+                rig.StepClock(fault.Target, TimeSpan.Zero);
+                break;
+            case FaultKinds.NoDescriptors:
+                await Controller(fault).Part.WithoutDescriptorsAsync(WaitAsync);
                 break;
             default:
                 await WeatherAsync(fault, random, WaitAsync);
@@ -223,6 +235,18 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         part.Freeze();
         await wait();
         part.Thaw();
+    }
+
+    /// <summary>It runs for a tenth of the time, in slices: as on a machine that swaps, or beyond its share of the processors.</summary>
+    private static async Task SlowDownAsync(Part part, Task over)
+    {
+        while (!over.IsCompleted)
+        {
+            part.Freeze();
+            await Task.Delay(TimeSpan.FromMilliseconds(180), TimeProvider.System);
+            part.Thaw();
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+        }
     }
 
     private Controller Controller(PlannedFault fault) => rig.Controllers.Single(c => c.Name == fault.Target);

@@ -41,6 +41,19 @@ internal static class FaultKinds
     public const string Meddle = "meddle-with-containers";
     public const string FullDisk = "full-disk";
     public const string StepClock = "step-clock";
+    public const string SlowSilo = "slow-controller";
+    public const string ClockBack = "set-clock-back";
+    public const string ClockAhead = "set-clock-ahead";
+    public const string NoDescriptors = "exhaust-descriptors";
+
+    /// <summary>What makes one controller of several unwell. Each is done alone, to an installation that is otherwise well, so that what its clients notice is due to it.</summary>
+    public static readonly IReadOnlyList<string> Unwell = [FreezeSilo, SlowSilo, ClockBack, ClockAhead, PartDatabase, NoDescriptors];
+
+    /// <summary>Those of which the controller itself knows, so that its health says so.</summary>
+    public static readonly IReadOnlySet<string> SaidByHealth = new HashSet<string> { ClockBack, ClockAhead, PartDatabase, NoDescriptors };
+
+    /// <summary>Those that set a wall clock.</summary>
+    public static readonly IReadOnlySet<string> OfTheClock = new HashSet<string> { StepClock, ClockBack, ClockAhead };
 
     /// <summary>Those of the way between two programs, of which there is one weather at a time.</summary>
     public static readonly IReadOnlySet<string> OfTheWay = new HashSet<string>

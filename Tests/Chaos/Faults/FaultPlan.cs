@@ -34,4 +34,29 @@ internal static class FaultPlan
 
         return plan;
     }
+
+    /// <summary>Draws what makes one controller of several unwell, one fault after another: each kind once before any comes again.</summary>
+    /// <param name="seed">The seed.</param>
+    /// <param name="length">About how long it goes on.</param>
+    /// <param name="expiry">The unit of time: a lease.</param>
+    /// <param name="victims">What there is to befall.</param>
+    /// <param name="only">The kinds to draw from, or null for all.</param>
+    public static IReadOnlyList<PlannedFault> DrawUnwell(int seed, TimeSpan length, TimeSpan expiry, Victims victims, IReadOnlyCollection<string>? only)
+    {
+        var random = new Random(~seed);
+        string[] kinds = victims.Controllers < 2 ? [] : [.. FaultKinds.Unwell.Where(k => only is null || only.Contains(k))];
+        var plan = new List<PlannedFault>();
+        for (var at = TimeSpan.Zero; at < length && kinds.Length > 0;)
+        {
+            random.Shuffle(kinds);
+            foreach (var kind in kinds.TakeWhile(_ => at < length))
+            {
+                var lasts = expiry * (1.2 + (0.5 * random.NextDouble()));
+                plan.Add(new PlannedFault(at, kind, Parts.Controller.NameOf(1 + random.Next(victims.Controllers)), lasts, random.Next()));
+                at += lasts + expiry;
+            }
+        }
+
+        return plan;
+    }
 }

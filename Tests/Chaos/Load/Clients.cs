@@ -37,6 +37,9 @@ internal sealed record Wish(string Key)
     public string? RequestId { get; init; }
 
     public int WaitSeconds { get; init; }
+
+    /// <summary>One of <see cref="Probes"/>, where it is measured.</summary>
+    public string? Probe { get; init; }
 }
 
 /// <summary>Asks the controller and visits backends over the proxies as an application and its users do, and writes all of it down.</summary>
@@ -87,7 +90,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
             request["request_id"] = wish.RequestId;
         }
 
-        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Controller = turn is { } t ? rig.Controllers[_open[t % _open.Length]].Name : null, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
+        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Probe = wish.Probe, Controller = turn is { } t ? rig.Controllers[_open[t % _open.Length]].Name : null, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
         {
             ticket = new Ticket(NumberOf((string)json["token"]!), (string)json["backend_id"]!, (string)json["token"]!);
             return entry with
@@ -169,10 +172,31 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
         }
     }
 
-    /// <summary>One request through a proxy.</summary>
-    public async Task<Entry> VisitAsync(Ticket ticket, int proxy, CancellationToken cancellationToken)
+    /// <summary>What a controller says of its health.</summary>
+    public async Task<Entry> HealthAsync(Controller controller, CancellationToken cancellationToken)
     {
-        var entry = new Entry { Op = Ops.Visit, Backend = ticket.Backend, Ticket = ticket.Number, Start = BootClock.Now, End = 0 };
+        var entry = new Entry { Op = Ops.Health, Controller = controller.Name, Start = BootClock.Now, End = 0 };
+        try
+        {
+            using var patience = Limited(cancellationToken);
+            using var response = await _controllers[rig.Controllers.IndexOf(controller)].GetAsync("pub/health", patience.Token);
+            entry = entry with { Ok = response.IsSuccessStatusCode, Error = response.IsSuccessStatusCode ? null : (string?)(await response.Content.ReadFromJsonAsync<JsonNode>(patience.Token))?["message"] };
+        }
+        catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
+        {
+            entry = entry with { Error = failure };
+        }
+
+        return log.Add(entry with { End = BootClock.Now });
+    }
+
+    /// <summary>One request through a proxy.</summary>
+    public async Task<Entry> VisitAsync(Ticket ticket, int proxy, CancellationToken cancellationToken, string? probe = null)
+    {
+        var entry = new Entry
+        {
+            Op = Ops.Visit, Backend = ticket.Backend, Ticket = ticket.Number, Proxy = rig.Proxies[proxy].Name, Probe = probe, Start = BootClock.Now, End = 0,
+        };
         try
         {
             using var patience = Limited(cancellationToken);

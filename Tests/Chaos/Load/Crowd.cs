@@ -43,8 +43,12 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
         }
     }
 
-    /// <summary>From now on nobody ends anything.</summary>
-    public void CalmDown() => _isCalm = true;
+    /// <summary>While it is calm nobody ends anything.</summary>
+    public bool IsCalm
+    {
+        get => _isCalm;
+        set => _isCalm = value;
+    }
 
     public async Task RunAsync(CancellationToken stop)
     {

@@ -140,6 +140,33 @@ internal sealed class Part(string name, string log, Func<IReadOnlyList<string>> 
         }
     }
 
+    /// <summary>For a while it has hardly a file descriptor left: its limit is little above what it has open.</summary>
+    public async Task WithoutDescriptorsAsync(Func<Task> wait)
+    {
+        const int Left = 12;
+        var pid = Pid;
+        if (!IsRunning || await LimitAsync(pid) is not { } limit)
+        {
+            return;
+        }
+
+        var open = Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd").Count();
+        await Tool.TryAsync("prlimit", ["--pid", $"{pid}", $"--nofile={open + Left}:"]);
+        await wait();
+
+        // It may have ended, and its number may be another's by now: that one's limit is only ever raised to what such a process has by itself.
+        if (Pid == pid && IsRunning)
+        {
+            await Tool.TryAsync("prlimit", ["--pid", $"{pid}", $"--nofile={limit}:"]);
+        }
+    }
+
+    private static async Task<string?> LimitAsync(int pid)
+    {
+        var (code, output) = await Tool.TryAsync("prlimit", ["--pid", $"{pid}", "--nofile", "--output", "SOFT", "--noheadings", "--raw"]);
+        return code == 0 ? output.Trim() : null;
+    }
+
     /// <summary>Waits until this start has said that it serves; false if it ends or the time is over first.</summary>
     public async Task<bool> ReadyAsync(TimeSpan limit, CancellationToken cancellationToken)
     {

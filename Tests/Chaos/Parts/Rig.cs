@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Plane.Chaos.Faults;
 
 namespace Plane.Chaos.Parts;
@@ -26,7 +27,7 @@ internal sealed class Rig : IAsyncDisposable
 
     public Database Database { get; }
 
-    public IReadOnlyList<Controller> Controllers { get; }
+    public ImmutableList<Controller> Controllers { get; }
 
     /// <summary>The ways between controllers, by the names of both. Up is from the first to the second.</summary>
     public Dictionary<string, Weather> Between { get; } = [];

@@ -47,6 +47,15 @@ internal sealed record Entry
     /// <summary>Which backend answered.</summary>
     public string? Answered { get; init; }
 
+    /// <summary>Over which proxy it went.</summary>
+    public string? Proxy { get; init; }
+
+    /// <summary>One of <see cref="Probes"/>: what is measured while a controller is unwell.</summary>
+    public string? Probe { get; init; }
+
+    /// <summary>The wall clock at the start, in milliseconds since 1970: by it the programs' logs are found.</summary>
+    public long Utc { get; init; }
+
     /// <summary>All statuses of a backend, in order.</summary>
     public string[]? History { get; init; }
 
@@ -82,6 +91,15 @@ internal static class Ops
     /// <summary>Everything that a backend's description tells at the end.</summary>
     public const string History = "history";
 
+    /// <summary>A fault, from its beginning to its end; <see cref="Entry.Key"/> is its kind, <see cref="Entry.Controller"/> its victim.</summary>
+    public const string Fault = "fault";
+
+    /// <summary>A time in which nothing but one controller was unwell.</summary>
+    public const string Window = "window";
+
+    /// <summary>A question for a controller's health.</summary>
+    public const string Health = "health";
+
     /// <summary>A phase of the run begins; <see cref="Entry.Key"/> names it.</summary>
     public const string Phase = "phase";
 
@@ -90,6 +108,19 @@ internal static class Ops
 
     /// <summary>Every backend was told to end, long enough ago: nothing runs any more.</summary>
     public const string Over = "over";
+}
+
+/// <summary>What is measured while one controller of several is unwell.</summary>
+internal static class Probes
+{
+    /// <summary>A connect to a held key, at a controller that is well.</summary>
+    public const string Held = "held";
+
+    /// <summary>The first request with a new token.</summary>
+    public const string First = "first";
+
+    /// <summary>A request over a route that the proxy knows, which needs no controller: how long it takes is the machine's doing.</summary>
+    public const string Known = "known";
 }
 
 /// <summary>The clients' log, a file of one JSON object a line.</summary>

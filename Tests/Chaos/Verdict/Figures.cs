@@ -23,6 +23,9 @@ internal sealed class Figures
 
     public required TimeSpan LongestFreeze { get; init; }
 
+    /// <summary>While one controller was unwell: how long each kind of request took, and by which fault the longest.</summary>
+    public required IReadOnlyList<string> WhileUnwell { get; init; }
+
     public static Figures Of(IReadOnlyList<Life> lives, IReadOnlyList<Entry> entries)
     {
         var connects = entries.Where(e => e.Op == Ops.Connect).ToList();
@@ -35,11 +38,12 @@ internal sealed class Figures
             Backends = lives.Select(l => l.Backend).Distinct().Count(),
             Tokens = connects.Where(c => c.Ok).Select(c => c.Token).Concat(lives.Select(l => l.Token)).Distinct().Count(),
             Connects = Count(connects, e => e.Ok ? (e.Spawned ? "spawned" : "joined") : e.Error ?? "refused"),
-            Others = Count(entries.Where(e => e.Op is not (Ops.Connect or Ops.Phase or Ops.History)), e => $"{e.Op} {(e.Ok ? "ok" : e.Error)}"),
+            Others = Count(entries.Where(e => e.Op is not (Ops.Connect or Ops.Phase or Ops.History or Ops.Health or Ops.Fault or Ops.Window)), e => $"{e.Op} {(e.Ok ? "ok" : e.Error)}"),
             LongestWithout = Span(without),
             LongestWithoutKey = key,
             NarrowestHandover = handovers.Count == 0 ? null : Span(handovers.Min()),
             LongestFreeze = Span(lives.Select(l => l.LongestGap).DefaultIfEmpty().Max()),
+            WhileUnwell = [.. entries.Where(e => e.Op == Ops.Window).Select(w => Unwell(w, entries))],
         };
     }
 
@@ -50,6 +54,20 @@ internal sealed class Figures
         yield return $"backends: {Backends}, fencing tokens: {Tokens}";
         yield return $"longest time a key was without a backend while asked for: {Text(LongestWithout)}{(LongestWithoutKey is null ? "" : $" (key {LongestWithoutKey})")}";
         yield return $"narrowest hand-over of a key: {(NarrowestHandover is { } narrow ? Text(narrow) : "none")}; longest time a backend was frozen: {Text(LongestFreeze)}";
+        foreach (var line in WhileUnwell)
+        {
+            yield return line;
+        }
+    }
+
+    private static string Unwell(Entry window, IReadOnlyList<Entry> entries)
+    {
+        var within = entries.Where(e => e.Start >= window.Start && e.Start <= window.End).ToList();
+        var fault = within.Find(e => e.Op == Ops.Fault);
+        string Of(string probe) => within.Where(e => e.Probe == probe).Select(e => Span(e.End - e.Start).TotalSeconds).Order().ToList() is { Count: > 0 } all
+            ? string.Create(CultureInfo.InvariantCulture, $"{all[all.Count / 2]:F3} s, at most {all[^1]:F3} s of {all.Count}")
+            : "none";
+        return $"{fault?.Key} {fault?.Controller}: a connect to a held key took {Of(Probes.Held)}; a first request {Of(Probes.First)}; a request on a known route {Of(Probes.Known)}";
     }
 
     /// <summary>From the first request that found nobody (or the end of the last life, if that is later) to the first mark of the next life.</summary>

@@ -4,7 +4,17 @@ namespace Plane.Chaos.Verdict;
 /// <param name="Rule">Its name.</param>
 /// <param name="What">What was seen.</param>
 /// <param name="At">When, on the boot clock.</param>
-internal sealed record Finding(string Rule, string What, long At);
+internal sealed record Finding(string Rule, string What, long At)
+{
+    /// <summary>The request that it is about: its trace is what the programs on its way logged meanwhile.</summary>
+    public Trace? Trace { get; init; }
+}
+
+/// <summary>A request's way.</summary>
+/// <param name="Parts">The programs on it.</param>
+/// <param name="From">When it began, by the wall clock.</param>
+/// <param name="To">When it ended.</param>
+internal sealed record Trace(IReadOnlyList<string> Parts, DateTimeOffset From, DateTimeOffset To);
 
 /// <summary>The names of the rules.</summary>
 internal static class Rules
@@ -20,5 +30,8 @@ internal static class Rules
     public const string Recovers = "every key can be had again";
     public const string ServesAgain = "every controller serves again";
     public const string AnsweredOnce = "a request's id is answered once";
+    public const string NobodyWaits = "while one controller is well nobody waits longer than a second";
+    public const string SaysSo = "an unwell controller says so";
+    public const string WellAgain = "an unwell controller recovers, or leaves and comes back";
     public const string DrainHolds = "a draining drone gets nothing new";
 }

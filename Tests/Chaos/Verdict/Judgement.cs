@@ -2,7 +2,7 @@ namespace Plane.Chaos.Verdict;
 
 /// <summary>
 /// Judges a run from two records alone: what the backends wrote of their own lives and what the clients wrote of their requests. It knows nothing of what was
-/// going on inside, and no rule depends on how fast anything was: a violation is a contradiction between two things that somebody saw.
+/// going on inside. But for the last, no rule depends on how fast anything was: a violation is a contradiction between two things that somebody saw.
 /// <list type="number">
 /// <item>Two lives of one key overlap only if both wrote marks within the overlap (<see cref="Life"/>).</item>
 /// <item>The lives of a key, in order of start, have growing tokens; so have acknowledged connects of which one ended before the other began; what a client was told of a backend is what the backend was told.</item>
@@ -15,6 +15,7 @@ namespace Plane.Chaos.Verdict;
 /// <item>Then, too, every key that is asked for is answered, and every controller answers.</item>
 /// <item>Between the acknowledged drain of a drone and the request to end that, it gets no backend.</item>
 /// <item>All acknowledged connects with one request id name one backend and one token.</item>
+/// <item>While nothing but one controller of several is unwell, see <see cref="Patience"/>.</item>
 /// </list>
 /// A connect that repeats another by its request id is judged as if it had begun with the first of them: it is answered what that one was.
 /// </summary>
@@ -46,6 +47,7 @@ internal sealed class Judgement
         Acknowledged();
         Drains();
         Repeats();
+        _findings.AddRange(Patience.Judge(_entries));
         return [.. _findings.OrderBy(f => f.At)];
     }
 
