@@ -35,7 +35,8 @@ internal sealed partial class StoreOutage : IAsyncDisposable
     /// <param name="probe">Does what a connect needs; answers what keeps it from that, or null.</param>
     /// <param name="time">For all times.</param>
     /// <param name="logger">Where outages are logged.</param>
-    public StoreOutage(Func<CancellationToken, Task<StoreFault?>> probe, TimeProvider time, ILogger logger)
+    /// <param name="onFault">Called with what the probe has found, once that is logged and known.</param>
+    public StoreOutage(Func<CancellationToken, Task<StoreFault?>> probe, TimeProvider time, ILogger logger, Action<StoreFault>? onFault = null)
     {
         _probe = probe;
         _time = time;
@@ -47,6 +48,8 @@ internal sealed partial class StoreOutage : IAsyncDisposable
             {
                 Report(probe.Result!);
             }
+
+            onFault?.Invoke(probe.Result!);
         });
     }
 

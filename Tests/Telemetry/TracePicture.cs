@@ -60,7 +60,9 @@ internal static class TracePicture
         }
     }
 
-    // A statement says more than its database's name.
+    // A statement says more than its database's name, a path more than its method. Names of containers are long.
     private static string Label(ExportedSpan span) =>
-        span.Attributes.TryGetValue("db.query.text", out var sql) ? string.Join(' ', sql.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Take(4)) : span.Name;
+        span.Attributes.TryGetValue("db.query.text", out var sql) ? string.Join(' ', sql.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Take(4))
+        : span.Attributes.TryGetValue("url.full", out var url) ? $"{span.Name} {string.Join('/', new Uri(url).AbsolutePath.Split('/').Select(p => p.Length > 24 ? "…" : p))}"
+        : span.Name;
 }

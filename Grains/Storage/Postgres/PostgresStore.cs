@@ -48,7 +48,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         _dedicated = new PostgresSource(
             new NpgsqlConnectionStringBuilder(complete) { Pooling = false, KeepAlive = 5, MaxAutoPrepare = 0 }.ConnectionString);
         _probes = new PostgresSource(PostgresProbe.ConnectionString(complete));
-        _outage = new StoreOutage(ProbeAsync, time, _logger);
+        _outage = new StoreOutage(c => _probe!.RunAsync(c), time, _logger, RefuseWaiting);
         _gate = new PostgresGate(_outage, time);
         _retries = Retries.UpTo(
             MaxRepeats, TimeSpan.FromMilliseconds(5), time, PostgresErrors.IsRetriable, (e, attempt) => LogRetry((e as PostgresException)?.SqlState ?? "", attempt));
@@ -154,15 +154,12 @@ internal sealed partial class PostgresStore : IPlaneStore
         }
     }
 
-    private async Task<StoreFault?> ProbeAsync(CancellationToken cancellationToken)
+    private void RefuseWaiting(StoreFault fault)
     {
-        var fault = await _probe.RunAsync(cancellationToken);
-        if (fault is { IsTotal: true })
+        if (fault.IsTotal)
         {
             _gate.RefuseWaiting(fault.Reason);
         }
-
-        return fault;
     }
 
     private Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters) =>
