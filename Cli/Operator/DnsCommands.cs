@@ -133,7 +133,7 @@ internal static class DnsCommands
                     Authority = parsed.GetValue(authority)!,
                 };
                 UsageException.ThrowIfAny(request.Problems());
-                return Print(printer, await DnsCheck.RunAsync(request, TimeProvider.System, cancellationToken).ConfigureAwait(false));
+                return Print(printer, await DnsCheck.RunAsync(request, cancellationToken).ConfigureAwait(false));
             }
             catch (UsageException e)
             {

@@ -1,18 +1,17 @@
+using DnsClient.Protocol;
+
 namespace Plane.Dns.Check;
 
 /// <summary>Whether a set of CAA records lets an authority issue for a name and its wildcard (RFC 8659 section 4; parameters: RFC 8657).</summary>
 internal static class CaaRules
 {
     /// <summary>Why it may not, or null.</summary>
-    public static string? Problem(IReadOnlyList<(byte Flags, string Tag, string Value)> records, string authority)
+    public static string? Problem(IReadOnlyList<CaaRecord> records, string authority)
     {
         string[] known = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
-        foreach (var (flags, tag, _) in records)
+        if (records.FirstOrDefault(r => (r.Flags & 0x80) != 0 && !known.Contains(r.Tag, StringComparer.OrdinalIgnoreCase)) is { } critical)
         {
-            if ((flags & 0x80) != 0 && !known.Contains(tag, StringComparer.OrdinalIgnoreCase))
-            {
-                return $"the record '{tag}' is marked as critical, and no authority that does not know it may issue";
-            }
+            return $"the record '{critical.Tag}' is marked as critical, and no authority that does not know it may issue";
         }
 
         var names = Of(records, "issue");
@@ -21,7 +20,7 @@ internal static class CaaRules
             ?? Problem(wildcards.Count > 0 ? wildcards : names, authority, "its wildcard");
     }
 
-    private static List<string> Of(IReadOnlyList<(byte Flags, string Tag, string Value)> records, string tag) =>
+    private static List<string> Of(IReadOnlyList<CaaRecord> records, string tag) =>
         [.. records.Where(r => r.Tag.Equals(tag, StringComparison.OrdinalIgnoreCase)).Select(r => r.Value)];
 
     private static string? Problem(List<string> issuers, string authority, string what)

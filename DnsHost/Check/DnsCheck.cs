@@ -1,6 +1,6 @@
 using System.Net;
-using Plane.Dns.Client;
-using Plane.Dns.Protocol;
+using DnsClient;
+using DnsClient.Protocol;
 
 namespace Plane.Dns.Check;
 
@@ -12,7 +12,8 @@ namespace Plane.Dns.Check;
 /// <item>each name server has an address, and answers for the zone over UDP and TCP, with the controller behind it;</item>
 /// <item>no CAA record forbids the authority to issue.</item>
 /// </list>
-/// A question that the resolver does not answer is a finding too, and the check goes on. What is asked directly is asked from this machine: a firewall between the world and the server may still say otherwise.
+/// A question that the resolver does not answer is a finding too, and the check goes on. What is asked directly is asked from this machine: a firewall between the
+/// world and the server may still say otherwise.
 /// </summary>
 public sealed class DnsCheck
 {
@@ -20,195 +21,199 @@ public sealed class DnsCheck
     private const int EnoughUnanswered = 2;
 
     private readonly DnsCheckRequest _request;
-    private readonly DnsClient _client;
-    private readonly DomainName _cluster;
+    private readonly DnsQuestions _questions;
+    private readonly string _cluster;
     private readonly List<Finding> _findings = [];
     private bool _resolverAnswers;
     private int _unanswered;
 
-    private DnsCheck(DnsCheckRequest request, TimeProvider time)
+    private DnsCheck(DnsCheckRequest request)
     {
         _request = request;
-        _client = new DnsClient(time, request.Timeout);
-        _cluster = DomainName.Parse(request.Cluster.Host);
+        _questions = new DnsQuestions(request.Timeout);
+        _cluster = request.Cluster.Host;
     }
 
     /// <summary>Runs the check.</summary>
     /// <param name="request">A valid request.</param>
-    /// <param name="time">The clock of time-outs.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="ResolverUnreachableException">The resolver answers no question.</exception>
-    public static async Task<IReadOnlyList<Finding>> RunAsync(DnsCheckRequest request, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<Finding>> RunAsync(DnsCheckRequest request, CancellationToken cancellationToken)
     {
-        var check = new DnsCheck(request, time);
-        await check.RunAsync(cancellationToken).ConfigureAwait(false);
+        var check = new DnsCheck(request);
+        await check.RunAsync(cancellationToken);
         return check._findings;
     }
 
     private async Task RunAsync(CancellationToken cancellationToken)
     {
-        var zone = await CheckAliasAsync(cancellationToken).ConfigureAwait(false);
-        if (zone is { } known)
+        if (await CheckAliasAsync(cancellationToken) is { } zone)
         {
-            await CheckZoneAsync(known, cancellationToken).ConfigureAwait(false);
+            await CheckZoneAsync(zone, cancellationToken);
         }
         else
         {
             Add(FindingKind.Missing, "zone", "not looked at, since no zone is known", "give the zone of plane dns with --zone");
         }
 
-        await CheckIssuersAsync(cancellationToken).ConfigureAwait(false);
+        await CheckIssuersAsync(cancellationToken);
     }
 
-    private void Add(FindingKind kind, string subject, string said, string? toDo = null) => _findings.Add(new Finding(kind, subject, said, toDo));
+    private void Add(FindingKind kind, string subject, string said, string? toDo = null) =>
+        _findings.Add(new Finding(kind, subject, said, toDo));
 
     // ---- the alias ----
 
-    private async Task<DomainName?> CheckAliasAsync(CancellationToken cancellationToken)
+    private async Task<string?> CheckAliasAsync(CancellationToken cancellationToken)
     {
-        var name = DomainName.Parse("_acme-challenge").Under(_cluster);
-        if (name is not { } challenge)
+        var challenge = $"_acme-challenge.{_cluster}";
+        if (challenge.Length > DomainText.MaxLength)
         {
-            throw new ResolverUnreachableException($"the name _acme-challenge.{_request.Cluster} is longer than names may be");
+            throw new ResolverUnreachableException($"the name {challenge} is longer than names may be");
         }
 
-        var subject = $"CNAME {Show(challenge)}";
-        DomainName? given = _request.Zone is { } text ? DomainName.Parse(text) : null;
-        var expected = given is { } z ? _cluster.Under(z) : null;
-        var target = expected is { } e ? Show(e) : $"{_request.Cluster}.<zone>";
-        var set = $"in the DNS of {_request.Cluster} set: {Show(challenge)}. CNAME {target}.{(given is null ? " where <zone> is the --zone of plane dns" : "")}";
-        if (await ResolveAsync(challenge, RecordType.Cname, cancellationToken).ConfigureAwait(false) is not { } reply)
+        var subject = $"CNAME {challenge}";
+        var given = _request.Zone?.TrimEnd('.').ToLowerInvariant();
+        var expected = given is null ? null : $"{_cluster}.{given}";
+        var set = $"in the DNS of {_cluster} set: {challenge}. CNAME {expected ?? $"{_cluster}.<zone>"}."
+            + (given is null ? " where <zone> is the --zone of plane dns" : "");
+        if (await ResolveAsync(challenge, QueryType.CNAME, cancellationToken) is not { } reply)
         {
             return given;
         }
 
-        if (reply.Code is not (ResponseCode.NoError or ResponseCode.NameError))
+        if (!IsAnswered(reply))
         {
-            Add(FindingKind.Wrong, subject, $"the resolver answers {Show(reply.Code)}: the name servers of {_request.Cluster} do not answer for it", $"repair the DNS of {_request.Cluster} first");
+            Add(
+                FindingKind.Wrong,
+                subject,
+                $"the resolver answers {Show(reply)}: the name servers of {_cluster} do not answer for it",
+                $"repair the DNS of {_cluster} first");
             return given;
         }
 
-        if (reply.Answers.FirstOrDefault(r => r.Type == RecordType.Cname && r.Name.Equals(challenge))?.Target is not { } found)
+        if (reply.Answers.CnameRecords().FirstOrDefault(r => DomainText.Of(r.DomainName) == challenge) is not { } alias)
         {
-            var values = await ResolveAsync(challenge, RecordType.Txt, cancellationToken).ConfigureAwait(false);
-            var hasText = values is not null && values.Answers.Any(r => r.Type == RecordType.Txt);
+            var hasText = await ResolveAsync(challenge, QueryType.TXT, cancellationToken) is { } values && values.Answers.TxtRecords().Any();
             Add(
                 FindingKind.Missing,
                 subject,
-                hasText
-                    ? "there is none, and a TXT record stands in its place: a name with a CNAME has no other records"
-                    : "there is none",
+                hasText ? "there is none, and a TXT record stands in its place: a name with a CNAME has no other records" : "there is none",
                 hasText ? $"remove the TXT record, and {set}" : set);
             return given;
         }
 
-        if (expected is { } wanted)
+        var found = DomainText.Of(alias.CanonicalName);
+        var zone = found.StartsWith(_cluster + ".", StringComparison.Ordinal) ? found[(_cluster.Length + 1)..] : null;
+        if (expected is null ? zone is not null : found == expected)
         {
-            if (found.Equals(wanted))
-            {
-                Add(FindingKind.Right, subject, $"leads to {Show(found)}");
-            }
-            else
-            {
-                Add(FindingKind.Wrong, subject, $"leads to {Show(found)}, not to {Show(wanted)}", set);
-            }
-
-            return given;
+            Add(FindingKind.Right, subject, $"leads to {found}");
+        }
+        else
+        {
+            Add(
+                FindingKind.Wrong,
+                subject,
+                expected is null ? $"leads to {found}, which is not {_cluster} below a zone" : $"leads to {found}, not to {expected}",
+                set);
         }
 
-        // The cluster's own name in front, the zone behind.
-        var labels = _cluster.Wire.Length - 1;
-        if (found.Wire.Length > labels + 1 && new DomainName([.. found.Wire[..labels], 0]).Equals(_cluster))
-        {
-            Add(FindingKind.Right, subject, $"leads to {Show(found)}");
-            return new DomainName(found.Wire[labels..].ToArray());
-        }
-
-        Add(FindingKind.Wrong, subject, $"leads to {Show(found)}, which is not {_request.Cluster} below a zone", set);
-        return null;
+        return given ?? zone;
     }
 
     // ---- the zone ----
 
-    private async Task CheckZoneAsync(DomainName zone, CancellationToken cancellationToken)
+    private async Task CheckZoneAsync(string zone, CancellationToken cancellationToken)
     {
-        if (await ReadDelegationAsync(zone, cancellationToken).ConfigureAwait(false) is not var (parent, servers, glue, problem))
+        if (await ReadDelegationAsync(zone, cancellationToken) is not var (parent, referral))
         {
             return;
         }
 
-        var subject = $"NS {Show(zone)}";
-        var above = parent is { } p ? Show(p) : "the zone above it";
-        if (servers.Count == 0)
+        var subject = $"NS {zone}";
+        var above = parent ?? "the zone above it";
+        string[] servers =
+        [
+            .. referral.Answers.Concat(referral.Authorities).NsRecords()
+                .Where(r => DomainText.Of(r.DomainName) == zone).Select(r => DomainText.Of(r.NSDName)).Distinct(),
+        ];
+        if (servers.Length == 0)
         {
             Add(
                 FindingKind.Missing,
                 subject,
-                problem ?? $"{above} does not delegate the zone",
-                $"in the zone {above} set: {Show(zone)}. NS ns.{Show(zone)}. and ns.{Show(zone)}. A with the address of the machine that runs plane dns (AAAA for IPv6)");
+                IsAnswered(referral) ? $"{above} does not delegate the zone"
+                    : $"the resolver answers {Show(referral)}: either nothing delegates the zone, or no name server of it answers",
+                $"in the zone {above} set: {zone}. NS ns.{zone}. and ns.{zone}. A with the address of the machine that runs plane dns (AAAA for IPv6)");
             return;
         }
 
-        Add(FindingKind.Right, subject, $"{above} delegates it to {string.Join(", ", servers.Select(Show))}");
+        Add(FindingKind.Right, subject, $"{above} delegates it to {string.Join(", ", servers)}");
         foreach (var server in servers.Take(MaxServers))
         {
-            var addresses = glue.Where(r => r.Name.Equals(server)).Select(r => r.Address!).ToList();
-            var isKnown = true;
-            foreach (var type in addresses.Count > 0 ? [] : (RecordType[])[RecordType.A, RecordType.Aaaa])
+            var addresses = await ReadAddressesAsync(server, referral, cancellationToken);
+            if (addresses is [])
             {
-                var reply = await ResolveAsync(server, type, cancellationToken).ConfigureAwait(false);
-                addresses.AddRange(reply?.Answers.Select(r => r.Address).OfType<IPAddress>() ?? []);
-                isKnown &= reply is not null;
-            }
-
-            if (addresses.Count == 0 && isKnown)
-            {
-                var inZone = server.IsIn(zone, out _);
+                var inZone = DomainText.IsIn(server, zone);
                 Add(
                     FindingKind.Missing,
-                    $"address of {Show(server)}",
+                    $"address of {server}",
                     "the name server has no address",
-                    $"in {(inZone ? $"the zone {above}" : $"the DNS of {Show(server)}")} set: {Show(server)}. A with the address of the machine that runs plane dns"
-                    + (inZone ? $", and start plane dns with --name-server {Show(server)}=ADDRESS" : ""));
-                continue;
+                    $"in {(inZone ? $"the zone {above}" : $"the DNS of {server}")} set: {server}. A with the address of the machine that runs plane dns"
+                    + (inZone ? $", and start plane dns with --name-server {server}=ADDRESS" : ""));
             }
 
-            foreach (var address in addresses.Distinct())
+            foreach (var address in addresses ?? [])
             {
-                await CheckServerAsync(zone, server, servers, address, cancellationToken).ConfigureAwait(false);
+                await CheckServerAsync(zone, server, servers, new IPEndPoint(address, _request.Port), cancellationToken);
             }
         }
     }
 
-    private async Task CheckServerAsync(
-        DomainName zone, DomainName server, List<DomainName> delegated, IPAddress address, CancellationToken cancellationToken)
+    /// <summary>The addresses of a name server: from the delegation, else from the resolver; null where it does not answer.</summary>
+    private async Task<IPAddress[]?> ReadAddressesAsync(string server, IDnsQueryResponse referral, CancellationToken cancellationToken)
     {
-        var at = new IPEndPoint(address, _request.Port);
+        var addresses = referral.Additionals.AddressRecords().Where(r => DomainText.Of(r.DomainName) == server).Select(r => r.Address).ToList();
+        var isKnown = true;
+        foreach (var type in addresses.Count > 0 ? [] : (QueryType[])[QueryType.A, QueryType.AAAA])
+        {
+            var reply = await ResolveAsync(server, type, cancellationToken);
+            addresses.AddRange(reply?.Answers.AddressRecords().Select(r => r.Address) ?? []);
+            isKnown &= reply is not null;
+        }
+
+        return addresses.Count > 0 || isKnown ? [.. addresses.Distinct()] : null;
+    }
+
+    private async Task CheckServerAsync(string zone, string server, string[] delegated, IPEndPoint at, CancellationToken cancellationToken)
+    {
         var answers = false;
         foreach (var transport in (Transport[])[Transport.Udp, Transport.Tcp])
         {
-            var subject = $"{Show(server)} at {at}, {transport.ToString().ToUpperInvariant()}";
-            var outcome = await _client.AskAsync(at, zone, RecordType.Soa, recursive: false, transport, cancellationToken).ConfigureAwait(false);
-            switch (outcome.Reply)
+            var name = transport.ToString().ToUpperInvariant();
+            var subject = $"{server} at {at}, {name}";
+            var outcome = await _questions.AskAsync(at, zone, QueryType.SOA, recursive: false, transport, cancellationToken);
+            if (outcome.Reply is not { } reply)
             {
-                case null:
-                    Add(
-                        FindingKind.Wrong,
-                        subject,
-                        $"the server {outcome.Problem}",
-                        $"see that plane dns runs there, and that every firewall lets port {_request.Port} in over {transport.ToString().ToUpperInvariant()}");
-                    break;
-                case { Code: ResponseCode.NoError, IsAuthoritative: true } reply when reply.Answers.Any(r => r.Type == RecordType.Soa && r.Name.Equals(zone)):
-                    Add(FindingKind.Right, subject, $"answers for {Show(zone)}");
-                    answers = true;
-                    break;
-                case { } reply:
-                    Add(
-                        FindingKind.Wrong,
-                        subject,
-                        $"a server answers, but not for {Show(zone)} ({(reply.Code == ResponseCode.NoError ? "not authoritative" : Show(reply.Code))})",
-                        $"start plane dns there with --zone {Show(zone)}; another DNS server of that machine may have the port");
-                    break;
+                Add(
+                    FindingKind.Wrong,
+                    subject,
+                    $"the server {outcome.Problem}",
+                    $"see that plane dns runs there, and that every firewall lets port {_request.Port} in over {name}");
+            }
+            else if (reply is { HasError: false, Header.HasAuthorityAnswer: true }
+                && reply.Answers.SoaRecords().Any(r => DomainText.Of(r.DomainName) == zone))
+            {
+                Add(FindingKind.Right, subject, $"answers for {zone}");
+                answers = true;
+            }
+            else
+            {
+                Add(
+                    FindingKind.Wrong,
+                    subject,
+                    $"a server answers, but not for {zone} ({(reply.HasError ? Show(reply) : "not authoritative")})",
+                    $"start plane dns there with --zone {zone}; another DNS server of that machine may have the port");
             }
         }
 
@@ -217,163 +222,151 @@ public sealed class DnsCheck
             return;
         }
 
-        await CheckValuesAsync(zone, server, at, cancellationToken).ConfigureAwait(false);
-        var names = await _client.AskAsync(at, zone, RecordType.Ns, recursive: false, Transport.Any, cancellationToken).ConfigureAwait(false);
-        var own = names.Reply?.Answers.Select(r => r.Target).OfType<DomainName>().ToList() ?? [];
-        if (own.Count > 0 && (own.Except(delegated).Any() || delegated.Except(own).Any()))
+        await CheckValuesAsync(zone, server, at, cancellationToken);
+        var names = await _questions.AskAsync(at, zone, QueryType.NS, recursive: false, Transport.Any, cancellationToken);
+        string[] own = [.. names.Reply?.Answers.NsRecords().Select(r => DomainText.Of(r.NSDName)) ?? []];
+        if (own.Length > 0 && (own.Except(delegated).Any() || delegated.Except(own).Any()))
         {
+            var flags = delegated.Select(d => $"--name-server {d}{(DomainText.IsIn(d, zone) ? "=ADDRESS" : "")}");
             Add(
                 FindingKind.Wrong,
-                $"NS {Show(zone)} at {at}",
-                $"the server names {string.Join(", ", own.Select(Show))}, and the zone above {string.Join(", ", delegated.Select(Show))}: resolvers use both",
-                $"start plane dns with {string.Join(' ', delegated.Select(d => $"--name-server {Show(d)}{(d.IsIn(zone, out _) ? "=ADDRESS" : "")}"))}");
+                $"NS {zone} at {at}",
+                $"the server names {string.Join(", ", own)}, and the zone above {string.Join(", ", delegated)}: resolvers use both",
+                $"start plane dns with {string.Join(' ', flags)}");
         }
     }
 
-    private async Task CheckValuesAsync(DomainName zone, DomainName server, IPEndPoint at, CancellationToken cancellationToken)
+    private async Task CheckValuesAsync(string zone, string server, IPEndPoint at, CancellationToken cancellationToken)
     {
-        if (_cluster.Under(zone) is not { } name)
+        var name = $"{_cluster}.{zone}";
+        if (name.Length > DomainText.MaxLength)
         {
             return;
         }
 
-        var subject = $"TXT {Show(name)} at {at}";
-        var outcome = await _client.AskAsync(at, name, RecordType.Txt, recursive: false, Transport.Any, cancellationToken).ConfigureAwait(false);
+        var subject = $"TXT {name} at {at}";
+        var outcome = await _questions.AskAsync(at, name, QueryType.TXT, recursive: false, Transport.Any, cancellationToken);
         switch (outcome.Reply)
         {
-            case { Code: ResponseCode.NoError } reply:
-                var count = reply.Answers.Count(r => r.Type == RecordType.Txt);
-                Add(FindingKind.Right, subject, count == 0 ? "answers; no challenge stands at the moment" : $"answers with {count} value(s)");
+            case { HasError: false } reply:
+                var count = reply.Answers.TxtRecords().Count();
+                Add(FindingKind.Right, subject, count == 0 ? "answers; there is no challenge at the moment" : $"answers with {count} value(s)");
                 break;
-            case { Code: ResponseCode.ServerFailure }:
-                Add(FindingKind.Wrong, subject, $"{Show(server)} cannot reach its controller (SERVFAIL)", "see the log of plane dns there, and its --gateway");
+            case { Header.ResponseCode: DnsHeaderResponseCode.ServerFailure }:
+                Add(FindingKind.Wrong, subject, $"{server} cannot reach its controller (SERVFAIL)", "see the log of plane dns there, and its --gateway");
                 break;
             default:
                 Add(
                     FindingKind.Wrong,
                     subject,
-                    outcome.Reply is { } other ? $"the answer is {Show(other.Code)}" : $"the server {outcome.Problem}",
+                    outcome.Reply is { } other ? $"the answer is {Show(other)}" : $"the server {outcome.Problem}",
                     $"see that it is plane dns that answers at {at}");
                 break;
         }
     }
 
     /// <summary>The delegation as the servers of the zone above say it, or, where they cannot be asked, as the resolver does; null where that gives no answer.</summary>
-    private async Task<(DomainName? Parent, List<DomainName> Servers, List<DnsRecord> Glue, string? Problem)?> ReadDelegationAsync(
-        DomainName zone, CancellationToken cancellationToken)
+    private async Task<(string? Parent, IDnsQueryResponse Referral)?> ReadDelegationAsync(string zone, CancellationToken cancellationToken)
     {
-        DomainName? parent = null;
-        if (zone.Parent is { IsRoot: false } above)
+        string? parent = null;
+        if (zone.IndexOf('.', StringComparison.Ordinal) is > 0 and var dot)
         {
-            var soa = await ResolveAsync(above, RecordType.Soa, cancellationToken).ConfigureAwait(false);
-            parent = soa?.Answers.Concat(soa.Authority).FirstOrDefault(r => r.Type == RecordType.Soa)?.Name;
+            var soa = await ResolveAsync(zone[(dot + 1)..], QueryType.SOA, cancellationToken);
+            parent = soa?.Answers.Concat(soa.Authorities).SoaRecords().Select(r => DomainText.Of(r.DomainName)).FirstOrDefault();
         }
 
         if (parent is { } known)
         {
-            var names = await ResolveAsync(known, RecordType.Ns, cancellationToken).ConfigureAwait(false);
-            foreach (var name in names?.Answers.Select(r => r.Target).OfType<DomainName>().Take(3) ?? [])
+            var names = await ResolveAsync(known, QueryType.NS, cancellationToken);
+            foreach (var name in names?.Answers.NsRecords().Take(3) ?? [])
             {
-                var reply = await ResolveAsync(name, RecordType.A, cancellationToken).ConfigureAwait(false);
-                if (reply?.Answers.Select(r => r.Address).FirstOrDefault(a => a is not null) is not { } address)
+                var reply = await ResolveAsync(DomainText.Of(name.NSDName), QueryType.A, cancellationToken);
+                if (reply?.Answers.ARecords().FirstOrDefault() is not { } address)
                 {
                     continue;
                 }
 
-                var outcome = await _client.AskAsync(
-                    new IPEndPoint(address, _request.Port), zone, RecordType.Ns, recursive: false, Transport.Any, cancellationToken).ConfigureAwait(false);
-                if (outcome.Reply is { Code: ResponseCode.NoError or ResponseCode.NameError } referral)
+                var outcome = await _questions.AskAsync(
+                    new IPEndPoint(address.Address, _request.Port), zone, QueryType.NS, recursive: false, Transport.Any, cancellationToken);
+                if (outcome.Reply is { } referral && IsAnswered(referral))
                 {
-                    return (known, Servers(referral, zone), Glue(referral), null);
+                    return (known, referral);
                 }
             }
         }
 
-        if (await ResolveAsync(zone, RecordType.Ns, cancellationToken).ConfigureAwait(false) is not { } asked)
-        {
-            return null;
-        }
-
-        return (
-            parent,
-            Servers(asked, zone),
-            Glue(asked),
-            asked.Code is ResponseCode.NoError or ResponseCode.NameError ? null
-                : $"the resolver answers {Show(asked.Code)}: either nothing delegates the zone, or no name server of it answers");
+        return await ResolveAsync(zone, QueryType.NS, cancellationToken) is { } asked ? (parent, asked) : null;
     }
-
-    private static List<DomainName> Servers(DnsReply reply, DomainName zone) =>
-    [
-        .. reply.Answers.Concat(reply.Authority).Where(r => r.Type == RecordType.Ns && r.Name.Equals(zone)).Select(r => r.Target).OfType<DomainName>().Distinct(),
-    ];
-
-    private static List<DnsRecord> Glue(DnsReply reply) => [.. reply.Additional.Where(r => r.Address is not null)];
 
     // ---- who may issue (RFC 8659) ----
 
     private async Task CheckIssuersAsync(CancellationToken cancellationToken)
     {
-        for (DomainName? at = _cluster; at is { IsRoot: false } name; at = name.Parent)
+        for (var name = _cluster; ; name = name[(name.IndexOf('.', StringComparison.Ordinal) + 1)..])
         {
-            var subject = $"CAA {Show(name)}";
-            if (await ResolveAsync(name, RecordType.Caa, cancellationToken).ConfigureAwait(false) is not { } reply)
+            var subject = $"CAA {name}";
+            if (await ResolveAsync(name, QueryType.CAA, cancellationToken) is not { } reply)
             {
                 return;
             }
 
-            if (reply.Code is not (ResponseCode.NoError or ResponseCode.NameError))
+            if (!IsAnswered(reply))
             {
-                Add(FindingKind.Wrong, subject, $"the resolver answers {Show(reply.Code)}: an authority then refuses to issue", $"repair the DNS of {Show(name)}");
+                Add(FindingKind.Wrong, subject, $"the resolver answers {Show(reply)}: an authority then refuses to issue", $"repair the DNS of {name}");
                 return;
             }
 
-            var records = reply.Answers.Select(r => r.Caa).OfType<(byte Flags, string Tag, string Value)>().ToList();
-            if (records.Count == 0)
+            CaaRecord[] records = [.. reply.Answers.CaaRecords()];
+            if (records.Length > 0)
             {
-                continue;
+                var problem = CaaRules.Problem(records, _request.Authority);
+                Add(
+                    problem is null ? FindingKind.Right : FindingKind.Wrong,
+                    subject,
+                    problem ?? $"allows {_request.Authority} to issue",
+                    problem is null ? null
+                        : $"set beside the others: {name}. CAA 0 issue \"{_request.Authority}\", and the same as issuewild where there are such (--ca names another authority)");
+                return;
             }
 
-            var problem = CaaRules.Problem(records, _request.Authority);
-            Add(
-                problem is null ? FindingKind.Right : FindingKind.Wrong,
-                subject,
-                problem ?? $"allows {_request.Authority} to issue",
-                problem is null ? null : $"set beside the others: {Show(name)}. CAA 0 issue \"{_request.Authority}\", and the same as issuewild where there are such (--ca names another authority)");
-            return;
+            if (!name.Contains('.', StringComparison.Ordinal))
+            {
+                Add(FindingKind.Right, $"CAA {_cluster}", "there is none, so any authority may issue");
+                return;
+            }
         }
-
-        Add(FindingKind.Right, $"CAA {_request.Cluster}", "there is none, so any authority may issue");
     }
 
     /// <summary>The resolver's answer, or null where it gives none, which is a finding then.</summary>
-    private async Task<DnsReply?> ResolveAsync(DomainName name, RecordType type, CancellationToken cancellationToken)
+    private async Task<IDnsQueryResponse?> ResolveAsync(string name, QueryType type, CancellationToken cancellationToken)
     {
-        var outcome = await _client.AskAsync(_request.Resolver, name, type, recursive: true, Transport.Any, cancellationToken).ConfigureAwait(false);
-        if (outcome.Reply is { Code: not ResponseCode.Refused } reply)
+        var outcome = await _questions.AskAsync(_request.Resolver, name, type, recursive: true, Transport.Any, cancellationToken);
+        if (outcome.Reply is { Header.ResponseCode: not DnsHeaderResponseCode.Refused } reply)
         {
             _resolverAnswers = true;
             return reply;
         }
 
-        var problem = $"the resolver {_request.Resolver} {outcome.Problem ?? $"refuses to answer about {Show(name)}"}";
+        var problem = $"the resolver {_request.Resolver} {outcome.Problem ?? $"refuses to answer about {name}"}";
         if (!_resolverAnswers && ++_unanswered >= EnoughUnanswered)
         {
             throw new ResolverUnreachableException($"{problem}; give another with --resolver");
         }
 
-        Add(FindingKind.Unanswered, $"{type.ToString().ToUpperInvariant()} {Show(name)}", problem, "run the check again, or with another --resolver");
+        Add(FindingKind.Unanswered, $"{type} {name}", problem, "run the check again, or with another --resolver");
         return null;
     }
 
-    private static string Show(DomainName name) => name.ToString().TrimEnd('.');
+    private static bool IsAnswered(IDnsQueryResponse reply) =>
+        reply.Header.ResponseCode is DnsHeaderResponseCode.NoError or DnsHeaderResponseCode.NotExistentDomain;
 
-    private static string Show(ResponseCode code) => code switch
+    private static string Show(IDnsQueryResponse reply) => reply.Header.ResponseCode switch
     {
-        ResponseCode.ServerFailure => "SERVFAIL",
-        ResponseCode.NameError => "NXDOMAIN",
-        ResponseCode.Refused => "REFUSED",
-        ResponseCode.FormatError => "FORMERR",
-        ResponseCode.NotImplemented => "NOTIMP",
-        _ => code.ToString(),
+        DnsHeaderResponseCode.ServerFailure => "SERVFAIL",
+        DnsHeaderResponseCode.NotExistentDomain => "NXDOMAIN",
+        DnsHeaderResponseCode.Refused => "REFUSED",
+        DnsHeaderResponseCode.FormatError => "FORMERR",
+        DnsHeaderResponseCode.NotImplemented => "NOTIMP",
+        var code => code.ToString(),
     };
 }

@@ -14,8 +14,6 @@ internal readonly struct DomainName : IEquatable<DomainName>
 
     public ReadOnlySpan<byte> Wire => _wire ?? [0];
 
-    public bool IsRoot => Wire.Length == 1;
-
     /// <summary>Reads a name from text such as <c>acme.example.net</c>: letters, digits, hyphens and underscores in labels of 1 to 63.</summary>
     public static bool TryParse(string? text, out DomainName name)
     {
@@ -83,62 +81,6 @@ internal readonly struct DomainName : IEquatable<DomainName>
         return false;
     }
 
-    /// <summary>
-    /// Reads a name of an answer, which may be compressed. Each pointer must lead further back than the one before it, so there is no loop.
-    /// </summary>
-    public static bool TryReadCompressed(ReadOnlySpan<byte> message, ref int at, out DomainName name)
-    {
-        name = default;
-        Span<byte> wire = stackalloc byte[MaxLength];
-        var length = 0;
-        var from = at;
-        var bound = at;
-        var jumped = false;
-        while (from < message.Length)
-        {
-            int label = message[from];
-            if (label >= 0xC0)
-            {
-                if (from + 1 >= message.Length)
-                {
-                    return false;
-                }
-
-                var target = ((label & 0x3F) << 8) | message[from + 1];
-                if (!jumped)
-                {
-                    at = from + 2;
-                    jumped = true;
-                }
-
-                if (target >= bound)
-                {
-                    return false;
-                }
-
-                from = bound = target;
-                continue;
-            }
-
-            if (label > 63 || length + 1 + label > MaxLength || from + 1 + label > message.Length)
-            {
-                return false;
-            }
-
-            message.Slice(from, 1 + label).CopyTo(wire[length..]);
-            length += 1 + label;
-            from += 1 + label;
-            if (label == 0)
-            {
-                at = jumped ? at : from;
-                name = new DomainName(wire[..length].ToArray());
-                return true;
-            }
-        }
-
-        return false;
-    }
-
     /// <summary>Passes over a name that may end in a pointer; its content doesn't matter.</summary>
     public static bool TrySkip(ReadOnlySpan<byte> message, ref int at)
     {
@@ -194,9 +136,6 @@ internal readonly struct DomainName : IEquatable<DomainName>
 
         return new DomainName([.. Wire[..^1], .. parent.Wire]);
     }
-
-    /// <summary>The name without its first label; null for the root.</summary>
-    public DomainName? Parent => IsRoot ? null : new DomainName(Wire[(1 + Wire[0])..].ToArray());
 
     public bool Equals(DomainName other)
     {

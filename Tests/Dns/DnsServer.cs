@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Plane.Dns;
-using Plane.Dns.Client;
+using Plane.Dns.Check;
 using Plane.Dns.Protocol;
 using Plane.Dns.Server;
 using Plane.Tests.Support;
@@ -62,7 +62,7 @@ internal sealed class DnsServer : IAsyncDisposable
 
     public async Task<DnsReply> AskAsync(string name, RecordType type, Transport transport = Transport.Any)
     {
-        var outcome = await new DnsClient(TimeProvider.System, TimeSpan.FromSeconds(60))
+        var outcome = await new RawDnsClient(TimeProvider.System, TimeSpan.FromSeconds(60))
             .AskAsync(At, DomainName.Parse(name), type, recursive: false, transport, default);
         Assert.True(outcome.Reply is not null, outcome.Problem);
         return outcome.Reply!;

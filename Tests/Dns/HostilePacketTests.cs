@@ -1,4 +1,4 @@
-using Plane.Dns.Client;
+using Plane.Dns.Check;
 using Plane.Dns.Protocol;
 using Plane.Dns.Server;
 using Plane.Tests.Support;

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Dns.Client;
+using Plane.Dns.Check;
 using Plane.Dns.Protocol;
 using Plane.Tests.Support;
 
@@ -47,7 +47,7 @@ internal sealed class Nsd : IAsyncDisposable
         await File.WriteAllTextAsync(nsd._directory["nsd.conf"], configuration);
         var program = File.Exists("/usr/sbin/nsd") ? "/usr/sbin/nsd" : "nsd";
         nsd._program = await RunningProgram.StartAsync(program, ["-d", "-c", nsd._directory["nsd.conf"]], workingDirectory: nsd._directory.Path);
-        var client = new DnsClient(TimeProvider.System, TimeSpan.FromMilliseconds(300));
+        var client = new RawDnsClient(TimeProvider.System, TimeSpan.FromMilliseconds(300));
         foreach (var (name, _) in zones)
         {
             await Eventually.SeenAsync(

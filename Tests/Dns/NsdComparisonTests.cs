@@ -1,5 +1,4 @@
 using System.Text;
-using Plane.Dns.Client;
 using Plane.Dns.Protocol;
 using Plane.Tests.Support;
 

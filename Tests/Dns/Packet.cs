@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using Plane.Dns.Client;
 using Plane.Dns.Protocol;
 
 namespace Plane.Tests.Dns;

@@ -1,4 +1,3 @@
-using Plane.Dns.Client;
 using Plane.Dns.Protocol;
 using Plane.Dns.Server;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Dns.Client;
+using Plane.Dns.Check;
 using Plane.Dns.Protocol;
 using Plane.Hosting;
 using Plane.Tests.Support;
@@ -23,7 +23,7 @@ public sealed class TransportTests
         {
             foreach (var transport in (Transport[])[Transport.Udp, Transport.Tcp])
             {
-                var outcome = await new DnsClient(TimeProvider.System, TimeSpan.FromSeconds(60)).AskAsync(
+                var outcome = await new RawDnsClient(TimeProvider.System, TimeSpan.FromSeconds(60)).AskAsync(
                     new IPEndPoint(way, server.At.Port), DomainName.Parse("example.com.acme.test"), RecordType.Txt, false, transport, default);
                 Assert.True(outcome.Reply is { Answers.Count: 1 }, $"{way} {transport}: {outcome.Problem}");
             }
@@ -36,7 +36,7 @@ public sealed class TransportTests
         await using var server = await DnsServer.StartAsync(o => o.Host = ["127.0.0.1", "127.0.0.2", "::1"]);
         foreach (var address in (string[])["127.0.0.1", "127.0.0.2", "::1"])
         {
-            var outcome = await new DnsClient(TimeProvider.System, TimeSpan.FromSeconds(60)).AskAsync(
+            var outcome = await new RawDnsClient(TimeProvider.System, TimeSpan.FromSeconds(60)).AskAsync(
                 new IPEndPoint(IPAddress.Parse(address), server.At.Port), DomainName.Parse("acme.test"), RecordType.Soa, false, Transport.Udp, default);
             Assert.True(outcome.Reply is { Answers.Count: 1 }, $"{address}: {outcome.Problem}");
         }

@@ -4,7 +4,7 @@ using System.Net;
 using System.Text;
 using Plane.Dns.Protocol;
 
-namespace Plane.Dns.Client;
+namespace Plane.Tests.Dns;
 
 /// <summary>One record of an answer.</summary>
 /// <param name="Name">Its owner.</param>
@@ -79,7 +79,7 @@ internal sealed class DnsReply
 
         if (questions == 1)
         {
-            if (!DomainName.TryReadCompressed(message, ref at, out var name) || at + 4 > message.Length)
+            if (!TryReadName(message, ref at, out var name) || at + 4 > message.Length)
             {
                 return null;
             }
@@ -107,7 +107,7 @@ internal sealed class DnsReply
         var records = new List<DnsRecord>();
         for (; count > 0; count--)
         {
-            if (!DomainName.TryReadCompressed(message, ref at, out var name) || at + 10 > message.Length)
+            if (!TryReadName(message, ref at, out var name) || at + 10 > message.Length)
             {
                 return null;
             }
@@ -151,12 +151,12 @@ internal sealed class DnsReply
                 var address = new IPAddress(data);
                 return record with { Data = address.ToString(), Address = address };
             case RecordType.Ns or RecordType.Cname:
-                return DomainName.TryReadCompressed(message, ref at, out var target) && at == message.Length
+                return TryReadName(message, ref at, out var target) && at == message.Length
                     ? record with { Data = target.ToString(), Target = target }
                     : null;
             case RecordType.Soa:
-                if (!DomainName.TryReadCompressed(message, ref at, out var server)
-                    || !DomainName.TryReadCompressed(message, ref at, out var mailbox)
+                if (!TryReadName(message, ref at, out var server)
+                    || !TryReadName(message, ref at, out var mailbox)
                     || at + 20 != message.Length)
                 {
                     return null;
@@ -189,5 +189,61 @@ internal sealed class DnsReply
             default:
                 return record with { Data = Convert.ToHexString(data) };
         }
+    }
+
+    /// <summary>
+    /// Reads a name of an answer, which may be compressed. Each pointer must lead further back than the one before it, so there is no loop.
+    /// </summary>
+    private static bool TryReadName(ReadOnlySpan<byte> message, ref int at, out DomainName name)
+    {
+        name = default;
+        Span<byte> wire = stackalloc byte[DomainName.MaxLength];
+        var length = 0;
+        var from = at;
+        var bound = at;
+        var jumped = false;
+        while (from < message.Length)
+        {
+            int label = message[from];
+            if (label >= 0xC0)
+            {
+                if (from + 1 >= message.Length)
+                {
+                    return false;
+                }
+
+                var target = ((label & 0x3F) << 8) | message[from + 1];
+                if (!jumped)
+                {
+                    at = from + 2;
+                    jumped = true;
+                }
+
+                if (target >= bound)
+                {
+                    return false;
+                }
+
+                from = bound = target;
+                continue;
+            }
+
+            if (label > 63 || length + 1 + label > DomainName.MaxLength || from + 1 + label > message.Length)
+            {
+                return false;
+            }
+
+            message.Slice(from, 1 + label).CopyTo(wire[length..]);
+            length += 1 + label;
+            from += 1 + label;
+            if (label == 0)
+            {
+                at = jumped ? at : from;
+                name = new DomainName(wire[..length].ToArray());
+                return true;
+            }
+        }
+
+        return false;
     }
 }

@@ -2,34 +2,22 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using Plane.Dns.Check;
 using Plane.Dns.Protocol;
 
-namespace Plane.Dns.Client;
-
-/// <summary>How to ask.</summary>
-internal enum Transport
-{
-    /// <summary>UDP, and TCP where the answer says that it is truncated.</summary>
-    Any,
-
-    /// <summary>UDP alone.</summary>
-    Udp,
-
-    /// <summary>TCP alone.</summary>
-    Tcp,
-}
+namespace Plane.Tests.Dns;
 
 /// <summary>What came of a question: an answer, or why there is none, to follow a server's name in a sentence.</summary>
 /// <param name="Reply">The answer.</param>
 /// <param name="Problem">Why there is none.</param>
-internal sealed record DnsOutcome(DnsReply? Reply, string? Problem);
+internal sealed record RawOutcome(DnsReply? Reply, string? Problem);
 
-/// <summary>A small DNS client: one question, one server.</summary>
-internal sealed class DnsClient(TimeProvider time, TimeSpan timeout)
+/// <summary>A small DNS client that shows every field of an answer: one question, one server.</summary>
+internal sealed class RawDnsClient(TimeProvider time, TimeSpan timeout)
 {
     private const int UdpTries = 3;
 
-    public async Task<DnsOutcome> AskAsync(
+    public async Task<RawOutcome> AskAsync(
         IPEndPoint server, DomainName name, RecordType type, bool recursive, Transport transport, CancellationToken cancellationToken)
     {
         if (transport != Transport.Tcp)
@@ -58,7 +46,7 @@ internal sealed class DnsClient(TimeProvider time, TimeSpan timeout)
         return message;
     }
 
-    private async Task<DnsOutcome> OverAsync(
+    private async Task<RawOutcome> OverAsync(
         IPEndPoint server,
         DomainName name,
         RecordType type,
@@ -76,23 +64,23 @@ internal sealed class DnsClient(TimeProvider time, TimeSpan timeout)
             try
             {
                 return await ask(server, question, either.Token).ConfigureAwait(false) is { } reply
-                    ? new DnsOutcome(reply, null)
-                    : new DnsOutcome(null, "sent something that is no answer to the question");
+                    ? new RawOutcome(reply, null)
+                    : new RawOutcome(null, "sent something that is no answer to the question");
             }
             catch (OperationCanceledException) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
                 if (attempt >= tries)
                 {
-                    return new DnsOutcome(null, $"did not answer within {timeout.TotalSeconds:0.#} s" + (tries > 1 ? $", asked {tries} times" : ""));
+                    return new RawOutcome(null, $"did not answer within {timeout.TotalSeconds:0.#} s" + (tries > 1 ? $", asked {tries} times" : ""));
                 }
             }
             catch (EndOfStreamException)
             {
-                return new DnsOutcome(null, "closed the connection without an answer");
+                return new RawOutcome(null, "closed the connection without an answer");
             }
             catch (SocketException e)
             {
-                return new DnsOutcome(null, e.SocketErrorCode switch
+                return new RawOutcome(null, e.SocketErrorCode switch
                 {
                     SocketError.ConnectionRefused or SocketError.ConnectionReset => "refused the connection: nothing listens there",
                     SocketError.NetworkUnreachable or SocketError.HostUnreachable => "is unreachable from this machine",
@@ -101,7 +89,7 @@ internal sealed class DnsClient(TimeProvider time, TimeSpan timeout)
             }
             catch (IOException e)
             {
-                return new DnsOutcome(null, $"broke the connection: {e.Message}");
+                return new RawOutcome(null, $"broke the connection: {e.Message}");
             }
         }
     }
