@@ -140,7 +140,7 @@ public sealed class CertificateDirectory
         certificate,
         key is null ? null : CertificateReader.ReadFile(key, "a file with the private key"),
         key,
-        passwordFile is null ? null : PasswordFile.Read(passwordFile));
+        passwordFile is null ? null : CertificateReader.ReadPassword(passwordFile));
 
     // Keys of PKCS #12 files may not be exported as they are, but they may be when they are encrypted.
     private static string KeyPem(X509Certificate2 certificate)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.AspNetCore.WebUtilities;
 using Plane.Cli.Output;
 using Plane.Hosting;
 
@@ -65,13 +66,15 @@ internal static class BackendCommands
         context.AddWideTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
-            var query = QueryString.Of(
-                ("cluster", parsed.GetValue(cluster)?.Value),
-                ("status", parsed.GetValue(status)),
-                ("drone", parsed.GetValue(drone)?.Value),
-                ("key", parsed.GetValue(key)),
-                ("limit", parsed.GetValue(limit).ToString(CultureInfo.InvariantCulture)),
-                ("cursor", parsed.GetValue(cursor)));
+            var query = QueryHelpers.AddQueryString("", new Dictionary<string, string?>
+            {
+                ["cluster"] = parsed.GetValue(cluster)?.Value,
+                ["status"] = parsed.GetValue(status),
+                ["drone"] = parsed.GetValue(drone)?.Value,
+                ["key"] = parsed.GetValue(key),
+                ["limit"] = parsed.GetValue(limit).ToString(CultureInfo.InvariantCulture),
+                ["cursor"] = parsed.GetValue(cursor),
+            });
             var page = await client.BackendsAsync(query, cancellationToken).ConfigureAwait(false);
             if (printer.IsJson)
             {

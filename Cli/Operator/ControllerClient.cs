@@ -212,15 +212,4 @@ internal sealed class RefusedException(PlaneError error, string? message = null)
 }
 
 /// <summary>No controller answers.</summary>
-internal sealed class ControllerUnreachableException : Exception
-{
-    public ControllerUnreachableException(string message)
-        : base(message)
-    {
-    }
-
-    public ControllerUnreachableException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
-}
+internal sealed class ControllerUnreachableException(string message, Exception? innerException = null) : Exception(message, innerException);

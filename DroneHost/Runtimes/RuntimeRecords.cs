@@ -88,49 +88,11 @@ public sealed record FoundBackend(BackendIdentity Backend, FoundState State, Sta
 public sealed record BackendUsage(BackendIdentity Backend, long CpuNanoseconds, long MemoryBytes);
 
 /// <summary>A backend cannot be brought up: the message names the cause and is shown to its owner.</summary>
-public sealed class RuntimeFailureException : Exception
-{
-    /// <summary>Makes one.</summary>
-    public RuntimeFailureException()
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">The cause, in words.</param>
-    public RuntimeFailureException(string message)
-        : base(message)
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">The cause, in words.</param>
-    /// <param name="innerException">The cause.</param>
-    public RuntimeFailureException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
-}
+/// <param name="message">The cause, in words.</param>
+/// <param name="innerException">The cause, or null.</param>
+public sealed class RuntimeFailureException(string message, Exception? innerException = null) : Exception(message, innerException);
 
 /// <summary>The runtime does not answer. The outcome of the call is unknown; it may be tried again.</summary>
-public sealed class RuntimeUnavailableException : Exception
-{
-    /// <summary>Makes one.</summary>
-    public RuntimeUnavailableException()
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">What happened.</param>
-    public RuntimeUnavailableException(string message)
-        : base(message)
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">What happened.</param>
-    /// <param name="innerException">The cause.</param>
-    public RuntimeUnavailableException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
-}
+/// <param name="message">What happened.</param>
+/// <param name="innerException">The cause, or null.</param>
+public sealed class RuntimeUnavailableException(string message, Exception? innerException = null) : Exception(message, innerException);

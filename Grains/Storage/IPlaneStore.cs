@@ -74,9 +74,6 @@ public interface IPlaneStore : IAsyncDisposable
     /// </summary>
     Task<AcquireResult> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken);
 
-    /// <summary>The live holder of a key, or null.</summary>
-    Task<HolderInfo?> ReadHolderAsync(KeyConfig key, CancellationToken cancellationToken);
-
     /// <summary>
     /// Prolongs leases that are held, allowed to be renewed and not expired; rows in id order, an expiry never moves back. The results are in the order of
     /// the holders.

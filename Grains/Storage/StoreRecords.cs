@@ -128,7 +128,9 @@ public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[]
 public sealed record PinnedCluster(string ClusterId, string ServiceId, DateTimeOffset? Now);
 
 /// <summary>The database is unavailable, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
-public sealed class StoreUnavailableException : Exception, IOutsideFailure
+/// <param name="message">The cause, and what to do where that is known; no password, no SQL, no address.</param>
+/// <param name="innerException">The cause, or null.</param>
+public sealed class StoreUnavailableException(string message, Exception? innerException = null) : Exception(message, innerException), IOutsideFailure
 {
     /// <summary>Whether the database is there and doesn't let this program in: the password, or the database's name.</summary>
     public bool IsRefusal { get; init; }
@@ -136,51 +138,13 @@ public sealed class StoreUnavailableException : Exception, IOutsideFailure
     /// <summary>The message of an answer: the cause, and that a repetition is safe.</summary>
     /// <param name="outage">What is known of the database, which says more than that one statement took too long.</param>
     public string ForCaller(StoreFault? outage) => $"the database is unavailable: {outage?.Reason ?? Message}; the same request may be sent again";
-
-    /// <summary>Makes one.</summary>
-    public StoreUnavailableException()
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">The cause, and what to do where that is known; no password, no SQL, no address.</param>
-    public StoreUnavailableException(string message)
-        : base(message)
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">What happened; no password, no SQL.</param>
-    /// <param name="innerException">The driver's exception.</param>
-    public StoreUnavailableException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
 }
 
 /// <summary>The database must not be used by this program; says why and what to do.</summary>
-public sealed class StoreRefusedException : Exception
+/// <param name="message">Why, and what to do.</param>
+/// <param name="innerException">The cause, or null.</param>
+public sealed class StoreRefusedException(string message, Exception? innerException = null) : Exception(message, innerException)
 {
     /// <summary>The controller that has the database, where that is why.</summary>
     public string? Holder { get; init; }
-
-    /// <summary>Makes one.</summary>
-    public StoreRefusedException()
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">Why, and what to do.</param>
-    public StoreRefusedException(string message)
-        : base(message)
-    {
-    }
-
-    /// <summary>Makes one.</summary>
-    /// <param name="message">Why, and what to do.</param>
-    /// <param name="innerException">The cause.</param>
-    public StoreRefusedException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
 }

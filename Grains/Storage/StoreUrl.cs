@@ -1,5 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.WebUtilities;
 using Npgsql;
 
 namespace Plane.Grains.Storage;
@@ -12,9 +14,10 @@ internal enum StoreKind
 }
 
 /// <summary>
-/// A store's address, read by hand: <see cref="Uri"/> knows no list of hosts, and its errors would repeat the whole text with the password in it.
+/// A store's address. A <c>postgres://</c> URL is translated for Npgsql, which knows connection strings alone; <see cref="Uri"/> knows no list of hosts, and its errors
+/// would repeat the whole text with the password in it.
 /// </summary>
-internal sealed class StoreUrl
+internal sealed partial class StoreUrl
 {
     private const string Forms = "a store is postgres://user:password@host:port/database, an Npgsql connection string, or sqlite:FILE";
 
@@ -30,8 +33,6 @@ internal sealed class StoreUrl
         ["connect_timeout"] = "Timeout",
         ["target_session_attrs"] = "Target Session Attributes",
         ["client_encoding"] = "Client Encoding",
-        ["passfile"] = "Passfile",
-        ["options"] = "Options",
         ["search_path"] = "Search Path",
         ["user"] = "Username",
         ["dbname"] = "Database",
@@ -51,135 +52,104 @@ internal sealed class StoreUrl
 
     public override string ToString() => Kind == StoreKind.Sqlite ? $"sqlite:{Target}" : "postgres";
 
-    public static StoreUrl Parse(string? text) => TryParse(text, out var url, out var problem) ? url : throw new StoreUrlException(problem);
+    /// <exception cref="StoreUrlException">The text is not a store's address.</exception>
+    public static StoreUrl Parse(string? text)
+    {
+        try
+        {
+            return string.IsNullOrWhiteSpace(text) || text.Contains('\0', StringComparison.Ordinal) ? throw new StoreUrlException(Forms)
+                : text.StartsWith("sqlite:", StringComparison.OrdinalIgnoreCase) ? OfFile(text["sqlite:".Length..])
+                : PostgresUrl().Match(text) is { Success: true } url ? OfUrl(url.Groups)
+                : text.Contains("://", StringComparison.Ordinal) || !text.Contains('=', StringComparison.Ordinal) ? throw new StoreUrlException(Forms)
+                : new NpgsqlConnectionStringBuilder(text) is { Host.Length: > 0 } builder ? new StoreUrl(StoreKind.Postgres, builder.ConnectionString)
+                : throw new StoreUrlException("the connection string names no Host");
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            // The driver's text may quote the value that it did not like.
+            throw new StoreUrlException("the connection string has an unknown option, or a value that its option does not take");
+        }
+    }
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out StoreUrl? url, [NotNullWhen(false)] out string? problem)
     {
-        url = null;
-        problem = null;
         try
         {
-            if (string.IsNullOrWhiteSpace(text) || text.Contains('\0', StringComparison.Ordinal))
-            {
-                problem = Forms;
-            }
-            else if (After(text, "sqlite:") is { } file)
-            {
-                file = file.StartsWith("//", StringComparison.Ordinal) ? file[2..] : file;
-                problem = file.Length == 0 ? "sqlite: must be followed by a file"
-                    : file.StartsWith(':') ? "a store must be a file: sqlite:FILE"
-                    : null;
-                url = problem is null ? new StoreUrl(StoreKind.Sqlite, Path.GetFullPath(file)) : null;
-            }
-            else if ((After(text, "postgres://") ?? After(text, "postgresql://")) is { } rest)
-            {
-                url = FromUrl(rest, out problem);
-            }
-            else if (text.Contains("://", StringComparison.Ordinal) || !text.Contains('=', StringComparison.Ordinal))
-            {
-                problem = Forms;
-            }
-            else
-            {
-                var builder = new NpgsqlConnectionStringBuilder(text);
-                url = string.IsNullOrEmpty(builder.Host) ? null : new StoreUrl(StoreKind.Postgres, builder.ConnectionString);
-                problem = url is null ? "the connection string names no Host" : null;
-            }
+            (url, problem) = (Parse(text), null);
         }
-        catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
+        catch (StoreUrlException e)
         {
-            // The driver's text may quote the value that it did not like.
-            problem = "the connection string has an unknown option, or a value that its option does not take";
+            (url, problem) = (null, e.Message);
         }
 
         return url is not null;
     }
 
-    private static string? After(string text, string prefix) =>
-        text.StartsWith(prefix, StringComparison.OrdinalIgnoreCase) ? text[prefix.Length..] : null;
-
-    private static StoreUrl? FromUrl(string rest, out string? problem)
+    private static StoreUrl OfFile(string file)
     {
-        var query = "";
-        if (rest.IndexOf('?', StringComparison.Ordinal) is >= 0 and var question)
+        file = file.StartsWith("//", StringComparison.Ordinal) ? file[2..] : file;
+        return file.Length == 0 ? throw new StoreUrlException("sqlite: must be followed by a file")
+            : file.StartsWith(':') ? throw new StoreUrlException("a store must be a file: sqlite:FILE")
+            : new StoreUrl(StoreKind.Sqlite, Path.GetFullPath(file));
+    }
+
+    private static StoreUrl OfUrl(GroupCollection url)
+    {
+        string? Text(string group) => url[group] is { Success: true, Length: > 0 } part ? Uri.UnescapeDataString(part.Value) : null;
+        var builder = new NpgsqlConnectionStringBuilder { Username = Text("user"), Password = Text("password"), Database = Text("database") };
+        var hosts = url["hosts"].Value;
+        if (hosts.Length == 0)
         {
-            query = rest[(question + 1)..];
-            rest = rest[..question];
+            throw new StoreUrlException("postgres:// names no host");
         }
 
-        var path = "";
-        if (rest.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash)
+        foreach (var host in hosts.Split(','))
         {
-            path = rest[(slash + 1)..];
-            rest = rest[..slash];
-        }
-
-        var builder = new NpgsqlConnectionStringBuilder();
-        if (rest.LastIndexOf('@') is >= 0 and var at)
-        {
-            var user = rest[..at];
-            rest = rest[(at + 1)..];
-            if (user.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon)
+            var one = HostAndPort().Match(host);
+            var port = one.Groups["port"];
+            ushort number = 5432;
+            if (!one.Success || (port.Success && !(ushort.TryParse(port.ValueSpan, CultureInfo.InvariantCulture, out number) && number > 0)))
             {
-                builder.Password = Uri.UnescapeDataString(user[(colon + 1)..]);
-                user = user[..colon];
+                throw new StoreUrlException("postgres:// must name its host as host, host:port or [address]:port");
             }
 
-            builder.Username = Uri.UnescapeDataString(user);
-        }
-
-        if (rest.Length == 0)
-        {
-            problem = "postgres:// names no host";
-            return null;
-        }
-
-        var hosts = rest.Split(',');
-        foreach (var host in hosts)
-        {
-            var end = host.StartsWith('[') ? host.IndexOf(']', StringComparison.Ordinal) + 1 : host.IndexOf(':', StringComparison.Ordinal);
-            var port = end > 0 && end < host.Length ? host[(end + 1)..] : null;
-            if (end == 0 || (port is not null && !(ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var p) && p > 0)))
+            if (host.Length == hosts.Length)
             {
-                problem = "postgres:// must name its host as host, host:port or [address]:port";
-                return null;
+                (builder.Host, builder.Port) = (Uri.UnescapeDataString(one.Groups["host"].Value.Trim('[', ']')), number);
+            }
+            else
+            {
+                builder.Host = hosts;
             }
         }
 
-        if (hosts is [var only])
+        foreach (var (name, values) in QueryHelpers.ParseQuery(url["query"].Value))
         {
-            var end = only.StartsWith('[') ? only.IndexOf(']', StringComparison.Ordinal) + 1 : only.IndexOf(':', StringComparison.Ordinal);
-            builder.Host = Uri.UnescapeDataString((end > 0 ? only[..end] : only).Trim('[', ']'));
-            builder.Port = end > 0 && end < only.Length ? int.Parse(only.AsSpan(end + 1), CultureInfo.InvariantCulture) : 5432;
-        }
-        else
-        {
-            builder.Host = rest;
-        }
-
-        if (path.Length > 0)
-        {
-            builder.Database = Uri.UnescapeDataString(path);
-        }
-
-        foreach (var pair in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
-        {
-            var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            var name = Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals]);
-            var value = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..].Replace('+', ' '));
             var keyword = s_libpqNames.GetValueOrDefault(name, name);
             try
             {
-                builder[keyword] = keyword == "SSL Mode" ? value.Replace("-", "", StringComparison.Ordinal) : value;
+                builder[keyword] = keyword == "SSL Mode" ? values[^1]!.Replace("-", "", StringComparison.Ordinal) : values[^1];
             }
-            catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
+            catch (Exception e) when (IsRefusal(e))
             {
-                problem = $"postgres:// option '{(name.Length > 40 ? name[..40] : name)}' is unknown or its value is not valid";
-                return null;
+                throw new StoreUrlException($"postgres:// option '{(name.Length > 40 ? name[..40] : name)}' is unknown or its value is not valid");
             }
         }
 
-        problem = null;
         return new StoreUrl(StoreKind.Postgres, builder.ConnectionString);
     }
+
+    private static bool IsRefusal(Exception e) => e is ArgumentException or FormatException or InvalidCastException or OverflowException;
+
+    [GeneratedRegex(
+        @"^postgres(ql)?://((?<user>[^:/?]*)(:(?<password>[^/?]*))?@)?(?<hosts>[^/?]*)(/(?<database>[^?]*))?(\?(?<query>.*))?$",
+        RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture | RegexOptions.Singleline | RegexOptions.CultureInvariant)]
+    private static partial Regex PostgresUrl();
+
+    [GeneratedRegex(@"^(?<host>\[[^\[\]]+\]|[^:\[\]]+)(:(?<port>[0-9]+))?$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
+    private static partial Regex HostAndPort();
 }
+
+/// <summary>The text is not a store's address; the message says what is wrong with it and never repeats a password.</summary>
+/// <param name="message">What is wrong; no password.</param>
+public sealed class StoreUrlException(string message) : Exception(message);

@@ -94,7 +94,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
             return null;
         }
 
-        var text = PasswordFile.Read(file).Trim();
+        var text = CertificateReader.ReadPassword(file).Trim();
         try
         {
             return Base64Url.DecodeFromChars(text.TrimEnd('=').Replace('+', '-').Replace('/', '_'));

@@ -44,7 +44,7 @@ internal sealed partial class CertificateFiles(
         {
             var certificate = CertificateReader.ReadFile(options.Cert!, "the PEM file with the certificate chain, as fullchain.pem, or a PKCS #12 file");
             var key = options.Key is { } path ? CertificateReader.ReadFile(path, "the PEM file with the private key, as privkey.pem") : null;
-            var password = options.CertPasswordFile is { } file ? PasswordFile.Read(file) : null;
+            var password = options.CertPasswordFile is { } file ? CertificateReader.ReadPassword(file) : null;
             var hash = SHA256.HashData([.. SHA256.HashData(certificate), .. SHA256.HashData(key ?? [])]);
 
             // What was seen to be good is not parsed again; what wasn't may have become valid by time alone.

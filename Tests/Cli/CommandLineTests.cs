@@ -15,12 +15,12 @@ namespace Plane.Tests.Cli;
 public sealed class CommandLineTests
 {
     [Theory]
-    [InlineData("conect is no command of plane; did you mean connect?", "conect", "--key", "x")]
-    [InlineData("frobnicate is no command of plane", "frobnicate")]
-    [InlineData("foo is no command of plane dns", "dns", "foo")]
-    [InlineData("--kye is no option of plane connect; did you mean --key?", "connect", "--kye", "x")]
-    [InlineData("--clutser is no option of plane drain; did you mean --cluster?", "drain", "dr-x", "--clutser=x")]
-    [InlineData("--jsno is no option of plane dns txt list; did you mean --json?", "dns", "txt", "list", "--jsno")]
+    [InlineData("conect is not a command of plane; did you mean connect?", "conect", "--key", "x")]
+    [InlineData("frobnicate is not a command of plane", "frobnicate")]
+    [InlineData("foo is not a command of plane dns; did you mean txt?", "dns", "foo")]
+    [InlineData("--kye is not an option of plane connect; did you mean --key?", "connect", "--kye", "x")]
+    [InlineData("--clutser is not an option of plane drain; did you mean --cluster?", "drain", "dr-x", "--clutser=x")]
+    [InlineData("--jsno is not an option of plane dns txt list; did you mean --json?", "dns", "txt", "list", "--jsno")]
     [InlineData("b is one argument too many for plane terminate", "terminate", "a", "b")]
     [InlineData("plane terminate needs BACKEND", "terminate")]
     [InlineData("--key needs a value", "connect", "--key")]

@@ -84,7 +84,7 @@ public sealed class DatabaseClockTests : IDisposable
         var watch = Watch(clock);
         var at = DateTimeOffset.UnixEpoch.AddYears(50);
         await watch.ReadAsync(() => Task.FromResult(at));
-        await Assert.ThrowsAsync<StoreUnavailableException>(() => watch.ReadAsync(() => throw new StoreUnavailableException()));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => watch.ReadAsync(() => throw new StoreUnavailableException("the database is unavailable")));
         clock.Advance(TimeSpan.FromSeconds(60));
         await watch.ReadAsync(() => Task.FromResult(at.AddSeconds(60)));
         Assert.Empty(_steps);

@@ -224,7 +224,7 @@ public sealed class HostingTests
         Assert.Null(HostRunner.FaultOf(Lost(new OperationCanceledException())));
         Assert.Null(HostRunner.FaultOf(Lost(new TimeoutException())));
         Assert.Null(HostRunner.FaultOf(Lost(new Orleans.Runtime.SiloUnavailableException())));
-        Assert.Null(HostRunner.FaultOf(Lost(new Plane.Grains.Storage.StoreUnavailableException())));
+        Assert.Null(HostRunner.FaultOf(Lost(new Plane.Grains.Storage.StoreUnavailableException("the database is unavailable"))));
         Assert.NotNull(HostRunner.FaultOf(new AggregateException(Lost(new TimeoutException()), Lost(new InvalidOperationException()))));
     }
 

@@ -299,7 +299,6 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
             {
                 ("connect", () => store.IssueTokensAsync([new TokenRequest(key, BearerToken.NewRandom().Hash(), "s", "u", null)], default)),
                 ("acquire", () => store.AcquireAsync(Request("other"), default)),
-                ("holder", () => store.ReadHolderAsync(key, default)),
                 ("renew", () => store.RenewAsync([id], default)),
                 ("prevent", () => store.PreventRenewalAsync(id.Backend, default)),
                 ("heartbeat", () => store.HeartbeatDroneAsync(

@@ -201,7 +201,7 @@ public sealed class SqliteOutageTests : IDisposable
         // What reads goes on; and however much fails, the log has one line without a trace.
         for (var i = 0; i < 3; i++)
         {
-            Assert.Null(await store.ReadHolderAsync(new KeyConfig { Name = "none" }, default));
+            Assert.Null(await store.ReadBackendAsync(BackendName.NewRandom(), default));
             await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcquireAsync(Request("none"), default));
         }
 

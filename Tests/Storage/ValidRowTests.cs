@@ -97,7 +97,6 @@ public sealed class ValidRowTests
             while (query.Cursor is not null);
             Assert.Equal([.. new[] { held[0], held[2] }.Select(h => h.Identity.Backend.Value).Order()], listed.Select(b => b.Value).Order());
             Assert.Null(await again.ReadBackendAsync(held[1].Identity.Backend, default));
-            Assert.Null(await again.ReadHolderAsync(new KeyConfig { Name = "bad" }, default));
             var actions = (await again.ReadActionsAsync(session, 0, 10, default)).Actions;
             Assert.Equal([held[0].Identity, held[2].Identity], actions.Select(a => a.Identity));
             var issued = await again.IssueTokensAsync([.. new[] { "one", "bad", "two" }.Select(TokenFor)], default);

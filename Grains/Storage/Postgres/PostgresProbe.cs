@@ -149,10 +149,10 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
         await command.ExecuteNonQueryAsync();
     }
 
-#pragma warning disable CA1032, CA1064 // It does not leave this class.
+#pragma warning disable CA1064 // It does not leave this class.
     private sealed class StoreFaultException(StoreFault fault) : Exception(fault.Reason)
     {
         public StoreFault Fault => fault;
     }
-#pragma warning restore CA1032, CA1064
+#pragma warning restore CA1064
 }

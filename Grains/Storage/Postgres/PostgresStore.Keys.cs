@@ -186,21 +186,6 @@ internal sealed partial class PostgresStore
         }
     }
 
-    public async Task<HolderInfo?> ReadHolderAsync(KeyConfig key, CancellationToken cancellationToken)
-    {
-        var rows = await QueryAsync(
-            """
-            select b.id, b.fencing_token, b.key_tag, b.cluster, b.drone, b.status, b.subdomain, b.static_token
-            from plane.keys k join plane.backends b on b.id = k.backend_id and b.status < 70
-            where k.namespace = $1 and k.name = $2 and k.expires_at > now()
-            """,
-            static r => ReadHolder(r, 0),
-            cancellationToken,
-            Sql.Text(key.Namespace),
-            Sql.Text(key.Name));
-        return rows.Count == 0 ? null : rows[0];
-    }
-
     public async Task<IReadOnlyList<RenewalOutcome>> RenewAsync(IReadOnlyList<BackendIdentity> holders, CancellationToken cancellationToken)
     {
         if (holders.Count == 0)

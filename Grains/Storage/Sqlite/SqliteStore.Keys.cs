@@ -45,9 +45,6 @@ internal sealed partial class SqliteStore
             },
             cancellationToken);
 
-    public Task<HolderInfo?> ReadHolderAsync(KeyConfig key, CancellationToken cancellationToken) => _engine.ReadAsync(
-        s => Readable(s, LiveHolderSql, static r => ReadHolder(r, 0), key.Namespace, key.Name, s.Lease).SingleOrDefault(), cancellationToken);
-
     public Task<IReadOnlyList<RenewalOutcome>> RenewAsync(IReadOnlyList<BackendIdentity> holders, CancellationToken cancellationToken) =>
         _engine.WriteAsync<IReadOnlyList<RenewalOutcome>>(s => [.. holders.Select(h => Renew(s, h))], cancellationToken);
 
