@@ -17,7 +17,8 @@ internal static class EventIds
     public const int StateReporterNoAnswer = 3232;
     public const int StateWriterUnwritable = 3241;
     public const int StateWriterWritable = 3242;
-    public const int StateWriterRepeating = 3243;
+    public const int StateWriterStillUnwritable = 3244;
+    public const int StateWriterUnnamed = 3245;
     public const int LeaseKeeperRefused = 3251;
     public const int LeaseKeeperNoAnswer = 3252;
     public const int LeaseKeeperDrift = 3253;

@@ -32,9 +32,6 @@ internal static class EventIds
     public const int UnreadableRowsUnreadable = 2260;
     public const int SqliteEngineMigrated = 2301;
     public const int SqliteEngineGroupFailed = 2302;
-    public const int SqliteEngineDied = 2303;
-    public const int SqliteEngineRolledBack = 2304;
-    public const int SqliteEngineNotOpened = 2305;
     public const int SqliteEngineLarge = 2306;
     public const int SqliteEngineSmall = 2307;
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Plane.Files;
 
 namespace Plane.Drone.Guard;
 

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
+using Plane.Files;
 using Plane.Hosting;
 
 namespace Plane.Drone.Guard;

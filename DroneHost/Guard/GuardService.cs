@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Process;
+using Plane.Files;
 using Plane.Hosting;
 
 namespace Plane.Drone.Guard;

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Plane.Drone.Runtimes;
+using Plane.Files;
 
 namespace Plane.Drone.Guard;
 
@@ -66,9 +67,9 @@ internal sealed partial class RunDirectory(string root)
     /// <summary>Makes it, for this user alone.</summary>
     public void Create()
     {
-        PrivateDirectory.Create(Root);
-        PrivateDirectory.Create(Leases);
-        PrivateDirectory.Create(Ended);
+        PrivateFile.CreateDirectory(Root);
+        PrivateFile.CreateDirectory(Leases);
+        PrivateFile.CreateDirectory(Ended);
         if (!OperatingSystem.IsWindows())
         {
             // Refused where it belongs to somebody else: who can write here can end backends, or keep them from being ended.

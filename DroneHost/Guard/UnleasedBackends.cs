@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Files;
 
 namespace Plane.Drone.Guard;
 

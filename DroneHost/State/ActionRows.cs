@@ -1,71 +1,69 @@
-using Microsoft.Data.Sqlite;
+using Plane.Files;
 
 namespace Plane.Drone.State;
 
 /// <summary>What an action changes in the state file.</summary>
 internal static class ActionRows
 {
-    public static AppliedAction Apply(SqliteConnection c, SqliteTransaction t, DroneAction action, Func<SpawnOrder, string?> refusal) => action switch
+    public static AppliedAction Apply(SqliteDatabase s, DroneAction action, Func<SpawnOrder, string?> refusal) => action switch
     {
-        { Kind: DroneActionKind.Spawn, Spawn: { } order } => Spawn(c, t, action, order, refusal),
-        { Kind: DroneActionKind.Terminate, Terminate: { } order } => Terminate(c, t, action, order),
+        { Kind: DroneActionKind.Spawn, Spawn: { } order } => Spawn(s, action, order, refusal),
+        { Kind: DroneActionKind.Terminate, Terminate: { } order } => Terminate(s, action, order),
 
         // An order of a kind without its content cannot be carried out, now or later.
-        _ => Refuse(c, t, action, TerminationReason.InternalError, null, $"action {action.Number} has no content"),
+        _ => Refuse(s, action, TerminationReason.InternalError, null, $"action {action.Number} has no content"),
     };
 
-    private static AppliedAction Spawn(SqliteConnection c, SqliteTransaction t, DroneAction action, SpawnOrder order, Func<SpawnOrder, string?> refusal)
+    private static AppliedAction Spawn(SqliteDatabase s, DroneAction action, SpawnOrder order, Func<SpawnOrder, string?> refusal)
     {
-        if (BackendRows.Find(c, t, action.Identity) is not null)
+        if (BackendRows.Find(s, action.Identity) is not null)
         {
             return new AppliedAction(action, ActionEffect.Repeated, null);
         }
 
-        if (RememberedEnd(c, t, action.Identity) is var (kind, reason))
+        if (RememberedEnd(s, action.Identity) is var (kind, reason))
         {
-            return Refuse(c, t, action, reason, kind, "its end was asked for before its start");
+            return Refuse(s, action, reason, kind, "its end was asked for before its start");
         }
 
         if (refusal(order) is { } message)
         {
-            return Refuse(c, t, action, TerminationReason.InternalError, null, message);
+            return Refuse(s, action, TerminationReason.InternalError, null, message);
         }
 
         var row = new BackendRow { Identity = action.Identity, Order = order, Status = BackendStatus.Scheduled, Deadlines = order.Deadlines };
-        BackendRows.Insert(c, t, row);
+        BackendRows.Insert(s, row);
         return new AppliedAction(action, ActionEffect.Spawned, row);
     }
 
-    private static AppliedAction Terminate(SqliteConnection c, SqliteTransaction t, DroneAction action, TerminateOrder order)
+    private static AppliedAction Terminate(SqliteDatabase s, DroneAction action, TerminateOrder order)
     {
-        switch (BackendRows.Find(c, t, action.Identity))
+        switch (BackendRows.Find(s, action.Identity))
         {
             case null:
-                Sql.Execute(
-                    c,
-                    t,
+                s.Execute(
                     """
-                    insert into remembered_ends (backend, token, number, kind, reason) values ($backend, $token, $number, $kind, $reason)
+                    insert into remembered_ends (backend, token, number, kind, reason) values ($1, $2, $3, $4, $5)
                     on conflict (backend, token) do update set kind = max(kind, excluded.kind), number = excluded.number
                     """,
-                    ("$backend", action.Identity.Backend.Value),
-                    ("$token", action.Identity.Token.Value),
-                    ("$number", action.Number),
-                    ("$kind", (int)order.Kind),
-                    ("$reason", (int)order.Reason));
+                    action.Identity.Backend.Value,
+                    action.Identity.Token.Value,
+                    action.Number,
+                    (int)order.Kind,
+                    (int)order.Reason);
                 return new AppliedAction(action, ActionEffect.EndRemembered, null);
             case { Status: BackendStatus.Terminated }:
                 return new AppliedAction(action, ActionEffect.AlreadyEnded, null);
             case var row:
-                BackendRows.AskEnd(c, t, action.Identity, order.Kind, order.Reason);
+                BackendRows.AskEnd(s, action.Identity, order.Kind, order.Reason);
                 return new AppliedAction(action, ActionEffect.EndAsked, row);
         }
     }
 
     private static AppliedAction Refuse(
-        SqliteConnection c, SqliteTransaction t, DroneAction action, TerminationReason reason, TerminationKind? kind, string message)
+        SqliteDatabase s, DroneAction action, TerminationReason reason, TerminationKind? kind, string message)
     {
-        OutboxRows.Add(c, t, OutboxRows.ToEvent(new StateChange
+        OutboxRows.Add(s, OutboxRows.ToEvent(new StateChange
         {
             Identity = action.Identity,
             Status = BackendStatus.Terminated,
@@ -76,15 +74,9 @@ internal static class ActionRows
         return new AppliedAction(action, ActionEffect.SpawnRefused, null);
     }
 
-    private static (TerminationKind Kind, TerminationReason Reason)? RememberedEnd(SqliteConnection c, SqliteTransaction t, BackendIdentity identity)
-    {
-        using var command = Sql.Command(
-            c,
-            t,
-            "select kind, reason from remembered_ends where backend = $backend and token = $token",
-            ("$backend", identity.Backend.Value),
-            ("$token", identity.Token.Value));
-        using var reader = command.ExecuteReader();
-        return reader.Read() ? ((TerminationKind)reader.GetInt32(0), (TerminationReason)reader.GetInt32(1)) : null;
-    }
+    private static Tuple<TerminationKind, TerminationReason>? RememberedEnd(SqliteDatabase s, BackendIdentity identity) => s.Single(
+        "select kind, reason from remembered_ends where backend = $1 and token = $2",
+        static r => Tuple.Create((TerminationKind)r.GetInt32(0), (TerminationReason)r.GetInt32(1)),
+        identity.Backend.Value,
+        identity.Token.Value);
 }

@@ -1,144 +1,112 @@
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using Plane.Files;
 
 namespace Plane.Drone.State;
 
 /// <summary>The statements over the table of backends.</summary>
 internal static class BackendRows
 {
-    public const string Select =
+    private const string Select =
         """
         select backend, token, order_json, status, instance_id, boot_id, renew_at, soft_at, hard_at, refused, port, address, pid, start_time, end_kind, end_reason,
             stop_at, stop_boot, ended_at
         from backends
         """;
 
-    public static List<BackendRow> Read(SqliteCommand command)
-    {
-        using var reader = command.ExecuteReader();
-        var rows = new List<BackendRow>();
-        while (reader.Read())
-        {
-            rows.Add(new BackendRow
-            {
-                Identity = new BackendIdentity(BackendName.Parse(reader.GetString(0)), new FencingToken(reader.GetInt64(1))),
-                Order = reader.Text(2) is { } json ? JsonSerializer.Deserialize<SpawnOrder>(json, PlaneJson.Http) : null,
-                Status = (BackendStatus)reader.GetInt32(3),
-                Deadlines = new LeaseDeadlines
-                {
-                    InstanceId = reader.GetString(4),
-                    BootId = reader.GetString(5),
-                    RenewAt = reader.GetInt64(6),
-                    SoftAt = reader.GetInt64(7),
-                    HardAt = reader.GetInt64(8),
-                },
-                Refused = reader.GetInt32(9) != 0,
-                Port = reader.Int(10),
-                Address = reader.Text(11),
-                Pid = reader.Int(12),
-                StartTime = reader.Long(13),
-                EndKind = (TerminationKind?)reader.Int(14),
-                EndReason = (TerminationReason?)reader.Int(15),
-                StopAt = reader.Long(16),
-                StopBoot = reader.Text(17),
-                EndedAt = reader.Long(18),
-            });
-        }
+    public static List<BackendRow> ReadAll(SqliteDatabase s) => s.Query(Select, Read);
 
-        return rows;
-    }
+    public static BackendRow? Find(SqliteDatabase s, BackendIdentity identity) =>
+        s.Single(Select + " where backend = $1 and token = $2", Read, identity.Backend.Value, identity.Token.Value);
 
-    public static BackendRow? Find(SqliteConnection c, SqliteTransaction t, BackendIdentity identity)
-    {
-        using var command = Sql.Command(
-            c, t, Select + " where backend = $backend and token = $token", ("$backend", identity.Backend.Value), ("$token", identity.Token.Value));
-        return Read(command).SingleOrDefault();
-    }
-
-    public static void Insert(SqliteConnection c, SqliteTransaction t, BackendRow row) => Sql.Execute(
-        c,
-        t,
+    public static void Insert(SqliteDatabase s, BackendRow row) => s.Execute(
         """
         insert into backends (backend, token, order_json, status, instance_id, boot_id, renew_at, soft_at, hard_at)
-        values ($backend, $token, $order, $status, $instance, $boot, $renew, $soft, $hard)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
-        ("$backend", row.Identity.Backend.Value),
-        ("$token", row.Identity.Token.Value),
-        ("$order", JsonSerializer.Serialize(row.Order, PlaneJson.Http)),
-        ("$status", (int)row.Status),
-        ("$instance", row.Deadlines.InstanceId),
-        ("$boot", row.Deadlines.BootId),
-        ("$renew", row.Deadlines.RenewAt),
-        ("$soft", row.Deadlines.SoftAt),
-        ("$hard", row.Deadlines.HardAt));
+        row.Identity.Backend.Value,
+        row.Identity.Token.Value,
+        JsonSerializer.Serialize(row.Order, PlaneJson.Http),
+        (int)row.Status,
+        row.Deadlines.InstanceId,
+        row.Deadlines.BootId,
+        row.Deadlines.RenewAt,
+        row.Deadlines.SoftAt,
+        row.Deadlines.HardAt);
 
     /// <summary>The first reason stays; a hard end is never softened.</summary>
-    public static void AskEnd(SqliteConnection c, SqliteTransaction t, BackendIdentity identity, TerminationKind kind, TerminationReason reason) => Sql.Execute(
-        c,
-        t,
-        """
-        update backends set end_kind = max(coalesce(end_kind, 0), $kind), end_reason = coalesce(end_reason, $reason)
-        where backend = $backend and token = $token
-        """,
-        ("$kind", (int)kind),
-        ("$reason", (int)reason),
-        ("$backend", identity.Backend.Value),
-        ("$token", identity.Token.Value));
+    public static void AskEnd(SqliteDatabase s, BackendIdentity identity, TerminationKind kind, TerminationReason reason) => s.Execute(
+        "update backends set end_kind = max(coalesce(end_kind, 0), $3), end_reason = coalesce(end_reason, $4) where backend = $1 and token = $2",
+        identity.Backend.Value,
+        identity.Token.Value,
+        (int)kind,
+        (int)reason);
 
     /// <summary>A step that waited for the disk may come after a harder end was asked for: what was acknowledged of that stays.</summary>
-    public static void Apply(SqliteConnection c, SqliteTransaction t, StateChange change) => Sql.Execute(
-        c,
-        t,
+    public static void Apply(SqliteDatabase s, StateChange change) => s.Execute(
         """
         update backends set
-            status = max(status, $status),
-            port = coalesce($port, port),
-            address = coalesce($address, address),
-            pid = coalesce($pid, pid),
-            start_time = coalesce($start, start_time),
-            end_kind = case when $kind is null then end_kind else max(coalesce(end_kind, 0), $kind) end,
-            end_reason = coalesce($reason, end_reason),
-            stop_at = coalesce($stop, stop_at),
-            stop_boot = coalesce($boot, stop_boot),
-            ended_at = coalesce($ended, ended_at),
-            order_json = case when $status = 70 then null else order_json end
-        where backend = $backend and token = $token
+            status = max(status, $3),
+            port = coalesce($4, port),
+            address = coalesce($5, address),
+            pid = coalesce($6, pid),
+            start_time = coalesce($7, start_time),
+            end_kind = case when $8 is null then end_kind else max(coalesce(end_kind, 0), $8) end,
+            end_reason = coalesce($9, end_reason),
+            stop_at = coalesce($10, stop_at),
+            stop_boot = coalesce($11, stop_boot),
+            ended_at = coalesce($12, ended_at),
+            order_json = case when $3 = 70 then null else order_json end
+        where backend = $1 and token = $2
         """,
-        ("$status", (int)change.Status),
-        ("$port", change.Port),
-        ("$address", change.Address),
-        ("$pid", change.Pid),
-        ("$start", change.StartTime),
-        ("$kind", (int?)change.Kind),
-        ("$reason", (int?)change.Reason),
-        ("$stop", change.StopAt),
-        ("$boot", change.Boot),
-        ("$ended", change.EndedAt),
-        ("$backend", change.Identity.Backend.Value),
-        ("$token", change.Identity.Token.Value));
+        change.Identity.Backend.Value,
+        change.Identity.Token.Value,
+        (int)change.Status,
+        change.Port,
+        change.Address,
+        change.Pid,
+        change.StartTime,
+        (int?)change.Kind,
+        (int?)change.Reason,
+        change.StopAt,
+        change.Boot,
+        change.EndedAt);
 
-    public static void StoreLeases(
-        SqliteConnection c, SqliteTransaction t, IReadOnlyList<(BackendIdentity Identity, LeaseDeadlines? Deadlines, bool Refused)> leases)
+    public static int StoreLease(SqliteDatabase s, BackendIdentity identity, LeaseDeadlines? deadlines, bool refused) => s.Execute(
+        """
+        update backends set
+            renew_at = coalesce($3, renew_at), soft_at = coalesce($4, soft_at), hard_at = coalesce($5, hard_at), refused = max(refused, $6)
+        where backend = $1 and token = $2
+        """,
+        identity.Backend.Value,
+        identity.Token.Value,
+        deadlines?.RenewAt,
+        deadlines?.SoftAt,
+        deadlines?.HardAt,
+        refused ? 1 : 0);
+
+    private static BackendRow Read(SqliteDataReader r) => new()
     {
-        using var command = Sql.Command(
-            c,
-            t,
-            """
-            update backends set
-                renew_at = coalesce($renew, renew_at), soft_at = coalesce($soft, soft_at), hard_at = coalesce($hard, hard_at), refused = max(refused, $refused)
-            where backend = $backend and token = $token
-            """);
-        string[] names = ["$renew", "$soft", "$hard", "$refused", "$backend", "$token"];
-        var parameters = Array.ConvertAll(names, n => command.Parameters.Add(new SqliteParameter { ParameterName = n }));
-        foreach (var (identity, deadlines, refused) in leases)
+        Identity = new BackendIdentity(BackendName.Parse(r.GetString(0)), new FencingToken(r.GetInt64(1))),
+        Order = r.Text(2) is { } json ? JsonSerializer.Deserialize<SpawnOrder>(json, PlaneJson.Http) : null,
+        Status = (BackendStatus)r.GetInt32(3),
+        Deadlines = new LeaseDeadlines
         {
-            parameters[0].Value = (object?)deadlines?.RenewAt ?? DBNull.Value;
-            parameters[1].Value = (object?)deadlines?.SoftAt ?? DBNull.Value;
-            parameters[2].Value = (object?)deadlines?.HardAt ?? DBNull.Value;
-            parameters[3].Value = refused ? 1 : 0;
-            parameters[4].Value = identity.Backend.Value;
-            parameters[5].Value = identity.Token.Value;
-            command.ExecuteNonQuery();
-        }
-    }
+            InstanceId = r.GetString(4),
+            BootId = r.GetString(5),
+            RenewAt = r.GetInt64(6),
+            SoftAt = r.GetInt64(7),
+            HardAt = r.GetInt64(8),
+        },
+        Refused = r.GetInt32(9) != 0,
+        Port = r.Int(10),
+        Address = r.Text(11),
+        Pid = r.Int(12),
+        StartTime = r.Long(13),
+        EndKind = (TerminationKind?)r.Int(14),
+        EndReason = (TerminationReason?)r.Int(15),
+        StopAt = r.Long(16),
+        StopBoot = r.Text(17),
+        EndedAt = r.Long(18),
+    };
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
+using Plane.Files;
 using Plane.Hosting;
 
 namespace Plane.Drone.State;
@@ -21,14 +21,9 @@ internal sealed class DurableState : IAsyncDisposable
     private const string NumbersKey = "lease_numbers";
     private const string RunDirectoryKey = "run_directory";
 
-    private readonly StateFileLock _lock;
     private readonly StateWriter _writer;
 
-    private DurableState(StateFileLock fileLock, StateWriter writer)
-    {
-        _lock = fileLock;
-        _writer = writer;
-    }
+    private DurableState(StateWriter writer) => _writer = writer;
 
     public required ClusterName Cluster { get; init; }
 
@@ -62,15 +57,12 @@ internal sealed class DurableState : IAsyncDisposable
     public static async Task<DurableState> OpenAsync(DroneOptions options, TimeProvider time, ILogger logger)
     {
         var path = Path.GetFullPath(options.StateFile);
-        StateFileLock? fileLock = null;
-        StateWriter? writer = null;
+        var writer = new StateWriter(path, time, logger);
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            fileLock = StateFileLock.Take(path);
-            writer = new StateWriter(StateFile.Open(path), time, logger);
-            var meta = await writer.DoAsync((c, t) => ReadOrMakeIdentity(c, t, options));
-            return new DurableState(fileLock, writer)
+            await writer.OpenAsync();
+            var meta = await writer.WriteAsync(s => ReadOrMakeIdentity(s, options));
+            return new DurableState(writer)
             {
                 Cluster = ClusterName.Parse(Own(meta, "cluster", options.Cluster.ToLowerInvariant(), path)),
                 Name = DroneName.Parse(Own(meta, "name", options.Name, path)),
@@ -84,26 +76,12 @@ internal sealed class DurableState : IAsyncDisposable
         }
         catch (Exception e)
         {
-            if (writer is not null)
-            {
-                await writer.DisposeAsync();
-            }
-
-            fileLock?.Dispose();
-            if (e is StartRefusedException)
-            {
-                throw;
-            }
-
-            throw new StartRefusedException($"the state file {path} cannot be used: {e.Message}", ExitCodes.Usage);
+            await writer.DisposeAsync();
+            throw e as StartRefusedException ?? new StartRefusedException($"the state file {path} cannot be used: {e.Message}", ExitCodes.Usage);
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _writer.DisposeAsync();
-        _lock.Dispose();
-    }
+    public ValueTask DisposeAsync() => _writer.DisposeAsync();
 
     /// <summary>Binds the drone to an installation and keeps its lease numbers.</summary>
     public async Task StoreRegistrationAsync(string installationId, LeaseNumbers numbers)
@@ -113,12 +91,8 @@ internal sealed class DurableState : IAsyncDisposable
             return;
         }
 
-        await _writer.DoAsync((c, t) =>
-        {
-            SetMeta(c, t, InstallationKey, installationId);
-            SetMeta(c, t, NumbersKey, JsonSerializer.Serialize(numbers, PlaneJson.Http));
-            return true;
-        });
+        await _writer.WriteAsync(s =>
+            SetMeta(s, InstallationKey, installationId) + SetMeta(s, NumbersKey, JsonSerializer.Serialize(numbers, PlaneJson.Http)));
         InstallationId = installationId;
         Numbers = numbers;
     }
@@ -131,20 +105,12 @@ internal sealed class DurableState : IAsyncDisposable
             return;
         }
 
-        await _writer.DoAsync((c, t) =>
-        {
-            SetMeta(c, t, RunDirectoryKey, directory);
-            return true;
-        });
+        await _writer.WriteAsync(s => SetMeta(s, RunDirectoryKey, directory));
         RunDirectory = directory;
     }
 
     /// <summary>All backends: those that have not ended, and those that ended a while ago.</summary>
-    public Task<List<BackendRow>> ReadBackendsAsync() => _writer.ReadAsync((c, t) =>
-    {
-        using var command = Sql.Command(c, t, BackendRows.Select);
-        return BackendRows.Read(command);
-    });
+    public Task<List<BackendRow>> ReadBackendsAsync() => _writer.ReadAsync(BackendRows.ReadAll);
 
     /// <summary>
     /// Applies actions in the order of their numbers, all in one commit. A spawn whose end came before it is answered with a <c>terminated</c> event; so is one
@@ -155,17 +121,17 @@ internal sealed class DurableState : IAsyncDisposable
     public async Task<List<AppliedAction>> ApplyActionsAsync(IReadOnlyList<DroneAction> actions, Func<SpawnOrder, string?> refusal)
     {
         var before = LastAction;
-        var applied = await _writer.DoAsync((c, t) =>
+        var applied = await _writer.WriteAsync(s =>
         {
             var result = new List<AppliedAction>(actions.Count);
             foreach (var action in actions)
             {
-                result.Add(action.Number <= before ? new AppliedAction(action, ActionEffect.Repeated, null) : ActionRows.Apply(c, t, action, refusal));
+                result.Add(action.Number <= before ? new AppliedAction(action, ActionEffect.Repeated, null) : ActionRows.Apply(s, action, refusal));
             }
 
-            Sql.Execute(
-                c, t, "delete from remembered_ends where number <= (select number from remembered_ends order by number desc limit 1 offset $max)", ("$max", MaxRememberedEnds));
-            SetMeta(c, t, LastActionKey, Math.Max(before, actions[^1].Number).ToString(CultureInfo.InvariantCulture));
+            s.Execute(
+                "delete from remembered_ends where number <= (select number from remembered_ends order by number desc limit 1 offset $1)", MaxRememberedEnds);
+            SetMeta(s, LastActionKey, Math.Max(before, actions[^1].Number).ToString(CultureInfo.InvariantCulture));
             return result;
         });
         LastAction = Math.Max(before, actions[^1].Number);
@@ -180,54 +146,45 @@ internal sealed class DurableState : IAsyncDisposable
     /// <summary>Records a step: row and event in one commit.</summary>
     public async Task RecordAsync(StateChange change)
     {
-        await _writer.DoAsync((c, t) =>
+        await _writer.WriteAsync(s =>
         {
-            BackendRows.Apply(c, t, change);
+            BackendRows.Apply(s, change);
             if (change.Port is { } port)
             {
-                SetMeta(c, t, PortCursorKey, port.ToString(CultureInfo.InvariantCulture));
+                SetMeta(s, PortCursorKey, port.ToString(CultureInfo.InvariantCulture));
             }
 
-            OutboxRows.Add(c, t, OutboxRows.ToEvent(change));
+            OutboxRows.Add(s, OutboxRows.ToEvent(change));
             return true;
         });
         OutboxGrew?.Invoke();
     }
 
     /// <summary>Stores what renewals answered: later deadlines, refusals. One commit for a whole batch.</summary>
-    public Task StoreLeasesAsync(IReadOnlyList<(BackendIdentity Identity, LeaseDeadlines? Deadlines, bool Refused)> leases) => _writer.DoAsync((c, t) =>
-    {
-        BackendRows.StoreLeases(c, t, leases);
-        return true;
-    });
+    public Task StoreLeasesAsync(IReadOnlyList<(BackendIdentity Identity, LeaseDeadlines? Deadlines, bool Refused)> leases) =>
+        _writer.WriteAsync(s => leases.Sum(l => BackendRows.StoreLease(s, l.Identity, l.Deadlines, l.Refused)));
 
     /// <summary>The oldest events of the outbox, in order.</summary>
-    public Task<List<StateEvent>> ReadOutboxAsync(int limit) => _writer.ReadAsync((c, t) => OutboxRows.Read(c, t, limit));
+    public Task<List<StateEvent>> ReadOutboxAsync(int limit) => _writer.ReadAsync(s => OutboxRows.Read(s, limit));
 
     /// <summary>Removes acknowledged events.</summary>
-    public Task RemoveFromOutboxAsync(IReadOnlyCollection<long> sequences) => _writer.DoAsync((c, t) =>
-    {
-        OutboxRows.Remove(c, t, sequences);
-        return true;
-    });
+    public Task RemoveFromOutboxAsync(IReadOnlyCollection<long> sequences) => _writer.WriteAsync(s => OutboxRows.Remove(s, sequences));
 
     /// <summary>
     /// Forgets backends that ended so long ago that their ports have rested, and whose last event was acknowledged. Those of another boot are counted from this
     /// boot's start.
     /// </summary>
-    public Task<int> ForgetEndedAsync(long endedBefore, string boot) => _writer.DoAsync((c, t) => Sql.Execute(
-        c,
-        t,
+    public Task<int> ForgetEndedAsync(long endedBefore, string boot) => _writer.WriteAsync(s => s.Execute(
         """
         delete from backends
-        where status = $terminated and (case when stop_boot = $boot then ended_at else 0 end) < $before
+        where status = $1 and (case when stop_boot = $2 then ended_at else 0 end) < $3
             and not exists (select 1 from outbox o where o.backend = backends.backend and o.token = backends.token)
         """,
-        ("$terminated", (int)BackendStatus.Terminated),
-        ("$boot", boot),
-        ("$before", endedBefore)));
+        (int)BackendStatus.Terminated,
+        boot,
+        endedBefore));
 
-    private static Dictionary<string, string> ReadOrMakeIdentity(SqliteConnection c, SqliteTransaction t, DroneOptions options)
+    private static Dictionary<string, string> ReadOrMakeIdentity(SqliteDatabase s, DroneOptions options)
     {
         foreach (var (key, value) in (ReadOnlySpan<(string, string)>)
             [
@@ -236,18 +193,10 @@ internal sealed class DurableState : IAsyncDisposable
                 ("instance_id", RandomText.Name("di-")),
             ])
         {
-            Sql.Execute(c, t, "insert into meta (key, value) values ($key, $value) on conflict do nothing", ("$key", key), ("$value", value));
+            s.Execute("insert into meta (key, value) values ($1, $2) on conflict do nothing", key, value);
         }
 
-        using var command = Sql.Command(c, t, "select key, value from meta");
-        using var reader = command.ExecuteReader();
-        var meta = new Dictionary<string, string>();
-        while (reader.Read())
-        {
-            meta[reader.GetString(0)] = reader.GetString(1);
-        }
-
-        return meta;
+        return s.Query("select key, value from meta", static r => (r.GetString(0), r.GetString(1))).ToDictionary();
     }
 
     private static string Own(Dictionary<string, string> meta, string key, string? asked, string path) =>
@@ -256,6 +205,6 @@ internal sealed class DurableState : IAsyncDisposable
             : throw new StartRefusedException(
                 $"the state file {path} belongs to {key} {meta[key]}, not {asked}: give each drone a state file of its own", ExitCodes.Usage);
 
-    private static void SetMeta(SqliteConnection c, SqliteTransaction t, string key, string value) => Sql.Execute(
-        c, t, "insert into meta (key, value) values ($key, $value) on conflict (key) do update set value = excluded.value", ("$key", key), ("$value", value));
+    private static int SetMeta(SqliteDatabase s, string key, string value) =>
+        s.Execute("insert into meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value", key, value);
 }

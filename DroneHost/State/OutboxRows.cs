@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
+using Plane.Files;
 
 namespace Plane.Drone.State;
 
@@ -22,13 +22,11 @@ internal static class OutboxRows
         OutputTail = change.OutputTail,
     };
 
-    public static void Add(SqliteConnection c, SqliteTransaction t, StateEvent stateEvent) => Sql.Execute(
-        c,
-        t,
-        "insert into outbox (backend, token, event_json) values ($backend, $token, $event)",
-        ("$backend", stateEvent.Identity.Backend.Value),
-        ("$token", stateEvent.Identity.Token.Value),
-        ("$event", JsonSerializer.Serialize(stateEvent, PlaneJson.Http)));
+    public static void Add(SqliteDatabase s, StateEvent stateEvent) => s.Execute(
+        "insert into outbox (backend, token, event_json) values ($1, $2, $3)",
+        stateEvent.Identity.Backend.Value,
+        stateEvent.Identity.Token.Value,
+        JsonSerializer.Serialize(stateEvent, PlaneJson.Http));
 
     private static string? Shorten(string? message)
     {
@@ -42,27 +40,11 @@ internal static class OutboxRows
         return string.Concat(message.AsSpan(0, end), "…");
     }
 
-    public static List<StateEvent> Read(SqliteConnection c, SqliteTransaction t, int limit)
-    {
-        using var command = Sql.Command(c, t, "select seq, event_json from outbox order by seq limit $limit", ("$limit", limit));
-        using var reader = command.ExecuteReader();
-        var events = new List<StateEvent>();
-        while (reader.Read())
-        {
-            events.Add(JsonSerializer.Deserialize<StateEvent>(reader.GetString(1), PlaneJson.Http)! with { Sequence = reader.GetInt64(0) });
-        }
+    public static List<StateEvent> Read(SqliteDatabase s, int limit) => s.Query(
+        "select seq, event_json from outbox order by seq limit $1",
+        static r => JsonSerializer.Deserialize<StateEvent>(r.GetString(1), PlaneJson.Http)! with { Sequence = r.GetInt64(0) },
+        limit);
 
-        return events;
-    }
-
-    public static void Remove(SqliteConnection c, SqliteTransaction t, IReadOnlyCollection<long> sequences)
-    {
-        using var command = Sql.Command(c, t, "delete from outbox where seq = $seq");
-        var sequence = command.Parameters.Add(new SqliteParameter { ParameterName = "$seq" });
-        foreach (var number in sequences)
-        {
-            sequence.Value = number;
-            command.ExecuteNonQuery();
-        }
-    }
+    public static int Remove(SqliteDatabase s, IReadOnlyCollection<long> sequences) =>
+        sequences.Sum(number => s.Execute("delete from outbox where seq = $1", number));
 }

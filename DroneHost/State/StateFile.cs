@@ -1,9 +1,10 @@
 using Microsoft.Data.Sqlite;
+using Plane.Files;
 using Plane.Hosting;
 
 namespace Plane.Drone.State;
 
-/// <summary>Opens the SQLite file: its mode, its settings, its schema; and says in words why a file is refused.</summary>
+/// <summary>Opens the SQLite file: its settings, its schema; and says in words why a file is refused.</summary>
 internal static class StateFile
 {
     /// <summary>The schema that this program reads and writes.</summary>
@@ -11,9 +12,6 @@ internal static class StateFile
 
     /// <summary>"PLDR": tells a drone's state from any other SQLite file.</summary>
     private const int ApplicationId = 0x504C4452;
-
-    private const int NotADatabase = 26;
-    private const int Corrupt = 11;
 
     private const string Schema =
         """
@@ -58,75 +56,53 @@ internal static class StateFile
         create table probe (id integer primary key, filler blob) strict;
         """;
 
-    /// <exception cref="StartRefusedException">The file is damaged, of a newer version, or none of a drone.</exception>
-    public static SqliteConnection Open(string path)
+    /// <exception cref="StartRefusedException">The file is damaged, of a newer version, or not a drone's.</exception>
+    public static SqliteDatabase Open(string path)
     {
-        SQLitePCL.Batteries_V2.Init();
-        CreatePrivate(path);
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 1 }.ToString());
+        SqliteDatabase? session = null;
         try
         {
-            connection.Open();
+            session = new SqliteDatabase(path);
 
             // Before anything that writes: a foreign file stays as it is.
-            Recognise(connection, path);
-            Execute(connection, "pragma locking_mode = exclusive");
-            Execute(connection, "pragma journal_mode = wal");
-            Execute(connection, "pragma synchronous = full");
-            if (Scalar(connection, "pragma quick_check(1)") is not "ok")
+            Recognise(session, path);
+            session.Execute("pragma locking_mode = exclusive");
+            session.Execute("pragma journal_mode = wal");
+            session.Execute("pragma synchronous = full");
+            if (session.ScalarText("pragma quick_check(1)") is not "ok")
             {
                 throw Damaged(path);
             }
 
-            Migrate(connection);
-            return connection;
+            Migrate(session);
+            return session;
         }
-        catch (SqliteException e)
+        catch (Exception e)
         {
-            connection.Dispose();
-            throw e.SqliteErrorCode switch
+            session?.Dispose();
+            throw e switch
             {
-                NotADatabase => new StartRefusedException($"{path} is not a drone's state file", ExitCodes.Usage),
-                Corrupt => Damaged(path),
-                _ => new StartRefusedException($"the state file {path} cannot be opened: {e.Message}", ExitCodes.Usage),
+                SqliteException s when SqliteErrors.IsForeign(s) => Foreign(path),
+                SqliteException s when SqliteErrors.IsDamaged(s) => Damaged(path),
+                SqliteException => new StartRefusedException($"the state file {path} cannot be opened: {e.Message}", ExitCodes.Usage),
+                _ => e,
             };
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
         }
     }
 
     private static StartRefusedException Damaged(string path) => new(
         $"the state file {path} is damaged; move it away to start as a new drone (what it ran is then lost, and its keys expire)", ExitCodes.Usage);
 
-    private static void CreatePrivate(string path)
+    private static StartRefusedException Foreign(string path) => new($"{path} is not a drone's state file", ExitCodes.Usage);
+
+    private static void Recognise(SqliteDatabase session, string path)
     {
-        if (OperatingSystem.IsWindows())
+        var application = session.Scalar("pragma application_id");
+        var version = session.Scalar("pragma user_version");
+        var isEmpty = session.Scalar("select count(*) from sqlite_schema") == 0;
+        if (application != ApplicationId && !(application == 0 && isEmpty))
         {
-            throw new StartRefusedException("a drone runs on Linux", ExitCodes.Usage);
-        }
-
-        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        if (File.Exists(path))
-        {
-            // It holds registry passwords and tokens; SQLite gives its side files the same mode.
-            File.SetUnixFileMode(path, OwnerOnly);
-            return;
-        }
-
-        using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly });
-    }
-
-    private static void Recognise(SqliteConnection connection, string path)
-    {
-        var application = (long)Scalar(connection, "pragma application_id")!;
-        var version = (long)Scalar(connection, "pragma user_version")!;
-        var empty = (long)Scalar(connection, "select count(*) from sqlite_schema")! == 0;
-        if (application != ApplicationId && !(application == 0 && empty))
-        {
-            throw new StartRefusedException($"{path} is not a drone's state file", ExitCodes.Usage);
+            throw Foreign(path);
         }
 
         if (version > SchemaVersion)
@@ -136,35 +112,17 @@ internal static class StateFile
         }
     }
 
-    private static void Migrate(SqliteConnection connection)
+    private static void Migrate(SqliteDatabase session)
     {
-        if ((long)Scalar(connection, "pragma user_version")! == SchemaVersion)
+        if (session.Scalar("pragma user_version") == SchemaVersion)
         {
             return;
         }
 
-        using var transaction = connection.BeginTransaction(deferred: false);
-        Execute(connection, Schema);
-        Execute(connection, FormattableString.Invariant($"pragma application_id = {ApplicationId}"));
-        Execute(connection, FormattableString.Invariant($"pragma user_version = {SchemaVersion}"));
-        transaction.Commit();
-    }
-
-    private static void Execute(SqliteConnection connection, string sql)
-    {
-        using var command = connection.CreateCommand();
-#pragma warning disable CA2100 // Constants of this file.
-        command.CommandText = sql;
-#pragma warning restore CA2100
-        command.ExecuteNonQuery();
-    }
-
-    private static object? Scalar(SqliteConnection connection, string sql)
-    {
-        using var command = connection.CreateCommand();
-#pragma warning disable CA2100 // Constants of this file.
-        command.CommandText = sql;
-#pragma warning restore CA2100
-        return command.ExecuteScalar();
+        session.Execute("begin immediate");
+        session.Execute(Schema);
+        session.Execute(FormattableString.Invariant($"pragma application_id = {ApplicationId}"));
+        session.Execute(FormattableString.Invariant($"pragma user_version = {SchemaVersion}"));
+        session.Execute("commit");
     }
 }

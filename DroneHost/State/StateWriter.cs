@@ -1,38 +1,25 @@
-using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
+using Plane.Files;
+using Plane.Hosting;
 
 namespace Plane.Drone.State;
 
 /// <summary>
-/// The one thread that touches the state file.
-/// <para>
-/// 1. What queued up while the last commit was written is one transaction: its cost is one fsync, however many backends moved.
-/// 2. Where a piece of the transaction fails, everything is rolled back and each piece is done again in a transaction of its own, so that a piece fails alone.
-/// 3. Where the file cannot be written at all, every piece fails with <see cref="StateUnavailableException"/>, <see cref="IsWritable"/> turns false, and the thread
-///    tries a write of its own each second until one succeeds. It needs room for a good many states, so that a disk that is full by a hair doesn't flap.
-/// </para>
-/// Callers own the repetition of what failed: only they know whether it still matters.
+/// The thread that owns the state file. Where the file cannot be written, everything that writes fails with <see cref="StateUnavailableException"/>,
+/// <see cref="IsWritable"/> turns false, and a write is tried each second until one succeeds. It needs room for a good many states, so that a disk that is full by a
+/// hair does not flap.
 /// </summary>
-internal sealed partial class StateWriter : IAsyncDisposable
+internal sealed partial class StateWriter(string path, TimeProvider time, ILogger logger) : SqliteWriter<SqliteDatabase>("plane drone state", logger)
 {
-    private const int MaxCommit = 1_024;
     private const int ProbeBytes = 256 * 1024;
+    private const string What = "the state file";
 
-    private readonly SqliteConnection _connection;
-    private readonly TimeProvider _time;
-    private readonly ILogger _logger;
-    private readonly Channel<Work> _queue = Channel.CreateBounded<Work>(new BoundedChannelOptions(16_384) { SingleReader = true });
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ILogger _logger = logger;
+    private readonly CancellationTokenSource _stop = new();
     private volatile bool _isWritable = true;
-
-    public StateWriter(SqliteConnection connection, TimeProvider time, ILogger logger)
-    {
-        _connection = connection;
-        _time = time;
-        _logger = logger;
-        new Thread(Run) { IsBackground = true, Name = "plane drone state" }.Start();
-    }
+    private SqliteFile? _file;
+    private Task _probing = Task.CompletedTask;
 
     /// <summary>Raised on the writer's thread when <see cref="IsWritable"/> changes.</summary>
     public event Action? WritableChanged;
@@ -46,176 +33,102 @@ internal sealed partial class StateWriter : IAsyncDisposable
     /// <summary>Called before each commit; a test throws from it what a failing disk would.</summary>
     internal Action? Fault { get; set; }
 
-    /// <summary>Runs the work in a transaction and completes when it is durable.</summary>
-    /// <exception cref="StateUnavailableException">The file cannot be written; nothing was changed.</exception>
-    public Task<T> DoAsync<T>(Func<SqliteConnection, SqliteTransaction, T> work, CancellationToken cancellationToken = default) =>
-        EnqueueAsync(new Work<T>(work, writes: true), cancellationToken);
-
-    /// <summary>Runs work that only reads. It succeeds on a full disk too, and says nothing about whether the file can be written.</summary>
-    public Task<T> ReadAsync<T>(Func<SqliteConnection, SqliteTransaction, T> work, CancellationToken cancellationToken = default) =>
-        EnqueueAsync(new Work<T>(work, writes: false), cancellationToken);
-
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
-        _queue.Writer.TryComplete();
-        await _ended.Task;
+        await _stop.CancelAsync();
+        await base.DisposeAsync();
+        await _probing;
+        _stop.Dispose();
     }
 
-    private async Task<T> EnqueueAsync<T>(Work<T> work, CancellationToken cancellationToken)
+    /// <exception cref="StartRefusedException">Another agent has the file, or it is damaged, of a newer version, or not a drone's.</exception>
+    protected override SqliteDatabase Open()
     {
-        try
+        _file = SqliteFile.TryTake(path, $"pid {Environment.ProcessId}")
+            ?? throw new StartRefusedException($"the state file {path} is in use by another drone agent ({SqliteFile.ReadHolder(path)})", ExitCodes.Usage);
+
+        // A full disk keeps the holder's name from being written, not the agent from going on with what it runs.
+        if (_file.NameHolder() is { } problem)
         {
-            await _queue.Writer.WriteAsync(work, cancellationToken);
-        }
-        catch (ChannelClosedException e)
-        {
-            throw new StateUnavailableException("the state file is closed", e);
+            LogUnnamed(SqliteErrors.OfDisk(problem, What));
         }
 
-        return await work.Task;
+        // The file holds registry passwords and tokens, and may come from a backup.
+        PrivateFile.Restrict(path);
+        return StateFile.Open(path);
     }
 
-    private void Run()
-    {
-        try
-        {
-            var batch = new List<Work>();
-            while (true)
-            {
-                var open = WaitForWork();
-                while (batch.Count < MaxCommit && _queue.Reader.TryRead(out var work))
-                {
-                    batch.Add(work);
-                }
+    protected override void Close() => _file?.Dispose();
 
-                if (batch.Count > 0)
-                {
-                    Commit(batch);
-                    batch.Clear();
-                }
-                else if (!open)
-                {
-                    return;
-                }
-                else
-                {
-                    Probe();
-                }
-            }
-        }
-        finally
+    protected override void BeforeCommit(SqliteDatabase session) => Fault?.Invoke();
+
+    protected override void Committed(SqliteDatabase session, bool wrote)
+    {
+        if (wrote)
         {
-            _connection.Dispose();
-            _ended.TrySetResult();
+            Commits++;
+            SetWritable(null);
         }
     }
 
-    /// <summary>False where the queue is closed and empty. Comes back by itself each second while the file cannot be written.</summary>
-    private bool WaitForWork()
+    protected override Exception Failed(Exception cause, int count, bool wrote)
     {
-        var available = _queue.Reader.WaitToReadAsync().AsTask();
-        if (_isWritable)
+        var failure = new StateUnavailableException(
+            cause is SqliteException error && SqliteErrors.IsUnavailable(error) ? SqliteErrors.Reason(error, What, _file!)
+            : $"the state file cannot be written: {cause.Message}",
+            cause);
+        if (wrote)
         {
-            return available.GetAwaiter().GetResult();
+            SetWritable(failure);
         }
 
-        using var stop = new CancellationTokenSource();
-        Task.WaitAny(available, Task.Delay(TimeSpan.FromSeconds(1), _time, stop.Token));
-        stop.Cancel();
-        return !available.IsCompleted || available.GetAwaiter().GetResult();
+        return failure;
     }
 
-    private void Commit(List<Work> batch)
-    {
-        var writes = batch.Exists(w => w.Writes);
-        try
-        {
-            using (var transaction = _connection.BeginTransaction(deferred: !writes))
-            {
-                foreach (var work in batch)
-                {
-                    work.Run(_connection, transaction);
-                }
-
-                if (writes)
-                {
-                    Fault?.Invoke();
-                }
-
-                transaction.Commit();
-            }
-
-            if (writes)
-            {
-                Commits++;
-                SetWritable(null);
-            }
-
-            batch.ForEach(w => w.Complete());
-        }
-        catch (Exception e) when (batch.Count > 1)
-        {
-            LogRepeating(e, batch.Count);
-            foreach (var work in batch)
-            {
-                Commit([work]);
-            }
-        }
-        catch (Exception e) when (e is SqliteException or IOException)
-        {
-            if (writes)
-            {
-                SetWritable(e);
-            }
-
-            batch[0].Fail(new StateUnavailableException($"the state file cannot be written: {e.Message}", e));
-        }
-        catch (Exception e)
-        {
-            batch[0].Fail(e);
-        }
-    }
-
-    private void Probe()
-    {
-        if (_isWritable)
-        {
-            return;
-        }
-
-        var probe = new Work<bool>(static (connection, transaction) =>
-        {
-            using var command = connection.CreateCommand();
-            command.Transaction = transaction;
-            command.CommandText = "insert or replace into probe values (1, zeroblob($bytes)); delete from probe";
-            command.Parameters.AddWithValue("$bytes", ProbeBytes);
-            return command.ExecuteNonQuery() > 0;
-        }, writes: true);
-        Commit([probe]);
-
-        // Its failure was logged when the file became unwritable; nobody else waits for it.
-        _ = probe.Task.Exception;
-    }
+    protected override Exception Closed(Exception cause) => new StateUnavailableException("the state file is closed", cause);
 
     private void SetWritable(Exception? failure)
     {
-        var writable = failure is null;
-        if (writable == _isWritable)
+        if (_isWritable == failure is null)
         {
             return;
         }
 
-        _isWritable = writable;
-        if (writable)
+        _isWritable = failure is null;
+        if (failure is null)
         {
             LogWritable();
         }
         else
         {
-            LogUnwritable(failure!);
+            LogUnwritable(failure);
+            _probing = ProbeAsync(_probing);
         }
 
         WritableChanged?.Invoke();
+    }
+
+    private async Task ProbeAsync(Task before)
+    {
+        await before;
+        while (!_isWritable)
+        {
+            try
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), time, _stop.Token);
+                await WriteAloneAsync(
+                    static s => s.Execute("insert or replace into probe values (1, zeroblob($1))", ProbeBytes) + s.Execute("delete from probe"), _stop.Token);
+            }
+            catch (Exception e) when (e is StateUnavailableException or OperationCanceledException)
+            {
+                if (_stop.IsCancellationRequested)
+                {
+                    return;
+                }
+
+                LogStillUnwritable(e.Message);
+            }
+        }
     }
 
     [LoggerMessage(EventIds.StateWriterUnwritable, LogLevel.Error, "The state file cannot be written: no actions are taken until it can; what runs is supervised and renewed")]
@@ -224,31 +137,9 @@ internal sealed partial class StateWriter : IAsyncDisposable
     [LoggerMessage(EventIds.StateWriterWritable, LogLevel.Information, "The state file can be written again")]
     private partial void LogWritable();
 
-    [LoggerMessage(EventIds.StateWriterRepeating, LogLevel.Warning, "A commit of {Count} writes failed; each is repeated alone")]
-    private partial void LogRepeating(Exception failure, int count);
+    [LoggerMessage(EventIds.StateWriterUnnamed, LogLevel.Warning, "The state file's holder cannot be named beside it: {Reason}")]
+    private partial void LogUnnamed(string reason);
 
-    private abstract class Work(bool writes)
-    {
-        public bool Writes { get; } = writes;
-
-        public abstract void Run(SqliteConnection connection, SqliteTransaction transaction);
-
-        public abstract void Complete();
-
-        public abstract void Fail(Exception failure);
-    }
-
-    private sealed class Work<T>(Func<SqliteConnection, SqliteTransaction, T> work, bool writes) : Work(writes)
-    {
-        private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private T _result = default!;
-
-        public Task<T> Task => _done.Task;
-
-        public override void Run(SqliteConnection connection, SqliteTransaction transaction) => _result = work(connection, transaction);
-
-        public override void Complete() => _done.TrySetResult(_result);
-
-        public override void Fail(Exception failure) => _done.TrySetException(failure);
-    }
+    [LoggerMessage(EventIds.StateWriterStillUnwritable, LogLevel.Debug, "The state file still cannot be written: {Reason}")]
+    private partial void LogStillUnwritable(string reason);
 }

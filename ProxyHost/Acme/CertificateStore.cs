@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
+using Plane.Files;
 using Plane.Proxy.Tls;
 
 namespace Plane.Proxy.Acme;
@@ -44,7 +45,7 @@ internal sealed class CertificateStore
     {
         try
         {
-            PrivateFile.Prepare(_directory);
+            PrivateFile.RestrictDirectory(_directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -59,7 +60,7 @@ internal sealed class CertificateStore
     public IReadOnlyList<X509Certificate2> Parse(byte[] stored) => CertificateReader.Read(stored, CertificatePath, key: null, keyPath: null, password: null);
 
     public void WriteCertificate(string keyPem, string chainPem) =>
-        PrivateFile.Write(CertificatePath, Encoding.ASCII.GetBytes(keyPem.TrimEnd() + "\n" + chainPem.TrimEnd() + "\n"));
+        PrivateFile.ReplaceDurably(CertificatePath, Encoding.ASCII.GetBytes(keyPem.TrimEnd() + "\n" + chainPem.TrimEnd() + "\n"));
 
     public PendingOrder? ReadOrder()
     {
@@ -74,14 +75,14 @@ internal sealed class CertificateStore
         }
     }
 
-    public void WriteOrder(PendingOrder order) => PrivateFile.Write(OrderPath, JsonSerializer.SerializeToUtf8Bytes(order));
+    public void WriteOrder(PendingOrder order) => PrivateFile.ReplaceDurably(OrderPath, JsonSerializer.SerializeToUtf8Bytes(order));
 
     public void DropOrder() => File.Delete(OrderPath);
 
     /// <summary>When an operator last wished a renewal that hasn't come yet; null: none did.</summary>
     public DateTime? RenewalWish => File.Exists(RenewPath) ? File.GetLastWriteTimeUtc(RenewPath) : null;
 
-    public void WishRenewal() => PrivateFile.Write(RenewPath, []);
+    public void WishRenewal() => PrivateFile.ReplaceDurably(RenewPath, []);
 
     public void RenewalDone()
     {
@@ -89,7 +90,7 @@ internal sealed class CertificateStore
         File.Delete(FailurePath);
     }
 
-    public void WriteFailure(RenewalFailure failure) => PrivateFile.Write(FailurePath, JsonSerializer.SerializeToUtf8Bytes(failure));
+    public void WriteFailure(RenewalFailure failure) => PrivateFile.ReplaceDurably(FailurePath, JsonSerializer.SerializeToUtf8Bytes(failure));
 
     /// <summary>Why no certificate came when one was last due; null: none was, or it came.</summary>
     public RenewalFailure? ReadFailure()
@@ -113,7 +114,7 @@ internal sealed class CertificateStore
         if (!File.Exists(path))
         {
             var key = AcmeKey.Create();
-            PrivateFile.Write(path, Encoding.ASCII.GetBytes(key.ToPem()));
+            PrivateFile.ReplaceDurably(path, Encoding.ASCII.GetBytes(key.ToPem()));
             return key;
         }
 
@@ -123,12 +124,12 @@ internal sealed class CertificateStore
     /// <summary>The key that a change of keys was bringing in when it was interrupted, or null.</summary>
     public AcmeKey? NextAccountKey(Uri authority) => File.Exists(NextAccountPath(authority)) ? ReadKey(NextAccountPath(authority)) : null;
 
-    public void WriteNextAccountKey(Uri authority, AcmeKey key) => PrivateFile.Write(NextAccountPath(authority), Encoding.ASCII.GetBytes(key.ToPem()));
+    public void WriteNextAccountKey(Uri authority, AcmeKey key) => PrivateFile.ReplaceDurably(NextAccountPath(authority), Encoding.ASCII.GetBytes(key.ToPem()));
 
     /// <summary>The authority has taken the key. It is written, not moved: a proxy that ended the change as interrupted may have dropped the file meanwhile.</summary>
     public void KeepAccountKey(Uri authority, AcmeKey key)
     {
-        PrivateFile.Write(AccountPath(authority), Encoding.ASCII.GetBytes(key.ToPem()));
+        PrivateFile.ReplaceDurably(AccountPath(authority), Encoding.ASCII.GetBytes(key.ToPem()));
         DropNextAccountKey(authority);
     }
 

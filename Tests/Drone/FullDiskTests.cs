@@ -50,15 +50,15 @@ public sealed class FullDiskTests
     private static async Task FillAsync(DroneUnderTest drone)
     {
         var writer = drone.Agent.State!.Writer;
-        await writer.ReadAsync((c, t) => Sql.Execute(c, t, "pragma max_page_count = 1"));
+        await writer.ReadAsync(s => s.Execute("pragma max_page_count = 1"));
         await Assert.ThrowsAsync<StateUnavailableException>(
-            () => writer.DoAsync((c, t) => Sql.Execute(c, t, "insert into probe values (2, zeroblob(1000000))")));
+            () => writer.WriteAsync(s => s.Execute("insert into probe values (2, zeroblob(1000000))")));
         writer.Fault = () => throw new IOException("No space left on device");
     }
 
     private static Task<int> FreeAsync(DroneUnderTest drone)
     {
         drone.Agent.State!.Writer.Fault = null;
-        return drone.Agent.State!.Writer.ReadAsync((c, t) => Sql.Execute(c, t, "pragma max_page_count = 1000000"));
+        return drone.Agent.State!.Writer.ReadAsync(s => s.Execute("pragma max_page_count = 1000000"));
     }
 }

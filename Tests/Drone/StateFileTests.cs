@@ -39,7 +39,7 @@ public sealed class StateFileTests : IDisposable
         await using var state = await OpenAsync();
         await state.StoreRegistrationAsync("in-one", new LeaseNumbers());
 
-        foreach (var file in Directory.GetFiles(_directory.Path, "drone.db*").Where(f => !f.EndsWith(".pid", StringComparison.Ordinal)))
+        foreach (var file in Directory.GetFiles(_directory.Path, "drone.db*"))
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
         }
@@ -111,10 +111,10 @@ public sealed class StateFileTests : IDisposable
     {
         await using var state = await OpenAsync();
         using var go = new ManualResetEventSlim();
-        var first = state.Writer.DoAsync((_, _) => go.Wait(TimeSpan.FromSeconds(90)));
+        var first = state.Writer.WriteAsync(_ => go.Wait(TimeSpan.FromSeconds(90)));
         var before = state.Writer.Commits;
 
-        var rest = Enumerable.Range(0, 100).Select(_ => state.Writer.DoAsync((_, _) => true)).ToList();
+        var rest = Enumerable.Range(0, 100).Select(_ => state.Writer.WriteAsync(_ => true)).ToList();
         go.Set();
         await Task.WhenAll([first, .. rest]);
 
@@ -126,10 +126,10 @@ public sealed class StateFileTests : IDisposable
     {
         await using var state = await OpenAsync();
         using var go = new ManualResetEventSlim();
-        var first = state.Writer.DoAsync((_, _) => go.Wait(TimeSpan.FromSeconds(90)));
-        var good = state.Writer.DoAsync((c, t) => Sql.Execute(c, t, "insert into meta values ('good', '1')"));
-        var bad = state.Writer.DoAsync<bool>((_, _) => throw new InvalidOperationException("for the test"));
-        var better = state.Writer.DoAsync((c, t) => Sql.Execute(c, t, "insert into meta values ('better', '1')"));
+        var first = state.Writer.WriteAsync(_ => go.Wait(TimeSpan.FromSeconds(90)));
+        var good = state.Writer.WriteAsync(s => s.Execute("insert into meta values ('good', '1')"));
+        var bad = state.Writer.WriteAsync<bool>(_ => throw new InvalidOperationException("for the test"));
+        var better = state.Writer.WriteAsync(s => s.Execute("insert into meta values ('better', '1')"));
         go.Set();
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => bad);

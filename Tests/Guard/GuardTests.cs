@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Drone.Guard;
 using Plane.Drone.Runtimes;
+using Plane.Files;
 using Plane.Hosting;
 using Plane.Tests.Drone;
 using Plane.Tests.Runtimes;

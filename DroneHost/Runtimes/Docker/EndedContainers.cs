@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Plane.Drone.Guard;
 using Plane.Drone.Runtimes.Process;
+using Plane.Files;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -52,7 +52,7 @@ internal sealed class EndedContainers(string root)
     /// <exception cref="UnauthorizedAccessException">It could not be written.</exception>
     public void Keep(BackendExit exit, ReadOnlySpan<byte> output)
     {
-        PrivateDirectory.Create(DirectoryOf(exit.Backend));
+        PrivateFile.CreateDirectory(DirectoryOf(exit.Backend));
         PrivateFile.Replace(
             ExitOf(exit.Backend),
             JsonSerializer.SerializeToUtf8Bytes(new KeptExit(exit.ExitCode, exit.Message, exit.Cause), EndedJson.Default.KeptExit));

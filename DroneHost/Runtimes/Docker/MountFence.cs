@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Plane.Files;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -32,7 +33,7 @@ internal sealed class MountFence(TimeProvider time)
         var file = FileOf(own, relative);
         try
         {
-            PrivateDirectory.Create(own);
+            PrivateFile.CreateDirectory(own);
             using var held = await LockAsync(Path.Combine(own, ".lock"), cancellationToken);
             MarkFormerMounts(own);
             if (former is not null && File.Exists(FileOf(own, former)) && !File.Exists(file))

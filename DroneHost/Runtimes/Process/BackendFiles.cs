@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Plane.Files;
 
 namespace Plane.Drone.Runtimes.Process;
 
@@ -110,8 +111,8 @@ internal sealed class BackendFiles(string root, BackendIdentity backend, string 
 
     public void WriteSpec(BackendSpec spec)
     {
-        PrivateDirectory.Create(Directory);
-        PrivateDirectory.Create(Work);
+        PrivateFile.CreateDirectory(Directory);
+        PrivateFile.CreateDirectory(Work);
         File.WriteAllBytes(At("spec"), JsonSerializer.SerializeToUtf8Bytes(spec, ProcessJson.Default.BackendSpec));
     }
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using Plane.Files;
 using Plane.Hosting;
 
 namespace Plane.Drone.Runtimes.Process;
@@ -35,9 +36,10 @@ internal sealed class Launcher(string root)
     public void Install()
     {
         using var stream = typeof(Launcher).Assembly.GetManifestResourceStream(Resource) ?? throw new InvalidOperationException($"{Resource} is not in the assembly");
-        using var reader = new StreamReader(stream);
-        PrivateDirectory.Create(root);
-        PrivateDirectory.WriteProgram(_script, reader.ReadToEnd());
+        var script = new byte[stream.Length];
+        stream.ReadExactly(script);
+        PrivateFile.CreateDirectory(root);
+        PrivateFile.WriteProgram(_script, script);
     }
 
     /// <summary>Starts it.</summary>

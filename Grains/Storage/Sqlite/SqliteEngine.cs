@@ -1,17 +1,14 @@
-using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
+using Plane.Files;
 
 namespace Plane.Grains.Storage.Sqlite;
 
-/// <summary>
-/// One thread owns the file (SQLite has one writer at a time, and its calls block). What is queued at a moment shares one transaction and so one sync of the
-/// disk; each piece of work has a savepoint of its own, and is answered only after the common commit. Reads go the same way: they see what was asked before them.
-/// </summary>
-internal sealed partial class SqliteEngine : IAsyncDisposable
+/// <summary>The store's file and the thread that owns it: takes it, migrates it, keeps its clock, and notices when it can't be written.</summary>
+internal sealed partial class SqliteEngine : SqliteWriter<SqliteSession>
 {
-    // A group is bounded so that the first in it does not wait for hundreds of others.
-    private const int MaxGroup = 256;
+    private const int ApplicationId = 0x504C_4E45;
+    private const string What = "the database file";
 
     // The log is folded into the file from a thousand pages (4 MB) on, unless another program reads: then it grows for as long as that one does.
     private const long LargeLog = 64 * 1024 * 1024;
@@ -22,21 +19,18 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     private static readonly TimeSpan s_checkLogEvery = TimeSpan.FromSeconds(5);
 
     private readonly string _path;
+    private readonly string _holder;
     private readonly TimeProvider _time;
     private readonly ILeaseClock _leaseClock;
     private readonly LogSignal _signal;
     private readonly ILogger _logger;
     private readonly StoreOutage _outage;
     private readonly PacedLog _largeLog;
-    private readonly Channel<SqliteWork> _queue = Channel.CreateBounded<SqliteWork>(new BoundedChannelOptions(10_000) { SingleReader = true });
-
-    private Task? _opened;
-    private Task _ended = Task.CompletedTask;
-    private readonly string _holder;
     private SqliteFile? _file;
     private long _logCheckedAt;
 
     public SqliteEngine(string file, string holder, TimeProvider time, ILeaseClock leaseClock, LogSignal signal, ILogger logger)
+        : base("plane-sqlite", logger)
     {
         _path = file;
         _holder = holder;
@@ -54,28 +48,6 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
     /// <summary>What keeps the file from being written, or null.</summary>
     public StoreFault? Outage => _outage.Current;
 
-    /// <summary>Takes and opens the file, brings its schema up to date. One that failed may be tried again; after a success nothing is left to do.</summary>
-    /// <exception cref="StoreRefusedException">Another controller has the file, or it is not a store's.</exception>
-    /// <exception cref="StoreUnavailableException">It cannot be used for the moment.</exception>
-    public Task OpenAsync()
-    {
-        if (_opened is not { IsFaulted: false })
-        {
-            var opened = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            (_opened, _ended) = (opened.Task, ended.Task);
-            new Thread(() => Run(opened, ended)) { IsBackground = true, Name = "plane-sqlite" }.Start();
-        }
-
-        return _opened;
-    }
-
-    public Task<T> ReadAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) =>
-        QueueAsync(new SqliteWork<T>(work, writes: false, alone: false, cancellationToken), cancellationToken);
-
-    public Task<T> WriteAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) =>
-        QueueAsync(new SqliteWork<T>(work, writes: true, alone: false, cancellationToken), cancellationToken);
-
     /// <summary>Answers if the file can be written.</summary>
     public Task PingAsync(CancellationToken cancellationToken)
     {
@@ -85,24 +57,112 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         return WriteAsync(static _ => true, cancellationToken);
     }
 
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
         await _outage.DisposeAsync();
-        _queue.Writer.TryComplete();
-        await _ended;
+        await base.DisposeAsync();
     }
 
-    /// <summary>Writes as much as a connect. In a transaction of its own: what it needs beyond the others must not make them fail.</summary>
+    /// <exception cref="StoreRefusedException">Another controller has the file, or it is not a store's.</exception>
+    /// <exception cref="StoreUnavailableException">It cannot be used for the moment.</exception>
+    protected override SqliteSession Open()
+    {
+        _file = Take();
+        if (_file.NameHolder() is { } problem)
+        {
+            throw new StoreUnavailableException(SqliteErrors.OfDisk(problem, What));
+        }
+
+        SqliteSession? session = null;
+        try
+        {
+            session = new SqliteSession(_path);
+            session.Execute("pragma journal_mode = wal");
+            session.Execute("pragma synchronous = full");
+            session.Execute("pragma temp_store = memory");
+            session.Execute($"pragma journal_size_limit = {LargeLog}");
+            session.Execute("begin immediate");
+            Migrate(session);
+            session.Execute("commit");
+            return session;
+        }
+        catch (Exception e)
+        {
+            session?.Dispose();
+            throw e switch
+            {
+                SqliteException s when SqliteErrors.IsDamaged(s) || SqliteErrors.IsForeign(s) =>
+                    new StoreRefusedException($"{_path} is not a SQLite database, or is damaged: restore a backup, or name another file", e),
+                SqliteException s when SqliteErrors.IsUnavailable(s) => new StoreUnavailableException(SqliteErrors.Reason(s, What, _file), e),
+                _ => e,
+            };
+        }
+    }
+
+    protected override void Close()
+    {
+        _file?.Dispose();
+        _file = null;
+    }
+
+    protected override void Begin(SqliteSession session, bool writes)
+    {
+        session.Logged = false;
+        if (writes && _file!.IsMisplaced)
+        {
+            throw new StoreUnavailableException(
+                "the database file was removed or renamed while the controller has it open: put that very file back, or restart the controller with the right one");
+        }
+    }
+
+    protected override void BeforeWork(SqliteSession session)
+    {
+        session.Lease = Clock.Lease;
+        session.Record = session.Lease + Clock.RecordOffset;
+    }
+
+    // With every write, so that the next opening goes on no earlier than anything that was stored.
+    protected override void BeforeCommit(SqliteSession session) => session.Execute("update clock set lease_base = $1", Clock.Lease);
+
+    protected override void Committed(SqliteSession session, bool wrote)
+    {
+        if (session.Logged)
+        {
+            _signal.Wake();
+        }
+
+        CheckLog();
+    }
+
+    protected override Exception Failed(Exception cause, int count, bool wrote)
+    {
+        if (cause is not StoreUnavailableException failure)
+        {
+            if (cause is SqliteException error && SqliteErrors.IsUnavailable(error))
+            {
+                failure = new StoreUnavailableException(SqliteErrors.Reason(error, What, _file!), error);
+            }
+            else
+            {
+                LogGroupFailed(cause, count);
+                failure = new StoreUnavailableException("a transaction failed for a reason that was not foreseen; the controller's log has more", cause);
+            }
+        }
+
+        _outage.Suspect(new StoreFault(failure.Message, IsTotal: false));
+        return failure;
+    }
+
+    protected override Exception Closed(Exception cause) => new StoreUnavailableException("the store is closed", cause);
+
+    /// <summary>Writes as much as a connect.</summary>
     private async Task<StoreFault?> ProbeAsync(CancellationToken cancellationToken)
     {
         try
         {
-            var probe = new SqliteWork<int>(
+            await WriteAloneAsync(
                 static s => s.Execute("insert into probe (single, filler) values (1, randomblob($1)) on conflict (single) do update set filler = excluded.filler", ProbeBytes),
-                writes: true,
-                alone: true,
                 cancellationToken);
-            await QueueAsync(probe, cancellationToken);
             return null;
         }
         catch (StoreUnavailableException e)
@@ -112,191 +172,58 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
     }
 
-    private async Task<T> QueueAsync<T>(SqliteWork<T> work, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        try
-        {
-            await _queue.Writer.WriteAsync(work, cancellationToken);
-        }
-        catch (ChannelClosedException e)
-        {
-            throw new StoreUnavailableException("the store is closed", e);
-        }
-
-        return await work.Answer;
-    }
-
-    private void Run(TaskCompletionSource opened, TaskCompletionSource ended)
-    {
-        SqliteSession? session = null;
-        Exception? refusal = null;
-        try
-        {
-            session = Open();
-            opened.SetResult();
-            Serve(session);
-        }
-        catch (Exception e) when (!opened.Task.IsCompleted)
-        {
-            LogNotOpened(e.Message);
-            refusal = e;
-        }
-        catch (Exception e)
-        {
-            // A defect: no request can be served any more.
-            LogDied(e);
-            _queue.Writer.TryComplete();
-            while (_queue.Reader.TryRead(out var work))
-            {
-                work.Fail(new StoreUnavailableException("the store is closed", e));
-                work.Complete();
-            }
-        }
-        finally
-        {
-            session?.Dispose();
-            _file?.Dispose();
-            _file = null;
-            ended.SetResult();
-
-            // The answer to the caller that opens it, which may try again at once: not before the file is released.
-            if (refusal is not null)
-            {
-                opened.SetException(refusal);
-            }
-        }
-    }
-
-    private void Serve(SqliteSession session)
-    {
-        var group = new List<SqliteWork>(MaxGroup);
-        while (_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
-        {
-            group.Clear();
-            while (group.Count < MaxGroup && _queue.Reader.TryPeek(out var next) && (group.Count == 0 || !(next.Alone || group[0].Alone)))
-            {
-                _queue.Reader.TryRead(out _);
-                group.Add(next);
-            }
-
-            RunGroup(session, group);
-        }
-    }
-
-    private void RunGroup(SqliteSession session, List<SqliteWork> group)
-    {
-        var writes = group.Exists(w => w.Writes);
-        if (!TryRun(session, group, writes) && writes && group.FindAll(w => !w.Writes) is { Count: > 0 } reads)
-        {
-            // They are answered although nothing can be written; by what is stored, not by what the failed transaction did.
-            TryRun(session, reads, writes: false);
-        }
-
-        foreach (var work in group)
-        {
-            work.Complete();
-        }
-
-        if (session.Logged)
-        {
-            _signal.Wake();
-        }
-
-        CheckLog();
-    }
-
-    private bool TryRun(SqliteSession session, List<SqliteWork> group, bool writes)
-    {
-        session.Logged = false;
-        try
-        {
-            if (writes && _file!.Misplaced is { } misplaced)
-            {
-                throw new StoreUnavailableException(misplaced);
-            }
-
-            session.Execute(writes ? "begin immediate" : "begin");
-            foreach (var work in group)
-            {
-                Run(session, work);
-            }
-
-            if (writes)
-            {
-                // With every write, so that the next opening goes on no earlier than anything that was stored.
-                session.Execute("update clock set lease_base = $1", Clock.Lease);
-            }
-
-            session.Execute("commit");
-            return true;
-        }
-        catch (Exception e)
-        {
-            var failure = Unavailable(e, group.Count);
-            session.Logged = false;
-            group.ForEach(work => work.Fail(failure));
-            Abandon(session);
-            _outage.Suspect(new StoreFault(failure.Message, IsTotal: false));
-            return false;
-        }
-    }
-
-    private void Run(SqliteSession session, SqliteWork work)
-    {
-        session.Lease = Clock.Lease;
-        session.Record = session.Lease + Clock.RecordOffset;
-        if (work.Writes)
-        {
-            session.Execute("savepoint work");
-        }
-
-        try
-        {
-            work.Run(session);
-        }
-        catch (Exception e) when (!SqliteErrors.IsUnavailable(e))
-        {
-            work.Fail(e);
-            if (work.Writes)
-            {
-                session.Execute("rollback to work");
-            }
-        }
-
-        if (work.Writes)
-        {
-            session.Execute("release work");
-        }
-    }
-
-    private StoreUnavailableException Unavailable(Exception e, int count)
-    {
-        if (e is StoreUnavailableException unavailable)
-        {
-            return unavailable;
-        }
-
-        if (e is SqliteException error && SqliteErrors.IsUnavailable(error))
-        {
-            return new StoreUnavailableException(SqliteErrors.Reason(error, _file!), error);
-        }
-
-        LogGroupFailed(e, count);
-        return new StoreUnavailableException("a transaction failed for a reason that was not foreseen; the controller's log has more", e);
-    }
-
-    private void Abandon(SqliteSession session)
+    private SqliteFile Take()
     {
         try
         {
-            session.Execute("rollback");
+            if (SqliteFile.TryTake(_path, _holder) is { } file)
+            {
+                return file;
+            }
         }
-        catch (SqliteException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // SQLite itself rolls back after some errors (disk full, I/O), and nothing was begun where another has the lock.
-            LogRolledBack(e.SqliteErrorCode);
+            throw new StoreRefusedException($"{_path} cannot be opened: {e.Message}", e);
         }
+
+        var other = SqliteFile.ReadHolder(_path);
+        throw new StoreRefusedException($"{_path} is held by {other}: a SQLite store serves one controller at a time; stop that one first") { Holder = other };
+    }
+
+    private void Migrate(SqliteSession session)
+    {
+        var migrations = Migration.Of("Sqlite");
+        var tables = session.Scalar("select count(*) from sqlite_master");
+        if (tables > 0 && session.Scalar("pragma application_id") != ApplicationId)
+        {
+            throw new StoreRefusedException($"{_path} is the database of another program");
+        }
+
+        session.Execute($"pragma application_id = {ApplicationId}");
+        session.Execute("create table if not exists migrations (version integer primary key, oldest integer not null)");
+        var schema = (int)session.Scalar("select coalesce(max(version), 0) from migrations")!;
+        var oldest = (int)session.Scalar("select coalesce(max(oldest), 0) from migrations")!;
+        if (Migration.Refusal(schema, oldest, migrations[^1].Version) is { } refusal)
+        {
+            throw new StoreRefusedException(refusal);
+        }
+
+        foreach (var migration in migrations.Where(m => m.Version > schema))
+        {
+            session.Execute(migration.Sql);
+            session.Execute("insert into migrations (version, oldest) values ($1, $2)", migration.Version, migration.Oldest);
+            LogMigrated(migration.Version);
+        }
+
+        var saved = session.Query("select lease_base, record_offset from clock", static r => (r.GetInt64(0), r.GetInt64(1)));
+        Clock = SqliteClock.Open(saved.Count == 0 ? null : saved[0], _time, _leaseClock);
+        session.Execute(
+            "insert into clock (single, lease_base, record_offset) values (1, $1, $2) on conflict (single) do update set record_offset = excluded.record_offset",
+            Clock.Lease,
+            Clock.RecordOffset);
+
+        // The lease clock stood still while the file was closed, so every heartbeat looks as fresh as it was then. Live drones report within seconds.
+        session.Execute("update drones set ready = 0");
     }
 
     private void CheckLog()
@@ -321,17 +248,11 @@ internal sealed partial class SqliteEngine : IAsyncDisposable
         }
     }
 
+    [LoggerMessage(EventId = EventIds.SqliteEngineMigrated, Level = LogLevel.Information, Message = "The database file's schema is now at version {Version}.")]
+    private partial void LogMigrated(int version);
+
     [LoggerMessage(EventId = EventIds.SqliteEngineGroupFailed, Level = LogLevel.Error, Message = "A transaction of {Count} requests failed; the outcome of each is unknown to its caller.")]
     private partial void LogGroupFailed(Exception error, int count);
-
-    [LoggerMessage(EventId = EventIds.SqliteEngineDied, Level = LogLevel.Critical, Message = "The thread of the database file died.")]
-    private partial void LogDied(Exception error);
-
-    [LoggerMessage(EventId = EventIds.SqliteEngineRolledBack, Level = LogLevel.Debug, Message = "There was no transaction to roll back (error {Code}).")]
-    private partial void LogRolledBack(int code);
-
-    [LoggerMessage(EventId = EventIds.SqliteEngineNotOpened, Level = LogLevel.Debug, Message = "The database file could not be opened: {Reason}")]
-    private partial void LogNotOpened(string reason);
 
     [LoggerMessage(EventId = EventIds.SqliteEngineLarge, Level = LogLevel.Warning, Message = "{File} has grown to {Megabytes} MB, since another program has been reading the database for long: end it (fuser -v names it) before the disk is full.")]
     private partial void LogLarge(string file, long megabytes);

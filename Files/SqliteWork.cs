@@ -1,21 +1,22 @@
-namespace Plane.Grains.Storage.Sqlite;
+namespace Plane.Files;
 
-/// <summary>A piece of work for <see cref="SqliteEngine"/>, and its answer.</summary>
-internal abstract class SqliteWork(bool writes, bool alone)
+/// <summary>A piece of work for a <see cref="SqliteWriter{TSession}"/>, and its answer.</summary>
+internal abstract class SqliteWork<TSession>(bool writes, bool alone)
 {
     public bool Writes { get; } = writes;
 
     /// <summary>Whether it has a transaction of its own.</summary>
     public bool Alone { get; } = alone;
 
-    public abstract void Run(SqliteSession session);
+    public abstract void Run(TSession session);
 
     public abstract void Fail(Exception error);
 
     public abstract void Complete();
 }
 
-internal sealed class SqliteWork<T>(Func<SqliteSession, T> run, bool writes, bool alone, CancellationToken cancellationToken) : SqliteWork(writes, alone)
+internal sealed class SqliteWork<TSession, T>(Func<TSession, T> run, bool writes, bool alone, CancellationToken cancellationToken)
+    : SqliteWork<TSession>(writes, alone)
 {
     private readonly TaskCompletionSource<T> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private T _result = default!;
@@ -23,7 +24,7 @@ internal sealed class SqliteWork<T>(Func<SqliteSession, T> run, bool writes, boo
 
     public Task<T> Answer => _answer.Task;
 
-    public override void Run(SqliteSession session)
+    public override void Run(TSession session)
     {
         _error = null;
         cancellationToken.ThrowIfCancellationRequested();
