@@ -13,7 +13,9 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
     /// <summary>So many calls at once: more would only queue in the engine.</summary>
     private const int MaxCalls = 32;
 
-    private readonly DockerCalls? _docker = options.Runtime == "process" ? null : Calls(options, time);
+    private readonly DockerCalls? _docker =
+        options.Runtime == "process" ? null : new DockerCalls(new DockerRuntimeOptions { Host = options.DockerHost }, time);
+
     private readonly SemaphoreSlim _calls = new(MaxCalls);
 
     /// <summary>Ends it.</summary>
@@ -51,11 +53,11 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
             new() { ["label"] = [$"{ContainerLabels.Backend}=true"], ["status"] = ["running", "paused", "restarting"] }, cancellationToken);
         return
         [
-            .. all.Select(c => (Owner: c.Labels?.GetValueOrDefault(ContainerLabels.Drone) ?? "", Container: c))
+            .. all.Select(c => (Owner: c.Labels.ValueOf(ContainerLabels.Drone) ?? "", Container: c))
                 .Where(c => instances.Contains(c.Owner))
-                .Select(c => (Backend: ContainerLabels.TryRead(c.Container.Labels, c.Owner), c.Container.Id))
+                .Select(c => (Backend: ContainerLabels.TryRead(c.Container.Labels, c.Owner), c.Container.ID))
                 .Where(c => c.Backend is not null)
-                .Select(c => new RunningBackend(c.Backend!.Value, c.Id, token => RemoveAsync(_docker, c.Backend!.Value, c.Id, token))),
+                .Select(c => new RunningBackend(c.Backend!.Value, c.ID, token => RemoveAsync(_docker, c.Backend!.Value, c.ID, token))),
         ];
     }
 
@@ -67,12 +69,6 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
     {
         _docker?.Dispose();
         _calls.Dispose();
-    }
-
-    private static DockerCalls Calls(GuardOptions options, TimeProvider time)
-    {
-        var runtime = new DockerRuntimeOptions { Host = options.DockerHost };
-        return new DockerCalls(new DockerClient(DockerEndpoint.TryParse(options.DockerHost, out _)!, runtime.CallTimeout, time), runtime);
     }
 
     private async Task<bool> EndContainerAsync(BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
@@ -104,9 +100,9 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
             // By its labels: its name may have been changed, and copies of it have another. Its own only: of this acquisition, and of an instance that supervises backends here.
             var labels = ContainerLabels.Filter(backend);
             var all = await docker.ListAsync(new() { ["label"] = labels }, cancellationToken);
-            var own = all.Where(c => c.Labels?.GetValueOrDefault(ContainerLabels.Drone) is { } owner
+            var own = all.Where(c => c.Labels.ValueOf(ContainerLabels.Drone) is { } owner
                 && (lease is not null ? owner == lease.Instance : instances.Count == 0 || instances.Contains(owner))).ToList();
-            if (own.Count < all.Length)
+            if (own.Count < all.Count)
             {
                 LogNotOurs(backend.Backend);
             }
@@ -114,7 +110,7 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
             foreach (var container in own)
             {
                 // By its id: whatever state it is in. One that is created under the name later finds the mark.
-                await docker.RemoveAsync(container.Id, force: true, cancellationToken);
+                await docker.RemoveAsync(container.ID, cancellationToken);
                 LogRemoved(backend.Backend, container.State ?? "?");
             }
 
@@ -129,7 +125,7 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
     private async Task RemoveAsync(DockerCalls docker, BackendIdentity backend, string container, CancellationToken cancellationToken)
     {
         LogUnsupervised(backend.Backend, container);
-        await docker.RemoveAsync(container, force: true, cancellationToken);
+        await docker.RemoveAsync(container, cancellationToken);
     }
 
     private Task KillAsync(RunningProcesses processes)

@@ -77,7 +77,7 @@ public sealed class BadBackendTests(Installation plane)
         var connected = await plane.ConnectAsync(request);
         await plane.WaitForAsync(connected.Backend, "ready");
         var container = (await (await DockerEngine.SharedAsync()).InspectAsync($"plane-{connected.Backend}"))!;
-        var source = (string?)container["Mounts"]!.AsArray().Single(m => (string?)m!["Destination"] == "/plane-data")!["Source"];
+        var source = container.Mounts.Single(m => m.Destination == "/plane-data").Source;
         Assert.EndsWith("dr-containers-mounts/%2E.%2F..%2Fetc", source, StringComparison.Ordinal);
         await plane.TerminateAsync(connected.Backend);
     }

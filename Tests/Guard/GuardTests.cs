@@ -1,3 +1,4 @@
+using Docker.DotNet.Models;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Drone.Guard;
 using Plane.Drone.Runtimes;
@@ -229,8 +230,7 @@ public sealed class GuardTests
         await using var bench = await GuardBench.StartAsync(new DockerBench(), withGuard: false);
         var due = await bench.SleeperAsync(GuardBench.Now + Hour, tellProcess: false);
         var engine = await DockerEngine.SharedAsync();
-        using var renamed = await engine.Http.PostAsync($"containers/{DockerBench.NameOf(due)}/rename?name=x-{due.Backend}", null);
-        renamed.EnsureSuccessStatusCode();
+        await engine.Client.Containers.RenameContainerAsync(DockerBench.NameOf(due), new ContainerRenameParameters { NewName = $"x-{due.Backend}" });
         Expire(bench, due, GuardBench.Now);
 
         await bench.StartGuardAsync();

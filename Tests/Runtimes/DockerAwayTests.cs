@@ -8,6 +8,8 @@ namespace Plane.Tests.Runtimes;
 /// <summary>An engine that is away, wedged, cut off, or none at all.</summary>
 public sealed class DockerAwayTests : IAsyncLifetime
 {
+    private const string Version = """{"ApiVersion":"1.52","MinAPIVersion":"1.44"}""";
+
     private readonly DockerBench _bench = new();
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -72,13 +74,84 @@ public sealed class DockerAwayTests : IAsyncLifetime
         await using var fake = new FakeEngine(line =>
         {
             lines.Enqueue(line);
-            return FakeEngine.Json(200, """{"ApiVersion":"1.52","MinAPIVersion":"1.44"}""");
+            return FakeEngine.Json(200, Version);
         });
         await using var runtime = At(fake.Host);
 
         await runtime.CheckAsync(default);
 
         Assert.Contains("GET /v1.44/_ping HTTP/1.1", lines);
+    }
+
+    [Theory]
+    [InlineData("/containers/json", "200 OK")]
+    [InlineData("/containers/json", "500 Oops")]
+    [InlineData("/images/create", "200 OK")]
+    public async Task An_answer_without_an_end_is_given_up(string call, string status)
+    {
+        await using var fake = new FakeEngine(line => line.Contains(call, StringComparison.Ordinal) ? $"HTTP/1.1 {status}\r\n\r\n"
+            : line.Contains("/images/", StringComparison.Ordinal) ? FakeEngine.Json(404, """{"message":"no such image"}""")
+            : FakeEngine.Json(200, Version))
+        {
+            Endless = call,
+            More = $"{{\"status\":\"{new string('x', 8_000)}\"}}\r\n",
+        };
+        await using var runtime = At(fake.Host, TimeSpan.FromMinutes(2));
+        var start = await _bench.StartOf("") with { Executable = new Executable { Image = "a", PullPolicy = PullPolicy.IfNotPresent } };
+
+        var away = await Assert.ThrowsAsync<RuntimeUnavailableException>(
+            () => call == "/images/create" ? runtime.PrepareAsync(start, default) : runtime.ListAsync(default));
+
+        Assert.Contains($"did not answer {call}", away.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("took too long", away.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_redirect_is_not_an_answer()
+    {
+        await using var fake = new FakeEngine(line => line.Contains("/version", StringComparison.Ordinal)
+            ? FakeEngine.Json(200, Version)
+            : "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n");
+        await using var runtime = At(fake.Host);
+
+        var away = await Assert.ThrowsAsync<RuntimeUnavailableException>(() => runtime.CheckAsync(default));
+
+        Assert.Contains("it answered 301", away.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""[{"Id":"a","Created":true}]""")]
+    [InlineData("""[{"Id":"a","Created":9223372036854775807}]""")]
+    [InlineData("""[{"Id":"a","Labels":[]}]""")]
+    [InlineData("null")]
+    public async Task A_listing_that_cannot_be_read_leaves_it_unknown_what_runs(string listing)
+    {
+        await using var fake = new FakeEngine(line => FakeEngine.Json(200, line.Contains("/version", StringComparison.Ordinal) ? Version : listing));
+        await using var runtime = At(fake.Host);
+
+        var away = await Assert.ThrowsAsync<RuntimeUnavailableException>(() => runtime.ListAsync(default));
+
+        Assert.Contains("did not answer /containers/json", away.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_line_of_the_event_stream_that_is_too_long_opens_the_stream_anew()
+    {
+        var streams = 0;
+        await using var fake = new FakeEngine(line =>
+        {
+            if (!line.Contains("/events", StringComparison.Ordinal))
+            {
+                return FakeEngine.Json(200, line.Contains("/version", StringComparison.Ordinal) ? Version : "[]");
+            }
+
+            Interlocked.Increment(ref streams);
+            return "HTTP/1.1 200 OK\r\n\r\n{";
+        }) { Endless = "/events" };
+        await using var runtime = At(fake.Host, TimeSpan.FromMinutes(2));
+        await using var exits = new Exits(runtime);
+
+        await Eventually.TrueAsync(() => Volatile.Read(ref streams) > 1, "the stream is opened again");
     }
 
     [Fact]
@@ -210,6 +283,14 @@ public sealed class DockerAwayTests : IAsyncLifetime
     public void A_host_that_is_no_address_is_a_problem_of_the_options(string host) =>
         Assert.Contains("docker host", Assert.Single(new DockerRuntimeOptions { Host = host, InstanceId = "i", OutputDirectory = "/" }.Problems()), StringComparison.Ordinal);
 
-    private DockerRuntime At(string host) =>
-        new(new DockerRuntimeOptions { Host = host, InstanceId = _bench.InstanceId, OutputDirectory = _bench.Directory["containers"], CallTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+    private DockerRuntime At(string host, TimeSpan? callTimeout = null) => new(
+        new DockerRuntimeOptions
+        {
+            Host = host,
+            InstanceId = _bench.InstanceId,
+            OutputDirectory = _bench.Directory["containers"],
+            CallTimeout = callTimeout ?? TimeSpan.FromSeconds(1),
+        },
+        TimeProvider.System,
+        NullLogger<DockerRuntime>.Instance);
 }

@@ -1,5 +1,4 @@
-using System.Net.Http.Json;
-using System.Text.Json.Nodes;
+using Docker.DotNet.Models;
 using Plane.Drone.Runtimes;
 using Plane.Tests.Support;
 
@@ -123,8 +122,7 @@ public sealed class DockerNameTests : IAsyncLifetime
         var start = await _bench.StartOf("exec sleep 1000");
         await runtime.StartAsync(start, default);
         var engine = await DockerEngine.SharedAsync();
-        using var paused = await engine.Http.PostAsync($"containers/{DockerBench.NameOf(start.Identity)}/pause", null);
-        paused.EnsureSuccessStatusCode();
+        await engine.Client.Containers.PauseContainerAsync(DockerBench.NameOf(start.Identity));
 
         await runtime.EnsureGoneAsync(start.Identity, default);
 
@@ -133,18 +131,17 @@ public sealed class DockerNameTests : IAsyncLifetime
 
     private async Task CreateAsync(BackendStart start)
     {
-        var body = new JsonObject
+        await (await DockerEngine.SharedAsync()).Client.Containers.CreateContainerAsync(new CreateContainerParameters
         {
-            ["Image"] = start.Executable.Image,
-            ["Labels"] = new JsonObject
+            Name = DockerBench.NameOf(start.Identity),
+            Image = start.Executable.Image!,
+            Labels = new Dictionary<string, string>
             {
                 ["dev.plane.backend"] = "true",
                 ["dev.plane.drone"] = _bench.InstanceId,
                 ["dev.plane.backend.name"] = start.Identity.Backend.Value,
                 ["dev.plane.backend.token"] = start.Identity.Token.ToString(),
             },
-        };
-        using var created = await (await DockerEngine.SharedAsync()).Http.PostAsJsonAsync($"containers/create?name={DockerBench.NameOf(start.Identity)}", body);
-        created.EnsureSuccessStatusCode();
+        });
     }
 }

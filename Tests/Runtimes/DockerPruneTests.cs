@@ -25,8 +25,8 @@ public sealed class DockerPruneTests
         Assert.StartsWith("POST ", request, StringComparison.Ordinal);
         var filters = Uri.UnescapeDataString(request.Split("filters=")[1].Split(' ')[0]);
         using var json = System.Text.Json.JsonDocument.Parse(filters);
-        Assert.Equal("true", json.RootElement.GetProperty("dangling")[0].GetString());
-        var until = long.Parse(json.RootElement.GetProperty("until")[0].GetString()!, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.Equal("true", Assert.Single(json.RootElement.GetProperty("dangling").EnumerateObject()).Name);
+        var until = long.Parse(Assert.Single(json.RootElement.GetProperty("until").EnumerateObject()).Name, System.Globalization.CultureInfo.InvariantCulture);
         Assert.InRange(until, earliest, (TimeProvider.System.GetUtcNow() - TimeSpan.FromHours(1)).ToUnixTimeSeconds());
     }
 

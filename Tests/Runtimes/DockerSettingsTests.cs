@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Net.Http.Json;
-using System.Text.Json.Nodes;
+using Docker.DotNet;
+using Docker.DotNet.Models;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
 using Plane.Tests.Support;
@@ -20,26 +20,26 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     public async Task Everything_that_is_always_set_is_seen_in_the_engine()
     {
         var (start, seen) = await StartedAsync(e => e);
-        var host = seen["HostConfig"]!;
+        var host = seen.HostConfig!;
 
-        Assert.Equal($"/plane-{start.Identity.Backend}", seen["Name"]!.GetValue<string>());
-        var labels = seen["Config"]!["Labels"]!;
-        Assert.Equal("true", labels["dev.plane.backend"]!.GetValue<string>());
-        Assert.Equal(_bench.InstanceId, labels["dev.plane.drone"]!.GetValue<string>());
-        Assert.Equal(start.Identity.Backend.Value, labels["dev.plane.backend.name"]!.GetValue<string>());
-        Assert.Equal(start.Identity.Token.ToString(), labels["dev.plane.backend.token"]!.GetValue<string>());
-        var binding = Assert.Single(host["PortBindings"]!["8080/tcp"]!.AsArray())!;
-        Assert.Equal("127.0.0.1", binding["HostIp"]!.GetValue<string>());
-        Assert.Equal(start.Port.ToString(CultureInfo.InvariantCulture), binding["HostPort"]!.GetValue<string>());
-        Assert.True(host["Init"]!.GetValue<bool>());
-        Assert.Equal("no-new-privileges", Assert.Single(host["SecurityOpt"]!.AsArray())!.GetValue<string>());
-        Assert.Equal(4096, host["PidsLimit"]!.GetValue<long>());
-        Assert.Equal("no", host["RestartPolicy"]!["Name"]!.GetValue<string>());
-        Assert.Equal("json-file", host["LogConfig"]!["Type"]!.GetValue<string>());
-        Assert.Equal("10m", host["LogConfig"]!["Config"]!["max-size"]!.GetValue<string>());
-        Assert.Equal("3", host["LogConfig"]!["Config"]!["max-file"]!.GetValue<string>());
-        Assert.False(host["Privileged"]!.GetValue<bool>());
-        Assert.False(host["PublishAllPorts"]!.GetValue<bool>());
+        Assert.Equal($"/plane-{start.Identity.Backend}", seen.Name);
+        var labels = seen.Config!.Labels;
+        Assert.Equal("true", labels["dev.plane.backend"]);
+        Assert.Equal(_bench.InstanceId, labels["dev.plane.drone"]);
+        Assert.Equal(start.Identity.Backend.Value, labels["dev.plane.backend.name"]);
+        Assert.Equal(start.Identity.Token.ToString(), labels["dev.plane.backend.token"]);
+        var binding = Assert.Single(host.PortBindings["8080/tcp"]);
+        Assert.Equal("127.0.0.1", binding.HostIP);
+        Assert.Equal(start.Port.ToString(CultureInfo.InvariantCulture), binding.HostPort);
+        Assert.True(host.Init);
+        Assert.Equal("no-new-privileges", Assert.Single(host.SecurityOpt));
+        Assert.Equal(4096, host.PidsLimit);
+        Assert.Equal(RestartPolicyKind.No, host.RestartPolicy.Name);
+        Assert.Equal("json-file", host.LogConfig.Type);
+        Assert.Equal("10m", host.LogConfig.Config["max-size"]);
+        Assert.Equal("3", host.LogConfig.Config["max-file"]);
+        Assert.False(host.Privileged);
+        Assert.False(host.PublishAllPorts);
     }
 
     [Fact]
@@ -47,15 +47,15 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     {
         var limits = new ResourceLimits { CpuPeriod = 50_000, CpuPeriodPercent = 30, CpuTimeLimit = 100, MemoryLimitBytes = 64 << 20 };
         var (_, seen) = await StartedAsync(e => e with { ResourceLimits = limits });
-        var host = seen["HostConfig"]!;
+        var host = seen.HostConfig!;
 
-        Assert.Equal(64 << 20, host["Memory"]!.GetValue<long>());
-        Assert.Equal(50_000, host["CpuPeriod"]!.GetValue<long>());
-        Assert.Equal(15_000, host["CpuQuota"]!.GetValue<long>());
-        var ulimit = Assert.Single(host["Ulimits"]!.AsArray())!;
-        Assert.Equal("cpu", ulimit["Name"]!.GetValue<string>());
-        Assert.Equal(100, ulimit["Hard"]!.GetValue<long>());
-        Assert.Equal(100, ulimit["Soft"]!.GetValue<long>());
+        Assert.Equal(64 << 20, host.Memory);
+        Assert.Equal(50_000, host.CPUPeriod);
+        Assert.Equal(15_000, host.CPUQuota);
+        var ulimit = Assert.Single(host.Ulimits);
+        Assert.Equal("cpu", ulimit.Name);
+        Assert.Equal(100, ulimit.Hard);
+        Assert.Equal(100, ulimit.Soft);
     }
 
     [Fact]
@@ -63,8 +63,8 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     {
         var (_, seen) = await StartedAsync(e => e with { ResourceLimits = new ResourceLimits { CpuPeriodPercent = 150 } });
 
-        Assert.Equal(100_000, seen["HostConfig"]!["CpuPeriod"]!.GetValue<long>());
-        Assert.Equal(150_000, seen["HostConfig"]!["CpuQuota"]!.GetValue<long>());
+        Assert.Equal(100_000, seen.HostConfig!.CPUPeriod);
+        Assert.Equal(150_000, seen.HostConfig!.CPUQuota);
     }
 
     [Fact]
@@ -88,13 +88,13 @@ public sealed class DockerSettingsTests : IAsyncLifetime
             o.Network = "bridge";
         };
         var (_, seen) = await StartedAsync(e => e);
-        var host = seen["HostConfig"]!;
+        var host = seen.HostConfig!;
 
-        Assert.Equal("runc", host["Runtime"]!.GetValue<string>());
-        Assert.Equal(77, host["PidsLimit"]!.GetValue<long>());
-        Assert.Equal("local", host["LogConfig"]!["Type"]!.GetValue<string>());
-        Assert.Equal("1m", host["LogConfig"]!["Config"]!["max-size"]!.GetValue<string>());
-        Assert.Equal("bridge", host["NetworkMode"]!.GetValue<string>());
+        Assert.Equal("runc", host.Runtime);
+        Assert.Equal(77, host.PidsLimit);
+        Assert.Equal("local", host.LogConfig.Type);
+        Assert.Equal("1m", host.LogConfig.Config["max-size"]);
+        Assert.Equal("bridge", host.NetworkMode);
     }
 
     [Fact]
@@ -102,10 +102,10 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     {
         // No GPU here: the engine says so at the start, and so must the backend's message.
         var failure = await FailsAsync(e => e with { Gpus = 2 });
-        var spec = ContainerSpecs.Compose(await WithAsync(e => e with { Gpus = -1 }), Image(), null, new DockerRuntimeOptions { InstanceId = "i" });
+        var spec = ContainerSpecs.Compose(await WithAsync(e => e with { Gpus = -1 }), Image(), new DockerRuntimeOptions { InstanceId = "i" });
 
         Assert.Contains("gpu", failure, StringComparison.Ordinal);
-        var request = Assert.Single(spec.HostConfig.DeviceRequests!);
+        var request = Assert.Single(spec.HostConfig!.DeviceRequests);
         Assert.Equal(-1, request.Count);
         Assert.Equal("gpu", Assert.Single(Assert.Single(request.Capabilities)));
     }
@@ -114,8 +114,8 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     public async Task A_disk_limit_that_the_engine_cannot_set_is_named()
     {
         var spec = ContainerSpecs.Compose(
-            await WithAsync(e => e with { ResourceLimits = new ResourceLimits { DiskLimitBytes = 1 << 30 } }), Image(), null, new DockerRuntimeOptions { InstanceId = "i" });
-        Assert.Equal("1073741824", spec.HostConfig.StorageOpt!["size"]);
+            await WithAsync(e => e with { ResourceLimits = new ResourceLimits { DiskLimitBytes = 1 << 30 } }), Image(), new DockerRuntimeOptions { InstanceId = "i" });
+        Assert.Equal("1073741824", spec.HostConfig!.StorageOpt!["size"]);
 
         if (await LimitsDisksAsync())
         {
@@ -235,7 +235,7 @@ public sealed class DockerSettingsTests : IAsyncLifetime
         _bench.Configure = o => (o.LogOptions["max-size"], o.LogOptions["max-file"]) = ("200k", "2");
         var (start, seen) = await StartedAsync(e => e with { Command = ["/bin/sh", "-c", "yes 'a line of the flood' | head -c 3000000; touch /tmp/done; exec sleep 1000"] });
         var runtime = _bench.NewRuntime();
-        var log = seen["LogPath"]!.GetValue<string>();
+        var log = seen.LogPath;
 
         await Eventually.SeenAsync(async _ => (await (await DockerEngine.SharedAsync()).LogsAsync(DockerBench.NameOf(start.Identity))).Length, l => l > 50_000, "it floods");
 
@@ -251,12 +251,10 @@ public sealed class DockerSettingsTests : IAsyncLifetime
         var image = await DockerImages.BusyboxAsync();
         var id = await engine.RunAsync(image, command: ["/bin/true"]);
         var tag = $"{DockerImages.Repository}:usr1-{_bench.InstanceId}";
-        using (var commit = await engine.Http.PostAsJsonAsync(
-            $"commit?container={id}&repo={DockerImages.Repository}&tag=usr1-{_bench.InstanceId}", new JsonObject { ["StopSignal"] = "SIGUSR1" }))
+        await engine.Client.Images.CommitContainerChangesAsync(new CommitContainerChangesParameters
         {
-            Assert.True(commit.IsSuccessStatusCode, await commit.Content.ReadAsStringAsync());
-        }
-
+            ContainerID = id, RepositoryName = DockerImages.Repository, Tag = $"usr1-{_bench.InstanceId}", StopSignal = "SIGUSR1",
+        });
         await engine.RemoveAsync(id);
         var start = await WithAsync(e => e with { Image = tag, Command = ["/bin/sh", "-c", "trap 'exit 11' USR1; trap 'exit 12' TERM; while :; do sleep 0.05; done"] });
         var runtime = _bench.NewRuntime();
@@ -276,7 +274,7 @@ public sealed class DockerSettingsTests : IAsyncLifetime
 
         await runtime.EnsureGoneAsync(start.Identity, default);
         await engine.RemoveAsync(DockerBench.NameOf(start.Identity));
-        using var untagged = await engine.Http.DeleteAsync($"images/{tag}?force=true");
+        await engine.RemoveImageAsync(tag);
     }
 
     private static ImageReference Image() => ImageReference.TryParse("a", out var image) ? image : throw new InvalidOperationException();
@@ -284,15 +282,20 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     private static async Task<bool> LimitsDisksAsync()
     {
         var engine = await DockerEngine.SharedAsync();
-        var body = new JsonObject { ["Image"] = await DockerImages.BusyboxAsync(), ["HostConfig"] = new JsonObject { ["StorageOpt"] = new JsonObject { ["size"] = "1073741824" } } };
-        using var content = new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
-        using var created = await engine.Http.PostAsync("containers/create", content);
-        if (created.IsSuccessStatusCode)
+        try
         {
-            await engine.RemoveAsync(JsonNode.Parse(await created.Content.ReadAsStringAsync())!["Id"]!.GetValue<string>());
+            var created = await engine.Client.Containers.CreateContainerAsync(new CreateContainerParameters
+            {
+                Image = await DockerImages.BusyboxAsync(),
+                HostConfig = new HostConfig { StorageOpt = new Dictionary<string, string> { ["size"] = "1073741824" } },
+            });
+            await engine.RemoveAsync(created.ID);
+            return true;
         }
-
-        return created.IsSuccessStatusCode;
+        catch (DockerApiException)
+        {
+            return false;
+        }
     }
 
     private async Task<BackendStart> WithAsync(Func<Executable, Executable> change)
@@ -301,7 +304,7 @@ public sealed class DockerSettingsTests : IAsyncLifetime
         return start with { Executable = change(start.Executable) };
     }
 
-    private async Task<(BackendStart Start, JsonNode Seen)> StartedAsync(Func<Executable, Executable> change)
+    private async Task<(BackendStart Start, ContainerInspectResponse Seen)> StartedAsync(Func<Executable, Executable> change)
     {
         var start = await WithAsync(change);
         Assert.NotNull(await _bench.NewRuntime().StartAsync(start, default));

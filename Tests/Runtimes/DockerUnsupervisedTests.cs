@@ -1,5 +1,4 @@
-using System.Net.Http.Json;
-using System.Text.Json.Nodes;
+using Docker.DotNet.Models;
 using Plane.Drone.Runtimes;
 using Plane.Tests.Support;
 
@@ -58,14 +57,14 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
 
     [Theory]
     [InlineData("start")]
-    [InlineData("restart?t=0")]
+    [InlineData("restart")]
     [InlineData("unpause")]
     public async Task What_is_made_to_run_behind_the_drone_is_noticed_and_ended(string how)
     {
         var start = await _bench.StartOf(Sleep);
         var noticed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await _runtime.StartAsync(start, default);
-        await PostAsync(start.Identity, how == "unpause" ? "pause" : "stop?t=0");
+        await PostAsync(start.Identity, how == "unpause" ? "pause" : "stop");
 
         // The next agent: it supervises nothing.
         var next = _bench.NewRuntime();
@@ -97,13 +96,14 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
     [Fact]
     public async Task One_that_the_engine_restarts_by_a_policy_is_gone_once_it_was_made_sure_of()
     {
-        var start = await _bench.StartOf("sleep 0.2");
+        // It lives until it is killed, and ends by itself each time after that.
+        var start = await _bench.StartOf("[ -e /tmp/again ] && exec sleep 0.2; touch /tmp/again; exec sleep 1000");
         await _runtime.StartAsync(start, default);
-        using var updated = await _engine.Http.PostAsJsonAsync(
-            $"containers/{DockerBench.NameOf(start.Identity)}/update", new JsonObject { ["RestartPolicy"] = new JsonObject { ["Name"] = "always" } });
-        updated.EnsureSuccessStatusCode();
+        await _engine.Client.Containers.UpdateContainerAsync(
+            DockerBench.NameOf(start.Identity), new ContainerUpdateParameters { RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.Always } });
+        Signals.Send((int)(await _engine.InspectAsync(DockerBench.NameOf(start.Identity)))!.State!.Pid, Signal.Kill);
         await Eventually.SeenAsync(
-            async _ => (int)(await _engine.InspectAsync(DockerBench.NameOf(start.Identity)))!["RestartCount"]!, count => count > 0, "the engine restarts it");
+            async _ => (await _engine.InspectAsync(DockerBench.NameOf(start.Identity)))!.RestartCount, count => count > 0, "the engine restarts it");
 
         await _runtime.EnsureGoneAsync(start.Identity, default);
 
@@ -116,7 +116,7 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
         var start = await _bench.StartOf(Sleep);
         var started = await _runtime.StartAsync(start, default);
         var name = $"renamed-{start.Identity.Backend}";
-        await PostAsync(start.Identity, $"rename?name={name}");
+        await _engine.Client.Containers.RenameContainerAsync(DockerBench.NameOf(start.Identity), new ContainerRenameParameters { NewName = name });
 
         var next = _bench.NewRuntime();
         Assert.Equal(new FoundBackend(start.Identity, FoundState.Running, started, null), Assert.Single(await next.ListAsync(default)));
@@ -132,9 +132,10 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
         await _runtime.StartAsync(start, default);
         await using var exits = new Exits(_runtime);
         var image = $"{DockerImages.Repository}:{start.Identity.Backend}";
-        using var committed = await _engine.Http.PostAsync(
-            $"commit?container={DockerBench.NameOf(start.Identity)}&repo={DockerImages.Repository}&tag={start.Identity.Backend}", null);
-        committed.EnsureSuccessStatusCode();
+        await _engine.Client.Images.CommitContainerChangesAsync(new CommitContainerChangesParameters
+        {
+            ContainerID = DockerBench.NameOf(start.Identity), RepositoryName = DockerImages.Repository, Tag = start.Identity.Backend.Value,
+        });
         try
         {
             var copy = await _engine.RunAsync(image);
@@ -148,7 +149,7 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
         }
         finally
         {
-            using var removed = await _engine.Http.DeleteAsync($"images/{image}?force=true");
+            await _engine.RemoveImageAsync(image);
         }
     }
 
@@ -188,7 +189,7 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("stop?t=5", "trap 'exit 0' TERM; while :; do sleep 0.05; done", TerminationKind.Soft)]
+    [InlineData("stop", "trap 'exit 0' TERM; while :; do sleep 0.05; done", TerminationKind.Soft)]
     [InlineData("kill", Sleep, TerminationKind.Hard)]
     public async Task An_operators_stop_or_kill_is_told_from_an_end_by_itself(string how, string script, TerminationKind kind)
     {
@@ -299,6 +300,16 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
 
     private async Task PostAsync(BackendIdentity backend, string what)
     {
-        using var answer = await _engine.Http.PostAsync($"containers/{DockerBench.NameOf(backend)}/{what}", null);
+        var (containers, name) = (_engine.Client.Containers, DockerBench.NameOf(backend));
+        await DockerEngine.UnlessRefusedAsync(what switch
+        {
+            "start" => containers.StartContainerAsync(name),
+            "restart" => containers.RestartContainerAsync(name, new ContainerRestartParameters { WaitBeforeKillSeconds = 0 }),
+            "stop" => containers.StopContainerAsync(name, new ContainerStopParameters { WaitBeforeKillSeconds = 5 }),
+            "kill" => containers.KillContainerAsync(name, new ContainerKillParameters()),
+            "pause" => containers.PauseContainerAsync(name),
+            "unpause" => containers.UnpauseContainerAsync(name),
+            _ => throw new ArgumentOutOfRangeException(nameof(what), what, null),
+        });
     }
 }

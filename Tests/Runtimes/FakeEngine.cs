@@ -11,6 +11,7 @@ public sealed class FakeEngine : IAsyncDisposable
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource _cancel = new();
     private readonly List<Socket> _open = [];
+    private readonly List<Task> _serving = [];
     private readonly Func<string, string?> _answer;
     private readonly Task _accepting;
 
@@ -25,6 +26,12 @@ public sealed class FakeEngine : IAsyncDisposable
 
     public string Host => $"unix://{_directory["s"]}";
 
+    /// <summary>Answers to requests whose first line contains this go on until the client closes the connection.</summary>
+    public string? Endless { get; init; }
+
+    /// <summary>What they go on with, again and again.</summary>
+    public string More { get; init; } = new(' ', 64 * 1024);
+
     public static string Json(int status, string body) =>
         $"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
 
@@ -33,6 +40,7 @@ public sealed class FakeEngine : IAsyncDisposable
         await _cancel.CancelAsync();
         _listener.Dispose();
         await _accepting;
+        await Task.WhenAll(_serving);
         _open.ForEach(s => s.Dispose());
         _cancel.Dispose();
         _directory.Dispose();
@@ -46,19 +54,39 @@ public sealed class FakeEngine : IAsyncDisposable
             {
                 var client = await _listener.AcceptAsync(_cancel.Token);
                 _open.Add(client);
-                var buffer = new byte[64 * 1024];
-                var length = await client.ReceiveAsync(buffer, _cancel.Token);
-                var line = Encoding.ASCII.GetString(buffer, 0, Math.Max(0, buffer.AsSpan(0, length).IndexOf((byte)'\r')));
-                if (_answer(line) is { } answer)
-                {
-                    await client.SendAsync(Encoding.UTF8.GetBytes(answer), _cancel.Token);
-                    client.Shutdown(SocketShutdown.Send);
-                }
+                _serving.Add(ServeAsync(client));
             }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
         {
             // The test is over.
+        }
+    }
+
+    private async Task ServeAsync(Socket client)
+    {
+        try
+        {
+            var buffer = new byte[64 * 1024];
+            var length = await client.ReceiveAsync(buffer, _cancel.Token);
+            var line = Encoding.ASCII.GetString(buffer, 0, Math.Max(0, buffer.AsSpan(0, length).IndexOf((byte)'\r')));
+            if (_answer(line) is not { } answer)
+            {
+                return;
+            }
+
+            await client.SendAsync(Encoding.UTF8.GetBytes(answer), _cancel.Token);
+            var more = Encoding.UTF8.GetBytes(More);
+            while (Endless is { } endless && line.Contains(endless, StringComparison.Ordinal))
+            {
+                await client.SendAsync(more, _cancel.Token);
+            }
+
+            client.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // The client has closed the connection, or the test is over.
         }
     }
 }

@@ -83,7 +83,7 @@ public sealed class FakeRegistry : IAsyncDisposable
     {
         _stopped.TrySetResult();
         await _app.DisposeAsync();
-        using var untagged = await (await DockerEngine.SharedAsync()).Http.DeleteAsync($"images/{Image}?force=true");
+        await (await DockerEngine.SharedAsync()).RemoveImageAsync(Image);
     }
 
     private static (byte[] Blob, string DiffId) Layer(string name)

@@ -1,13 +1,12 @@
-using System.Net;
-using System.Net.Http.Json;
-using System.Net.Sockets;
-using System.Text.Json.Nodes;
+using System.Text;
+using Docker.DotNet;
+using Docker.DotNet.Models;
 
 namespace Plane.Tests.Support;
 
 /// <summary>
-/// The container engine as tests see it: a judge that does not share a line with the drone's own client. There must be one: a test that
-/// needs it fails without.
+/// The container engine as tests see it: a judge that shares no line with the drone's own code, only the library, and that over another transport. There must be one: a
+/// test that needs it fails without.
 /// </summary>
 public sealed class DockerEngine
 {
@@ -16,17 +15,17 @@ public sealed class DockerEngine
 
     private static readonly Lazy<Task<DockerEngine>> SharedEngine = new(ConnectAsync);
 
-    private DockerEngine(string socket, HttpClient http)
+    private DockerEngine(string socket, DockerClient client)
     {
         Socket = socket;
-        Http = http;
+        Client = client;
     }
 
     /// <summary>The path of its unix socket.</summary>
     public string Socket { get; }
 
-    /// <summary>Its HTTP API; addresses are relative (<c>containers/json</c>).</summary>
-    public HttpClient Http { get; }
+    /// <summary>Its API.</summary>
+    public DockerClient Client { get; }
 
     /// <summary>Where the engine is, as a drone is told it.</summary>
     public static string Host => Environment.GetEnvironmentVariable("DOCKER_HOST") is { Length: > 0 } given ? given : "unix:///var/run/docker.sock";
@@ -35,79 +34,56 @@ public sealed class DockerEngine
     public static Task<DockerEngine> SharedAsync() => SharedEngine.Value;
 
     /// <summary>Containers in whatever state that carry all of <paramref name="labels"/> (<c>name=value</c> or <c>name</c>).</summary>
-    public async Task<JsonArray> ListAsync(params string[] labels)
+    public Task<IList<ContainerListResponse>> ListAsync(params string[] labels) => Client.Containers.ListContainersAsync(new ContainersListParameters
     {
-        var filters = new JsonObject { ["label"] = new JsonArray([.. labels.Select(l => (JsonNode)l)]) }.ToJsonString();
-        return (JsonArray)(await Http.GetFromJsonAsync<JsonNode>($"containers/json?all=true&filters={Uri.EscapeDataString(filters)}"))!;
-    }
+        All = true,
+        Filters = new Dictionary<string, IDictionary<string, bool>> { ["label"] = labels.ToDictionary(l => l, _ => true) },
+    });
 
     /// <summary>Everything about one container, or null if there is none.</summary>
-    public async Task<JsonNode?> InspectAsync(string container)
+    public async Task<ContainerInspectResponse?> InspectAsync(string container)
     {
-        using var response = await Http.GetAsync($"containers/{Uri.EscapeDataString(container)}/json");
-        if (response.StatusCode == HttpStatusCode.NotFound)
+        try
+        {
+            return await Client.Containers.InspectContainerAsync(container);
+        }
+        catch (DockerContainerNotFoundException)
         {
             return null;
         }
-
-        await EnsureAsync(response);
-        return await response.Content.ReadFromJsonAsync<JsonNode>();
     }
 
     /// <summary>Whether it runs.</summary>
-    public async Task<bool> IsRunningAsync(string container) => (await InspectAsync(container))?["State"]?["Running"]?.GetValue<bool>() == true;
+    public async Task<bool> IsRunningAsync(string container) => (await InspectAsync(container))?.State?.Running == true;
 
     /// <summary>Starts a container of a test's own and returns its id.</summary>
     public async Task<string> RunAsync(
-        string image, string? name = null, string[]? command = null, JsonObject? hostConfig = null, IReadOnlyDictionary<string, string>? labels = null, string[]? env = null)
+        string image, string? name = null, string[]? command = null, HostConfig? hostConfig = null, IReadOnlyDictionary<string, string>? labels = null, string[]? env = null)
     {
-        var all = new JsonObject { [RunLabel] = Checkout.Run };
-        foreach (var (key, value) in labels ?? new Dictionary<string, string>())
+        var created = await Client.Containers.CreateContainerAsync(new CreateContainerParameters
         {
-            all[key] = value;
-        }
-
-        var body = new JsonObject { ["Image"] = image, ["Labels"] = all, ["HostConfig"] = hostConfig ?? [] };
-        if (command is not null)
-        {
-            body["Cmd"] = new JsonArray([.. command.Select(c => (JsonNode)c)]);
-        }
-
-        if (env is not null)
-        {
-            body["Env"] = new JsonArray([.. env.Select(e => (JsonNode)e)]);
-        }
-
-        using var created = await Http.PostAsJsonAsync($"containers/create{(name is null ? "" : $"?name={Uri.EscapeDataString(name)}")}", body);
-        await EnsureAsync(created);
-        var id = (await created.Content.ReadFromJsonAsync<JsonNode>())!["Id"]!.GetValue<string>();
-        using var started = await Http.PostAsync($"containers/{id}/start", null);
-        await EnsureAsync(started);
-        return id;
+            Name = name,
+            Image = image,
+            Labels = new Dictionary<string, string>(labels ?? new Dictionary<string, string>()) { [RunLabel] = Checkout.Run },
+            HostConfig = hostConfig,
+            Cmd = command!,
+            Env = env!,
+        });
+        await Client.Containers.StartContainerAsync(created.ID);
+        return created.ID;
     }
 
     /// <summary>Sends a signal to the container's first process; false if it does not run.</summary>
-    public async Task<bool> KillAsync(string container, string signal = "SIGKILL")
-    {
-        using var response = await Http.PostAsync($"containers/{Uri.EscapeDataString(container)}/kill?signal={signal}", null);
-        if (response.StatusCode is HttpStatusCode.Conflict or HttpStatusCode.NotFound)
-        {
-            return false;
-        }
-
-        await EnsureAsync(response);
-        return true;
-    }
+    public async Task<bool> KillAsync(string container, string signal = "SIGKILL") =>
+        await UnlessRefusedAsync(Client.Containers.KillContainerAsync(container, new ContainerKillParameters { Signal = signal }));
 
     /// <summary>Removes a container by force; nothing happens if there is none.</summary>
-    public async Task RemoveAsync(string container)
-    {
-        using var response = await Http.DeleteAsync($"containers/{Uri.EscapeDataString(container)}?force=true&v=true");
-        if (response.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Conflict))
-        {
-            await EnsureAsync(response);
-        }
-    }
+    public async Task RemoveAsync(string container) => await UnlessRefusedAsync(
+        Client.Containers.RemoveContainerAsync(container, new ContainerRemoveParameters { Force = true, RemoveVolumes = true }));
+
+    /// <summary>Removes an image, or one of its names; nothing happens if there is none, or if it is in use.</summary>
+    public async Task RemoveImageAsync(string image, bool force = true) => await UnlessRefusedAsync(
+        Client.Images.DeleteImageAsync(image, new ImageDeleteParameters { Force = force, NoPrune = !force }));
 
     /// <summary>Removes every container that carries all of <paramref name="labels"/>; at least one must be given.</summary>
     public async Task RemoveAllAsync(params string[] labels)
@@ -115,33 +91,30 @@ public sealed class DockerEngine
         ArgumentOutOfRangeException.ThrowIfZero(labels.Length);
         foreach (var container in await ListAsync(labels))
         {
-            await RemoveAsync(container!["Id"]!.GetValue<string>());
+            await RemoveAsync(container.ID);
         }
     }
 
-    /// <summary>What a container wrote, both streams, without the engine's framing.</summary>
+    /// <summary>What a container wrote, both streams.</summary>
     public async Task<string> LogsAsync(string container)
     {
-        var raw = await Http.GetByteArrayAsync($"containers/{Uri.EscapeDataString(container)}/logs?stdout=true&stderr=true");
-        var text = new System.Text.StringBuilder();
-        for (var at = 0; at + 8 <= raw.Length;)
-        {
-            var length = System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(raw.AsSpan(at + 4, 4));
-            text.Append(System.Text.Encoding.UTF8.GetString(raw.AsSpan(at + 8, Math.Min(length, raw.Length - at - 8))));
-            at += 8 + length;
-        }
-
-        return text.ToString();
+        using var stream = await Client.Containers.GetContainerLogsAsync(container, new ContainerLogsParameters { ShowStdout = true, ShowStderr = true });
+        using var text = new MemoryStream();
+        await stream.CopyOutputToAsync(Stream.Null, text, text, default);
+        return Encoding.UTF8.GetString(text.ToArray());
     }
 
-    internal static async Task EnsureAsync(HttpResponseMessage response)
+    /// <summary>Whether the engine carried a call out; false where what it is about isn't there or isn't in a state for it.</summary>
+    public static async Task<bool> UnlessRefusedAsync(Task call)
     {
-        if (!response.IsSuccessStatusCode)
+        try
         {
-            throw new HttpRequestException(
-                $"{response.RequestMessage?.Method} {response.RequestMessage?.RequestUri?.PathAndQuery}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync()}",
-                null,
-                response.StatusCode);
+            await call;
+            return true;
+        }
+        catch (DockerApiException e) when (e.StatusCode is System.Net.HttpStatusCode.NotFound or System.Net.HttpStatusCode.Conflict)
+        {
+            return false;
         }
     }
 
@@ -153,35 +126,16 @@ public sealed class DockerEngine
             throw new InvalidOperationException($"The tests drive a container engine on this machine; DOCKER_HOST is '{host}', not unix://….");
         }
 
-        var socket = host["unix://".Length..];
-        var handler = new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, cancel) =>
-            {
-                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancel);
-                    return new NetworkStream(connection, ownsSocket: true);
-                }
-                catch
-                {
-                    connection.Dispose();
-                    throw;
-                }
-            },
-        };
-        var http = new HttpClient(handler) { BaseAddress = new Uri("http://docker/"), Timeout = TimeSpan.FromMinutes(2) };
+        var client = new DockerClientBuilder().WithEndpoint(new Uri(host)).WithTimeout(TimeSpan.FromMinutes(2)).Build();
         try
         {
-            using var response = await http.GetAsync("_ping");
-            response.EnsureSuccessStatusCode();
+            await client.System.PingAsync();
         }
-        catch (HttpRequestException e)
+        catch (Exception e)
         {
             throw new InvalidOperationException($"No container engine answers at {host}: start one, or run the tests by ./plane test, which does.", e);
         }
 
-        return new DockerEngine(socket, http);
+        return new DockerEngine(host["unix://".Length..], client);
     }
 }

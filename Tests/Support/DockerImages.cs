@@ -1,3 +1,5 @@
+using Docker.DotNet.Models;
+
 namespace Plane.Tests.Support;
 
 /// <summary>
@@ -52,12 +54,11 @@ public static class DockerImages
     {
         var image = await build();
         var engine = await DockerEngine.SharedAsync();
-        using var response = await engine.Http.PostAsync($"images/{image}/tag?repo={Repository}&tag={name}", null);
-        await DockerEngine.EnsureAsync(response);
+        await engine.Client.Images.TagImageAsync(image, new ImageTagParameters { RepositoryName = Repository, Tag = name });
         AppDomain.CurrentDomain.ProcessExit += (_, _) =>
         {
             // The tag alone: the image stays under its content's tag for the next run. Refused while a container is left, which ./plane test removes.
-            using var untagged = engine.Http.Send(new HttpRequestMessage(HttpMethod.Delete, $"images/{Repository}:{name}?noprune=true"));
+            engine.RemoveImageAsync($"{Repository}:{name}", force: false).Wait();
         };
         return $"{Repository}:{name}";
     }

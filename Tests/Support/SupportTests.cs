@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text.Json.Nodes;
+using Docker.DotNet.Models;
 using Npgsql;
 using Xunit.Abstractions;
 
@@ -101,9 +102,9 @@ public sealed class SupportTests(ITestOutputHelper output)
         })
         {
             var port = FreePort.Next();
-            var id = await engine.RunAsync(image, hostConfig: new JsonObject
+            var id = await engine.RunAsync(image, hostConfig: new HostConfig
             {
-                ["PortBindings"] = new JsonObject { ["8080/tcp"] = new JsonArray(new JsonObject { ["HostIp"] = "127.0.0.1", ["HostPort"] = $"{port}" }) },
+                PortBindings = new Dictionary<string, IList<PortBinding>> { ["8080/tcp"] = [new PortBinding { HostIP = "127.0.0.1", HostPort = $"{port}" }] },
             });
             try
             {

@@ -96,7 +96,7 @@ internal sealed class SpawnSetting : IAsyncDisposable
             Checkout.Cli,
             [
                 "drone", "--gateway", installation.Gateway, "--cluster", installation.Cluster.Value, "--state", directory["drone.db"], "--run-dir", directory["run"],
-                "--runtime", "docker", "--docker-host", Environment.GetEnvironmentVariable("DOCKER_HOST") ?? "unix:///var/run/docker.sock",
+                "--runtime", "docker", "--docker-host", DockerEngine.Host,
                 "--end-backends-on-stop", "--log-level", "warning",
             ],
             name: "drone");
@@ -179,14 +179,7 @@ internal sealed class SpawnSetting : IAsyncDisposable
         _directory.Dispose();
     }
 
-    private async Task RemoveAsync()
-    {
-        var (_, ids) = await RunningProgram.RunAsync("docker", ["ps", "--all", "--quiet", "--filter", $"label={_label}"]);
-        if (ids.Count > 0)
-        {
-            await RunningProgram.RunAsync("docker", ["rm", "--force", "--volumes", .. ids], deadline: TimeSpan.FromMinutes(2));
-        }
-    }
+    private async Task RemoveAsync() => await (await DockerEngine.SharedAsync()).RemoveAllAsync(_label);
 
     /// <summary>Asks until it is answered, as often for both sides.</summary>
     private async Task FirstByteAsync(Uri url)

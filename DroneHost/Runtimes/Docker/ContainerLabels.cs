@@ -35,13 +35,15 @@ internal static class ContainerLabels
     /// <summary>The same, of whatever drone.</summary>
     public static string[] Filter(BackendIdentity backend) => [$"{Backend}=true", $"{Name}={backend.Backend.Value}", $"{Token}={backend.Token}"];
 
+    /// <summary>One label, or one attribute of an event; null where there is none.</summary>
+    public static string? ValueOf(this IDictionary<string, string>? labels, string name) => labels is not null && labels.TryGetValue(name, out var value) ? value : null;
+
     /// <summary>Which backend of this instance a container is, or null.</summary>
-    public static BackendIdentity? TryRead(IReadOnlyDictionary<string, string>? labels, string instanceId) =>
-        labels is not null
-        && labels.GetValueOrDefault(Backend) == "true"
-        && labels.GetValueOrDefault(Drone) == instanceId
-        && BackendName.TryParse(labels.GetValueOrDefault(Name), out var name)
-        && long.TryParse(labels.GetValueOrDefault(Token), NumberStyles.None, CultureInfo.InvariantCulture, out var token)
+    public static BackendIdentity? TryRead(IDictionary<string, string>? labels, string instanceId) =>
+        labels.ValueOf(Backend) == "true"
+        && labels.ValueOf(Drone) == instanceId
+        && BackendName.TryParse(labels.ValueOf(Name), out var name)
+        && long.TryParse(labels.ValueOf(Token), NumberStyles.None, CultureInfo.InvariantCulture, out var token)
             ? new BackendIdentity(name, new FencingToken(token))
             : null;
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Docker.DotNet.Models;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -22,62 +23,71 @@ internal static class ContainerSpecs
     /// <summary>The request.</summary>
     /// <param name="start">The backend.</param>
     /// <param name="image">Its image.</param>
-    /// <param name="mountSource">The directory to mount, or null.</param>
     /// <param name="options">The drone's settings.</param>
-    public static ContainerSpec Compose(BackendStart start, ImageReference image, string? mountSource, DockerRuntimeOptions options)
+    public static CreateContainerParameters Compose(BackendStart start, ImageReference image, DockerRuntimeOptions options)
     {
         var limits = start.Executable.ResourceLimits;
         var (period, quota) = Cpu(limits);
-        return new ContainerSpec
+        return new CreateContainerParameters
         {
+            Name = GuardTarget.ContainerOf(start.Identity),
             Image = image.Text,
             Env = [.. BackendEnvironment.Compose(start, Port).Select(v => $"{v.Key}={v.Value}")],
-            Cmd = start.Executable.Command,
+            Cmd = start.Executable.Command!,
             Labels = ContainerLabels.For(start.Identity, options.InstanceId),
-            ExposedPorts = new() { [PortKey] = new Nothing() },
+            ExposedPorts = new Dictionary<string, EmptyStruct> { [PortKey] = default },
             HostConfig = new HostConfig
             {
-                PortBindings = new() { [PortKey] = [new PortBinding(CheckedIp(start.Ip), start.Port.ToString(CultureInfo.InvariantCulture))] },
-                Memory = limits?.MemoryLimitBytes,
+                PortBindings = new Dictionary<string, IList<PortBinding>>
+                {
+                    [PortKey] = [new PortBinding { HostIP = CheckedIp(start.Ip), HostPort = start.Port.ToString(CultureInfo.InvariantCulture) }],
+                },
+                Memory = limits?.MemoryLimitBytes ?? 0,
 
                 // Without it the engine grants as much swap again: the limit would be twice what was asked for, and slow.
-                MemorySwap = limits?.MemoryLimitBytes,
-                CpuPeriod = period,
-                CpuQuota = quota,
-                Ulimits = limits?.CpuTimeLimit is { } seconds ? [new Ulimit("cpu", seconds, seconds)] : null,
-                StorageOpt = limits?.DiskLimitBytes is { } bytes ? new() { ["size"] = bytes.ToString(CultureInfo.InvariantCulture) } : null,
-                Mounts = mountSource is null ? null : [new BindMount("bind", mountSource, MountTarget)],
-                LogConfig = new LogConfig(options.LogDriver, new(options.LogOptions)),
+                MemorySwap = limits?.MemoryLimitBytes ?? 0,
+                CPUPeriod = period ?? 0,
+                CPUQuota = quota ?? 0,
+                Ulimits = limits?.CpuTimeLimit is { } seconds ? [new Ulimit { Name = "cpu", Soft = seconds, Hard = seconds }] : null!,
+                StorageOpt = limits?.DiskLimitBytes is { } bytes ? new Dictionary<string, string> { ["size"] = bytes.ToString(CultureInfo.InvariantCulture) } : null,
+                LogConfig = new LogConfig { Type = options.LogDriver, Config = options.LogOptions },
                 Runtime = options.Runtime,
                 Init = true,
                 SecurityOpt = ["no-new-privileges"],
                 PidsLimit = options.PidsLimit,
-                RestartPolicy = new RestartPolicy("no"),
-                DeviceRequests = start.Executable.Gpus is { } count ? [new DeviceRequest(count, [["gpu"]])] : null,
-                NetworkMode = NetworkRules.Choose(start.Executable.NetworkName, options),
+                RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.No },
+                DeviceRequests = start.Executable.Gpus is { } count ? [new DeviceRequest { Count = count, Capabilities = [["gpu"]] }] : null!,
+                NetworkMode = NetworkRules.Choose(start.Executable.NetworkName, options) ?? "",
             },
         };
     }
 
     /// <summary>Whether the engine publishes the container's port at the address now: for as long as it runs, no other program can listen there.</summary>
-    public static bool IsPublished(ContainerDetails container, IPEndPoint address) =>
+    public static bool IsPublished(ContainerInspectResponse container, IPEndPoint address) =>
         container.State is { Running: true }
-        && (container.NetworkSettings?.Ports?.GetValueOrDefault(PortKey) ?? []).Any(b =>
-            IPAddress.TryParse(b.HostIp, out var ip)
+        && BindingsIn(container.NetworkSettings?.Ports).Any(b =>
+            IPAddress.TryParse(b.HostIP, out var ip)
             && ip.Equals(address.Address)
             && b.HostPort == address.Port.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>The same, as a listing has it.</summary>
-    public static bool IsPublished(ListedContainer container, IPEndPoint address) =>
-        (container.Ports ?? []).Any(p => p.PrivatePort == Port && p.PublicPort == address.Port && IPAddress.TryParse(p.Ip, out var ip) && ip.Equals(address.Address));
+    public static bool IsPublished(ContainerListResponse container, IPEndPoint address) =>
+        (container.Ports ?? []).Any(p => p.PrivatePort == Port && p.PublicPort == address.Port && IPAddress.TryParse(p.IP, out var ip) && ip.Equals(address.Address));
 
     /// <summary>The address of a container's port on the host, or null.</summary>
-    public static string? AddressOf(ContainerDetails container) =>
-        container.HostConfig?.PortBindings?.GetValueOrDefault(PortKey) is [{ } binding, ..]
-        && IPAddress.TryParse(binding.HostIp, out var ip)
+    public static string? AddressOf(ContainerInspectResponse container) =>
+        BindingsIn(container.HostConfig?.PortBindings) is [{ } binding, ..]
+        && IPAddress.TryParse(binding.HostIP, out var ip)
         && ushort.TryParse(binding.HostPort, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             ? new IPEndPoint(ip, port).ToString()
             : null;
+
+    /// <summary>Adds the directory of a mount.</summary>
+    public static void AddMount(CreateContainerParameters spec, string source) =>
+        spec.HostConfig!.Mounts = [new Mount { Type = "bind", Source = source, Target = MountTarget }];
+
+    private static IList<PortBinding> BindingsIn(IDictionary<string, IList<PortBinding>>? ports) =>
+        ports is not null && ports.TryGetValue(PortKey, out var bindings) && bindings is not null ? bindings : [];
 
     private static string CheckedIp(string ip) =>
         IPAddress.TryParse(ip, out var address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any)

@@ -1,160 +1,150 @@
 using System.Globalization;
-using System.Net.Http.Headers;
-using System.Text;
-using System.Text.Json;
+using Docker.DotNet;
+using Docker.DotNet.Models;
 
 namespace Plane.Drone.Runtimes.Docker;
 
-/// <summary>The calls of the Engine API that we use, one method each.</summary>
-internal sealed class DockerCalls(DockerClient client, DockerRuntimeOptions options) : IDisposable
+/// <summary>The engine as drone and guard see it: the dozen calls that they make, one method each.</summary>
+internal sealed class DockerCalls(DockerRuntimeOptions options, TimeProvider time) : IDisposable
 {
-    /// <inheritdoc cref="DockerClient.IsLocal"/>
-    public bool IsLocal => client.IsLocal;
+    private readonly DockerConnection _engine = new(DockerEndpoint.TryParse(options.Host, out _)!, options.CallTimeout, time);
 
-    public async Task PingAsync(CancellationToken cancellationToken)
+    /// <inheritdoc cref="DockerEndpoint.IsLocal"/>
+    public bool IsLocal => _engine.IsLocal;
+
+    public Task PingAsync(CancellationToken cancellationToken) =>
+        _engine.CallAsync("/_ping", (engine, c) => DoneAsync(engine.System.PingAsync(c)), cancellationToken);
+
+    public Task<SystemInfoResponse> InfoAsync(CancellationToken cancellationToken) =>
+        _engine.CallAsync("/info", (engine, c) => engine.System.GetSystemInfoAsync(c), cancellationToken);
+
+    public Task<bool> HasImageAsync(ImageReference image, CancellationToken cancellationToken) => UnlessAsync(
+        e => e.IsNotFound, false, _engine.CallAsync($"/images/{image.Text}/json", (engine, c) => DoneAsync(engine.Images.InspectImageAsync(image.Text, c)), cancellationToken));
+
+    /// <summary>Pulls; an error of the pull is in one of its messages. The caller extends <paramref name="idle"/> with each.</summary>
+    public Task PullAsync(
+        ImageReference image, AuthConfig? registry, Action<JSONMessage?> onMessage, CancellationTokenSource idle, CancellationToken cancellationToken)
     {
-        await client.NegotiateAsync(cancellationToken);
-        await client.SendAsync(HttpMethod.Get, "/_ping", cancellationToken);
+        var parameters = new ImagesCreateParameters { FromImage = image.Repository, Tag = image.Tag };
+        return _engine.CallAsync(
+            "/images/create", (engine, c) => DoneAsync(engine.Images.CreateImageAsync(parameters, registry, new Sink<JSONMessage>(onMessage), c)), idle, cancellationToken);
     }
 
-    public Task<EngineInfo> InfoAsync(CancellationToken cancellationToken) =>
-        client.ReadAsync(HttpMethod.Get, "/info", DockerJson.Default.EngineInfo, cancellationToken);
-
-    public async Task<bool> HasImageAsync(ImageReference image, CancellationToken cancellationToken)
+    public async Task<string> CreateAsync(CreateContainerParameters spec, CancellationToken cancellationToken)
     {
-        try
-        {
-            await client.SendAsync(HttpMethod.Get, $"/images/{image.Text}/json", cancellationToken);
-            return true;
-        }
-        catch (DockerErrorException e) when (e.IsNotFound)
-        {
-            return false;
-        }
-    }
-
-    /// <summary>Begins a pull; what becomes of it stands in the stream of the answer.</summary>
-    public Task<HttpResponseMessage> PullAsync(ImageReference image, string? registryAuth, CancellationToken cancellationToken) =>
-        client.OpenStreamAsync(
-            HttpMethod.Post,
-            $"/images/create?fromImage={Uri.EscapeDataString(image.Repository)}&tag={Uri.EscapeDataString(image.Tag)}",
-            registryAuth,
-            options.PullIdleTimeout,
-            cancellationToken);
-
-    public async Task<string> CreateAsync(string name, ContainerSpec spec, CancellationToken cancellationToken)
-    {
-        using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(spec, DockerJson.Default.ContainerSpec));
-        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        var created = await client.ReadAsync(
-            HttpMethod.Post, $"/containers/create?name={name}", DockerJson.Default.CreatedContainer, cancellationToken, content, options.StartTimeout);
-        return created.Id is { Length: > 0 } id ? id : throw new RuntimeUnavailableException("The Docker engine created a container and did not say which.");
+        var created = await _engine.CallAsync(
+            "/containers/create", (engine, c) => engine.Containers.CreateContainerAsync(spec, c), cancellationToken, options.StartTimeout);
+        return created.ID is { Length: > 0 } id ? id : throw new RuntimeUnavailableException("The Docker engine created a container and did not say which.");
     }
 
     public Task StartAsync(string id, CancellationToken cancellationToken) =>
-        client.SendAsync(HttpMethod.Post, $"/containers/{id}/start", cancellationToken, timeout: options.StartTimeout);
+        _engine.CallAsync($"/containers/{id}/start", (engine, c) => engine.Containers.StartContainerAsync(id, null, c), cancellationToken, options.StartTimeout);
 
     /// <summary>Everything about a container, by id or name; null where there is none.</summary>
-    public async Task<ContainerDetails?> InspectAsync(string container, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await client.ReadAsync(HttpMethod.Get, $"/containers/{container}/json", DockerJson.Default.ContainerDetails, cancellationToken);
-        }
-        catch (DockerErrorException e) when (e.IsNotFound)
-        {
-            return null;
-        }
-    }
+    public Task<ContainerInspectResponse?> InspectAsync(string container, CancellationToken cancellationToken) => UnlessAsync(
+        e => e.IsNotFound,
+        null,
+        _engine.CallAsync<ContainerInspectResponse?>(
+            $"/containers/{container}/json", async (engine, c) => await engine.Containers.InspectContainerAsync(container, c), cancellationToken));
 
     /// <summary>Sends a signal; false where the container doesn't run or isn't there.</summary>
-    public async Task<bool> SignalAsync(string id, string signal, CancellationToken cancellationToken)
+    public Task<bool> SignalAsync(string id, string signal, CancellationToken cancellationToken)
     {
-        try
-        {
-            await client.SendAsync(HttpMethod.Post, $"/containers/{id}/kill?signal={Uri.EscapeDataString(signal)}", cancellationToken);
-            return true;
-        }
-        catch (DockerErrorException e) when (e.IsNotFound || e.IsConflict)
-        {
-            return false;
-        }
+        var parameters = new ContainerKillParameters { Signal = signal };
+        return UnlessAsync(
+            e => e.IsNotFound || e.IsConflict,
+            false,
+            _engine.CallAsync($"/containers/{id}/kill", (engine, c) => DoneAsync(engine.Containers.KillContainerAsync(id, parameters, c)), cancellationToken));
     }
 
-    /// <summary>Waits until the container doesn't run; its exit code, or null where it isn't there.</summary>
-    public async Task<int?> WaitAsync(string id, CancellationToken cancellationToken)
+    /// <summary>Waits until the container doesn't run; false where it isn't there.</summary>
+    public Task<bool> WaitAsync(string id, CancellationToken cancellationToken) => UnlessAsync(
+        e => e.IsNotFound, false, _engine.CallAsync($"/containers/{id}/wait", (engine, c) => DoneAsync(engine.Containers.WaitContainerAsync(id, c)), cancellationToken));
+
+    /// <summary>Removes a container by force, with its anonymous volumes; true where it is gone, false where its removal is still under way.</summary>
+    public Task<bool> RemoveAsync(string container, CancellationToken cancellationToken)
     {
-        try
-        {
-            return (await client.ReadAsync(HttpMethod.Post, $"/containers/{id}/wait?condition=not-running", DockerJson.Default.WaitAnswer, cancellationToken)).StatusCode;
-        }
-        catch (DockerErrorException e) when (e.IsNotFound)
-        {
-            return null;
-        }
+        var parameters = new ContainerRemoveParameters { RemoveVolumes = true, Force = true };
+        var removal = _engine.CallAsync(
+            $"/containers/{container}", (engine, c) => DoneAsync(engine.Containers.RemoveContainerAsync(container, parameters, c)), cancellationToken, options.StartTimeout);
+        return UnlessAsync(e => e.IsNotFound, true, UnlessAsync(e => e.IsConflict, false, removal));
     }
 
-    /// <summary>Removes a container and its anonymous volumes; true where it is gone, false where its removal is still under way.</summary>
-    public async Task<bool> RemoveAsync(string container, bool force, CancellationToken cancellationToken)
+    public Task<IList<ContainerListResponse>> ListAsync(Dictionary<string, string[]> filters, CancellationToken cancellationToken)
     {
-        try
-        {
-            await client.SendAsync(HttpMethod.Delete, $"/containers/{container}?v=true{(force ? "&force=true" : "")}", cancellationToken, timeout: options.StartTimeout);
-            return true;
-        }
-        catch (DockerErrorException e) when (e.IsNotFound)
-        {
-            return true;
-        }
-        catch (DockerErrorException e) when (e.IsConflict)
-        {
-            return false;
-        }
+        var parameters = new ContainersListParameters { All = true, Filters = Filters(filters) };
+        return _engine.CallAsync("/containers/json", (engine, c) => engine.Containers.ListContainersAsync(parameters, c), cancellationToken);
     }
-
-    public Task<ListedContainer[]> ListAsync(Dictionary<string, string[]> filters, CancellationToken cancellationToken) =>
-        client.ReadAsync(HttpMethod.Get, $"/containers/json?all=true&filters={Filters(filters)}", DockerJson.Default.ListedContainerArray, cancellationToken);
 
     /// <summary>Removes images that have no name, that no container uses and that were made before the moment; the bytes that this freed.</summary>
     public async Task<long> PruneImagesAsync(DateTimeOffset before, CancellationToken cancellationToken)
     {
         var until = before.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
-        var filters = Filters(new() { ["dangling"] = ["true"], ["until"] = [until] });
-        var pruned = await client.ReadAsync(
-            HttpMethod.Post, $"/images/prune?filters={filters}", DockerJson.Default.PrunedImages, cancellationToken, timeout: options.StartTimeout);
-        return pruned.SpaceReclaimed;
+        var parameters = new ImagesPruneParameters { Filters = Filters(new() { ["dangling"] = ["true"], ["until"] = [until] }) };
+        var pruned = await _engine.CallAsync("/images/prune", (engine, c) => engine.Images.PruneImagesAsync(parameters, c), cancellationToken, options.StartTimeout);
+        return (long)pruned.SpaceReclaimed;
     }
 
-    /// <summary>The event stream: from now, or from the moment (Unix time in nanoseconds) on; without an end, or up to a moment.</summary>
-    public Task<HttpResponseMessage> EventsAsync(Dictionary<string, string[]> filters, long? sinceNano, CancellationToken cancellationToken, long? untilNano = null) =>
-        client.OpenStreamAsync(
-            HttpMethod.Get, $"/events?filters={Filters(filters)}{Moment("since", sinceNano)}{Moment("until", untilNano)}", null, options.CallTimeout, cancellationToken);
+    /// <summary>
+    /// Opens the event stream, for <see cref="EngineEvents"/>: from now, or from the moment (Unix time in nanoseconds) on; without an end, or up to a moment.
+    /// </summary>
+    public Task<Stream> EventsAsync(Dictionary<string, string[]> filters, long? sinceNano, CancellationToken cancellationToken, long? untilNano = null)
+    {
+        var parameters = new ContainerEventsParameters { Filters = Filters(filters), Since = Moment(sinceNano), Until = Moment(untilNano) };
+#pragma warning disable CS0618 // The call that is to be used instead doesn't say when the stream is open, and what happens after that moment alone is seen.
+        return _engine.CallAsync("/events", (engine, c) => engine.System.MonitorEventsAsync(parameters, c), cancellationToken);
+#pragma warning restore CS0618
+    }
 
-    /// <summary>The last lines of its output: the caller reads the stream, whose frames are <c>type 0 0 0 length</c> (four bytes, big-endian) and so many bytes.</summary>
-    public Task<HttpResponseMessage> LogsAsync(string id, int lines, CancellationToken cancellationToken) => client.OpenStreamAsync(
-        HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/containers/{id}/logs?stdout=true&stderr=true&tail={lines}"), null, options.CallTimeout, cancellationToken);
+    /// <summary>The last lines of its output; the caller reads the stream.</summary>
+    public Task<MultiplexedStream> LogsAsync(string id, int lines, CancellationToken cancellationToken)
+    {
+        var parameters = new ContainerLogsParameters { ShowStdout = true, ShowStderr = true, Tail = lines.ToString(CultureInfo.InvariantCulture) };
+        return _engine.CallAsync($"/containers/{id}/logs", (engine, c) => engine.Containers.GetContainerLogsAsync(id, parameters, c), cancellationToken);
+    }
 
     /// <summary>What it uses now; null where it isn't there.</summary>
-    public async Task<ContainerStats?> StatsAsync(string id, CancellationToken cancellationToken)
+    public async Task<ContainerStatsResponse?> StatsAsync(string id, CancellationToken cancellationToken)
+    {
+        ContainerStatsResponse? stats = null;
+        var parameters = new ContainerStatsParameters { Stream = false, OneShot = true };
+        var sink = new Sink<ContainerStatsResponse>(s => stats = s);
+        await UnlessAsync(
+            e => e.IsNotFound || e.IsConflict,
+            false,
+            _engine.CallAsync($"/containers/{id}/stats", (engine, c) => DoneAsync(engine.Containers.GetContainerStatsAsync(id, parameters, sink, c)), cancellationToken));
+        return stats;
+    }
+
+    public void Dispose() => _engine.Dispose();
+
+    private static async Task<bool> DoneAsync(Task call)
+    {
+        await call;
+        return true;
+    }
+
+    private static async Task<T> UnlessAsync<T>(Func<DockerErrorException, bool> isRefusal, T otherwise, Task<T> call)
     {
         try
         {
-            return await client.ReadAsync(HttpMethod.Get, $"/containers/{id}/stats?stream=false&one-shot=true", DockerJson.Default.ContainerStats, cancellationToken);
+            return await call;
         }
-        catch (DockerErrorException e) when (e.IsNotFound || e.IsConflict)
+        catch (DockerErrorException e) when (isRefusal(e))
         {
-            return null;
+            return otherwise;
         }
     }
 
-    /// <inheritdoc cref="DockerClient.Broken"/>
-    public RuntimeUnavailableException Broken(string path, Exception cause) => client.Broken(path, cause);
+    private static string? Moment(long? nano) =>
+        nano is { } at ? string.Create(CultureInfo.InvariantCulture, $"{at / 1_000_000_000}.{at % 1_000_000_000:D9}") : null;
 
-    public void Dispose() => client.Dispose();
+    private static Dictionary<string, IDictionary<string, bool>> Filters(Dictionary<string, string[]> filters) =>
+        filters.ToDictionary(f => f.Key, IDictionary<string, bool> (f) => f.Value.ToDictionary(v => v, _ => true));
 
-    private static string Moment(string name, long? nano) =>
-        nano is { } at ? string.Create(CultureInfo.InvariantCulture, $"&{name}={at / 1_000_000_000}.{at % 1_000_000_000:D9}") : "";
-
-    private static string Filters(Dictionary<string, string[]> filters) =>
-        Uri.EscapeDataString(Encoding.UTF8.GetString(JsonSerializer.SerializeToUtf8Bytes(filters, DockerJson.Default.DictionaryStringStringArray)));
+    /// <summary>Takes each message where it is read; the platform's own would take it later, on another thread.</summary>
+    private sealed class Sink<T>(Action<T> take) : IProgress<T>
+    {
+        public void Report(T value) => take(value);
+    }
 }

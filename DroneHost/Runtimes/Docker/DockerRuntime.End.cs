@@ -1,7 +1,6 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Text.Json;
+using ContainerState = Docker.DotNet.Models.State;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -35,13 +34,13 @@ public sealed partial class DockerRuntime
         await _starts.SettleAsync(backend, cancellationToken);
         _running.TryRemove(backend, out var own);
         BackendExit? exit = null;
-        while (await FindAllAsync(backend, cancellationToken) is { Length: > 0 } containers)
+        while (await FindAllAsync(backend, cancellationToken) is { Count: > 0 } containers)
         {
-            own ??= Own(backend, containers).Id;
+            own ??= Own(backend, containers).ID;
             foreach (var container in containers)
             {
-                var ended = await EndAsync(backend, container.Id, keep: container.Id == own, cancellationToken);
-                exit = container.Id == own ? ended : exit;
+                var ended = await EndAsync(backend, container.ID, keep: container.ID == own, cancellationToken);
+                exit = container.ID == own ? ended : exit;
             }
         }
 
@@ -57,7 +56,7 @@ public sealed partial class DockerRuntime
             all,
             async (container, token) =>
             {
-                var instance = container.Labels?.GetValueOrDefault(ContainerLabels.Drone) ?? "";
+                var instance = container.Labels.ValueOf(ContainerLabels.Drone) ?? "";
                 if ((instance != _options.InstanceId && !_options.EarlierInstances.Contains(instance))
                     || ContainerLabels.TryRead(container.Labels, instance) is not { } backend)
                 {
@@ -66,13 +65,13 @@ public sealed partial class DockerRuntime
 
                 // Asked after the listing: what was begun meanwhile is supervised, and what was let go of is gone.
                 var supervised = instance == _options.InstanceId && isSupervised(backend);
-                if (supervised && (!_running.TryGetValue(backend, out var own) || own == container.Id))
+                if (supervised && (!_running.TryGetValue(backend, out var own) || own == container.ID))
                 {
                     return;
                 }
 
-                LogUnsupervised(container.Names?.FirstOrDefault()?.TrimStart('/') ?? container.Id, backend.Backend.Value, container.State ?? "?");
-                await EndAsync(backend, container.Id, keep: !supervised && instance == _options.InstanceId, token);
+                LogUnsupervised(container.Names?.FirstOrDefault()?.TrimStart('/') ?? container.ID, backend.Backend.Value, container.State ?? "?");
+                await EndAsync(backend, container.ID, keep: !supervised && instance == _options.InstanceId, token);
                 ended.Add(backend);
             },
             cancellationToken);
@@ -135,18 +134,15 @@ public sealed partial class DockerRuntime
         var kept = new TailBuffer(_options.OutputLimit);
         try
         {
-            using var response = await _docker.LogsAsync(id, OutputLines, linked.Token);
-            await using var stream = await response.Content.ReadAsStreamAsync(linked.Token);
-            var header = new byte[8];
-            while (await stream.ReadAtLeastAsync(header, header.Length, throwOnEndOfStream: false, linked.Token) == header.Length)
+            using var output = await _docker.LogsAsync(id, OutputLines, linked.Token);
+            var text = new byte[16 * 1024];
+            while (await output.ReadOutputAsync(text, 0, text.Length, linked.Token) is { EOF: false } read)
             {
-                var text = new byte[Math.Min(BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4)), 64 * 1024 * 1024)];
-                await stream.ReadExactlyAsync(text, linked.Token);
-                kept.Add(text);
+                kept.Add(text.AsSpan(0, read.Count));
             }
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested
-            && (DockerClient.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException))
+            && (DockerConnection.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException))
         {
             LogOutputNotRead(backend.Backend.Value, limit.IsCancellationRequested ? "it took too long" : e.Message);
         }
@@ -154,12 +150,16 @@ public sealed partial class DockerRuntime
         return kept.ToArray();
     }
 
-    private static BackendExit ExitOf(BackendIdentity backend, ContainerState state) =>
-        new(backend, state.ExitCode, state.OomKilled ? "A process of it was killed because its memory limit was reached." : RuntimeText.Shown(state.Error) is { Length: > 0 } error ? error : null);
+    private static BackendExit ExitOf(BackendIdentity backend, ContainerState state, bool outOfMemory = false) => new(
+        backend,
+        (int)state.ExitCode,
+        state.OOMKilled || outOfMemory ? "A process of it was killed because its memory limit was reached."
+            : RuntimeText.Shown(state.Error) is { Length: > 0 } error ? error
+            : null);
 
     private Task<BackendExit> ExitOfAsync(BackendIdentity backend, string id, ContainerState state, long within, CancellationToken cancellationToken)
     {
-        var at = NanosecondsOf(state.FinishedAt);
+        var at = NanosecondsOf(MomentOf(state.FinishedAt));
         return ExplainAsync(ExitOf(backend, state), id, at, at + within, cancellationToken);
     }
 
@@ -185,7 +185,7 @@ public sealed partial class DockerRuntime
             var remembered = await EventsUntilAsync(new() { ["type"] = ["container"], ["event"] = ["kill", "die", "start"], ["container"] = [id] }, until, cancellationToken);
             foreach (var kill in remembered.Where(e => e.Action == "kill" && e.TimeNano >= at - LongestStop))
             {
-                exit = WithSignal(exit, kill.Actor?.Attributes ?? []);
+                exit = WithSignal(exit, kill.Actor?.Attributes ?? new Dictionary<string, string>());
             }
 
             var isByEngine = exit.Cause is null
@@ -198,7 +198,7 @@ public sealed partial class DockerRuntime
             }
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested
-            && (DockerClient.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException or JsonException))
+            && (DockerConnection.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException))
         {
             LogCauseNotRead(exit.Backend.Backend.Value, e.Message);
         }
@@ -207,28 +207,17 @@ public sealed partial class DockerRuntime
     }
 
     /// <summary>What the engine remembers up to a moment.</summary>
-    private async Task<List<EngineEvent>> EventsUntilAsync(Dictionary<string, string[]> filters, long until, CancellationToken cancellationToken)
+    private async Task<List<Message>> EventsUntilAsync(Dictionary<string, string[]> filters, long until, CancellationToken cancellationToken)
     {
-        using var response = await _docker.EventsAsync(filters, 1, cancellationToken, until);
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        var lines = new BoundedLines(stream);
-        var events = new List<EngineEvent>();
-        while (await lines.ReadAsync(cancellationToken) is { } line)
-        {
-            if (JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent) is { } happened)
-            {
-                events.Add(happened);
-            }
-        }
-
-        return events;
+        await using var stream = await _docker.EventsAsync(filters, 1, cancellationToken, until);
+        return await EngineEvents.ReadAsync(stream, cancellationToken).ToListAsync(cancellationToken);
     }
 
-    private static BackendExit WithSignal(BackendExit exit, IReadOnlyDictionary<string, string> attributes)
+    private static BackendExit WithSignal(BackendExit exit, IDictionary<string, string> attributes)
     {
         // Hang-up, interrupt, quit, kill, terminate. Any other counts where the exit code says that it was the one.
         int[] ending = [1, 2, 3, ProcessIdentity.Kill, ProcessIdentity.Terminate];
-        if (!int.TryParse(attributes.GetValueOrDefault("signal"), NumberStyles.None, CultureInfo.InvariantCulture, out var signal)
+        if (!int.TryParse(attributes.ValueOf("signal"), NumberStyles.None, CultureInfo.InvariantCulture, out var signal)
             || (!ending.Contains(signal) && exit.ExitCode != 128 + signal))
         {
             return exit;
@@ -243,11 +232,15 @@ public sealed partial class DockerRuntime
         };
     }
 
+    /// <summary>A moment as the engine writes it; the year 1 where it has none.</summary>
+    private static DateTimeOffset MomentOf(string? text) =>
+        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment) ? moment : default;
+
     private static long NanosecondsOf(DateTimeOffset moment) => (moment - DateTimeOffset.UnixEpoch).Ticks * 100;
 
     private async Task RemoveAsync(string id, CancellationToken cancellationToken)
     {
-        if (!await Answered(_docker.RemoveAsync(id, force: true, cancellationToken)))
+        if (!await Answered(_docker.RemoveAsync(id, cancellationToken)))
         {
             // Somebody else, such as the guard, is removing it: look again until it is gone.
             await Task.Delay(RemovalRetry, _time, cancellationToken);

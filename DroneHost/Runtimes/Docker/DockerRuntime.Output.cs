@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Docker.DotNet.Models;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -93,7 +94,7 @@ public sealed partial class DockerRuntime
     }
 
     /// <summary>What listens in the container's network; null where this machine does not know the container's processes.</summary>
-    private List<ListeningSocket>? SocketsIn(ContainerDetails container)
+    private List<ListeningSocket>? SocketsIn(ContainerInspectResponse container)
     {
         if (ProcessOf(container) is not { Pid: > 0 } process)
         {

@@ -1,3 +1,5 @@
+using Docker.DotNet.Models;
+
 namespace Plane.Drone.Runtimes.Docker;
 
 public sealed partial class DockerRuntime
@@ -10,17 +12,16 @@ public sealed partial class DockerRuntime
     private async Task<StartedBackend?> StartOnceAsync(BackendStart start, CancellationToken cancellationToken)
     {
         var backend = start.Identity;
-        var spec = ContainerSpecs.Compose(start, ImageOf(start.Executable), null, _options);
+        var spec = ContainerSpecs.Compose(start, ImageOf(start.Executable), _options);
         if (start.Executable.Mount is { } mount)
         {
-            var source = await MountAsync(mount, start, cancellationToken);
-            spec = spec with { HostConfig = spec.HostConfig with { Mounts = [new BindMount("bind", source, ContainerSpecs.MountTarget)] } };
+            ContainerSpecs.AddMount(spec, await MountAsync(mount, start, cancellationToken));
         }
 
         string id;
         try
         {
-            id = await CreateAsync(backend, spec, cancellationToken);
+            id = await CreateAsync(spec, cancellationToken);
         }
         catch (DockerErrorException e) when (e.IsConflict)
         {
@@ -29,7 +30,7 @@ public sealed partial class DockerRuntime
                 return running;
             }
 
-            id = await CreateAsync(backend, spec, cancellationToken);
+            id = await CreateAsync(spec, cancellationToken);
         }
 
         try
@@ -75,11 +76,11 @@ public sealed partial class DockerRuntime
 
     private static string AddressOf(BackendStart start) => new System.Net.IPEndPoint(System.Net.IPAddress.Parse(start.Ip), start.Port).ToString();
 
-    private async Task<string> CreateAsync(BackendIdentity backend, ContainerSpec spec, CancellationToken cancellationToken)
+    private async Task<string> CreateAsync(CreateContainerParameters spec, CancellationToken cancellationToken)
     {
         try
         {
-            return await _docker.CreateAsync(NameOf(backend), spec, cancellationToken);
+            return await _docker.CreateAsync(spec, cancellationToken);
         }
         catch (DockerErrorException e) when (!e.IsConflict)
         {
@@ -87,7 +88,7 @@ public sealed partial class DockerRuntime
         }
     }
 
-    private static RuntimeFailureException Failure(string what, DockerErrorException cause, ContainerSpec spec) =>
+    private static RuntimeFailureException Failure(string what, DockerErrorException cause, CreateContainerParameters spec) =>
         cause.Message.Contains("storage-opt", StringComparison.OrdinalIgnoreCase) || cause.Message.Contains("storage opt", StringComparison.OrdinalIgnoreCase)
             ? new RuntimeFailureException($"disk_limit_bytes: this drone's Docker engine cannot limit a container's disk: {cause.Message}", cause)
             : new RuntimeFailureException($"A container of {spec.Image} {what}: {cause.Message}", cause);
@@ -139,9 +140,9 @@ public sealed partial class DockerRuntime
                 break;
         }
 
-        while (await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is not null)
+        while (await Answered(_docker.InspectAsync(container.ID, cancellationToken)) is not null)
         {
-            await RemoveAsync(container.Id, cancellationToken);
+            await RemoveAsync(container.ID, cancellationToken);
         }
 
         return null;
@@ -157,7 +158,7 @@ public sealed partial class DockerRuntime
         {
             while (await Answered(_docker.InspectAsync(id, limit.Token)) is { } container)
             {
-                found = container.State?.StartedAt > DateTimeOffset.UnixEpoch ? LeftOver.HadRun : LeftOver.NeverRan;
+                found = MomentOf(container.State?.StartedAt) > DateTimeOffset.UnixEpoch ? LeftOver.HadRun : LeftOver.NeverRan;
                 await RemoveAsync(id, limit.Token);
             }
         }

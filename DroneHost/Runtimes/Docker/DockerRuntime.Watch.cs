@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using System.Threading.Channels;
+using ContainerState = Docker.DotNet.Models.State;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -48,7 +48,7 @@ public sealed partial class DockerRuntime
             {
                 try
                 {
-                    using var response = await _docker.EventsAsync(
+                    await using var stream = await _docker.EventsAsync(
                         new() { ["type"] = ["container"], ["event"] = s_events, ["label"] = [$"{ContainerLabels.Backend}=true"] }, watch.Since, cancellationToken);
                     await ResyncAsync(watch, cancellationToken);
                     if (failure is not null)
@@ -57,10 +57,10 @@ public sealed partial class DockerRuntime
                     }
 
                     (failure, retry) = (null, FirstRetry);
-                    await ReadEventsAsync(response, watch, cancellationToken);
+                    await ReadEventsAsync(stream, watch, cancellationToken);
                 }
                 catch (Exception e) when (!cancellationToken.IsCancellationRequested
-                    && (DockerClient.IsTransport(e) || e is RuntimeUnavailableException or DockerErrorException or JsonException))
+                    && (DockerConnection.IsTransport(e) || e is RuntimeUnavailableException or DockerErrorException))
                 {
                     if (failure is null)
                     {
@@ -74,7 +74,7 @@ public sealed partial class DockerRuntime
                 retry = retry * 2 < LastRetry ? retry * 2 : LastRetry;
             }
         }
-        catch (Exception e) when (cancellationToken.IsCancellationRequested && (DockerClient.IsTransport(e) || e is ObjectDisposedException))
+        catch (Exception e) when (cancellationToken.IsCancellationRequested && (DockerConnection.IsTransport(e) || e is ObjectDisposedException))
         {
             // The reader has left.
             exits.TryComplete();
@@ -86,45 +86,52 @@ public sealed partial class DockerRuntime
         }
     }
 
-    private async Task ReadEventsAsync(HttpResponseMessage response, Watch watch, CancellationToken cancellationToken)
+    private async Task ReadEventsAsync(Stream stream, Watch watch, CancellationToken cancellationToken)
     {
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        var lines = new BoundedLines(stream);
-        var reading = lines.ReadAsync(cancellationToken);
-        while (true)
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var resync = new PeriodicTimer(_options.ResyncEvery, _time);
+        await using var events = EngineEvents.ReadAsync(stream, stop.Token).GetAsyncEnumerator(stop.Token);
+        var due = resync.WaitForNextTickAsync(stop.Token).AsTask();
+        var reading = events.MoveNextAsync().AsTask();
+        try
         {
-            using (var tick = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
+            while (true)
             {
-                var first = await Task.WhenAny(reading, Task.Delay(_options.ResyncEvery, _time, tick.Token));
-                await tick.CancelAsync();
-                cancellationToken.ThrowIfCancellationRequested();
-                if (first != reading)
+                if (await Task.WhenAny(reading, due) == due)
                 {
+                    await due;
                     await ResyncAsync(watch, cancellationToken);
+                    due = resync.WaitForNextTickAsync(stop.Token).AsTask();
                     continue;
                 }
-            }
 
-            if (await reading is not { } line)
-            {
-                return;
-            }
+                if (!await reading)
+                {
+                    return;
+                }
 
-            if (JsonSerializer.Deserialize(line.Span, DockerJson.Default.EngineEvent) is { Actor: { Id: { } id } actor } happened)
-            {
-                watch.Since = Math.Max(watch.Since ?? 0, happened.TimeNano);
-                await OnEventAsync(watch, happened.Action, id, actor.Attributes ?? [], happened.TimeNano, cancellationToken);
-            }
+                if (events.Current is { Actor: { ID.Length: > 0 } actor } happened)
+                {
+                    watch.Since = Math.Max(watch.Since ?? 0, happened.TimeNano ?? 0);
+                    await OnEventAsync(watch, happened.Action, actor.ID, actor.Attributes, happened.TimeNano ?? 0, cancellationToken);
+                }
 
-            reading = lines.ReadAsync(cancellationToken);
+                reading = events.MoveNextAsync().AsTask();
+            }
+        }
+        finally
+        {
+            // What is pending ends before the stream does, and its failure is known already or is of no interest.
+            await stop.CancelAsync();
+            await Task.WhenAll((Task[])[reading, due]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private async Task OnEventAsync(Watch watch, string? action, string id, Dictionary<string, string> attributes, long at, CancellationToken cancellationToken)
+    private async Task OnEventAsync(Watch watch, string? action, string id, IDictionary<string, string>? attributes, long at, CancellationToken cancellationToken)
     {
         if (ContainerLabels.TryRead(attributes, _options.InstanceId) is not { } backend)
         {
-            if (_options.EarlierInstances.Contains(attributes.GetValueOrDefault(ContainerLabels.Drone) ?? ""))
+            if (_options.EarlierInstances.Contains(attributes.ValueOf(ContainerLabels.Drone) ?? ""))
             {
                 StartedElsewhere?.Invoke();
             }
@@ -147,17 +154,18 @@ public sealed partial class DockerRuntime
         }
     }
 
-    private async Task OnDiedAsync(Watch watch, string id, BackendIdentity backend, Dictionary<string, string> attributes, long at, CancellationToken cancellationToken)
+    private async Task OnDiedAsync(Watch watch, string id, BackendIdentity backend, IDictionary<string, string>? attributes, long at, CancellationToken cancellationToken)
     {
-        int? code = int.TryParse(attributes.GetValueOrDefault("exitCode"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
+        int? code = int.TryParse(attributes.ValueOf("exitCode"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
         var exit = new BackendExit(backend, code, null);
         var outOfMemory = watch.OutOfMemory.Remove(id);
         if (code is not 0)
         {
             // The event doesn't say why.
             exit = await Answered(_docker.InspectAsync(id, cancellationToken)) is { State: { Running: false } state }
-                ? ExitOf(backend, state with { ExitCode = code ?? state.ExitCode, OomKilled = state.OomKilled || outOfMemory })
-                : ExitOf(backend, new ContainerState { ExitCode = code ?? -1, OomKilled = outOfMemory }) with { ExitCode = code };
+                ? ExitOf(backend, state, outOfMemory)
+                : ExitOf(backend, new ContainerState(), outOfMemory) with { ExitCode = null };
+            exit = exit with { ExitCode = code ?? exit.ExitCode };
         }
 
         await ReportAsync(watch, await ExplainAsync(exit, id, at, at, cancellationToken), cancellationToken);
@@ -173,9 +181,9 @@ public sealed partial class DockerRuntime
         foreach (var (backend, container) in standing)
         {
             if (container.State is "exited" or "dead" && !watch.Reported.Contains(backend)
-                && await Answered(_docker.InspectAsync(container.Id, cancellationToken)) is { State: { Running: false } state })
+                && await Answered(_docker.InspectAsync(container.ID, cancellationToken)) is { State: { Running: false } state })
             {
-                await ReportAsync(watch, await ExitOfAsync(backend, container.Id, state, ReportedWithin, cancellationToken), cancellationToken);
+                await ReportAsync(watch, await ExitOfAsync(backend, container.ID, state, ReportedWithin, cancellationToken), cancellationToken);
             }
         }
 
@@ -193,7 +201,7 @@ public sealed partial class DockerRuntime
         }
 
         watch.Reported.IntersectWith(standing.Keys);
-        watch.OutOfMemory.IntersectWith(listed.Select(c => c.Container.Id));
+        watch.OutOfMemory.IntersectWith(listed.Select(c => c.Container.ID));
     }
 
     private async Task ReportAsync(Watch watch, BackendExit exit, CancellationToken cancellationToken)

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Text.Json;
+using Docker.DotNet.Models;
 using Microsoft.Extensions.Logging;
 
 namespace Plane.Drone.Runtimes.Docker;
@@ -45,7 +45,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
         _options = options;
         _time = time;
         _logger = logger;
-        _docker = new DockerCalls(new DockerClient(DockerEndpoint.TryParse(options.Host, out _)!, options.CallTimeout, time), options);
+        _docker = new DockerCalls(options, time);
         _images = new ImagePuller(_docker, options, time);
         _fence = new MountFence(time);
         _ended = new EndedContainers(Path.Combine(options.OutputDirectory, options.InstanceId));
@@ -148,7 +148,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
             {
                 try
                 {
-                    if (await FindAsync(backend, token) is { } id && await _docker.StatsAsync(id, token) is { Cpu.Usage.Total: > 0 and var cpu, Memory: { } memory })
+                    if (await FindAsync(backend, token) is { } id && await _docker.StatsAsync(id, token) is { CPUStats.CPUUsage.TotalUsage: > 0 and var cpu, MemoryStats: { } memory })
                     {
                         usage.Add(new BackendUsage(backend, (long)cpu, MemoryOf(memory)));
                     }
@@ -237,15 +237,14 @@ public sealed partial class DockerRuntime : IContainerRuntime
     private static long MemoryOf(MemoryStats memory)
     {
         long Stat(string name) =>
-            (memory.Stats?.TryGetValue($"total_{name}", out var value) == true || memory.Stats?.TryGetValue(name, out value) == true)
-            && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var bytes) ? bytes : 0;
-        return Math.Max(0, (long)memory.Usage - Stat("inactive_file") - Stat("active_file"));
+            memory.Stats?.TryGetValue($"total_{name}", out var value) == true || memory.Stats?.TryGetValue(name, out value) == true ? (long)value : 0;
+        return Math.Max(0, (long)(memory.Usage ?? 0) - Stat("inactive_file") - Stat("active_file"));
     }
 
-    private async Task<(BackendIdentity Backend, ListedContainer Container)[]> ListOursAsync(CancellationToken cancellationToken)
+    private async Task<(BackendIdentity Backend, ContainerListResponse Container)[]> ListOursAsync(CancellationToken cancellationToken)
     {
         var all = await Answered(_docker.ListAsync(new() { ["label"] = ContainerLabels.Filter(_options.InstanceId) }, cancellationToken));
-        var ours = new List<(BackendIdentity, ListedContainer)>(all.Length);
+        var ours = new List<(BackendIdentity, ContainerListResponse)>(all.Count);
         foreach (var container in all)
         {
             if (ContainerLabels.TryRead(container.Labels, _options.InstanceId) is { } backend)
@@ -254,7 +253,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
             }
             else
             {
-                LogForeignLabels(container.Id);
+                LogForeignLabels(container.ID);
             }
         }
 
@@ -263,26 +262,26 @@ public sealed partial class DockerRuntime : IContainerRuntime
 
     /// <summary>The backend's own container, of this instance and this acquisition. Null where there is none.</summary>
     private async Task<string?> FindAsync(BackendIdentity backend, CancellationToken cancellationToken) =>
-        _running.GetValueOrDefault(backend) ?? (await FindAllAsync(backend, cancellationToken) is { Length: > 0 } all ? Own(backend, all).Id : null);
+        _running.GetValueOrDefault(backend) ?? (await FindAllAsync(backend, cancellationToken) is { Count: > 0 } all ? Own(backend, all).ID : null);
 
     /// <summary>Every container with the backend's labels. Its name is not asked for: an operator may have changed it.</summary>
-    private Task<ListedContainer[]> FindAllAsync(BackendIdentity backend, CancellationToken cancellationToken) =>
+    private Task<IList<ContainerListResponse>> FindAllAsync(BackendIdentity backend, CancellationToken cancellationToken) =>
         Answered(_docker.ListAsync(new() { ["label"] = ContainerLabels.Filter(_options.InstanceId, backend) }, cancellationToken));
 
     /// <summary>Which of several containers with the same labels is the backend: the one that was started, else the one of its name, else the oldest.</summary>
-    private ListedContainer Own(BackendIdentity backend, IEnumerable<ListedContainer> containers)
+    private ContainerListResponse Own(BackendIdentity backend, IEnumerable<ContainerListResponse> containers)
     {
         var running = _running.GetValueOrDefault(backend);
         return containers
-            .OrderByDescending(c => c.Id == running)
+            .OrderByDescending(c => c.ID == running)
             .ThenByDescending(c => c.Names?.Contains($"/{NameOf(backend)}") == true)
             .ThenBy(c => c.Created)
             .First();
     }
 
-    private async Task<FoundBackend?> DescribeAsync(BackendIdentity backend, ListedContainer listed, CancellationToken cancellationToken)
+    private async Task<FoundBackend?> DescribeAsync(BackendIdentity backend, ContainerListResponse listed, CancellationToken cancellationToken)
     {
-        if (await Answered(_docker.InspectAsync(listed.Id, cancellationToken)) is not { State: { } state } container)
+        if (await Answered(_docker.InspectAsync(listed.ID, cancellationToken)) is not { State: { } state } container)
         {
             return null;
         }
@@ -292,13 +291,13 @@ public sealed partial class DockerRuntime : IContainerRuntime
         {
             { Running: true } => new FoundBackend(backend, FoundState.Running, Adopt(backend, container), null),
             { Status: "created" } => new FoundBackend(backend, FoundState.Created, null, null),
-            _ => new FoundBackend(backend, FoundState.Exited, null, await ExitOfAsync(backend, container.Id, state, ReportedWithin, cancellationToken)),
+            _ => new FoundBackend(backend, FoundState.Exited, null, await ExitOfAsync(backend, container.ID, state, ReportedWithin, cancellationToken)),
         };
     }
 
-    private StartedBackend Adopt(BackendIdentity backend, ContainerDetails container)
+    private StartedBackend Adopt(BackendIdentity backend, ContainerInspectResponse container)
     {
-        _running[backend] = container.Id;
+        _running[backend] = container.ID;
         var process = ProcessOf(container);
         return new StartedBackend(ContainerSpecs.AddressOf(container) ?? "", process.Pid, process.StartTime);
     }
@@ -307,18 +306,19 @@ public sealed partial class DockerRuntime : IContainerRuntime
     /// The container's first process, if it is the one that this machine knows by that number: an engine on another machine or in another pid namespace means
     /// some other process by it, which must never be killed for it.
     /// </summary>
-    private ProcessIdentity ProcessOf(ContainerDetails container)
+    private ProcessIdentity ProcessOf(ContainerInspectResponse container)
     {
-        if (container.State is not { Pid: > 1 and var pid })
+        if (container.State is not { Pid: > 1 and <= int.MaxValue and var number })
         {
             return default;
         }
 
+        var pid = (int)number;
         try
         {
             if (_docker.IsLocal
                 && ProcessIdentity.TryRead(pid) is { } process
-                && File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/cgroup")).Contains(container.Id, StringComparison.Ordinal)
+                && File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/cgroup")).Contains(container.ID, StringComparison.Ordinal)
                 && process.IsRunning)
             {
                 return process;
@@ -329,7 +329,7 @@ public sealed partial class DockerRuntime : IContainerRuntime
             // It ended meanwhile, or is not ours to see.
         }
 
-        LogProcessNotVisible(pid, container.Id);
+        LogProcessNotVisible(pid, container.ID);
         return default;
     }
 }

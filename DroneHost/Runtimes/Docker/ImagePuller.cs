@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text.Json;
+using Docker.DotNet.Models;
 
 namespace Plane.Drone.Runtimes.Docker;
 
@@ -31,80 +31,58 @@ internal sealed class ImagePuller(DockerCalls docker, DockerRuntimeOptions optio
 
     private async Task PullAsync(ImageReference image, RegistryCredentials? credentials, Action<string>? progress, CancellationToken cancellationToken)
     {
-        HttpResponseMessage response;
+        var layers = new Dictionary<string, JSONProgress>(StringComparer.Ordinal);
+        var reported = time.GetTimestamp();
+        var received = false;
+        string? error = null;
+        using var idle = new CancellationTokenSource(options.PullIdleTimeout, time);
         try
         {
-            response = await docker.PullAsync(image, Auth(image, credentials), cancellationToken);
+            await docker.PullAsync(image, AuthOf(image, credentials), OnMessage, idle, cancellationToken);
         }
         catch (DockerErrorException e)
         {
             throw Failed(image, e.Message);
         }
-
-        using (response)
+        catch (RuntimeUnavailableException) when (error is not null)
         {
-            using var idle = new CancellationTokenSource(options.PullIdleTimeout, time);
-            using var linked = CancellationTokenSource.CreateLinkedTokenSource(idle.Token, cancellationToken);
-            try
-            {
-                await ReadAsync(image, response, progress, idle, linked.Token);
-            }
-            catch (Exception e) when (DockerClient.IsTransport(e) && !cancellationToken.IsCancellationRequested)
-            {
-                throw idle.IsCancellationRequested
-                    ? Failed(image, string.Create(CultureInfo.InvariantCulture, $"nothing was received for {options.PullIdleTimeout.TotalSeconds} s"))
-                    : docker.Broken("/images/create", e);
-            }
-            catch (JsonException e)
-            {
-                throw docker.Broken("/images/create", e);
-            }
+            // The pull has failed before its stream broke: reported below.
         }
-    }
-
-    private async Task ReadAsync(ImageReference image, HttpResponseMessage response, Action<string>? progress, CancellationTokenSource idle, CancellationToken cancellationToken)
-    {
-        var layers = new Dictionary<string, PullProgress>(StringComparer.Ordinal);
-        var told = time.GetTimestamp();
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        var lines = new BoundedLines(stream);
-        while (await lines.ReadAsync(cancellationToken) is { } line)
+        catch (RuntimeUnavailableException e) when (received && idle.IsCancellationRequested)
         {
+            throw Failed(image, string.Create(CultureInfo.InvariantCulture, $"nothing was received for {options.PullIdleTimeout.TotalSeconds} s"), e);
+        }
+
+        if (error is not null)
+        {
+            throw Failed(image, error);
+        }
+
+        void OnMessage(JSONMessage? message)
+        {
+            received = true;
             idle.CancelAfter(options.PullIdleTimeout);
-            var message = JsonSerializer.Deserialize(line.Span, DockerJson.Default.PullMessage);
-            if (message?.ErrorDetail?.Message is { } detail)
-            {
-                throw Failed(image, detail);
-            }
-
-            if (message?.Error is { } error)
-            {
-                throw Failed(image, error);
-            }
-
-            if (message is { Id: { Length: < 200 } id, Progress: { Total: > 0 } layer } && (layers.Count < 1000 || layers.ContainsKey(id)) && message.Status == "Downloading")
+            error ??= message?.Error?.Message;
+            if (message is { Status: "Downloading", ID: { Length: < 200 } id, Progress: { Total: > 0 } layer } && (layers.Count < 1000 || layers.ContainsKey(id)))
             {
                 layers[id] = layer;
             }
 
-            if (progress is not null && layers.Count > 0 && time.GetElapsedTime(told) >= ProgressEvery)
+            if (progress is not null && layers.Count > 0 && time.GetElapsedTime(reported) >= ProgressEvery)
             {
-                told = time.GetTimestamp();
+                reported = time.GetTimestamp();
                 progress(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"pulling {image.Text}: {layers.Values.Sum(l => (double)l.Current) / 1e6:F1} of {layers.Values.Sum(l => (double)l.Total) / 1e6:F1} MB"));
+                    $"pulling {image.Text}: {MegabytesOf(layers, l => l.Current):F1} of {MegabytesOf(layers, l => l.Total):F1} MB"));
             }
         }
     }
 
-    private static RuntimeFailureException Failed(ImageReference image, string reason) =>
-        new($"The image {image.Text} cannot be pulled: {RuntimeText.Shown(reason)}");
+    private static double MegabytesOf(Dictionary<string, JSONProgress> layers, Func<JSONProgress, long?> bytes) => layers.Values.Sum(l => (double)(bytes(l) ?? 0)) / 1e6;
 
-    // base64url with padding: what the engine's Go code decodes.
-    private static string? Auth(ImageReference image, RegistryCredentials? credentials) =>
-        credentials is null
-            ? null
-            : Convert.ToBase64String(JsonSerializer.SerializeToUtf8Bytes(
-                    new RegistryAuth(credentials.Username, credentials.Password, image.Registry), DockerJson.Default.RegistryAuth))
-                .Replace('+', '-').Replace('/', '_');
+    private static RuntimeFailureException Failed(ImageReference image, string reason, Exception? cause = null) =>
+        new($"The image {image.Text} cannot be pulled: {RuntimeText.Shown(reason)}", cause!);
+
+    private static AuthConfig? AuthOf(ImageReference image, RegistryCredentials? credentials) =>
+        credentials is null ? null : new AuthConfig { Username = credentials.Username, Password = credentials.Password, ServerAddress = image.Registry };
 }

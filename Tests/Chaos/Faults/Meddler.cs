@@ -1,3 +1,5 @@
+using Docker.DotNet;
+using Docker.DotNet.Models;
 using Plane.Chaos.Parts;
 
 namespace Plane.Chaos.Faults;
@@ -8,6 +10,8 @@ namespace Plane.Chaos.Faults;
 /// </summary>
 internal sealed class Meddler(ContainerEngine engine, Random random, Action<string> say)
 {
+    private readonly IContainerOperations _containers = engine.Client.Containers;
+
     public async Task DoAsync(Func<Task> wait)
     {
         // All draws come first, so that a seed means the same whatever is there.
@@ -20,35 +24,43 @@ internal sealed class Meddler(ContainerEngine engine, Random random, Action<stri
         switch (what)
         {
             case 0:
-                await DockerAsync("restart", "--time", "1", running);
+                await TryAsync("restart", running, c => _containers.RestartContainerAsync(running, new ContainerRestartParameters { WaitBeforeKillSeconds = 1 }, c));
                 break;
             case 1:
-                await DockerAsync("stop", "--time", "1", running);
+                await TryAsync("stop", running, c => _containers.StopContainerAsync(running, new ContainerStopParameters { WaitBeforeKillSeconds = 1 }, c));
                 await wait();
-                await DockerAsync("start", running);
+                await StartAsync(running);
                 break;
             case 2:
-                await DockerAsync("kill", running);
+                await TryAsync("kill", running, c => _containers.KillContainerAsync(running, new ContainerKillParameters(), c));
                 await wait();
-                await DockerAsync("start", running);
+                await StartAsync(running);
                 break;
             case 3:
-                await DockerAsync("pause", running);
+                await TryAsync("pause", running, c => _containers.PauseContainerAsync(running, c));
                 await wait();
-                await DockerAsync("unpause", running);
+                await TryAsync("unpause", running, c => _containers.UnpauseContainerAsync(running, c));
                 break;
             case 4:
-                await DockerAsync("rename", running, $"renamed-{running}");
+                await TryAsync("rename", running, c => _containers.RenameContainerAsync(running, new ContainerRenameParameters { NewName = $"renamed-{running}" }, c));
                 break;
             case 5:
-                await DockerAsync("update", "--restart=always", running);
-                await DockerAsync("exec", running, "/bin/kill", "-9", "1");
+                await TryAsync("update --restart=always", running, c => _containers.UpdateContainerAsync(
+                    running, new ContainerUpdateParameters { RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.Always } }, c));
+                await TryAsync("(its process is killed)", running, async c =>
+                {
+                    // From outside: the engine takes it for an end by itself, and restarts it.
+                    if ((await _containers.InspectContainerAsync(running, c)).State is { Pid: > 1 and var pid })
+                    {
+                        Signals.Send((int)pid, Signal.Kill);
+                    }
+                });
                 break;
             default:
                 // What ended, however long ago.
                 foreach (var ended in await ListAsync("exited"))
                 {
-                    await DockerAsync("start", ended);
+                    await StartAsync(ended);
                 }
 
                 break;
@@ -73,13 +85,41 @@ internal sealed class Meddler(ContainerEngine engine, Random random, Action<stri
 
     private async Task<IReadOnlyList<string>> ListAsync(string state)
     {
-        var (code, output) = await Tool.TryAsync("docker", ["--host", engine.Host, "ps", "--all", "--no-trunc", "--quiet", "--filter", $"status={state}", "--filter", "label=dev.plane.backend=true"]);
-        return code == 0 ? [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal)] : [];
+        try
+        {
+            var all = await _containers.ListContainersAsync(new ContainersListParameters
+            {
+                All = true,
+                Filters = new Dictionary<string, IDictionary<string, bool>>
+                {
+                    ["status"] = new Dictionary<string, bool> { [state] = true },
+                    ["label"] = new Dictionary<string, bool> { ["dev.plane.backend=true"] = true },
+                },
+            });
+            return [.. all.Select(c => c.ID).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is DockerApiException || ContainerEngine.IsUnanswered(e))
+        {
+            return [];
+        }
     }
 
-    private async Task DockerAsync(params string[] arguments)
+    private Task StartAsync(string container) => TryAsync("start", container, c => _containers.StartContainerAsync(container, null, c));
+
+    private async Task TryAsync(string what, string container, Func<CancellationToken, Task> call)
     {
-        var (code, _) = await Tool.TryAsync("docker", ["--host", engine.Host, .. arguments]);
-        say($"docker {string.Join(' ', arguments.Select(a => a.Length == 64 ? a[..12] : a))}: {(code == 0 ? "done" : "refused")}");
+        using var patience = new CancellationTokenSource(Tool.Patience, TimeProvider.System);
+        string outcome;
+        try
+        {
+            await call(patience.Token);
+            outcome = "done";
+        }
+        catch (Exception e) when (e is DockerApiException || ContainerEngine.IsUnanswered(e))
+        {
+            outcome = e is DockerApiException ? "refused" : "not answered";
+        }
+
+        say($"docker {what} {container[..12]}: {outcome}");
     }
 }

@@ -1,3 +1,6 @@
+using System.Net.Sockets;
+using Docker.DotNet;
+
 namespace Plane.Chaos.Parts;
 
 /// <summary>
@@ -10,6 +13,9 @@ internal sealed class ContainerEngine(Folder folder, string drone, string cgroup
     public Part Part { get; private set; } = null!;
 
     public string Host => $"unix://{Path.Combine(_directory, "sock")}";
+
+    /// <summary>Its API, as an operator's tools call it.</summary>
+    public DockerClient Client => field ??= new DockerClientBuilder().WithEndpoint(new Uri(Host)).WithTimeout(Tool.Patience).Build();
 
     /// <summary>The judge's image there.</summary>
     public string Image { get; private set; } = "";
@@ -55,13 +61,21 @@ internal sealed class ContainerEngine(Folder folder, string drone, string cgroup
         Part.Start();
     }
 
+    /// <summary>Whether a call failed because the engine is dead, dies or stands still.</summary>
+    public static bool IsUnanswered(Exception e) => e is HttpRequestException or IOException or SocketException or OperationCanceledException;
+
     private async Task AnswersAsync()
     {
         for (var attempt = 0; attempt < 300; attempt++)
         {
-            if ((await Tool.TryAsync("docker", ["--host", Host, "version", "--format", "{{.Server.Version}}"])).Code == 0)
+            try
             {
+                await Client.System.PingAsync();
                 return;
+            }
+            catch (Exception e) when (IsUnanswered(e))
+            {
+                // It is starting.
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);

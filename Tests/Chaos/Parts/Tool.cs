@@ -5,7 +5,8 @@ namespace Plane.Chaos.Parts;
 /// <summary>Runs a tool of the system to its end.</summary>
 internal static class Tool
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    /// <summary>How long a tool or a call may take.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     /// <summary>Its output; fails with all of it where the tool does.</summary>
     public static async Task<string> RunAsync(string file, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
