@@ -1,6 +1,6 @@
 using System.Net;
-using System.Net.Http.Json;
 using System.Net.Sockets;
+using Docker.DotNet.Models;
 using Plane.Drone.Runtimes;
 using Plane.Tests.Support;
 
@@ -146,8 +146,7 @@ public sealed class ListenerTests : IAsyncLifetime
 
         // As an operator does: docker network disconnect.
         var engine = await DockerEngine.SharedAsync();
-        using var disconnected = await engine.Http.PostAsJsonAsync("networks/bridge/disconnect", new { Container = DockerBench.NameOf(start.Identity), Force = true });
-        disconnected.EnsureSuccessStatusCode();
+        await engine.Client.Networks.DisconnectNetworkAsync("bridge", new NetworkDisconnectParameters { Container = DockerBench.NameOf(start.Identity), Force = true });
         Assert.Empty(await runtime.FindDisplacedAsync(addresses, default));
         using var other = new TcpListener(IPAddress.Loopback, start.Port);
         other.Start();

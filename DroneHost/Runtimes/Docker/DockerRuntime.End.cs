@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Docker.DotNet.Models;
 using ContainerState = Docker.DotNet.Models.State;
 
 namespace Plane.Drone.Runtimes.Docker;

@@ -43,7 +43,7 @@ public sealed partial class DockerRuntime
     public async Task<IReadOnlyList<BackendIdentity>> FindDisplacedAsync(IReadOnlyDictionary<BackendIdentity, string> addresses, CancellationToken cancellationToken)
     {
         var running = await Answered(_docker.ListAsync(new() { ["label"] = ContainerLabels.Filter(_options.InstanceId), ["status"] = ["running"] }, cancellationToken));
-        var byId = running.ToDictionary(c => c.Id);
+        var byId = running.ToDictionary(c => c.ID);
         var displaced = new List<BackendIdentity>();
         foreach (var (backend, address) in addresses)
         {
