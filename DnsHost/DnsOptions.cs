@@ -1,7 +1,6 @@
 using System.ComponentModel;
-using System.Net;
+using System.ComponentModel.DataAnnotations;
 using Plane.Dns.Protocol;
-using Plane.Hosting;
 
 namespace Plane.Dns;
 
@@ -9,6 +8,7 @@ namespace Plane.Dns;
 public sealed class DnsOptions
 {
     /// <summary>The zone that it is authoritative for, as <c>acme.example.net</c>: <c>&lt;cluster&gt;.&lt;zone&gt;</c> answers for the cluster. Required.</summary>
+    [Required]
     [Description("the zone to answer for; <cluster>.<zone> answers for a cluster")]
     public string Zone { get; set; } = "";
 
@@ -81,102 +81,10 @@ public sealed class DnsOptions
     [Description("the address of --metrics-port")]
     public string MetricsHost { get; set; } = "127.0.0.1";
 
-    /// <summary>What is wrong with the options, one sentence each, naming its option.</summary>
-    public IEnumerable<string> Problems()
-    {
-        var hasZone = DomainName.TryParse(Zone, out var zone);
-        if (!hasZone)
-        {
-            yield return "--zone must be a domain name such as acme.example.net";
-        }
-        else if (Zone.Length > 180)
-        {
-            yield return "--zone must have at most 180 characters: names of clusters stand in front of it, and a whole name has 253";
-        }
-
-        if (!DnsServerName.TryParse(Name, out _))
-        {
-            yield return $"--name is not valid: {DnsServerName.Rule}";
-        }
-
-        if (Host.Length is 0 or > 64 || !Host.All(h => IPAddress.TryParse(h, out _)))
-        {
-            yield return "--host must be an IP address, or several";
-        }
-
-        if (Port is < 0 or > 65535)
-        {
-            yield return "--port must be from 0 to 65535";
-        }
-
-        if (NameServer.Length > 26)
-        {
-            yield return "--name-server is given too often: a zone has 13 name servers at the most";
-        }
-
-        foreach (var server in NameServer)
-        {
-            if (NameServerAddress.Problem(server, hasZone ? zone : null) is { } problem)
-            {
-                yield return $"--name-server {problem}";
-            }
-        }
-
-        if (hasZone && !TryMailboxName(out _))
-        {
-            yield return "--hostmaster must be a mail address such as hostmaster@example.net";
-        }
-
-        if (CacheFor < TimeSpan.Zero || CacheFor > TimeSpan.FromMinutes(1))
-        {
-            yield return "--cache-for must be from 0 to 60 s";
-        }
-
-        if (ControllerTimeout <= TimeSpan.Zero || ControllerTimeout > TimeSpan.FromSeconds(10))
-        {
-            yield return "--controller-timeout must be more than 0 and at most 10 s";
-        }
-
-        if (RateLimit is < 0 or > 1_000_000)
-        {
-            yield return "--rate-limit must be from 0 to 1000000";
-        }
-
-        if (RateSlip is < 0 or > 1_000)
-        {
-            yield return "--rate-slip must be from 0 to 1000";
-        }
-
-        if (MaxConnections is < 1 or > 65536)
-        {
-            yield return "--max-connections must be from 1 to 65536";
-        }
-
-        if (MaxNetworkConnections is < 1 or > 65536)
-        {
-            yield return "--max-network-connections must be from 1 to 65536";
-        }
-
-        if (TcpIdle < TimeSpan.FromMilliseconds(100) || TcpIdle > TimeSpan.FromMinutes(5))
-        {
-            yield return "--tcp-idle must be from 100 ms to 5 min";
-        }
-
-        if (MetricsPort is < 0 or > 65535)
-        {
-            yield return "--metrics-port must be from 0 to 65535";
-        }
-
-        if (WebListener.HostProblem(MetricsHost) is { } metrics)
-        {
-            yield return $"--metrics-host {metrics}";
-        }
-    }
-
     /// <summary>The mail address as SOA records have it: the first label is what stands before the at sign (RFC 1035 section 8).</summary>
     internal DomainName MailboxName() => TryMailboxName(out var name) ? name : throw new FormatException(Hostmaster);
 
-    private bool TryMailboxName(out DomainName name)
+    internal bool TryMailboxName(out DomainName name)
     {
         name = default;
         var text = Hostmaster.Length > 0 ? Hostmaster : "hostmaster@" + Zone;

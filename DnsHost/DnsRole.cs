@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Plane.Dns.Server;
 using Plane.Hosting;
 
@@ -14,12 +15,12 @@ public static class DnsRole
     /// <param name="options">The options.</param>
     /// <param name="addCluster">Registers the <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">More for the builder: logging, a test's clock.</param>
-    /// <exception cref="UsageException">An option is not valid.</exception>
+    /// <exception cref="OptionsValidationException">An option is not valid.</exception>
     public static IHost Build(DnsOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(addCluster);
-        UsageException.ThrowIfAny(options.Problems());
+        new DnsOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateBuilder("dns");
         addCluster(builder);
         builder.Services.AddPlaneDns(options);

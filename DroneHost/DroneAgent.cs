@@ -61,7 +61,7 @@ internal sealed partial class DroneAgent(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        UsageException.ThrowIfAny(options.Problems());
+        new DroneOptionsValidator().Validated(options);
         await OpenAsync(cancellationToken);
     }
 

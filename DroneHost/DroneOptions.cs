@@ -1,17 +1,22 @@
 using System.ComponentModel;
-using System.Net;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Hosting;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 
 namespace Plane.Drone;
 
 /// <summary>How a drone runs. Checked at start: a bad value names itself and the program ends with exit code 2.</summary>
 public sealed class DroneOptions
 {
+    /// <summary>As <see cref="PortRange"/>: draw the ports.</summary>
+    public const string AutoPorts = "auto";
+
     internal const string OwnGuard = "own";
     internal const string ExternalGuard = "external";
 
+    private string? _unreadableRange;
+
     /// <summary>The cluster that it serves, as <c>example.com</c> or <c>localhost:9090</c>. Must be given.</summary>
+    [Required]
     [Description("the cluster that it serves, as example.com")]
     public string Cluster { get; set; } = "";
 
@@ -28,6 +33,7 @@ public sealed class DroneOptions
     public string Ip { get; set; } = "127.0.0.1";
 
     /// <summary>The state file. Default <c>.plane/drone.db</c>. One agent a file.</summary>
+    [DisplayName("state")]
     [Description("the state file")]
     public string StateFile { get; set; } = Path.Combine(".plane", "drone.db");
 
@@ -74,6 +80,27 @@ public sealed class DroneOptions
     /// <summary>The most backends that it is given at a time, 1 to 100,000, and never more than it has ports. Default 1,000.</summary>
     [Description("the most backends at a time; never more than it has ports")]
     public int MaxBackends { get; set; } = 1_000;
+
+    /// <summary>
+    /// The ports of its backends as one text: <c>20000-29999</c> (<see cref="PortFrom"/> and <see cref="PortTo"/>) or <c>auto</c> (<see cref="DrawPorts"/>).
+    /// </summary>
+    [Description("the ports of its backends, as 20000-29999; auto draws 1,000 that no other drone that draws its ports uses on this machine")]
+    public string PortRange
+    {
+        get => _unreadableRange ?? (DrawPorts ? AutoPorts : string.Create(CultureInfo.InvariantCulture, $"{PortFrom}-{PortTo}"));
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            DrawPorts = value == AutoPorts;
+            _unreadableRange = DrawPorts ? null : value;
+            if (value.Split('-') is [var first, var last]
+                && ushort.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var from)
+                && ushort.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var to))
+            {
+                (PortFrom, PortTo, _unreadableRange) = (from, to, null);
+            }
+        }
+    }
 
     /// <summary>The first port of its backends. Default 20,000: below the ephemeral range, so that no outgoing connection takes one.</summary>
     public int PortFrom { get; set; } = 20_000;
@@ -154,99 +181,6 @@ public sealed class DroneOptions
     [Description("the address of --metrics-port")]
     public string MetricsHost { get; set; } = "127.0.0.1";
 
-    /// <summary>What is wrong with the values; empty where nothing is.</summary>
-    public IEnumerable<string> Problems()
-    {
-        if (!ClusterName.TryParse(Cluster, out _))
-        {
-            yield return $"cluster '{Cluster}': {ClusterName.Rule}";
-        }
-
-        if (Name is not null && !DroneName.TryParse(Name, out _))
-        {
-            yield return $"name '{Name}': {DroneName.Rule}";
-        }
-
-        if (NameRules.TextProblem(Pool, 0) is { } pool)
-        {
-            yield return $"pool: {pool}";
-        }
-
-        if (!IPAddress.TryParse(Ip, out var ip) || ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
-        {
-            yield return $"ip '{Ip}': must be one IP address of this machine, not a wildcard";
-        }
-
-        if (string.IsNullOrWhiteSpace(StateFile))
-        {
-            yield return "state: must name a file";
-        }
-
-        if (RunDir is not null && string.IsNullOrWhiteSpace(RunDir))
-        {
-            yield return "run-dir: must name a directory";
-        }
-
-        if (ProcessDir is not null && string.IsNullOrWhiteSpace(ProcessDir))
-        {
-            yield return "process-dir: must name a directory";
-        }
-
-        if (Guard is not (OwnGuard or ExternalGuard))
-        {
-            yield return $"guard '{Guard}': must be own or external";
-        }
-
-        if (OciRuntime is not null && (OciRuntime.Length == 0 || OciRuntime.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or '/'))))
-        {
-            yield return $"oci-runtime '{OciRuntime}': must be the name of a runtime that the engine knows, as runsc";
-        }
-
-        if (ParseRuntime() is null)
-        {
-            yield return $"runtime '{Runtime}': must be docker, process, docker,process or auto";
-        }
-
-        // Where only processes run, DOCKER_HOST may be anything.
-        if (Runtime != "process" && DockerEndpoint.TryParse(DockerHost, out var dockerHost) is null)
-        {
-            yield return $"docker-host '{DockerHost}': {dockerHost}";
-        }
-
-        if (MaxBackends is < 1 or > 100_000)
-        {
-            yield return $"max-backends {MaxBackends}: must be 1 to 100,000";
-        }
-
-        if (PortFrom < 1_024 || PortTo > 65_535 || PortTo < PortFrom)
-        {
-            yield return $"port-range {PortFrom}-{PortTo}: must lie within 1,024 to 65,535, the first not above the last";
-        }
-
-        if (MountBase is not null && !Path.IsPathFullyQualified(MountBase))
-        {
-            yield return $"mount-base '{MountBase}': must be an absolute path";
-        }
-
-        if (MetricsPort is < 0 or > 65_535)
-        {
-            yield return $"metrics-port {MetricsPort}: must be 0 to 65,535";
-        }
-
-        if (WebListener.HostProblem(MetricsHost) is { } metrics)
-        {
-            yield return $"metrics-host '{MetricsHost}': {metrics}";
-        }
-
-        foreach (var (name, value) in Times())
-        {
-            if (value <= TimeSpan.Zero || value > TimeSpan.FromDays(30))
-            {
-                yield return $"{name} {value}: must be more than nothing and at most 30 days";
-            }
-        }
-    }
-
     /// <summary>How many backends it is given: each needs a port, and one that found none would only be told to start and fail.</summary>
     internal int Places => Math.Min(MaxBackends, PortTo - PortFrom + 1);
 
@@ -255,6 +189,9 @@ public sealed class DroneOptions
 
     /// <summary>Where the output of ended containers is kept, as an absolute path.</summary>
     internal string ContainerDirectory => Path.Combine(Path.GetDirectoryName(Path.GetFullPath(StateFile)) ?? "/", "containers");
+
+    /// <summary>Whether <see cref="PortRange"/> was set to something else than ports.</summary>
+    internal bool HasUnreadableRange => _unreadableRange is not null;
 
     /// <summary>The kinds named by <see cref="Runtime"/>; empty for <c>auto</c>, null where it is invalid.</summary>
     internal ExecutorKind[]? ParseRuntime() => Runtime switch
@@ -265,10 +202,4 @@ public sealed class DroneOptions
         "docker,process" or "process,docker" => [ExecutorKind.Docker, ExecutorKind.Process],
         _ => null,
     };
-
-    private (string Name, TimeSpan Value)[] Times() =>
-    [
-        ("port-rest", PortRest), ("prune-age", PruneAge), ("prune-every", PruneEvery), ("usage-every", UsageEvery), ("check-every", CheckEvery), ("startup-limit", StartupLimit),
-        ("runtime-away-limit", RuntimeAwayLimit), ("name-in-use-limit", NameInUseLimit), ("stop-grace", StopGrace),
-    ];
 }

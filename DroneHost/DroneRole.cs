@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Plane.Hosting;
 
 namespace Plane.Drone;
@@ -16,12 +17,12 @@ public static class DroneRole
     /// <param name="options">How to run.</param>
     /// <param name="addCluster">Adds a <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">Adds what the program wants besides: logging, metrics, runtimes of its own.</param>
-    /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
+    /// <exception cref="OptionsValidationException">An option cannot be used; the message names it.</exception>
     public static IHost Build(DroneOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(addCluster);
-        UsageException.ThrowIfAny(options.Problems().Select(p => "--" + p));
+        new DroneOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateBuilder("drone");
         builder.Services.AddPlaneDrone(options);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);

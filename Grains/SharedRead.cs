@@ -45,7 +45,7 @@ internal sealed class SharedRead<T>(Func<Task<T>> read, TimeProvider time)
             if (_last is null || _begunAt < asked)
             {
                 _begunAt = time.GetTimestamp();
-                _last = read().Observed();
+                _last = read();
             }
 
             return _last;

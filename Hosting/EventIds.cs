@@ -3,9 +3,8 @@ namespace Plane.Hosting;
 /// <summary>The ids of this project's log messages. An id means one thing in the whole product and keeps its meaning: a new message gets a new one.</summary>
 internal static class EventIds
 {
-    public const int HostRunnerFailed = 1001;
-    public const int HostRunnerStopFailed = 1002;
-    public const int HostRunnerLeft = 1003;
+    public const int HostProgramFailed = 1001;
+    public const int SystemdWatchdogNotNotified = 1004;
     public const int GatewayTrustUnreadable = 7060;
     public const int ClusterClientHostingNoGateway = 7061;
     public const int GatewayTrustRefused = 7068;

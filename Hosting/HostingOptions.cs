@@ -10,7 +10,7 @@ namespace Plane.Hosting;
 /// <summary>How a log line looks.</summary>
 public enum LogFormat
 {
-    /// <summary>One readable line per entry, for terminals and pipes. Control characters are escaped, so that no entry can forge another.</summary>
+    /// <summary>One readable line per entry, for terminals and pipes; in a systemd service with its level for the journal. No entry can forge another.</summary>
     Text,
 
     /// <summary>One JSON object per line, for collectors.</summary>

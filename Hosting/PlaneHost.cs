@@ -8,7 +8,7 @@ namespace Plane.Hosting;
 
 /// <summary>
 /// Makes the builders that every role starts from. They read nothing from outside (no environment, no settings file, no signal): several roles live in one
-/// process in <c>plane up</c>, and what configures one must not reach the other. Configuration comes in by options, signals by <see cref="HostRunner"/>.
+/// process in <c>plane up</c>, and what configures one must not reach the other. Configuration comes in by options, signals by <see cref="HostProgram"/>.
 /// </summary>
 public static class PlaneHost
 {
@@ -55,7 +55,7 @@ public static class PlaneHost
         });
     }
 
-    /// <summary>The lifetime of a host that somebody else starts and stops: the default one would take the process's signals for itself.</summary>
+    /// <summary>The lifetime of a host within another one or a test: the platform's would take the process's signals.</summary>
     private sealed class DetachedLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

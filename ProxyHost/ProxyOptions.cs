@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Plane.Hosting;
+using System.ComponentModel.DataAnnotations;
 using Plane.Proxy.Acme;
 
 namespace Plane.Proxy;
@@ -8,6 +8,7 @@ namespace Plane.Proxy;
 public sealed class ProxyOptions
 {
     /// <summary>The cluster that it serves: the host name (with a port other than 443 for plain HTTP) that requests must carry. Required.</summary>
+    [Required]
     [Description("the cluster that it serves, as example.com; with a port other than 443 for plain HTTP")]
     public string Cluster { get; set; } = "";
 
@@ -167,158 +168,4 @@ public sealed class ProxyOptions
     /// </summary>
     [Description("how long an idle connection to a backend is kept")]
     public TimeSpan BackendIdle { get; set; } = TimeSpan.FromSeconds(4);
-
-    /// <summary>What is wrong with the options; each names its option as the command line does.</summary>
-    public IEnumerable<string> Problems()
-    {
-        if (!ClusterName.TryParse(Cluster, out _))
-        {
-            yield return $"--cluster: {ClusterName.Rule}";
-        }
-
-        if (!ProxyName.TryParse(Name, out _))
-        {
-            yield return $"--name: {ProxyName.Rule}";
-        }
-
-        if (WebListener.HostProblem(Host) is { } hostProblem)
-        {
-            yield return $"--host: {hostProblem}";
-        }
-
-        if (WebListener.HostProblem(MetricsHost) is { } metricsProblem)
-        {
-            yield return $"--metrics-host: {metricsProblem}";
-        }
-
-        if (MetricsPort is < 0 or > 65535)
-        {
-            yield return "--metrics-port: must be 0 to 65535";
-        }
-
-        if (Port is < 0 or > 65535)
-        {
-            yield return "--port: must be 0 to 65535";
-        }
-
-        foreach (var problem in TlsProblems())
-        {
-            yield return problem;
-        }
-
-        if (RootRedirectUrl is { } url && !(Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"))
-        {
-            yield return "--root-redirect-url: must be an absolute http or https URL";
-        }
-
-        if (!TrustedProxies.All(n => System.Net.IPNetwork.TryParse(n, out _)))
-        {
-            yield return "--trusted-proxies: must be networks as 10.0.0.0/8 or 2001:db8::/32";
-        }
-
-        if (ProxyProtocol && TrustedProxies.Length == 0)
-        {
-            yield return "--trusted-proxies: must be set where --proxy-protocol is: clients could say where they come from";
-        }
-
-        if (AllowedOrigins.Select(NameRules.OriginProblem).FirstOrDefault(p => p is not null) is { } origins)
-        {
-            yield return $"--allowed-origins: {origins}";
-        }
-
-        if (RouteCacheSize is < 1 or > 10_000_000)
-        {
-            yield return "--route-cache-size: must be 1 to 10000000";
-        }
-
-        foreach (var (name, value, longest) in new[]
-        {
-            ("connect-timeout", ConnectTimeout, TimeSpan.FromMinutes(5)),
-            ("response-timeout", ResponseTimeout, TimeSpan.FromDays(1)),
-            ("drain", Drain, TimeSpan.FromHours(1)),
-            ("controller-wait", ControllerWait, TimeSpan.FromSeconds(5)),
-            ("unknown-route-wait", UnknownRouteWait, TimeSpan.FromMinutes(5)),
-            ("negative-answer", NegativeAnswer, TimeSpan.FromMinutes(1)),
-            ("change-gap", ChangeGap, TimeSpan.FromMinutes(5)),
-            ("route-trust", RouteTrust, TimeSpan.FromMinutes(5)),
-            ("report-every", ReportEvery, TimeSpan.FromSeconds(30)),
-            ("ready-silence", ReadySilence, TimeSpan.FromMinutes(5)),
-            ("backend-idle", BackendIdle, TimeSpan.FromHours(1)),
-        })
-        {
-            if (value <= TimeSpan.Zero || value > longest)
-            {
-                yield return $"--{name}: must be positive and at most {longest.TotalSeconds} s";
-            }
-        }
-    }
-
-    private IEnumerable<string> TlsProblems()
-    {
-        ClusterName? cluster = ClusterName.TryParse(Cluster, out var name) ? name : null;
-        foreach (var problem in Acme.Problems(cluster))
-        {
-            yield return problem;
-        }
-
-        if (!Https)
-        {
-            if (Cert is not null || Key is not null || Acme.Directory is not null || Hsts is not null)
-            {
-                yield return "--https: must be set where --cert, --key, --acme-directory or --hsts is";
-            }
-
-            yield break;
-        }
-
-        if (cluster is { Port: not 443 })
-        {
-            yield return "--https: the cluster's name must not carry a port: a port other than 443 means plain HTTP in the URLs that the controller hands out";
-        }
-
-        if (PriorKnowledgeHttp2)
-        {
-            yield return "--prior-knowledge-http2: is for plain HTTP; over HTTPS the client chooses";
-        }
-
-        if (Cert is null == Acme.Directory is null)
-        {
-            yield return "--https: needs either --cert (and --key) or --acme-directory";
-        }
-
-        if (Cert is null && (Key is not null || CertPasswordFile is not null))
-        {
-            yield return "--cert: must be set where --key or --cert-password-file is";
-        }
-
-        if (string.IsNullOrWhiteSpace(CertDir))
-        {
-            yield return "--cert-dir: must name a directory";
-        }
-
-        if (HttpPort is < 0 or > 65535 || HttpsPort is < 0 or > 65535)
-        {
-            yield return "--http-port and --https-port: must be 0 to 65535";
-        }
-
-        if (HttpPort == HttpsPort && HttpPort != 0)
-        {
-            yield return "--http-port and --https-port: must differ";
-        }
-
-        if (Hsts is { } hsts && (hsts < TimeSpan.Zero || hsts > TimeSpan.FromDays(3650)))
-        {
-            yield return "--hsts: must be 0 to 3650 days";
-        }
-
-        if (HstsSubdomains && Hsts is null)
-        {
-            yield return "--hsts: must be set where --hsts-subdomains is";
-        }
-
-        if (CertCheckEvery <= TimeSpan.Zero || CertCheckEvery > TimeSpan.FromHours(1))
-        {
-            yield return "--cert-check-every: must be positive and at most 3600 s";
-        }
-    }
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Plane.Hosting;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Forwarding;
@@ -23,12 +24,12 @@ public static class ProxyRole
     /// <param name="options">The options.</param>
     /// <param name="addCluster">Registers a <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">What else the host needs: logging, metrics.</param>
-    /// <exception cref="UsageException">An option is invalid; the message names it.</exception>
+    /// <exception cref="OptionsValidationException">An option is invalid; the message names it.</exception>
     public static WebApplication Build(ProxyOptions options, Action<IHostApplicationBuilder> addCluster, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(addCluster);
-        UsageException.ThrowIfAny(options.Problems());
+        new ProxyOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateWebBuilder("proxy");
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("proxy");

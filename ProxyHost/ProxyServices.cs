@@ -24,7 +24,7 @@ public static class ProxyServices
 
     /// <summary>Adds everything but the web server (<see cref="ProxyRole"/>) and the cluster client, which whoever composes the host adds.</summary>
     /// <param name="services">The host's services.</param>
-    /// <param name="options">Valid options (<see cref="ProxyOptions.Problems"/>).</param>
+    /// <param name="options">Valid options (<see cref="ProxyOptionsValidator"/>).</param>
     public static IServiceCollection AddPlaneProxy(this IServiceCollection services, ProxyOptions options)
     {
         services.TryAddSingleton(TimeProvider.System);

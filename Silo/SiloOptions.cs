@@ -10,6 +10,7 @@ public sealed class SiloOptions
     public const int MinTokenLength = 16;
 
     /// <summary>The database: <c>postgres://user:password@host/database</c>, or <c>sqlite:FILE</c>. Default <c>sqlite:plane.db</c>. Never logged.</summary>
+    [PasswordPropertyText]
     [Description("the database: postgres://user:password@host/database or sqlite:FILE")]
     public string Db { get; set; } = "sqlite:plane.db";
 
@@ -69,75 +70,6 @@ public sealed class SiloOptions
     /// <summary>Whether more than this machine can reach <c>/ctrl</c>, and nothing asks who it is: warned of at the start.</summary>
     public bool IsOpenToStrangers => CtrlTokenFile is null && ForwardAuth is null && !WebListener.IsLoopback(Host);
 
-    /// <summary>What is wrong with the values; each problem names its option.</summary>
-    public IEnumerable<string> Problems()
-    {
-        if (string.IsNullOrWhiteSpace(Db))
-        {
-            yield return "--db must be postgres://… or sqlite:FILE";
-        }
-
-        if (WebListener.HostProblem(Host) is { } host)
-        {
-            yield return $"--host {host}";
-        }
-
-        if (Port is < 0 or > 65_535)
-        {
-            yield return "--port must be from 0 to 65535";
-        }
-
-        if (MetricsPort is < 0 or > 65_535 || (MetricsPort is > 0 && MetricsPort == Port))
-        {
-            yield return "--metrics-port must be from 0 to 65535 and another than --port";
-        }
-
-        if (UrlProblem(ControllerUrl) is { } controller)
-        {
-            yield return $"--controller-url {controller}";
-        }
-
-        if (UrlProblem(ForwardAuth) is { } forward)
-        {
-            yield return $"--forward-auth {forward}";
-        }
-
-        if (ForwardAuthTimeout <= TimeSpan.Zero || ForwardAuthTimeout > TimeSpan.FromMinutes(1))
-        {
-            yield return "--forward-auth-timeout must be more than 0 and at most a minute";
-        }
-
-        if (CtrlTokenFile is not null && !TryReadToken(out _, out var token))
-        {
-            yield return $"--ctrl-token-file {token}";
-        }
-
-        if (CleanupMinAgeDays is < 0 or > 36_500)
-        {
-            yield return "--cleanup-min-age-days must be from 0 to 36500";
-        }
-
-        if (LeaseNumbers.Problem() is { } numbers)
-        {
-            yield return $"--lease-numbers: {numbers}";
-        }
-
-        if (Name == default(ControllerName))
-        {
-            yield return $"--name is not valid: {ControllerName.Rule}";
-        }
-
-        if (StreamKeepAlive < TimeSpan.FromMilliseconds(10) || StreamKeepAlive > TimeSpan.FromMinutes(5))
-        {
-            yield return "--stream-keep-alive must be from 10ms to 5m";
-        }
-
-        if (MaxStatusStreams is < 1 or > 1_000_000)
-        {
-            yield return "--max-status-streams must be from 1 to 1000000";
-        }
-    }
-
     /// <summary>Reads the control token.</summary>
     /// <param name="token">The token, where there is one.</param>
     /// <param name="problem">What is wrong with the file; never its content.</param>
@@ -154,18 +86,15 @@ public sealed class SiloOptions
         {
             var text = File.ReadAllText(CtrlTokenFile).Trim();
             problem = text.Length is < MinTokenLength or > 1024 || text.Any(c => c is <= ' ' or >= '\x7f')
-                ? $"{CtrlTokenFile} must hold one token of {MinTokenLength} to 1024 printable ASCII characters without blanks"
+                ? $"must hold one token of {MinTokenLength} to 1024 printable ASCII characters without blanks"
                 : null;
             token = problem is null ? text : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            problem = $"{CtrlTokenFile} cannot be read: {e.Message}";
+            problem = $"cannot be read: {e.Message}";
         }
 
         return problem is null;
     }
-
-    private static string? UrlProblem(Uri? url) =>
-        url is null || (url.IsAbsoluteUri && url.Scheme is "http" or "https" && url.Fragment.Length == 0) ? null : "must be an http or https URL";
 }

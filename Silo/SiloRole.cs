@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Plane.Hosting;
 using Plane.Silo.Http;
 using Plane.Silo.Http.Access;
@@ -19,12 +20,12 @@ public static class SiloRole
     /// <param name="options">The controller's options.</param>
     /// <param name="addSilo">Adds the silo to the host (<see cref="SiloHosting"/>).</param>
     /// <param name="configure">What the program adds, as logging.</param>
-    /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
+    /// <exception cref="OptionsValidationException">An option cannot be used; the message names it.</exception>
     public static WebApplication Build(SiloOptions options, Action<IHostApplicationBuilder> addSilo, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(addSilo);
-        UsageException.ThrowIfAny(options.Problems().Concat(SiloServices.Problems(options)));
+        new SiloOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateWebBuilder("controller");
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("controller");
@@ -34,6 +35,9 @@ public static class SiloRole
         builder.WebHost.ConfigureKestrel(server => HttpLimits.Apply(options, server));
         builder.Services.AddPlaneController(options);
 
+        // Reports before what the program adds: its ready line is the first.
+        builder.Services.AddHostedService(s => s.GetRequiredService<SiloReady>());
+
         // Started after what it needs, stopped before it.
         addSilo(builder);
         if (options.MetricsPort is { } port)
@@ -41,19 +45,14 @@ public static class SiloRole
             builder.Services.AddPlaneMetricsServer(options.Host, port);
         }
 
-        builder.Services.AddHostedService(s => s.GetRequiredService<SiloReady>());
         var app = builder.Build();
         UseApi(app, options);
         return app;
     }
 
     /// <summary>The URL that a started controller's HTTP API is served at.</summary>
-    /// <param name="app">What <see cref="Build"/> made.</param>
-    public static Task<Uri> WhenReadyAsync(WebApplication app)
-    {
-        ArgumentNullException.ThrowIfNull(app);
-        return app.Services.GetRequiredService<SiloReady>().WhenReady;
-    }
+    /// <param name="services">The services of what <see cref="Build"/> made.</param>
+    public static Task<Uri> WhenReadyAsync(IServiceProvider services) => services.GetRequiredService<SiloReady>().WhenReady;
 
     /// <summary>Adds the controller's services, without silo and listener.</summary>
     /// <param name="services">The host's services.</param>
@@ -78,7 +77,7 @@ public static class SiloRole
         services.AddSingleton<LocalCallers>();
         services.AddSingleton(_ => new ControlToken(options.TryReadToken(out var token, out var problem)
             ? token
-            : throw new UsageException($"--ctrl-token-file {problem}")));
+            : throw new UsageException($"--ctrl-token-file is '{options.CtrlTokenFile}': {problem}")));
         return services;
     }
 

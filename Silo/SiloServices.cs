@@ -8,8 +8,6 @@ namespace Plane.Silo;
 /// <summary>Brings in what the other rooms offer: the store and the grains.</summary>
 internal static class SiloServices
 {
-    public static IEnumerable<string> Problems(SiloOptions options) => new StoreOptions { Url = options.Db }.Problems().Select(p => $"--db: {p}");
-
     public static void Add(IServiceCollection services, SiloOptions options, ControllerName controller)
     {
         services.AddPlaneStore(Store(options, controller));

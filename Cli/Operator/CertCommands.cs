@@ -200,8 +200,7 @@ internal static class CertCommands
         public AcmeOptions Options(ParseResult parsed)
         {
             var options = new AcmeOptions { Directory = parsed.GetValue(_directory), CaFile = parsed.GetValue(_caFile)?.FullName };
-            UsageException.ThrowIfAny(options.Problems(cluster: null));
-            return options;
+            return ProxyOptionsValidator.Problems(options) is [var problem, ..] ? throw new UsageException(problem) : options;
         }
     }
 }

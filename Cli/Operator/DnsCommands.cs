@@ -132,7 +132,11 @@ internal static class DnsCommands
                     Port = parsed.GetValue(port),
                     Authority = parsed.GetValue(authority)!,
                 };
-                UsageException.ThrowIfAny(request.Problems());
+                if (string.Join(Environment.NewLine, request.Problems()) is { Length: > 0 } problems)
+                {
+                    throw new UsageException(problems);
+                }
+
                 return Print(printer, await DnsCheck.RunAsync(request, cancellationToken).ConfigureAwait(false));
             }
             catch (UsageException e)

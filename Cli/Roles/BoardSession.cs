@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Cli.Operator;
 using Plane.Cli.Output;
@@ -14,12 +13,13 @@ using Plane.Silo;
 namespace Plane.Cli.Roles;
 
 /// <summary>Brings the demo's board up through the HTTP API, as an application would, and says where it is.</summary>
-internal sealed class BoardSession(DemoOptions options, WebApplication controller)
+internal sealed class BoardSession(DemoOptions options, IServiceProvider controller, SiloOptions silo, IPlaneStore store) : BackgroundService
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
 
-    public async Task RunAsync(CancellationToken stop)
+    protected override async Task ExecuteAsync(CancellationToken stop)
     {
+        var url = await SiloRole.WhenReadyAsync(controller).WaitAsync(stop).ConfigureAwait(false);
         if (options.Runtime == "docker")
         {
             await CheckDockerAsync(stop).ConfigureAwait(false);
@@ -34,7 +34,7 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
             ? new Executable { Image = (await BoardScriptAsync("image", stop).ConfigureAwait(false)).Trim() }
             : new Executable { Command = JsonSerializer.Deserialize<string[]>(await BoardScriptAsync("command", stop).ConfigureAwait(false)) };
 
-        using var client = new ControllerClient(await SiloRole.WhenReadyAsync(controller).ConfigureAwait(false), token: null);
+        using var client = new ControllerClient(url, token: null);
         var response = await client.ConnectAsync(
             new ConnectRequest
             {
@@ -89,13 +89,11 @@ internal sealed class BoardSession(DemoOptions options, WebApplication controlle
 
     private async Task<DroneState> WaitForDroneAsync(CancellationToken stop)
     {
-        var cluster = controller.Services.GetRequiredService<SiloOptions>().DefaultCluster!.Value;
-        var store = controller.Services.GetRequiredService<IPlaneStore>();
         while (true)
         {
             try
             {
-                var state = await store.ReadClusterAsync(cluster, stop).ConfigureAwait(false);
+                var state = await store.ReadClusterAsync(silo.DefaultCluster!.Value, stop).ConfigureAwait(false);
                 if (state.Drones.FirstOrDefault(d => d.Ready) is { } ready)
                 {
                     return ready;

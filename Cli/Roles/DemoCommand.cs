@@ -1,7 +1,6 @@
 using System.CommandLine;
-using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 
@@ -11,14 +10,14 @@ internal static class DemoCommand
     public static Command Create() => RoleCommand.Create(
         "demo",
         "Run everything with a shared drawing board, and print its URL. Ctrl-C ends all of it.",
-        new OptionsBinder<DemoOptions>(),
-        (demo, context) =>
+        [typeof(DemoOptions)],
+        context =>
         {
-            UsageException.ThrowIfAny(demo.Problems());
+            var demo = new DemoOptionsValidator().Validated(context.Given.Get<DemoOptions>());
             return EveryRole.Build(
                 new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime, DockerHost = demo.DockerHost, LeavesNothing = true },
-                context);
+                context,
+                builder => builder.Services.AddSingleton(demo).AddHostedService<BoardSession>());
         },
-        (demo, _, hosts, stop) => new BoardSession(demo, (WebApplication)hosts[0]).RunAsync(stop),
         LogLevel.Warning);
 }

@@ -28,13 +28,4 @@ public sealed class DemoOptions
     /// <summary>The board's key.</summary>
     [Description("the board's key")]
     public string Key { get; set; } = "demo-board";
-
-    /// <summary>What is wrong with the values that nobody checks before everything runs.</summary>
-    public IEnumerable<string> Problems()
-    {
-        if (NameRules.TextProblem(Key, 1) is { } problem)
-        {
-            yield return $"--key {problem}";
-        }
-    }
 }

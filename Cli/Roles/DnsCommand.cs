@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Plane.Cli.Operator;
 using Plane.Dns;
-using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 
@@ -10,13 +9,11 @@ internal static class DnsCommand
 {
     public static Command Create(OperatorContext operators)
     {
-        var gateway = new OptionsBinder<GatewayFlags>();
         var command = RoleCommand.Create(
             "dns",
             "Run a DNS server that answers ACME DNS-01 challenges.",
-            new OptionsBinder<DnsOptions>().Require(nameof(DnsOptions.Zone)),
-            (options, context) => [DnsRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)]);
-        gateway.AddTo(command);
+            [typeof(DnsOptions), typeof(GatewayFlags)],
+            context => DnsRole.Build(context.Given.Get<DnsOptions>(), context.Join(TimeSpan.FromSeconds(10)), context.Configure));
         foreach (var subcommand in DnsCommands.Create(operators))
         {
             command.Subcommands.Add(subcommand);

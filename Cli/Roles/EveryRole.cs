@@ -9,13 +9,19 @@ using Plane.Silo;
 
 namespace Plane.Cli.Roles;
 
-/// <summary>Every role in one process, for <c>plane up</c> and <c>plane demo</c>: controller, drone and DNS server in one host, the proxy in another. All call the silo through its own client.</summary>
+/// <summary>
+/// Every role in one process, for <c>plane up</c> and <c>plane demo</c>: controller, drone and DNS server in the program's host, the proxy in one within it, since its web server has other limits than the
+/// controller's. All call the silo through its own client.
+/// </summary>
 internal static class EveryRole
 {
-    /// <summary>Builds the hosts in the order of their start.</summary>
-    public static IHost[] Build(UpOptions options, RoleContext context)
+    /// <summary>Builds the host.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="context">Logging and the program's lifetime.</param>
+    /// <param name="add">What else the program runs.</param>
+    public static IHost Build(UpOptions options, RoleContext context, Action<IHostApplicationBuilder>? add = null)
     {
-        UsageException.ThrowIfAny(options.Problems());
+        new UpOptionsValidator().Validated(options);
         var data = Path.GetFullPath(options.Data);
         try
         {
@@ -23,13 +29,13 @@ internal static class EveryRole
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"--data: the directory {data} cannot be made: {e.Message}");
+            throw new UsageException($"--data (PLANE__DATA) is {OptionNames.Quote(options.Data)}: the directory {data} cannot be made: {e.Message}");
         }
 
         // A cluster is named by its proxy's port: a free one has to be known before anything starts.
         var proxyPort = options.ProxyPort == 0 ? FreePort.Find() : options.ProxyPort;
         var name = options.DefaultCluster ?? ClusterName.Parse($"localhost:{proxyPort}");
-        var controller = SiloRole.Build(
+        return SiloRole.Build(
             new SiloOptions
             {
                 Db = "sqlite:" + Path.Combine(data, "plane.db"),
@@ -44,20 +50,22 @@ internal static class EveryRole
                 builder.AddPlaneSilo(new ControllerClusterOptions { GatewayPort = options.GatewayPort, SiloPort = 0 });
                 builder.Services.AddSingleton(services => new ClusterConnection(services.GetRequiredService<IClusterClient>()));
                 AddDroneAndDns(builder, options, name, data);
+                AddProxy(builder, new ProxyOptionsValidator().Validated(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort }), context);
+                add?.Invoke(builder);
             },
             context.Configure);
-
-        // The proxy's web server has other limits than the controller's, and a process has one of them for each host.
-        var proxy = ProxyRole.Build(
-            new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort },
-            builder => builder.Services.AddSingleton(controller.Services.GetRequiredService<ClusterConnection>()),
-            context.Configure);
-        return [controller, proxy];
     }
+
+    private static void AddProxy(IHostApplicationBuilder program, ProxyOptions options, RoleContext context) => program.Services.AddHostedService(services => new NestedHost(
+        ProxyRole.Build(
+            options,
+            builder => builder.Services.AddSingleton(services.GetRequiredService<ClusterConnection>()),
+            builder => builder.AddPlaneLogging(context.Hosting)),
+        services.GetRequiredService<IHostApplicationLifetime>()));
 
     private static void AddDroneAndDns(IHostApplicationBuilder builder, UpOptions options, ClusterName cluster, string data)
     {
-        var drone = PortRange.Set(options.PortRange, new DroneOptions
+        builder.Services.AddPlaneDrone(new DroneOptionsValidator().Validated(new DroneOptions
         {
             Cluster = cluster.Value,
             StateFile = Path.Combine(data, "drone.db"),
@@ -66,18 +74,15 @@ internal static class EveryRole
             MountBase = Path.GetFullPath(options.MountBase ?? Path.Combine(data, "mounts")),
             Runtime = options.Runtime,
             DockerHost = options.DockerHost,
+            PortRange = options.PortRange,
             StartupLimit = options.StartupLimit,
             EndBackendsOnStop = !options.KeepBackends,
             PruneOnStop = options.LeavesNothing,
-        });
-        UsageException.ThrowIfAny(drone.Problems().Select(p => "--" + p));
-        builder.Services.AddPlaneDrone(drone);
+        }));
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = DroneRole.ShutdownLimit);
         if (options.DnsZone is { } zone)
         {
-            var dns = new DnsOptions { Zone = zone, Host = [options.Host], Port = options.DnsPort };
-            UsageException.ThrowIfAny(dns.Problems());
-            builder.Services.AddPlaneDns(dns);
+            builder.Services.AddPlaneDns(new DnsOptionsValidator().Validated(new DnsOptions { Zone = zone, Host = [options.Host], Port = options.DnsPort }));
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Plane.Drone.Guard;
-using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 
@@ -15,27 +14,14 @@ internal static class GuardCommand
             ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "plane.dll"), Name]
             : [Environment.ProcessPath ?? Path.Combine(AppContext.BaseDirectory, "plane"), Name];
 
-    public static Command Create()
-    {
-        var binder = new OptionsBinder<GuardOptions>().Require(nameof(GuardOptions.RunDir));
-        return RoleCommand.Create(
-            Name,
-            "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stands still.",
-            binder,
-            (options, context) => [GuardRole.Build(options, context.Configure)],
-            first: parsed => Detach(binder, parsed));
-    }
-
-    private static void Detach(OptionsBinder<GuardOptions> binder, System.CommandLine.ParseResult parsed)
-    {
-        try
+    public static Command Create() => RoleCommand.Create(
+        Name,
+        "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stands still.",
+        [typeof(GuardOptions)],
+        context =>
         {
-            GuardRole.Detach(binder.Bind(parsed, ProcessEnvironment.Read()));
-        }
-        catch (UsageException)
-        {
-            // Said, with the others, where the options are bound for good.
-            return;
-        }
-    }
+            var options = context.Given.Get<GuardOptions>();
+            GuardRole.Detach(options);
+            return GuardRole.Build(options, context.Configure);
+        });
 }

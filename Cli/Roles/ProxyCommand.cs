@@ -7,16 +7,10 @@ namespace Plane.Cli.Roles;
 /// <summary><c>plane proxy</c>.</summary>
 internal static class ProxyCommand
 {
-    public static Command Create()
-    {
-        var gateway = new OptionsBinder<GatewayFlags>();
-        var command = RoleCommand.Create(
-            "proxy",
-            "Run a proxy: routes tokenised URLs to backends.",
-            new OptionsBinder<ProxyOptions>().Require(nameof(ProxyOptions.Cluster)),
-            (options, context) => [ProxyRole.Build(options, context.Join(gateway, TimeSpan.FromSeconds(10)), context.Configure)],
-            first: static _ => SocketCompletions.RunInline());
-        gateway.AddTo(command);
-        return command;
-    }
+    public static Command Create() => RoleCommand.Create(
+        "proxy",
+        "Run a proxy: routes tokenised URLs to backends.",
+        [typeof(ProxyOptions), typeof(GatewayFlags)],
+        context => ProxyRole.Build(context.Given.Get<ProxyOptions>(), context.Join(TimeSpan.FromSeconds(10)), context.Configure),
+        first: SocketCompletions.RunInline);
 }

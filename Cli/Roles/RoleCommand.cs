@@ -1,56 +1,52 @@
+using System.Collections;
 using System.CommandLine;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Plane.Cli.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;
 
-/// <summary>Makes the command of one role: flags and environment become options, the options a host, the host runs until a signal.</summary>
-internal static class RoleCommand
+/// <summary>Makes the command of one role: file, environment and flags become options, the options a host, the host runs until a signal.</summary>
+internal sealed class RoleCommand : Command
 {
+    private RoleCommand(string name, string description, RoleConfiguration configuration)
+        : base(name, description)
+    {
+        Configuration = configuration;
+        configuration.AddTo(this);
+    }
+
+    /// <summary>The role's options.</summary>
+    public RoleConfiguration Configuration { get; }
+
     /// <summary>A role's command.</summary>
-    /// <typeparam name="T">The role's options.</typeparam>
     /// <param name="name">The command.</param>
     /// <param name="description">Its line in the help.</param>
-    /// <param name="binder">The role's flags.</param>
-    /// <param name="build">Builds the hosts in the order of their start.</param>
-    /// <param name="companion">Runs beside them once they have started.</param>
+    /// <param name="options">The types whose properties are its options.</param>
+    /// <param name="build">Builds the program's host.</param>
     /// <param name="logLevel">The least level that is logged where the flag doesn't say.</param>
-    /// <param name="first">Runs before anything is written or a signal heard.</param>
-    public static Command Create<T>(
+    /// <param name="first">Runs before anything else.</param>
+    public static RoleCommand Create(
         string name,
         string description,
-        OptionsBinder<T> binder,
-        Func<T, RoleContext, IHost[]> build,
-        Func<T, RoleContext, IHost[], CancellationToken, Task>? companion = null,
+        Type[] options,
+        Func<RoleContext, IHost> build,
         LogLevel logLevel = LogLevel.Information,
-        Action<ParseResult>? first = null)
-        where T : class, new()
+        Action? first = null)
     {
-        var hosting = new OptionsBinder<HostingOptions>();
-        var command = new Command(name, description);
-        binder.AddTo(command);
-        hosting.AddTo(command);
+        var configuration = new RoleConfiguration([.. options, typeof(HostingOptions)]);
+        var command = new RoleCommand(name, description, configuration);
         command.SetAction(async (parsed, _) =>
         {
-            first?.Invoke(parsed);
-
-            // Signals before anything slow: one that comes during the start is heard.
-            using var runner = new HostRunner().ListenToSignals();
+            first?.Invoke();
             try
             {
-                var environment = ProcessEnvironment.Read();
-                var options = binder.Bind(parsed, environment);
-                var shared = hosting.Bind(parsed, environment);
-                shared.ReadOpenTelemetry(environment);
-                UsageException.ThrowIfAny(shared.Problems());
-                shared.LogLevel ??= logLevel;
-                var context = new RoleContext(parsed, environment, shared);
-                var hosts = build(options, context);
-                return await runner.RunAsync(hosts, companion is null ? null : stop => companion(options, context, hosts, stop)).ConfigureAwait(false);
+                var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(v => (string)v.Key, v => (string?)v.Value ?? "");
+                return await HostProgram.RunAsync(Build(configuration.Read(parsed, environment), environment, logLevel, build), Console.Error).ConfigureAwait(false);
             }
-            catch (Exception e) when (HostRunner.TryExplain(e, Console.Error) is { } code)
+            catch (Exception e) when (HostProgram.TryExplain(e, Console.Error) is { } code)
             {
                 if (e is UsageException or OptionsValidationException)
                 {
@@ -62,18 +58,36 @@ internal static class RoleCommand
         });
         return command;
     }
+
+    private static IHost Build(GivenOptions given, Dictionary<string, string> environment, LogLevel logLevel, Func<RoleContext, IHost> build)
+    {
+        try
+        {
+            var hosting = given.Get<HostingOptions>();
+            hosting.ReadOpenTelemetry(environment);
+            if (hosting.Problems().ToArray() is { Length: > 0 } problems)
+            {
+                throw new OptionsValidationException(nameof(HostingOptions), typeof(HostingOptions), problems);
+            }
+
+            hosting.LogLevel ??= logLevel;
+            return build(new RoleContext(given, hosting));
+        }
+        catch (OptionsValidationException e)
+        {
+            throw new OptionsValidationException(e.OptionsName, e.OptionsType, e.Failures.Select(given.Locate));
+        }
+    }
 }
 
-/// <summary>What a role's command was started with, beside its own options.</summary>
-/// <param name="Parsed">The command line.</param>
-/// <param name="Environment">The environment.</param>
+/// <summary>What a role's host is built from.</summary>
+/// <param name="Given">The options.</param>
 /// <param name="Hosting">Logging and metrics.</param>
-internal sealed record RoleContext(ParseResult Parsed, IReadOnlyDictionary<string, string> Environment, HostingOptions Hosting)
+internal sealed record RoleContext(GivenOptions Given, HostingOptions Hosting)
 {
-    /// <summary>What every role's builder gets.</summary>
-    public void Configure(IHostApplicationBuilder builder) => builder.AddPlaneLogging(Hosting);
+    /// <summary>What the program's builder gets.</summary>
+    public void Configure(IHostApplicationBuilder builder) => builder.AddPlaneLogging(Hosting).UseProgramLifetime();
 
     /// <summary>Registers the cluster's client as the command line says.</summary>
-    public Action<IHostApplicationBuilder> Join(OptionsBinder<GatewayFlags> gateway, TimeSpan longestDelay) =>
-        gateway.Bind(Parsed, Environment).Join(longestDelay);
+    public Action<IHostApplicationBuilder> Join(TimeSpan longestDelay) => Given.Get<GatewayFlags>().Join(longestDelay);
 }

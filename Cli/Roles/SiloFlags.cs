@@ -34,7 +34,7 @@ public sealed class SiloFlags : ClusterFlags
     public Action<IHostApplicationBuilder> AddSilo(string? database) => builder => builder.AddPlaneSilo(new ControllerClusterOptions
     {
         GatewayPort = GatewayPort,
-        BindAddress = IPAddress.TryParse(GatewayHost, out var address) ? address : throw new UsageException("--gateway-host must be an IP address"),
+        BindAddress = IPAddress.TryParse(GatewayHost, out var address) ? address : throw new UsageException($"--gateway-host (PLANE__GATEWAY_HOST) is {OptionNames.Quote(GatewayHost)}: must be an IP address"),
         SiloPort = SiloPort,
         AdvertisedAddress = AdvertisedAddress,
         ClusterId = ClusterId,

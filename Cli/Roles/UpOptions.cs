@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Plane.Hosting;
+using Plane.Drone;
 
 namespace Plane.Cli.Roles;
 
@@ -40,7 +40,7 @@ public sealed class UpOptions
 
     /// <summary>The ports of backends, as <c>20000-29999</c>; <c>auto</c> draws 1,000 that no other <c>plane up</c> of this machine uses.</summary>
     [Description("the ports of backends, as 20000-29999; auto draws 1,000 that no other plane up of this machine uses")]
-    public string PortRange { get; set; } = Roles.PortRange.Auto;
+    public string PortRange { get; set; } = DroneOptions.AutoPorts;
 
     /// <summary>Where the drone's mounts lie: <c>DATA/mounts</c> where not set.</summary>
     [Description("the directory of backends' mounts; DATA/mounts where not set")]
@@ -71,35 +71,4 @@ public sealed class UpOptions
 
     /// <summary>The times of every lease.</summary>
     public LeaseNumbers LeaseNumbers { get; set; } = new();
-
-    /// <summary>What is wrong with the values that no role checks itself.</summary>
-    public IEnumerable<string> Problems()
-    {
-        if (string.IsNullOrWhiteSpace(Data))
-        {
-            yield return "--data must name a directory";
-        }
-
-        if (!System.Net.IPAddress.TryParse(Host, out _))
-        {
-            yield return "--host must be an IP address";
-        }
-
-        // A caller of /ctrl can run any command as this user: from other machines only where the operator says so.
-        if (Runtime == "auto" && CtrlTokenFile is null && !WebListener.IsLoopback(Host))
-        {
-            yield return $"--host {Host} lets other machines run commands on this one, as the user who runs plane: "
-                + "protect /ctrl with --ctrl-token-file, or say what may run with --runtime docker (or docker,process)";
-        }
-
-        if (Port is < 0 or > 65_535 || ProxyPort is < 0 or > 65_535 || DnsPort is < 0 or > 65_535 || GatewayPort is < 0 or > 65_535)
-        {
-            yield return "--port, --proxy-port, --gateway-port and --dns-port must be from 0 to 65535";
-        }
-
-        if (Port == ProxyPort && Port != 0)
-        {
-            yield return "--port and --proxy-port must differ";
-        }
-    }
 }

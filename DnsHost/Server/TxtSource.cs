@@ -123,24 +123,13 @@ internal sealed partial class TxtSource
         return text.ToString();
     }
 
-    // Whoever waits for it may have gone when it fails; then nobody is left to see it, and an unseen failure would end the host.
-    private static Task<T> Observed<T>(Task<T> task)
-    {
-        _ = task.ContinueWith(
-            static t => _ = t.Exception,
-            CancellationToken.None,
-            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
-        return task;
-    }
-
     private async Task<TxtAnswer?> AskAsync(ClusterName name)
     {
         using var timeout = new CancellationTokenSource(_options.ControllerTimeout, _time);
         try
         {
             var answer = _cluster.GetGrain<ICertificateGrain>(GrainKeys.Certificate(name)).ReadTxt(name, timeout.Token);
-            return new TxtAnswer(await Observed(answer).WaitAsync(timeout.Token).ConfigureAwait(false));
+            return new TxtAnswer(await answer.WaitAsync(timeout.Token).ConfigureAwait(false));
         }
         catch (Exception e) when (e is OperationCanceledException || CallFailed.IsUnknownOutcome(e))
         {

@@ -143,7 +143,7 @@ internal sealed partial class GuardKeeper(DroneOptions options, RunDirectory dir
         }
 
         // Its options are on its command line; the agent's, secrets among them, are none of its business.
-        foreach (var name in info.Environment.Keys.Where(k => k.StartsWith("PLANE__", StringComparison.OrdinalIgnoreCase)).ToArray())
+        foreach (var name in info.Environment.Keys.Where(k => k.StartsWith("PLANE__", StringComparison.OrdinalIgnoreCase) || k == OptionNames.FileVariable).ToArray())
         {
             info.Environment.Remove(name);
         }

@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Plane.Drone.Runtimes.Docker;
+using System.ComponentModel.DataAnnotations;
 
 namespace Plane.Drone.Guard;
 
@@ -7,6 +7,7 @@ namespace Plane.Drone.Guard;
 public sealed class GuardOptions
 {
     /// <summary>The run directory that it shares with the drone's agent. Must be given.</summary>
+    [Required]
     [Description("the run directory of the drone that it guards")]
     public string RunDir { get; set; } = "";
 
@@ -28,27 +29,4 @@ public sealed class GuardOptions
     /// </summary>
     [Description("as an agent starts it: in a session of its own, ending after the agent when nothing is left to guard")]
     public bool WithAgent { get; set; }
-
-    /// <summary>What is wrong with the values; empty where nothing is.</summary>
-    public IEnumerable<string> Problems()
-    {
-        if (string.IsNullOrWhiteSpace(RunDir))
-        {
-            yield return "run-dir: must name a directory";
-        }
-
-        if (Runtime is not ("docker" or "process" or "docker,process" or "process,docker"))
-        {
-            yield return $"runtime '{Runtime}': must be docker, process or docker,process";
-        }
-        else if (Runtime != "process" && DockerEndpoint.TryParse(DockerHost, out var problem) is null)
-        {
-            yield return $"docker-host '{DockerHost}': {problem}";
-        }
-
-        if (GoneFor <= TimeSpan.Zero || GoneFor > TimeSpan.FromHours(1))
-        {
-            yield return $"gone-for {GoneFor}: must be more than nothing and at most an hour";
-        }
-    }
 }

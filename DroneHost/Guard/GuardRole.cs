@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Plane.Hosting;
 
 namespace Plane.Drone.Guard;
@@ -11,11 +12,11 @@ public static class GuardRole
     /// <summary>Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the run directory cannot be used or has a guard.</summary>
     /// <param name="options">How to run.</param>
     /// <param name="configure">Adds what the program wants besides: logging, another clock.</param>
-    /// <exception cref="UsageException">An option cannot be used; the message names it.</exception>
+    /// <exception cref="OptionsValidationException">An option cannot be used; the message names it.</exception>
     public static IHost Build(GuardOptions options, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        UsageException.ThrowIfAny(options.Problems().Select(p => "--" + p));
+        new GuardOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateBuilder("guard");
         builder.Services.AddSingleton(options);
         builder.Services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);

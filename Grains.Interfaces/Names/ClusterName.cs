@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Globalization;
 using System.Text.Json.Serialization;
 using Orleans;
@@ -10,6 +11,7 @@ namespace Plane;
 /// </summary>
 [Immutable, Alias("plane.ClusterName")]
 [JsonConverter(typeof(NameJsonConverter<ClusterName>))]
+[TypeConverter(typeof(NameTypeConverter<ClusterName>))]
 public readonly record struct ClusterName : IPlaneName<ClusterName>
 {
     private readonly string? _value;

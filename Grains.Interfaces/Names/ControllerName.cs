@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Text.Json.Serialization;
 using Orleans;
 
@@ -6,6 +7,7 @@ namespace Plane;
 /// <summary>A controller's name: one silo.</summary>
 [Immutable, Alias("plane.ControllerName")]
 [JsonConverter(typeof(NameJsonConverter<ControllerName>))]
+[TypeConverter(typeof(NameTypeConverter<ControllerName>))]
 public readonly record struct ControllerName : IPlaneName<ControllerName>
 {
     private readonly string? _value;

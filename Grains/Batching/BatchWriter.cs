@@ -216,12 +216,6 @@ internal sealed class BatchWriter<TRequest, TResult> : IAsyncDisposable
 
         public void Complete(TResult result) => _result.TrySetResult(result);
 
-        public void Fail(Exception e)
-        {
-            _result.TrySetException(e);
-
-            // The caller may have left: a failure that nobody waits for is no unobserved one.
-            _ = _result.Task.Exception;
-        }
+        public void Fail(Exception e) => _result.TrySetException(e);
     }
 }

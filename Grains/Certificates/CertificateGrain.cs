@@ -31,7 +31,7 @@ internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : G
             }
 
             // Not cancelled by the caller that happened to begin it: others wait for it too. The store bounds its statements.
-            reading = new Reading(time.GetTimestamp(), store.ReadTxtAsync(cluster, CancellationToken.None).Observed());
+            reading = new Reading(time.GetTimestamp(), store.ReadTxtAsync(cluster, CancellationToken.None));
             _readings[cluster] = reading;
         }
 

@@ -130,7 +130,7 @@ public sealed record PinnedCluster(string ClusterId, string ServiceId, DateTimeO
 /// <summary>The database is unavailable, or answered with a transient error again and again. The outcome of a write is unknown.</summary>
 /// <param name="message">The cause, and what to do where that is known; no password, no SQL, no address.</param>
 /// <param name="innerException">The cause, or null.</param>
-public sealed class StoreUnavailableException(string message, Exception? innerException = null) : Exception(message, innerException), IOutsideFailure
+public sealed class StoreUnavailableException(string message, Exception? innerException = null) : Exception(message, innerException)
 {
     /// <summary>Whether the database is there and doesn't let this program in: the password, or the database's name.</summary>
     public bool IsRefusal { get; init; }

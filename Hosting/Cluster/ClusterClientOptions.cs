@@ -44,36 +44,20 @@ public sealed class ClusterClientOptions
     /// <exception cref="OptionsValidationException">A value is wrong; the text names it.</exception>
     internal IReadOnlyList<DnsEndPoint> Validated()
     {
-        var errors = new List<string>();
+        var rules = new OptionRules(typeof(ClusterClientOptions));
         var parsed = new List<DnsEndPoint>();
         foreach (var text in Endpoints)
         {
-            if (TryParse(text, out var endpoint))
-            {
-                parsed.Add(endpoint);
-            }
-            else
-            {
-                errors.Add($"--gateway: '{text}' is not HOST:PORT");
-            }
+            rules.Flag(TryParse(text, out var endpoint), "--gateway", text, "must be HOST:PORT");
+            parsed.Add(endpoint);
         }
 
-        if (Endpoints.Count == 0)
-        {
-            errors.Add("--gateway: at least one is needed");
-        }
-
-        if (string.IsNullOrWhiteSpace(ClusterId) || string.IsNullOrWhiteSpace(ServiceId))
-        {
-            errors.Add("--cluster-id and --service-id must not be blank");
-        }
-
-        if (ResponseTimeout <= TimeSpan.Zero || MaxReconnectDelay <= TimeSpan.Zero)
-        {
-            errors.Add("--response-timeout and --max-reconnect-delay must be positive");
-        }
-
-        errors.AddRange(Trust.Errors());
-        return errors.Count == 0 ? parsed : throw new OptionsValidationException(nameof(ClusterClientOptions), typeof(ClusterClientOptions), errors);
+        rules.Flag(Endpoints.Count > 0, "--gateway", Endpoints, "needs at least one HOST:PORT");
+        rules.Flag(!string.IsNullOrWhiteSpace(ClusterId), "--cluster-id", ClusterId, "must not be blank");
+        rules.Flag(!string.IsNullOrWhiteSpace(ServiceId), "--service-id", ServiceId, "must not be blank");
+        rules.Positive(ResponseTimeout, TimeSpan.FromDays(30), "o.ResponseTimeout");
+        rules.Positive(MaxReconnectDelay, TimeSpan.FromDays(30), "o.MaxReconnectDelay");
+        Trust.Check(rules);
+        return rules.Problems is [] ? parsed : throw new OptionsValidationException(nameof(ClusterClientOptions), typeof(ClusterClientOptions), rules.Problems);
     }
 }

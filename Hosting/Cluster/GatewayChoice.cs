@@ -99,8 +99,6 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     /// <summary>Waits for the answer; false where the call is to be made under the key that is now in use.</summary>
     private async Task<bool> IsAnsweredAsync(Way way, Task answer, CancellationToken cancellationToken)
     {
-        // A call that is given up and fails later is not looked at again.
-        _ = answer.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         if (isOnlyOne)
         {
             await answer.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

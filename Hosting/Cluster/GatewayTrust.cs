@@ -35,23 +35,21 @@ public sealed partial class GatewayTrust
     /// <summary>Whether each end authenticates the other, by certificates.</summary>
     public bool IsMutualTls => CertificateFile is not null && AuthorityFile is not null;
 
-    /// <summary>What is wrong with the values and the files; each problem names its option.</summary>
-    public IEnumerable<string> Errors()
+    /// <summary>Checks the values and the files.</summary>
+    /// <param name="rules">Takes what is wrong.</param>
+    public void Check(OptionRules rules)
     {
-        if (CertificateFile is null != KeyFile is null)
+        ArgumentNullException.ThrowIfNull(rules);
+        rules.Flag(CertificateFile is null || KeyFile is not null, "--gateway-key", KeyFile, "--gateway-cert and --gateway-key come together");
+        rules.Flag(KeyFile is null || CertificateFile is not null, "--gateway-cert", CertificateFile, "--gateway-cert and --gateway-key come together");
+        if (CertificateFile is not null && KeyFile is not null && Problem(() => Certificate(NullLogger.Instance)) is { } certificate)
         {
-            yield return "--gateway-cert and --gateway-key come together";
-            yield break;
-        }
-
-        if (CertificateFile is not null && Problem(() => Certificate(NullLogger.Instance)) is { } certificate)
-        {
-            yield return $"--gateway-cert, --gateway-key: {certificate}";
+            rules.Flag(false, "--gateway-cert", CertificateFile, $"with --gateway-key {OptionNames.Quote(KeyFile)}: {certificate}");
         }
 
         if (AuthorityFile is not null && Problem(() => Authority(NullLogger.Instance)) is { } authority)
         {
-            yield return $"--gateway-ca: {authority}";
+            rules.Flag(false, "--gateway-ca", AuthorityFile, authority);
         }
 
         static string? Problem(Action read)

@@ -60,7 +60,7 @@ public static class PlaneLogging
         // One warning for each connection beyond the limit.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.Connections", level => level >= LogLevel.Error && level >= least);
 
-        // A failed start or service is explained by HostRunner, in the operator's words; the host would print its stack first.
+        // A failed start or service is explained by HostProgram, in the operator's words; the host would print its stack first.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
 
         // Of the web server's host, which has nothing to say that we would log, but for whose sake each request gets an activity, its identifiers as texts, and a log scope.
@@ -68,7 +68,6 @@ public static class PlaneLogging
         logging.AddConsole(o =>
         {
             o.LogToStandardErrorThreshold = LogLevel.Trace;
-            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json : Logging.LineFormatter.FormatterName;
 
             // Whoever reads our log may stop reading. Leases must be renewed all the same: entries are dropped then, and the logger says how many.
             o.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
@@ -79,9 +78,10 @@ public static class PlaneLogging
             o.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
         });
 
-        // AddJsonConsole also chooses its formatter; the choice above is the one that counts.
+        // AddJsonConsole also chooses its formatter; this choice is the one that counts. Under systemd each line has its level for the journal.
         builder.Services.PostConfigure<ConsoleLoggerOptions>(o =>
-            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json : Logging.LineFormatter.FormatterName);
+            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json
+                : SystemdService.IsThis ? ConsoleFormatterNames.Systemd : Logging.LineFormatter.FormatterName);
         builder.Services.AddSingleton<ConsoleFormatter>(s =>
             new Logging.LineFormatter(options, s.GetService<TimeProvider>() ?? TimeProvider.System));
         return builder;

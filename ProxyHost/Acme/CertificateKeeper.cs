@@ -195,7 +195,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
     {
         try
         {
-            var lease = await _challenges.HoldAsync(_options.Acme.LeaseTime, cancellationToken).OrLeaveAsync(cancellationToken);
+            var lease = await _challenges.HoldAsync(_options.Acme.LeaseTime, cancellationToken).WaitAsync(cancellationToken);
             if (!lease.IsHeldBy(_options.Name))
             {
                 _slot.Explain($"proxy {lease.Owner} of this cluster is ordering a certificate, then it's this one's turn");
@@ -291,7 +291,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
             try
             {
                 await Task.Delay(_options.Acme.LeaseTime / 3, _time, cancellationToken);
-                var lease = await _challenges.HoldAsync(_options.Acme.LeaseTime, cancellationToken).OrLeaveAsync(cancellationToken);
+                var lease = await _challenges.HoldAsync(_options.Acme.LeaseTime, cancellationToken).WaitAsync(cancellationToken);
                 if (!lease.IsHeldBy(_options.Name))
                 {
                     LogOvertaken(lease.Owner);
@@ -313,9 +313,7 @@ internal sealed partial class CertificateKeeper : BackgroundService, IHostedLife
         using var limit = new CancellationTokenSource(s_release, _time);
         try
         {
-            var release = _challenges.ReleaseAsync(limit.Token);
-            release.Leave();
-            await release.WaitAsync(limit.Token);
+            await _challenges.ReleaseAsync(limit.Token).WaitAsync(limit.Token);
         }
         catch (Exception e)
         {

@@ -74,7 +74,7 @@ internal sealed partial class UseReporter(
             {
                 var batch = used.AsSpan(told, Math.Min(ProxyReport.MaxBackends, used.Length - told)).ToArray();
                 // The sign of life is the last part's: what a part that failed did not name must not count as idle.
-                var reply = await controller.ReportAsync(batch, told + batch.Length < used.Length, cancellationToken).OrLeaveAsync(cancellationToken);
+                var reply = await controller.ReportAsync(batch, told + batch.Length < used.Length, cancellationToken).WaitAsync(cancellationToken);
                 contact.Answered();
                 told += batch.Length;
                 if (told == used.Length)

@@ -74,7 +74,6 @@ internal sealed partial class RouteResolver(
             // Outside the lock, which every look-up takes: a cancellation runs what the cluster client has registered. No request joins the look-up any more.
             if (wasLast)
             {
-                lookUp.Task.Leave();
                 await lookUp.Cancel.CancelAsync();
             }
         }
@@ -88,7 +87,7 @@ internal sealed partial class RouteResolver(
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var reply = await controller.ResolveAsync(entry.Token, entry.TokenHash, attempt, TimeSpan.Zero, both.Token).OrLeaveAsync(both.Token);
+            var reply = await controller.ResolveAsync(entry.Token, entry.TokenHash, attempt, TimeSpan.Zero, both.Token).WaitAsync(both.Token);
             return Admit(entry.Token, entry.TokenHash, reply);
         }
         catch (Exception e)
@@ -180,7 +179,7 @@ internal sealed partial class RouteResolver(
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return await controller.ResolveAsync(token, hash, attempt, wait, both.Token).OrLeaveAsync(both.Token);
+            return await controller.ResolveAsync(token, hash, attempt, wait, both.Token).WaitAsync(both.Token);
         }
         catch (Exception e)
         {

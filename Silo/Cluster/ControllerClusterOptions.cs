@@ -46,40 +46,23 @@ public sealed class ControllerClusterOptions
     /// <exception cref="OptionsValidationException">A value is invalid, or any host could call grains; the text names the option.</exception>
     internal void Validate()
     {
-        var errors = new List<string>(Trust.Errors());
-        if (GatewayPort is < 0 or > IPEndPoint.MaxPort)
+        var rules = new OptionRules(typeof(ControllerClusterOptions));
+        Trust.Check(rules);
+        rules.Port(GatewayPort, "o.GatewayPort");
+        rules.Port(SiloPort, "o.SiloPort");
+        rules.Flag(Trust.AuthorityFile is null || Trust.CertificateFile is not null, "--gateway-ca", Trust.AuthorityFile, "a controller that checks certificates needs --gateway-cert and --gateway-key too");
+        rules.Flag(!string.IsNullOrWhiteSpace(ClusterId), "--cluster-id", ClusterId, "must not be blank");
+        rules.Flag(!string.IsNullOrWhiteSpace(ServiceId), "--service-id", ServiceId, "must not be blank");
+        rules.Positive(ResponseTimeout, TimeSpan.FromDays(30), "o.ResponseTimeout");
+        rules.Positive(CollectionAge, TimeSpan.FromDays(30), "o.CollectionAge");
+        rules.Flag(
+            IPAddress.IsLoopback(BindAddress) || Trust.IsMutualTls || InsecureGateway,
+            "--gateway-host",
+            BindAddress,
+            "is beyond loopback, and a client may call every grain: give --gateway-cert, --gateway-key and --gateway-ca, or accept it with --insecure-gateway");
+        if (rules.Problems is not [])
         {
-            errors.Add($"--gateway-port must be from 0 to {IPEndPoint.MaxPort}, and is {GatewayPort}");
-        }
-
-        if (SiloPort is < 0 or > IPEndPoint.MaxPort)
-        {
-            errors.Add($"--silo-port must be from 0 to {IPEndPoint.MaxPort}, and is {SiloPort}");
-        }
-
-        if (Trust.AuthorityFile is not null && Trust.CertificateFile is null)
-        {
-            errors.Add("--gateway-ca: a controller that checks certificates needs --gateway-cert and --gateway-key too");
-        }
-
-        if (string.IsNullOrWhiteSpace(ClusterId) || string.IsNullOrWhiteSpace(ServiceId))
-        {
-            errors.Add("--cluster-id and --service-id must not be blank");
-        }
-
-        if (ResponseTimeout <= TimeSpan.Zero || CollectionAge <= TimeSpan.Zero)
-        {
-            errors.Add("--response-timeout and --collection-age must be positive");
-        }
-
-        if (!IPAddress.IsLoopback(BindAddress) && !Trust.IsMutualTls && !InsecureGateway)
-        {
-            errors.Add($"--gateway-host: {BindAddress} is beyond loopback, and a client may call every grain: give --gateway-cert, --gateway-key and --gateway-ca, or accept it with --insecure-gateway");
-        }
-
-        if (errors.Count > 0)
-        {
-            throw new OptionsValidationException(nameof(ControllerClusterOptions), typeof(ControllerClusterOptions), errors);
+            throw new OptionsValidationException(nameof(ControllerClusterOptions), typeof(ControllerClusterOptions), rules.Problems);
         }
     }
 }

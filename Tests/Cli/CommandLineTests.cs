@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Options;
 using Plane.Cli;
+using Plane.Cli.Configuration;
 using Plane.Cli.Operator;
 using Plane.Cli.Output;
 using Plane.Cli.Roles;
@@ -46,14 +48,15 @@ public sealed class CommandLineTests
     public void A_required_option_may_be_given_by_a_variable()
     {
         var command = new RootCommand();
-        var binder = new OptionsBinder<DnsOptions>().Require(nameof(DnsOptions.Zone)).AddTo(command);
+        var configuration = new RoleConfiguration(typeof(DnsOptions));
+        configuration.AddTo(command);
         var parsed = command.Parse([]);
         Assert.Empty(parsed.Errors);
-        Assert.Equal("acme.example.net", binder.Bind(parsed, new Dictionary<string, string> { ["PLANE__ZONE"] = "acme.example.net" }).Zone);
+        Assert.Equal("acme.example.net", configuration.Read(parsed, new Dictionary<string, string> { ["PLANE__ZONE"] = "acme.example.net" }).Get<DnsOptions>().Zone);
         foreach (var environment in (Dictionary<string, string>[])[[], new() { ["PLANE__ZONE"] = "" }])
         {
-            var e = Assert.Throws<UsageException>(() => binder.Bind(parsed, environment));
-            Assert.StartsWith("--zone (or PLANE__ZONE) is required: ", Assert.Single(e.Problems), StringComparison.Ordinal);
+            var e = Assert.Throws<OptionsValidationException>(() => configuration.Read(parsed, environment));
+            Assert.StartsWith("--zone (or PLANE__ZONE) is required: ", Assert.Single(e.Failures), StringComparison.Ordinal);
         }
     }
 
@@ -171,7 +174,7 @@ public sealed class CommandLineTests
     [InlineData("0.0.0.0", "auto", null, "--ctrl-token-file")]
     public void Up_runs_no_commands_of_other_machines_unless_told_to(string host, string runtime, string? tokenFile, string? mentions)
     {
-        var problems = new UpOptions { Host = host, Runtime = runtime, CtrlTokenFile = tokenFile }.Problems().ToList();
+        var problems = new UpOptionsValidator().Problems(new UpOptions { Host = host, Runtime = runtime, CtrlTokenFile = tokenFile });
         if (mentions is null)
         {
             Assert.Empty(problems);

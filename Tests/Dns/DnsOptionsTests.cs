@@ -5,7 +5,7 @@ namespace Plane.Tests.Dns;
 public sealed class DnsOptionsTests
 {
     [Fact]
-    public void A_zone_is_all_it_takes() => Assert.Empty(new DnsOptions { Zone = "acme.example.net" }.Problems());
+    public void A_zone_is_all_it_takes() => Assert.Empty(new DnsOptionsValidator().Problems(new DnsOptions { Zone = "acme.example.net" }));
 
     [Theory]
     [InlineData("--zone", "a..b")]
@@ -43,6 +43,6 @@ public sealed class DnsOptionsTests
             default: options.ControllerTimeout = TimeSpan.Zero; break;
         }
 
-        Assert.StartsWith(option + " ", Assert.Single(options.Problems()), StringComparison.Ordinal);
+        Assert.StartsWith(option + " ", Assert.Single(new DnsOptionsValidator().Problems(options)), StringComparison.Ordinal);
     }
 }

@@ -1,6 +1,7 @@
+using System.CommandLine;
+using Plane.Cli.Configuration;
 using Plane.Cli.Roles;
 using Plane.Drone;
-using Plane.Hosting;
 
 namespace Plane.Tests.Drone;
 
@@ -14,9 +15,9 @@ public sealed class DockerHostTests
     {
         var environment = Environment(("DOCKER_HOST", Theirs));
 
-        Assert.Equal(Theirs, new OptionsBinder<DroneOptions>().Bind(null, environment).DockerHost);
-        Assert.Equal(Theirs, new OptionsBinder<UpOptions>().Bind(null, environment).DockerHost);
-        Assert.Equal(Theirs, new OptionsBinder<DemoOptions>().Bind(null, environment).DockerHost);
+        Assert.Equal(Theirs, Bind<DroneOptions>(environment).DockerHost);
+        Assert.Equal(Theirs, Bind<UpOptions>(environment).DockerHost);
+        Assert.Equal(Theirs, Bind<DemoOptions>(environment).DockerHost);
     }
 
     [Fact]
@@ -24,7 +25,7 @@ public sealed class DockerHostTests
     {
         var environment = Environment(("DOCKER_HOST", Theirs), ("PLANE__DOCKER_HOST", "unix:///ours.sock"));
 
-        Assert.Equal("unix:///ours.sock", new OptionsBinder<DroneOptions>().Bind(null, environment).DockerHost);
+        Assert.Equal("unix:///ours.sock", Bind<DroneOptions>(environment).DockerHost);
     }
 
     [Theory]
@@ -34,7 +35,7 @@ public sealed class DockerHostTests
     {
         var environment = value is null ? Environment() : Environment(("DOCKER_HOST", value));
 
-        Assert.Equal("unix:///var/run/docker.sock", new OptionsBinder<DroneOptions>().Bind(null, environment).DockerHost);
+        Assert.Equal("unix:///var/run/docker.sock", Bind<DroneOptions>(environment).DockerHost);
     }
 
     [Fact]
@@ -42,11 +43,22 @@ public sealed class DockerHostTests
     {
         var options = new DroneOptions { Cluster = "test.example", DockerHost = "ssh://somewhere" };
 
-        Assert.StartsWith("docker-host 'ssh://somewhere'", Assert.Single(options.Problems()), StringComparison.Ordinal);
+        Assert.StartsWith("--docker-host (PLANE__DOCKER_HOST) is 'ssh://somewhere'", Assert.Single(new DroneOptionsValidator().Problems(options)), StringComparison.Ordinal);
         options.Runtime = "process";
-        Assert.Empty(options.Problems());
+        Assert.Empty(new DroneOptionsValidator().Problems(options));
     }
 
-    private static IReadOnlyDictionary<string, string> Environment(params (string Name, string Value)[] variables) =>
-        ProcessEnvironment.WithKnownNames(variables.ToDictionary(v => v.Name, v => v.Value));
+    private static Dictionary<string, string> Environment(params (string Name, string Value)[] variables) =>
+        variables.ToDictionary(v => v.Name, v => v.Value);
+
+    private static T Bind<T>(IReadOnlyDictionary<string, string> environment)
+        where T : class, new()
+    {
+        // A drone's cluster is required.
+        var command = new RootCommand();
+        var configuration = new RoleConfiguration(typeof(T));
+        configuration.AddTo(command);
+        var given = typeof(T) == typeof(DroneOptions) ? (string[])["--cluster", "test.example"] : [];
+        return configuration.Read(command.Parse(given), environment).Get<T>();
+    }
 }

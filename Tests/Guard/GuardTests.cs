@@ -352,7 +352,7 @@ public sealed class GuardTests
             default: options.GoneFor = TimeSpan.Zero; break;
         }
 
-        Assert.StartsWith(flag[2..], Assert.Single(options.Problems()), StringComparison.Ordinal);
+        Assert.StartsWith(flag + " (PLANE__", Assert.Single(new GuardOptionsValidator().Problems(options)), StringComparison.Ordinal);
         Assert.Contains(flag, Plane.Cli.Roles.GuardCommand.Create().Options.Select(o => o.Name));
     }
 

@@ -8,7 +8,7 @@ namespace Plane.Tests.Proxy;
 public sealed class ProxyOptionsTests
 {
     [Fact]
-    public void The_defaults_lack_the_cluster_alone() => Assert.StartsWith("--cluster", Assert.Single(new ProxyOptions().Problems()), StringComparison.Ordinal);
+    public void The_defaults_lack_the_cluster_alone() => Assert.StartsWith("--cluster", Assert.Single(new ProxyOptionsValidator().Problems(new ProxyOptions())), StringComparison.Ordinal);
 
     [Fact]
     public void Each_flag_says_what_it_does() =>
@@ -30,7 +30,7 @@ public sealed class ProxyOptionsTests
         };
         Assert.Equal(
             ["--cluster", "--name", "--host", "--port", "--root-redirect-url", "--route-cache-size", "--drain", "--route-trust"],
-            options.Problems().Select(p => p[..p.IndexOf(':', StringComparison.Ordinal)]));
-        Assert.Throws<Plane.Hosting.UsageException>(() => ProxyRole.Build(options, _ => { }));
+            new ProxyOptionsValidator().Problems(options).Select(p => p.Split(' ')[0]));
+        Assert.Throws<Microsoft.Extensions.Options.OptionsValidationException>(() => ProxyRole.Build(options, _ => { }));
     }
 }

@@ -33,7 +33,7 @@ public sealed class Controller : IAsyncDisposable
         Faults = faults;
         Http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false })
         {
-            BaseAddress = SiloRole.WhenReadyAsync(app).GetAwaiter().GetResult(),
+            BaseAddress = SiloRole.WhenReadyAsync(app.Services).GetAwaiter().GetResult(),
             Timeout = Eventually.DefaultDeadline,
         };
     }

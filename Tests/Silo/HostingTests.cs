@@ -1,8 +1,11 @@
 using System.CommandLine;
+using System.ComponentModel;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Plane.Cli.Configuration;
 using Plane.Hosting;
 using Plane.Hosting.Logging;
 using Plane.Silo;
@@ -39,49 +42,73 @@ public sealed class HostingTests
     [Fact]
     public void Every_value_that_cannot_be_read_is_named_by_where_it_came_from()
     {
-        var e = Assert.Throws<UsageException>(() => Bind<SiloOptions>(
+        var e = Assert.Throws<OptionsValidationException>(() => Bind<SiloOptions>(
             ["--port", "many", "--controller-url", "nowhere"], ("PLANE__DEFAULT_CLUSTER", "not a host"), ("PLANE__STREAM_KEEP_ALIVE", "soon")));
         Assert.Collection(
-            e.Problems.Order(StringComparer.Ordinal),
-            p => Assert.StartsWith("--controller-url must be a URL", p, StringComparison.Ordinal),
-            p => Assert.StartsWith("--port must be a whole number", p, StringComparison.Ordinal),
-            p => Assert.StartsWith("PLANE__DEFAULT_CLUSTER is not valid: a cluster is", p, StringComparison.Ordinal),
-            p => Assert.StartsWith("PLANE__STREAM_KEEP_ALIVE must be a duration", p, StringComparison.Ordinal));
+            e.Failures.Order(StringComparer.Ordinal),
+            p => Assert.StartsWith("--controller-url is 'nowhere': must be a URL", p, StringComparison.Ordinal),
+            p => Assert.StartsWith("--port is 'many': must be a whole number", p, StringComparison.Ordinal),
+            p => Assert.StartsWith("PLANE__DEFAULT_CLUSTER is 'not a host': is not valid: a cluster is", p, StringComparison.Ordinal),
+            p => Assert.StartsWith("PLANE__STREAM_KEEP_ALIVE is 'soon': must be a duration", p, StringComparison.Ordinal));
     }
 
     public sealed class Sample
     {
+        [Description("a switch")]
         public bool Quiet { get; set; }
 
+        [Description("a list")]
         public string[] Gateways { get; set; } = ["a"];
 
-        public List<int> Ports { get; set; } = [];
-
+        [Description("an enumeration")]
         public ExecutorKind? Kind { get; set; }
 
-        public System.Net.IPAddress? Ip { get; set; }
+        [DisplayName("state")]
+        [Description("a renamed one")]
+        public string? StateFile { get; set; }
+
+        [PasswordPropertyText]
+        [Description("a secret")]
+        public int Secret { get; set; }
+
+        public int NoOption { get; set; }
     }
 
     [Fact]
     public void Lists_switches_and_enums_are_read()
     {
-        var sample = Bind<Sample>(["--quiet", "--gateways", "x,y", "--gateways", "z", "--kind", "process", "--ip", "::1"], ("PLANE__PORTS", "1, 2"));
+        var sample = Bind<Sample>(["--quiet", "--gateways", "x,y", "--gateways", "z", "--kind", "process", "--state", "s"]);
         Assert.True(sample.Quiet);
         Assert.Equal(["x", "y", "z"], sample.Gateways);
-        Assert.Equal([1, 2], sample.Ports);
         Assert.Equal(ExecutorKind.Process, sample.Kind);
-        Assert.Equal(System.Net.IPAddress.IPv6Loopback, sample.Ip);
+        Assert.Equal("s", sample.StateFile);
         Assert.Equal(["a"], Bind<Sample>([]).Gateways);
+        Assert.Equal(["b", "c"], Bind<Sample>([], ("PLANE__GATEWAYS", "b, c")).Gateways);
+        Assert.Empty(Bind<Sample>([], ("PLANE__GATEWAYS", "")).Gateways);
         Assert.False(Bind<Sample>(["--quiet", "false"], ("PLANE__QUIET", "true")).Quiet);
+        Assert.True(Bind<Sample>([], ("PLANE__QUIET", "1")).Quiet);
+        Assert.Equal("v", Bind<Sample>([], ("PLANE__STATE_FILE", "v")).StateFile);
     }
 
+    [Theory]
+    [InlineData("--kind", "7", "--kind is '7': must be one of")]
+    [InlineData("--kind", "docker,process", "--kind is 'docker,process': must be one of")]
+    [InlineData("--secret", "geheim", "--secret: must be a whole number")]
+    public void A_value_that_is_none_is_refused(string flag, string value, string problem) =>
+        Assert.StartsWith(problem, Assert.Single(Assert.Throws<OptionsValidationException>(() => Bind<Sample>([flag, value])).Failures), StringComparison.Ordinal);
+
     [Fact]
-    public void Flags_can_be_renamed_and_left_out()
+    public void A_property_without_a_description_is_no_option()
     {
-        var binder = new OptionsBinder<Sample>().With(nameof(Sample.Ip), "--address", "where").Without(nameof(Sample.Quiet));
-        Assert.Equal(["--gateways", "--ports", "--kind", "--address"], binder.Flags.Select(f => f.Name));
-        Assert.Throws<ArgumentException>(() => new OptionsBinder<Sample>().Without("Nothing"));
+        Assert.Equal(["--quiet", "--gateways", "--kind", "--state", "--secret"], new RoleConfiguration(typeof(Sample)).Definitions.Select(d => d.Flag));
+        Assert.Equal(0, Bind<Sample>([], ("PLANE__NO_OPTION", "1")).NoOption);
     }
+
+    [Theory]
+    [InlineData("postgres://user:geheim@host/x", "'postgres://…@host/x'")]
+    [InlineData("Host=h;Password=geheim;Port=1", "'Host=h;Password=…;Port=1'")]
+    [InlineData("a\nb", @"'a\nb'")]
+    public void A_quoted_value_holds_no_secret_and_no_line_break(string value, string quoted) => Assert.Equal(quoted, OptionNames.Quote(value));
 
     [Theory]
     [InlineData("500ms", 0.5)]
@@ -92,10 +119,10 @@ public sealed class HostingTests
     [InlineData("00:00:10", 10)]
     public void Durations_are_read_and_shown_alike(string text, double seconds)
     {
-        Assert.Null(OptionText.TryRead(typeof(TimeSpan), text, out var value));
+        var converter = new DurationConverter();
+        var value = converter.ConvertFromInvariantString(text);
         Assert.Equal(TimeSpan.FromSeconds(seconds), value);
-        Assert.Null(OptionText.TryRead(typeof(TimeSpan), OptionText.Show(value), out var again));
-        Assert.Equal(value, again);
+        Assert.Equal(value, converter.ConvertFromInvariantString(OptionNames.Show(value)));
     }
 
     [Theory]
@@ -104,7 +131,7 @@ public sealed class HostingTests
     [InlineData("-5s")]
     [InlineData("1e9s")]
     [InlineData("999999999999999999d")]
-    public void What_is_no_duration_is_refused(string text) => Assert.NotNull(OptionText.TryRead(typeof(TimeSpan), text, out _));
+    public void What_is_no_duration_is_refused(string text) => Assert.Throws<FormatException>(() => new DurationConverter().ConvertFromInvariantString(text));
 
     [Fact]
     public void A_ready_line_is_one_line_that_splits_at_blanks()
@@ -176,7 +203,7 @@ public sealed class HostingTests
     {
         var (code, error) = await RunAsync(services => services.AddHostedService(_ => new Failing(new InvalidOperationException("out of luck"))));
         Assert.Equal(ExitCodes.Refused, code);
-        Assert.Contains("Failing failed: out of luck", error, StringComparison.Ordinal);
+        Assert.Contains("failed: out of luck", error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -187,45 +214,29 @@ public sealed class HostingTests
         Assert.Contains("the name is taken", error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_host_that_ends_takes_the_others_with_it()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_host_within_a_program_ends_with_it_and_ends_it(bool isTheOneWithinThatEnds)
     {
-        var other = PlaneHost.CreateBuilder("other").Build();
+        var (outer, inner) = (PlaneHost.CreateBuilder("program"), PlaneHost.CreateBuilder("within"));
+        (isTheOneWithinThatEnds ? inner : outer).Services.AddHostedService(_ => new Failing(new StartRefusedException("out of luck", ExitCodes.Usage)));
+        var within = inner.Build();
         var stopped = new TaskCompletionSource();
-        other.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(stopped.SetResult);
-        var leaving = PlaneHost.CreateBuilder("leaving");
-        leaving.Services.AddHostedService<Leaving>();
-        using var runner = new HostRunner(new StringWriter());
-        await Eventually.EndsAsync(runner.RunAsync(other, leaving.Build()), "the program ends");
-        await Eventually.EndsAsync(stopped.Task, "the other host was stopped");
-    }
-
-    [Fact]
-    public async Task A_host_that_cannot_be_disposed_of_does_not_keep_the_others_running()
-    {
-        var other = PlaneHost.CreateBuilder("other").Build();
-        var stopped = new TaskCompletionSource();
-        other.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(stopped.SetResult);
-        var leaving = PlaneHost.CreateBuilder("leaving");
-        leaving.Services.AddHostedService<Leaving>();
-        leaving.Services.AddHostedService<Clinging>();
+        within.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(stopped.SetResult);
+        outer.Services.AddHostedService(s => new NestedHost(within, s.GetRequiredService<IHostApplicationLifetime>()));
         var error = new StringWriter();
-        using var runner = new HostRunner(error);
-        Assert.Equal(ExitCodes.Usage, await Eventually.EndsAsync(runner.RunAsync(other, leaving.Build()), "the program ends"));
-        await Eventually.EndsAsync(stopped.Task, "the other host was stopped");
-        Assert.Contains("does not let go", error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(ExitCodes.Usage, await Eventually.EndsAsync(HostProgram.RunAsync(outer.Build(), error), "the program ends"));
+        await Eventually.EndsAsync(stopped.Task, "the host within was stopped");
+        Assert.Equal("plane: out of luck" + Environment.NewLine, error.ToString());
     }
 
     [Fact]
-    public void Only_a_fault_of_ours_that_nobody_saw_ends_the_program()
+    public async Task A_host_that_cannot_be_disposed_of_says_so_and_keeps_its_code()
     {
-        Assert.IsType<InvalidOperationException>(HostRunner.FaultOf(Lost(new InvalidOperationException())));
-        Assert.Null(HostRunner.FaultOf(new AggregateException(new InvalidOperationException("never thrown here"))));
-        Assert.Null(HostRunner.FaultOf(Lost(new OperationCanceledException())));
-        Assert.Null(HostRunner.FaultOf(Lost(new TimeoutException())));
-        Assert.Null(HostRunner.FaultOf(Lost(new Orleans.Runtime.SiloUnavailableException())));
-        Assert.Null(HostRunner.FaultOf(Lost(new Plane.Grains.Storage.StoreUnavailableException("the database is unavailable"))));
-        Assert.NotNull(HostRunner.FaultOf(new AggregateException(Lost(new TimeoutException()), Lost(new InvalidOperationException()))));
+        var (code, error) = await RunAsync(services => services.AddHostedService<Leaving>().AddHostedService<Clinging>());
+        Assert.Equal(ExitCodes.Usage, code);
+        Assert.Contains("does not let go", error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -254,8 +265,7 @@ public sealed class HostingTests
         var builder = PlaneHost.CreateBuilder("test");
         add(builder.Services);
         var error = new StringWriter();
-        using var runner = new HostRunner(error);
-        var code = await Eventually.EndsAsync(runner.RunAsync(builder.Build()), "the program ends");
+        var code = await Eventually.EndsAsync(HostProgram.RunAsync(builder.Build(), error), "the program ends");
         return (code, error.ToString());
     }
 
@@ -263,10 +273,11 @@ public sealed class HostingTests
         where T : class, new()
     {
         var command = new RootCommand();
-        var binder = new OptionsBinder<T>().AddTo(command);
+        var configuration = new RoleConfiguration(typeof(T));
+        configuration.AddTo(command);
         var parsed = command.Parse(arguments);
         Assert.Empty(parsed.Errors);
-        return binder.Bind(parsed, environment.ToDictionary(e => e.Name, e => e.Value));
+        return configuration.Read(parsed, environment.ToDictionary(e => e.Name, e => e.Value)).Get<T>();
     }
 
     private sealed class Failing(Exception e) : BackgroundService
@@ -275,18 +286,6 @@ public sealed class HostingTests
         {
             await Task.Yield();
             throw e;
-        }
-    }
-
-    private static AggregateException Lost(Exception e)
-    {
-        try
-        {
-            throw e;
-        }
-        catch (Exception thrown)
-        {
-            return new AggregateException(thrown);
         }
     }
 

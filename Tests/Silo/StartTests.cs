@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Extensions.Options;
 using Plane.Hosting;
 using Plane.Silo;
 using Plane.Tests.Support;
@@ -46,7 +47,7 @@ public sealed class StartTests
             "--stream-keep-alive" => options.StreamKeepAlive = TimeSpan.Zero,
             _ => options.MaxStatusStreams = 0,
         };
-        var problem = Assert.Single(Assert.Throws<UsageException>(() => SiloRole.Build(options, _ => { })).Problems);
+        var problem = Assert.Single(Assert.Throws<OptionsValidationException>(() => SiloRole.Build(options, _ => { })).Failures);
         Assert.StartsWith(option, problem, StringComparison.Ordinal);
         Assert.DoesNotContain("geheim", problem, StringComparison.Ordinal);
     }
@@ -59,7 +60,7 @@ public sealed class StartTests
     {
         using var directory = new TempDirectory();
         File.WriteAllText(directory["token"], token);
-        var problem = Assert.Single(new SiloOptions { CtrlTokenFile = directory["token"] }.Problems());
+        var problem = Assert.Single(new SiloOptionsValidator().Problems(new SiloOptions { CtrlTokenFile = directory["token"] }));
         Assert.StartsWith("--ctrl-token-file", problem, StringComparison.Ordinal);
         Assert.True(token.Length == 0 || !problem.Contains(token, StringComparison.Ordinal));
     }
@@ -120,8 +121,7 @@ public sealed class StartTests
     private static async Task<(int Code, string Error)> RunAsync(Microsoft.AspNetCore.Builder.WebApplication app)
     {
         var error = new StringWriter();
-        using var runner = new HostRunner(error);
-        var code = await Eventually.EndsAsync(runner.RunAsync(app), "the program ends");
+        var code = await Eventually.EndsAsync(HostProgram.RunAsync(app, error), "the program ends");
         return (code, error.ToString());
     }
 }

@@ -1,0 +1,46 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace Plane.Hosting;
+
+/// <summary>
+/// A host within the program's, started after it and stopped before it. A web server's limits are those of its host: a process that serves HTTP under two sets of them has two hosts.
+/// </summary>
+/// <param name="host">The host within. It is disposed of.</param>
+/// <param name="program">The lifetime of the program's host, which ends with the one within.</param>
+public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : IHostedLifecycleService, IAsyncDisposable
+{
+    private CancellationTokenRegistration _end;
+
+    /// <summary>The host within.</summary>
+    public IHost Host => host;
+
+    /// <inheritdoc/>
+    public async Task StartedAsync(CancellationToken cancellationToken)
+    {
+        await host.StartAsync(cancellationToken);
+        _end = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(program.StopApplication);
+    }
+
+    /// <inheritdoc/>
+    public Task StoppingAsync(CancellationToken cancellationToken) => host.StopAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _end.DisposeAsync();
+        await ((IAsyncDisposable)host).DisposeAsync();
+    }
+
+    /// <inheritdoc/>
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
