@@ -73,12 +73,7 @@ public static class SiloRole
         services.AddSingleton<HttpMetrics>();
         services.AddSingleton<DatabaseProbe>();
         services.AddSingleton<StatusStreams>();
-        services.AddSingleton<ForwardAuth>();
-        services.AddSingleton<LocalCallers>();
-        services.AddSingleton(_ => new ControlToken(options.TryReadToken(out var token, out var problem)
-            ? token
-            : throw new UsageException($"--ctrl-token-file is '{options.CtrlTokenFile}': {problem}")));
-        return services;
+        return services.AddPlaneAccess(options);
     }
 
     private static void UseApi(WebApplication app, SiloOptions options)
@@ -88,7 +83,8 @@ public static class SiloRole
             context => context.Request.Path.StartsWithSegments("/pub", StringComparison.OrdinalIgnoreCase),
             pub => pub.UseCors(policy => policy.AllowAnyOrigin().WithMethods(HttpMethods.Get, HttpMethods.Post).WithHeaders("content-type")));
         app.UseRouting();
-        app.UseMiddleware<AccessMiddleware>();
+        app.UseAuthentication();
+        app.UseAuthorization();
         ApiRoutes.Map(app, options);
     }
 }

@@ -45,10 +45,6 @@ public sealed class OptionRules(Type options)
     public IReadOnlyList<string> Problems => _problems;
 
     /// <summary>A rule.</summary>
-    /// <param name="isRight">Whether the value is right.</param>
-    /// <param name="value">The value.</param>
-    /// <param name="rule">What it must be, and where it isn't obvious, why.</param>
-    /// <param name="path">The value's expression.</param>
     public void That(bool isRight, object? value, string? rule, [CallerArgumentExpression(nameof(value))] string path = "")
     {
         if (isRight)
@@ -69,10 +65,6 @@ public sealed class OptionRules(Type options)
     }
 
     /// <summary>A rule about options that are not properties of these, but flags of the command line.</summary>
-    /// <param name="isRight">Whether the value is right.</param>
-    /// <param name="flag">The flag.</param>
-    /// <param name="value">The value.</param>
-    /// <param name="rule">What it must be.</param>
     public void Flag(bool isRight, string flag, object? value, string? rule)
     {
         ArgumentNullException.ThrowIfNull(flag);
@@ -83,53 +75,32 @@ public sealed class OptionRules(Type options)
     }
 
     /// <summary>A port, or 0 for a free one.</summary>
-    /// <param name="port">The port; where not set, there is nothing to check.</param>
-    /// <param name="path">The value's expression.</param>
     public void Port(int? port, [CallerArgumentExpression(nameof(port))] string path = "") => That(port is null or (>= 0 and <= 65_535), port, "must be from 0 to 65535", path);
 
     /// <summary>An address to listen on.</summary>
-    /// <param name="host">The address.</param>
-    /// <param name="path">The value's expression.</param>
     public void Host(string host, [CallerArgumentExpression(nameof(host))] string path = "") => That(WebListener.HostProblem(host) is null, host, WebListener.HostProblem(host), path);
 
     /// <summary>An absolute http or https URL without a fragment.</summary>
-    /// <param name="url">The URL; where not set, there is nothing to check.</param>
-    /// <param name="path">The value's expression.</param>
     public void HttpUrl(Uri? url, [CallerArgumentExpression(nameof(url))] string path = "") => That(
         url is null || (url.IsAbsoluteUri && url.Scheme is "http" or "https" && url.Fragment.Length == 0), url, "must be an http or https URL", path);
 
     /// <summary>A name of a file or directory.</summary>
-    /// <param name="name">The name; where not set, there is nothing to check.</param>
-    /// <param name="path">The value's expression.</param>
     public void Path(string? name, [CallerArgumentExpression(nameof(name))] string path = "") =>
         That(name is null || !string.IsNullOrWhiteSpace(name), name, "must name a file or directory", path);
 
     /// <summary>A number within bounds.</summary>
-    /// <param name="number">The number.</param>
-    /// <param name="least">The least.</param>
-    /// <param name="most">The most.</param>
-    /// <param name="path">The value's expression.</param>
     public void Between(int number, int least, int most, [CallerArgumentExpression(nameof(number))] string path = "") =>
         That(number >= least && number <= most, number, $"must be from {least} to {most}", path);
 
     /// <summary>A duration within bounds.</summary>
-    /// <param name="duration">The duration; where not set, there is nothing to check.</param>
-    /// <param name="least">The shortest.</param>
-    /// <param name="most">The longest.</param>
-    /// <param name="path">The value's expression.</param>
     public void Between(TimeSpan? duration, TimeSpan least, TimeSpan most, [CallerArgumentExpression(nameof(duration))] string path = "") =>
         That(duration is null || (duration >= least && duration <= most), duration, $"must be from {DurationConverter.Show(least)} to {DurationConverter.Show(most)}", path);
 
     /// <summary>A duration that is not zero.</summary>
-    /// <param name="duration">The duration.</param>
-    /// <param name="most">The longest.</param>
-    /// <param name="path">The value's expression.</param>
     public void Positive(TimeSpan duration, TimeSpan most, [CallerArgumentExpression(nameof(duration))] string path = "") =>
         That(duration > TimeSpan.Zero && duration <= most, duration, $"must be more than 0s and at most {DurationConverter.Show(most)}", path);
 
     /// <summary>The times of every lease. They have rules together, so that all are shown that are not the default.</summary>
-    /// <param name="numbers">The times.</param>
-    /// <param name="path">Their expression.</param>
     public void Leases(LeaseNumbers numbers, [CallerArgumentExpression(nameof(numbers))] string path = "")
     {
         ArgumentNullException.ThrowIfNull(numbers);

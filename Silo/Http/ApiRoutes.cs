@@ -8,7 +8,7 @@ using Plane.Silo.Http.OpenApi;
 
 namespace Plane.Silo.Http;
 
-/// <summary>The table of routes. What isn't marked public is protected.</summary>
+/// <summary>The table of routes. What does not allow anonymous callers is protected (<see cref="AccessSchemes"/>).</summary>
 internal static class ApiRoutes
 {
     private const string Json = "application/json";
@@ -17,9 +17,9 @@ internal static class ApiRoutes
     {
         MapControl(app.MapGroup("/ctrl").WithTags("control")
             .WithErrors(ErrorKind.Unauthorized, ErrorKind.ForwardAuthUnavailable, ErrorKind.DatabaseError, ErrorKind.Other));
-        MapPublic(app.MapGroup("/pub").WithTags("public").WithMetadata(PublicRoute.Instance)
+        MapPublic(app.MapGroup("/pub").WithTags("public").AllowAnonymous()
             .WithErrors(ErrorKind.DatabaseError, ErrorKind.Other));
-        app.MapOpenApi("/openapi.json").WithMetadata(PublicRoute.Instance);
+        app.MapOpenApi("/openapi.json").AllowAnonymous();
         if (options.MetricsPort is null)
         {
             app.MapPlaneMetrics();
