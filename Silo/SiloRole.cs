@@ -1,8 +1,10 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
 using Plane.Silo.Http;
@@ -73,6 +75,18 @@ public static class SiloRole
         services.AddSingleton<HttpMetrics>();
         services.AddSingleton<DatabaseProbe>();
         services.AddSingleton<StatusStreams>();
+        services.AddHealthChecks()
+            .AddCheck<FileDescriptorCheck>("file descriptors")
+            .AddCheck<DatabaseProbe>(DatabaseProbe.Check)
+            .AddCheck<ClockCheck>("clock");
+
+        // What is wrong is in the log once, by those who find out; the platform would log it at each question.
+        services.Configure<LoggerFilterOptions>(o => o.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None));
+        services.AddRateLimiter(o =>
+        {
+            o.AddConcurrencyLimiter(StatusStreams.Limit, streams => streams.PermitLimit = options.MaxStatusStreams);
+            o.OnRejected = (rejected, _) => new ValueTask(StatusStreams.TooMany.ExecuteAsync(rejected.HttpContext));
+        });
         return services.AddPlaneAccess(options);
     }
 
@@ -83,6 +97,7 @@ public static class SiloRole
             context => context.Request.Path.StartsWithSegments("/pub", StringComparison.OrdinalIgnoreCase),
             pub => pub.UseCors(policy => policy.AllowAnyOrigin().WithMethods(HttpMethods.Get, HttpMethods.Post).WithHeaders("content-type")));
         app.UseRouting();
+        app.UseRateLimiter();
         app.UseAuthentication();
         app.UseAuthorization();
         ApiRoutes.Map(app, options);

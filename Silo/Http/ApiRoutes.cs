@@ -94,7 +94,8 @@ internal static class ApiRoutes
         pub.MapGet(path + "/status-stream", stream)
             .Named("backend_status_stream" + suffix, "Server-sent events: every status entry so far, then each new one; the event's id is the status. Ends after terminated.")
             .Produces<StatusEntry>(contentType: "text/event-stream").Produces(StatusCodes.Status204NoContent)
-            .WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+            .WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName)
+            .RequireRateLimiting(StatusStreams.Limit);
     }
 
     private static RouteHandlerBuilder Named(this RouteHandlerBuilder route, string id, string summary) => route.WithName(id).WithSummary(summary);

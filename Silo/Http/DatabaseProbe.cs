@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Plane.Grains.Storage;
 
@@ -6,8 +7,11 @@ namespace Plane.Silo.Http;
 /// <summary>
 /// Whether the database serves connects. <c>/pub/health</c> is open to everybody, so callers share one question, and its answer counts for a second.
 /// </summary>
-internal sealed class DatabaseProbe(IPlaneStore store, TimeProvider time, IHostApplicationLifetime lifetime)
+internal sealed class DatabaseProbe(IPlaneStore store, TimeProvider time, IHostApplicationLifetime lifetime) : IHealthCheck
 {
+    /// <summary>The check's name.</summary>
+    public const string Check = "database";
+
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_counts = TimeSpan.FromSeconds(1);
     private readonly Lock _lock = new();
@@ -33,6 +37,9 @@ internal sealed class DatabaseProbe(IPlaneStore store, TimeProvider time, IHostA
             return _ping;
         }
     }
+
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        await ProblemAsync() is { } reason ? HealthCheckResult.Unhealthy($"the database is unavailable: {reason}") : HealthCheckResult.Healthy();
 
     private async Task<string?> PingAsync()
     {

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Plane.Grains.Storage;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Plane.Hosting;
 
 namespace Plane.Silo.Http.Endpoints;
@@ -30,20 +30,21 @@ internal static class HealthEndpoints
 {
     public static IResult Live() => TypedResults.Json(new HealthResponse(), PlaneJson.Http);
 
-    public static async Task<IResult> HealthAsync([FromServices] DatabaseProbe database, [FromServices] IPlaneStore store) =>
-        await ProblemAsync(database, store) is { } problem ? problem : TypedResults.Json(new HealthResponse(), PlaneJson.Http);
+    public static async Task<IResult> HealthAsync([FromServices] HealthCheckService health, CancellationToken cancellationToken) =>
+        await ProblemAsync(health, cancellationToken) is { } problem ? problem : TypedResults.Json(new HealthResponse(), PlaneJson.Http);
 
-    public static async Task<IResult> StatusAsync([FromServices] DatabaseProbe database, [FromServices] IPlaneStore store) =>
-        await ProblemAsync(database, store) is { } problem
+    public static async Task<IResult> StatusAsync([FromServices] HealthCheckService health, CancellationToken cancellationToken) =>
+        await ProblemAsync(health, cancellationToken) is { } problem
             ? problem
             : TypedResults.Json(new StatusResponse { Version = PlaneVersion.Current.Version, Hash = PlaneVersion.Current.Hash }, PlaneJson.Http);
 
-    private static async Task<ApiError?> ProblemAsync(DatabaseProbe database, IPlaneStore store) =>
-        // Without descriptors the database cannot be reached either.
-        FileDescriptors.Problem() is { } descriptors ? Problem(ErrorKind.Other, descriptors)
-        : await database.ProblemAsync() is { } reason ? Problem(ErrorKind.DatabaseError, $"the database is unavailable: {reason}")
-        : store.ClockProblem is { } clock ? Problem(ErrorKind.Other, clock)
-        : null;
+    // The first in the order of registration: without descriptors there is no database, and without the database nothing else matters.
+    private static async Task<ApiError?> ProblemAsync(HealthCheckService health, CancellationToken cancellationToken)
+    {
+        var report = await health.CheckHealthAsync(cancellationToken);
+        var (name, worst) = report.Entries.FirstOrDefault(e => e.Value.Status != HealthStatus.Healthy);
+        return name is null ? null : Problem(name == DatabaseProbe.Check ? ErrorKind.DatabaseError : ErrorKind.Other, worst.Description ?? worst.Exception?.Message ?? name);
+    }
 
     // 500 as in the reference: those who watch it expect that. What is wrong has its own line in the log, so that the questions need none.
     private static ApiError Problem(ErrorKind kind, string message) =>

@@ -23,21 +23,21 @@ internal sealed class StatusStreams(
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly byte[] s_keepAlive = ":\n\n"u8.ToArray();
-    private int _open;
 
-    /// <summary>Opens a stream and writes it to its end, or says why not.</summary>
+    /// <summary>The name of the limit of streams at once.</summary>
+    public const string Limit = "status streams";
+
+    /// <summary>The answer beyond it.</summary>
+    public static ApiError TooMany { get; } =
+        new(ErrorKind.Other, "too many status streams are open, try again later") { Status = StatusCodes.Status503ServiceUnavailable };
+
+    /// <summary>Opens a stream and writes it to its end, or says why not. The pipeline limits how many there are.</summary>
     /// <param name="http">The request.</param>
     /// <param name="backend">Whose states are told.</param>
     /// <param name="cluster">The cluster that the backend must be of, if any.</param>
     /// <param name="cancellationToken">The reader has left.</param>
     public async Task<IResult> OpenAsync(HttpContext http, BackendName backend, ClusterName? cluster, CancellationToken cancellationToken)
     {
-        if (Interlocked.Increment(ref _open) > options.MaxStatusStreams)
-        {
-            Interlocked.Decrement(ref _open);
-            return new ApiError(ErrorKind.Other, "too many status streams are open, try again later") { Status = StatusCodes.Status503ServiceUnavailable };
-        }
-
         metrics.StreamOpened();
         try
         {
@@ -64,7 +64,6 @@ internal sealed class StatusStreams(
         }
         finally
         {
-            Interlocked.Decrement(ref _open);
             metrics.StreamClosed();
         }
 
