@@ -85,6 +85,12 @@ public sealed class ProxyOptions
     [Description("the ACME authority that certificates come from")]
     public AcmeOptions Acme { get; set; } = new();
 
+    /// <summary>
+    /// The networks of load balancers whose <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c> are taken for a request's scheme, host and address, here and in what backends are told. Default none.
+    /// </summary>
+    [Description("networks of load balancers whose X-Forwarded-Proto, -Host and -For are believed, as 10.0.0.0/8; repeated or separated by commas")]
+    public string[] TrustedProxies { get; set; } = [];
+
     /// <summary>Where <c>/</c> is redirected to (301), an absolute http or https URL. Default none: 400.</summary>
     [Description("where / is redirected to")]
     public string? RootRedirectUrl { get; set; }

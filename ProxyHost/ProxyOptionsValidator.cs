@@ -26,6 +26,7 @@ public sealed class ProxyOptionsValidator : OptionsValidator<ProxyOptions>
         rules.Host(o.MetricsHost);
         rules.Port(o.MetricsPort);
         rules.Port(o.Port);
+        rules.Networks(o.TrustedProxies);
         CheckAcme(o, rules);
         CheckTls(o, rules);
         rules.That(

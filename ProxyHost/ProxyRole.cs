@@ -69,6 +69,7 @@ public static class ProxyRole
         });
 
         var app = builder.Build();
+        app.UseTrustedProxies(options.TrustedProxies, keepsOriginal: false);
         app.Run(app.Services.GetRequiredService<ProxyPipeline>().InvokeAsync);
         return app;
     }

@@ -27,10 +27,14 @@ public sealed class SiloOptions
     public int? MetricsPort { get; set; }
 
     /// <summary>
-    /// The URL that callers know the controller by; status URLs begin with it. Where not set: <c>http://</c> and the <c>Host</c> that the caller asked.
+    /// The URL that callers know the controller by; status URLs begin with it. Where not set: the scheme and the <c>Host</c> that the caller asked.
     /// </summary>
     [Description("the URL that callers know the controller by; status URLs begin with it")]
     public Uri? ControllerUrl { get; set; }
+
+    /// <summary>The networks of load balancers whose <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c> are taken for a request's scheme, host and address. Default none.</summary>
+    [Description("networks of load balancers whose X-Forwarded-Proto, -Host and -For are believed, as 10.0.0.0/8; repeated or separated by commas")]
+    public string[] TrustedProxies { get; set; } = [];
 
     /// <summary>The cluster of connect requests that name none. Where not set, they are refused when they would have to start a backend.</summary>
     [Description("the cluster of connect requests that name none")]

@@ -21,6 +21,7 @@ public sealed class SiloOptionsValidator : OptionsValidator<SiloOptions>
         rules.Port(o.MetricsPort);
         rules.That(o.MetricsPort is null or 0 || o.MetricsPort != o.Port, o.MetricsPort, "must be another than --port");
         rules.HttpUrl(o.ControllerUrl);
+        rules.Networks(o.TrustedProxies);
         rules.HttpUrl(o.ForwardAuth);
         rules.Positive(o.ForwardAuthTimeout, TimeSpan.FromMinutes(1));
         rules.That(o.TryReadToken(out _, out var token), o.CtrlTokenFile, token);

@@ -93,6 +93,7 @@ public static class SiloRole
     private static void UseApi(WebApplication app, SiloOptions options)
     {
         app.UseMiddleware<ErrorMiddleware>();
+        app.UseTrustedProxies(options.TrustedProxies);
         app.UseWhen(
             context => context.Request.Path.StartsWithSegments("/pub", StringComparison.OrdinalIgnoreCase),
             pub => pub.UseCors(policy => policy.AllowAnyOrigin().WithMethods(HttpMethods.Get, HttpMethods.Post).WithHeaders("content-type")));

@@ -43,6 +43,7 @@ internal static class EveryRole
                 Port = options.Port,
                 DefaultCluster = name,
                 CtrlTokenFile = options.CtrlTokenFile,
+                TrustedProxies = options.TrustedProxies,
                 LeaseNumbers = options.LeaseNumbers,
             },
             builder =>
@@ -50,7 +51,7 @@ internal static class EveryRole
                 builder.AddPlaneSilo(new ControllerClusterOptions { GatewayPort = options.GatewayPort, SiloPort = 0 });
                 builder.Services.AddSingleton(services => new ClusterConnection(services.GetRequiredService<IClusterClient>()));
                 AddDroneAndDns(builder, options, name, data);
-                AddProxy(builder, new ProxyOptionsValidator().Validated(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort }), context);
+                AddProxy(builder, new ProxyOptionsValidator().Validated(new ProxyOptions { Cluster = name.Value, Host = options.Host, Port = proxyPort, TrustedProxies = options.TrustedProxies }), context);
                 add?.Invoke(builder);
             },
             context.Configure);

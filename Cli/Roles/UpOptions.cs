@@ -69,6 +69,10 @@ public sealed class UpOptions
     [Description("a file with the bearer token that /ctrl requires: 16 to 1024 printable characters without blanks")]
     public string? CtrlTokenFile { get; set; }
 
+    /// <summary>The networks of load balancers whose <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c> are taken, by the HTTP API and the proxy.</summary>
+    [Description("networks of load balancers whose X-Forwarded-Proto, -Host and -For are believed, as 10.0.0.0/8; repeated or separated by commas")]
+    public string[] TrustedProxies { get; set; } = [];
+
     /// <summary>The times of every lease.</summary>
     public LeaseNumbers LeaseNumbers { get; set; } = new();
 }

@@ -84,6 +84,12 @@ public sealed class OptionRules(Type options)
     public void HttpUrl(Uri? url, [CallerArgumentExpression(nameof(url))] string path = "") => That(
         url is null || (url.IsAbsoluteUri && url.Scheme is "http" or "https" && url.Fragment.Length == 0), url, "must be an http or https URL", path);
 
+    /// <summary>Networks of load balancers.</summary>
+    /// <param name="networks">The networks.</param>
+    /// <param name="path">The value's expression.</param>
+    public void Networks(IEnumerable<string> networks, [CallerArgumentExpression(nameof(networks))] string path = "") =>
+        That(networks.All(n => TrustedProxies.TryParse(n, out _)), networks, TrustedProxies.Rule, path);
+
     /// <summary>A name of a file or directory.</summary>
     public void Path(string? name, [CallerArgumentExpression(nameof(name))] string path = "") =>
         That(name is null || !string.IsNullOrWhiteSpace(name), name, "must name a file or directory", path);

@@ -29,6 +29,14 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         "content-length", "expect", "host",
     };
 
+    // Behind load balancers the caller's address, scheme and host are those that were taken from trusted ones (TrustedProxies), not what a caller says.
+    private static readonly HashSet<string> s_aboutCaller = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-original-for", "x-original-proto", "x-original-host",
+    };
+
+    private readonly bool _isBehindProxies = options.TrustedProxies.Length > 0;
+
     private readonly HttpClient _client = new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
@@ -79,7 +87,7 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         var named = request.Headers.Connection.SelectMany(v => v?.Split(',') ?? []).Select(v => v.Trim()).ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, values) in request.Headers)
         {
-            if (s_notForwarded.Contains(name) || named.Contains(name) || IsOurs(name))
+            if (s_notForwarded.Contains(name) || named.Contains(name) || IsOurs(name) || (_isBehindProxies && s_aboutCaller.Contains(name)))
             {
                 continue;
             }
@@ -97,6 +105,13 @@ internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time
         question.Headers.TryAddWithoutValidation(OriginalPath, path.HasValue ? path.ToUriComponent() : "/");
         question.Headers.TryAddWithoutValidation(ForwardedUri, request.Path.ToUriComponent() + request.QueryString.ToUriComponent());
         question.Headers.TryAddWithoutValidation(ForwardedMethod, request.Method);
+        if (_isBehindProxies)
+        {
+            question.Headers.TryAddWithoutValidation("x-forwarded-for", request.HttpContext.Connection.RemoteIpAddress?.ToString());
+            question.Headers.TryAddWithoutValidation("x-forwarded-proto", request.Scheme);
+            question.Headers.TryAddWithoutValidation("x-forwarded-host", request.Host.ToUriComponent());
+        }
+
         return question;
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.HttpOverrides;
 using Plane.Hosting;
 
 namespace Plane.Silo.Http.Access;
@@ -7,7 +8,7 @@ namespace Plane.Silo.Http.Access;
 /// <summary>
 /// What guards <c>/ctrl</c> where nobody is asked who they are, on loopback: this machine is trusted, but not the pages in its browsers. One of any site can send
 /// requests here, and by a name of its own that resolves to 127.0.0.1 (DNS rebinding) even read the answers. Its requests tell by what browsers don't let it set:
-/// <c>Host</c>, <c>Origin</c>, <c>Sec-Fetch-Site</c>.
+/// <c>Host</c>, <c>Origin</c>, <c>Sec-Fetch-Site</c>. Behind a trusted load balancer both hosts must be ours, the one that it was asked under and the one that it asks under, and its caller must be on this machine.
 /// </summary>
 internal sealed class LocalCallers(SiloOptions options)
 {
@@ -21,7 +22,12 @@ internal sealed class LocalCallers(SiloOptions options)
             return null;
         }
 
-        if (!IsOurs(request.Host.Host))
+        if (request.HttpContext.Connection.RemoteIpAddress is { } caller && !IPAddress.IsLoopback(caller))
+        {
+            return "without --ctrl-token-file or --forward-auth this route answers callers of this machine only; set one of them";
+        }
+
+        if (!IsOurs(request.Host.Host) || request.Headers[ForwardedHeadersDefaults.XOriginalHostHeaderName].Any(h => !IsOurs(new HostString(h ?? "").Host)))
         {
             return "without --ctrl-token-file or --forward-auth this route answers under localhost, a loopback address or the host of --controller-url only; "
                 + "set one of them";

@@ -169,6 +169,6 @@ internal static class ConnectEndpoint
     // What the caller asked by is a name that works for it; it is trusted, this is its own answer.
     private static string ControllerUrl(HttpRequest request, SiloOptions options) =>
         options.ControllerUrl is { } url ? url.GetLeftPart(UriPartial.Path).TrimEnd('/')
-        : request.Host.HasValue ? $"http://{request.Host.ToUriComponent()}"
-        : $"http://{request.HttpContext.Connection.LocalIpAddress}:{request.HttpContext.Connection.LocalPort}";
+        : request.Host.HasValue ? $"{request.Scheme}://{request.Host.ToUriComponent()}"
+        : $"{request.Scheme}://{request.HttpContext.Connection.LocalIpAddress}:{request.HttpContext.Connection.LocalPort}";
 }
