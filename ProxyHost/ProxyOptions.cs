@@ -95,10 +95,6 @@ public sealed class ProxyOptions
     [Description("where / is redirected to")]
     public string? RootRedirectUrl { get; set; }
 
-    /// <summary>The networks, as <c>10.0.0.0/8</c>, of the load balancers before this proxy. Default none.</summary>
-    [Description("the networks, as 10.0.0.0/8, of the load balancers before this proxy")]
-    public string[] TrustedProxies { get; set; } = [];
-
     /// <summary>
     /// Takes clients' addresses from the PROXY protocol, version 1 or 2: each connection from <see cref="TrustedProxies"/> must begin with its header, and none from elsewhere may. For
     /// balancers that pass TCP on. Default off.

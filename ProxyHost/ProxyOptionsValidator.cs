@@ -27,6 +27,9 @@ public sealed class ProxyOptionsValidator : OptionsValidator<ProxyOptions>
         rules.Port(o.MetricsPort);
         rules.Port(o.Port);
         rules.Networks(o.TrustedProxies);
+        rules.That(!o.ProxyProtocol || o.TrustedProxies.Length > 0, o.ProxyProtocol, "needs --trusted-proxies: without it any client could say where it comes from");
+        var originProblem = o.AllowedOrigins.Select(NameRules.OriginProblem).FirstOrDefault(p => p is not null);
+        rules.That(originProblem is null, o.AllowedOrigins, originProblem);
         CheckAcme(o, rules);
         CheckTls(o, rules);
         rules.That(

@@ -158,11 +158,7 @@ internal sealed class RoleConfiguration
         return elements.Count > 0;
     }
 
-    private string Unknown(string key, string path)
-    {
-        var nearest = NearestName.Of(key.ToUpperInvariant(), _definitions.Select(d => d.Key.ToUpperInvariant()));
-        return $"{OptionNames.Quote(key)} in {path} is not an option of this command{(nearest is null ? "" : $"; did you mean {Find(nearest)!.Key}?")}";
-    }
+    private static string Unknown(string key, string path) => $"{OptionNames.Quote(key)} in {path} is not an option of this command";
 
     private OptionDefinition? Find(string key) => Array.Find(_definitions, d => d.Key.Equals(key, StringComparison.OrdinalIgnoreCase));
 }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting;
 using Plane.Hosting.Logging;
 
 namespace Plane.Proxy.ProxyProtocol;
@@ -24,7 +25,7 @@ internal sealed partial class ProxyProtocolMiddleware
 
     public ProxyProtocolMiddleware(ProxyOptions options, TimeProvider time, ILogger<ProxyProtocolMiddleware> logger)
     {
-        (_trusted, _time, _logger) = ([.. options.TrustedProxies.Select(IPNetwork.Parse)], time, logger);
+        (_trusted, _time, _logger) = ([.. options.TrustedProxies.Select(n => TrustedProxies.TryParse(n, out var network) ? network : throw new UsageException($"--trusted-proxies {TrustedProxies.Rule}"))], time, logger);
         _refused = new Outage(time);
     }
 

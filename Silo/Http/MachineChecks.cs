@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Plane.Grains.Storage;
+using Plane.Hosting;
 
 namespace Plane.Silo.Http;
 

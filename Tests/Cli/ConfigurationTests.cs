@@ -81,7 +81,7 @@ public sealed class ConfigurationTests : IDisposable
             [
                 $"'LeaseNumbers:Entirely different' in {file} is not an option of this command",
                 $"'Logging:LogLevel:Default' in {file} is not an option of this command",
-                $"'Prot' in {file} is not an option of this command; did you mean Port?",
+                $"'Prot' in {file} is not an option of this command",
                 $"LeaseNumbers:Soft in {file} is 'soon': must be a duration such as 500ms, 15s, 2m, 1h or 7d",
                 $"Port in {file} is 'many': must be a whole number",
             ],

@@ -90,14 +90,14 @@ public sealed class ProxyProtocolTests
     }
 
     [Theory]
-    [InlineData(true, new string[0], "--trusted-proxies")]
+    [InlineData(true, new string[0], "--proxy-protocol")]
     [InlineData(true, new[] { "10.0.0.0/33" }, "--trusted-proxies")]
     [InlineData(false, new[] { "x" }, "--trusted-proxies")]
     [InlineData(true, new[] { "10.0.0.0/8", "::1/128" }, null)]
     public void The_option_needs_networks(bool proxyProtocol, string[] networks, string? problem)
     {
         var options = new Plane.Proxy.ProxyOptions { Cluster = "example.com", ProxyProtocol = proxyProtocol, TrustedProxies = networks };
-        Assert.Equal(problem, options.Problems().SingleOrDefault()?.Split(':')[0]);
+        Assert.Equal(problem, new Plane.Proxy.ProxyOptionsValidator().Problems(options).SingleOrDefault()?.Split(' ')[0]);
     }
 
     [Property(MaxTest = 5_000)]
