@@ -91,6 +91,22 @@ public sealed class BoardPage : IAsyncDisposable
     public Task InkAsync(double x, double y, bool expected = true) => Eventually.SeenAsync(
         _ => HasInkAsync(x, y), seen => seen == expected, $"{(expected ? "ink" : "no ink")} at {x}, {y}");
 
+    /// <summary>What of the page lies over something else, beyond the window, or is wider than its own box; empty where nothing does.</summary>
+    public Task<string> OverlapsAsync() => Page.EvaluateAsync<string>(
+        """
+        () => {
+            const shown = [...document.querySelectorAll('.top > *, .sheet, .tools button, .tools .rule, .side > .card')].filter(e => e.offsetParent && e.getBoundingClientRect().width > 0);
+            const name = e => e.id || e.getAttribute('aria-label') || e.className;
+            const found = shown.filter(e => e.getBoundingClientRect().right > innerWidth + .5).map(e => `${name(e)} beyond the window`);
+            shown.filter(e => e.matches('button') && e.scrollWidth > e.clientWidth).forEach(e => found.push(`${name(e)} beyond its button`));
+            shown.forEach((a, i) => shown.slice(i + 1).forEach(b => {
+                const [x, y] = [a.getBoundingClientRect(), b.getBoundingClientRect()];
+                if (x.left < y.right - .5 && y.left < x.right - .5 && x.top < y.bottom - .5 && y.top < x.bottom - .5) found.push(`${name(a)} and ${name(b)}`);
+            }));
+            return found.join(', ');
+        }
+        """);
+
     /// <summary>The names in the list of who is here.</summary>
     public async Task<IReadOnlyList<string>> PeopleAsync() => await Page.Locator("#people .who").AllTextContentsAsync();
 

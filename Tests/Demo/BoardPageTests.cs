@@ -47,6 +47,24 @@ public sealed class BoardPageTests(ITestOutputHelper output)
         Assert.Empty(grace.Complaints);
     }
 
+    [Theory]
+    [InlineData(390)]
+    [InlineData(900)]
+    [InlineData(1400)]
+    public async Task Nothing_lies_over_anything_else_whatever_the_windows_width(int width)
+    {
+        await using var board = await RunningBoard.StartAsync(output);
+        await using var ada = await BoardPage.OpenAsync(board.Url, "Ada Lovelace", new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = 800 } });
+
+        await ada.LookAsync($"width-{width}");
+        Assert.Equal("", await ada.OverlapsAsync());
+
+        // The button is wider while it asks once more.
+        await ada.Page.ClickAsync("#clear");
+        await ada.LookAsync($"width-{width}-sure");
+        Assert.Equal("", await ada.OverlapsAsync());
+    }
+
     [Fact]
     public async Task Someone_who_comes_late_sees_what_was_drawn()
     {
