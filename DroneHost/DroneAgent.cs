@@ -136,7 +136,7 @@ internal sealed partial class DroneAgent(
         if (options.DrawPorts)
         {
             _portBlock = PortBlock.TryDraw()
-                ?? throw new StartRefusedException("every block of ports from 10000 to 19999 is drawn by another drone on this machine: give this one a range with --port-range", ExitCodes.Usage);
+                ?? throw new StartRefusedException("all ten blocks of ports from 10000 to 19999 are in use by other drones on this machine; give this drone a range of its own with --port-range", ExitCodes.Usage);
             (options.PortFrom, options.PortTo) = (_portBlock.From, _portBlock.To);
             LogPorts(_portBlock.From, _portBlock.To);
         }
@@ -336,7 +336,7 @@ internal sealed partial class DroneAgent(
             await Task.WhenAny(_backends!.WhenEmptyAsync(), Task.Delay(Timeout.InfiniteTimeSpan, time, _stopLocal.Token));
         }
 
-        exit.Request(failure is SessionRefusedException ? ExitCodes.Usage : ExitCodes.Refused, $"the drone gives up: {failure.Message}");
+        exit.Request(failure is SessionRefusedException ? ExitCodes.Usage : ExitCodes.Refused, $"the drone stops: {failure.Message}");
     }
 
     private async Task EndBackendsAsync(CancellationToken cancellationToken)
@@ -389,7 +389,7 @@ internal sealed partial class DroneAgent(
     [LoggerMessage(EventIds.DroneAgentLoopEnded, LogLevel.Debug, "The loop of {Loop} ended with the agent: {Exception}")]
     private partial void LogLoopEnded(string loop, string exception);
 
-    [LoggerMessage(EventIds.DroneAgentGivingUp, LogLevel.Critical, "The drone gives up: {Reason}")]
+    [LoggerMessage(EventIds.DroneAgentGivingUp, LogLevel.Critical, "The drone stops: {Reason}")]
     private partial void LogGivingUp(string reason);
 
     [LoggerMessage(EventIds.DroneAgentEnding, LogLevel.Information, "Ending {Count} backends with the agent")]

@@ -133,7 +133,7 @@ internal sealed partial class TxtSource
         }
         catch (Exception e) when (e is OperationCanceledException || CallFailed.IsUnknownOutcome(e))
         {
-            LogAway(_logger, name, e.GetType().Name);
+            LogAway(_logger, name, CallFailed.Reason(e));
             return null;
         }
         catch (Exception e)

@@ -188,9 +188,10 @@ internal sealed partial class LeaseKeeper(
             metrics.RenewalCallsFailed.Add(1);
             lock (_outage)
             {
-                if (_outage.IsNews(e.Message))
+                var reason = CallFailed.Reason(e);
+                if (_outage.IsNews(reason))
                 {
-                    LogNoAnswer(e.Message, leases.Length);
+                    LogNoAnswer(reason, leases.Length);
                 }
             }
         }

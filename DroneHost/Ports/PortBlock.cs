@@ -3,9 +3,9 @@ using System.Net.Sockets;
 namespace Plane.Drone.Ports;
 
 /// <summary>
-/// A block of 1,000 ports that no other drone on this machine draws, for installations without planned ports. It is claimed by a name among the abstract unix sockets
-/// (unix(7)): these belong to the network namespace, as ports do, and the kernel frees them with the process, however it ends. The blocks lie below the ports that a drone uses by
-/// default (20000-29999), and below the ephemeral ones.
+/// A block of 1,000 ports for a drone without <c>--port-range</c>. Drones that take such a block never share one on the same machine. A block is claimed by binding an abstract unix socket
+/// (unix(7)): its name belongs to the network namespace, as ports do, and the kernel frees it when the process ends. The blocks are below the default range of drones (20000-29999)
+/// and below the ephemeral ports.
 /// </summary>
 internal sealed class PortBlock : IDisposable
 {

@@ -44,9 +44,9 @@ internal sealed partial class ActionPuller(
                 // Not applied and not acknowledged: it comes again when the drone is ready again.
                 readiness.Notify();
             }
-            else if (outage.IsNews(e.Message))
+            else if (outage.IsNews(CallFailed.Reason(e)))
             {
-                LogNoAnswer(e.Message);
+                LogNoAnswer(CallFailed.Reason(e));
             }
         }
     }

@@ -49,9 +49,10 @@ internal sealed partial class HeartbeatLoop(
             }
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
-                if (_outage.IsNews(e.Message))
+                var reason = CallFailed.Reason(e);
+                if (_outage.IsNews(reason))
                 {
-                    LogNoAnswer(e.Message);
+                    LogNoAnswer(reason);
                 }
 
                 wait = numbers.RenewalRetry;

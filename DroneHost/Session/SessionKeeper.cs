@@ -163,9 +163,9 @@ internal sealed partial class SessionKeeper(
             }
 
             inUseSince = null;
-            if (outage.IsNews(e.Message))
+            if (outage.IsNews(CallFailed.Reason(e)))
             {
-                LogNoController(e.Message);
+                LogNoController(CallFailed.Reason(e));
             }
         }
     }
@@ -243,7 +243,7 @@ internal sealed partial class SessionKeeper(
     [LoggerMessage(EventIds.SessionKeeperRegistered, LogLevel.Information, "Registered as {Drone} in {Cluster}, session {Session}")]
     private partial void LogRegistered(DroneName drone, ClusterName cluster, long session);
 
-    [LoggerMessage(EventIds.SessionKeeperSessionLost, LogLevel.Warning, "Session {Session} no longer stands: {State}")]
+    [LoggerMessage(EventIds.SessionKeeperSessionLost, LogLevel.Warning, "The controller ended session {Session} ({State}); registering again")]
     private partial void LogSessionLost(long session, SessionState state);
 
     [LoggerMessage(EventIds.SessionKeeperNoController, LogLevel.Warning, "No controller answers, retrying: {Reason}")]

@@ -31,9 +31,9 @@ internal sealed partial class StateReporter(
 
         void OnFailure(Exception e)
         {
-            if (e is not StateUnavailableException && outage.IsNews(e.Message))
+            if (e is not StateUnavailableException && outage.IsNews(CallFailed.Reason(e)))
             {
-                LogNoAnswer(e.Message);
+                LogNoAnswer(CallFailed.Reason(e));
             }
         }
     }

@@ -62,7 +62,7 @@ internal sealed partial class ChangeReader(
             if (!failing)
             {
                 failing = true;
-                LogReadFailed(CallFailed.IsUnknownOutcome(e) ? null : e, e.Message);
+                LogReadFailed(CallFailed.IsUnknownOutcome(e) ? null : e, CallFailed.Reason(e));
             }
         }
     }

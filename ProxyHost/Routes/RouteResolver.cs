@@ -94,7 +94,7 @@ internal sealed partial class RouteResolver(
         {
             // A call that failed as the proxy stops was cut off, like any other.
             cancellationToken.ThrowIfCancellationRequested();
-            LogCheckFailed(e.GetType().Name, entry.Backend);
+            LogCheckFailed(CallFailed.Reason(e), entry.Backend);
             return null;
         }
     }
@@ -184,7 +184,7 @@ internal sealed partial class RouteResolver(
         catch (Exception e)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            LogResolveFailed(e.GetType().Name);
+            LogResolveFailed(CallFailed.Reason(e));
             return null;
         }
     }

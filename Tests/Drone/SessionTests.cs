@@ -128,7 +128,7 @@ public sealed class SessionTests
         var stopping = drone.Stopping;
 
         drone.Controller.OnHeartbeat = _ => SessionState.Replaced;
-        await Eventually.TrueAsync(() => drone.Log.Contains("gives up"), "it gives up");
+        await Eventually.TrueAsync(() => drone.Log.Contains("The drone stops:"), "it stops");
         Assert.False(stopping.IsCompleted);
         Assert.Equal(1, drone.Runtime.Running);
         drone.Clock.Advance(drone.Numbers.Hard);

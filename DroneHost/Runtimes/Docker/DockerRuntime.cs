@@ -27,8 +27,8 @@ public sealed partial class DockerRuntime : IContainerRuntime
     private readonly StartsInFlight _starts = new();
     private readonly EndedContainers _ended;
 
-    // What runs as far as we know, with its container: added by start and list, removed when it ends. So that an exit whose container is gone is noticed, and that a copy of
-    // the container is told from it.
+    // What runs as far as is known, with its container: added by start and list, removed when it ends. By it an exit is noticed whose container is gone, and the container is
+    // distinguished from copies of it.
     private readonly ConcurrentDictionary<BackendIdentity, string> _running = new();
 
     /// <summary>Makes one; nothing is called yet.</summary>

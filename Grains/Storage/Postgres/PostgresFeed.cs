@@ -203,7 +203,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     private Task PauseAsync(TimeSpan time) =>
         Task.Delay(time, _time, _stopping.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
-    [LoggerMessage(EventId = EventIds.PostgresFeedListenerBroke, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; the log is polled until it stands again: {Reason}")]
+    [LoggerMessage(EventId = EventIds.PostgresFeedListenerBroke, Level = LogLevel.Warning, Message = "the connection that listens for changes broke; changes are polled until a new one is open: {Reason}")]
     private partial void LogListenerBroke(string reason, Exception? error);
 
     [LoggerMessage(EventId = EventIds.PostgresFeedListening, Level = LogLevel.Information, Message = "listening for changes again")]
