@@ -11,4 +11,6 @@ internal static class EventIds
     public const int GatewayListUnresolved = 7069;
     public const int GatewayChoiceChanged = 7070;
     public const int GatewayChoicePing = 7071;
+    public const int DescriptorWatchFew = 7080;
+    public const int DescriptorWatchEnough = 7081;
 }

@@ -52,10 +52,10 @@ public sealed partial class DescriptorWatch(TimeProvider time, ILogger<Descripto
         }
     }
 
-    [LoggerMessage(7080, LogLevel.Warning, "Connections and files may fail: {Problem}")]
+    [LoggerMessage(EventIds.DescriptorWatchFew, LogLevel.Warning, "Connections and files may fail: {Problem}")]
     private partial void LogFew(string problem);
 
-    [LoggerMessage(7081, LogLevel.Information, "This program has file descriptors left again.")]
+    [LoggerMessage(EventIds.DescriptorWatchEnough, LogLevel.Information, "This program has file descriptors left again.")]
     private partial void LogEnough();
 }
 

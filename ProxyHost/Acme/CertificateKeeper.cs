@@ -3,7 +3,6 @@ using System.Text;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
-using Plane.Proxy.Controller;
 using Plane.Proxy.Tls;
 
 namespace Plane.Proxy.Acme;

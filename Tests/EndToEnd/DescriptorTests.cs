@@ -6,7 +6,7 @@ using Plane.Tests.Support;
 namespace Plane.Tests.EndToEnd;
 
 /// <summary>Programs that run out of file descriptors while they serve: their limit is lowered to little above what they have open.</summary>
-public sealed class DescriptorTests : IAsyncLifetime
+public sealed class DescriptorTests : IAsyncLifetime, IDisposable
 {
     private const string Few = "Connections and files may fail: this program has";
     private const string Again = "has file descriptors left again";
@@ -44,7 +44,10 @@ public sealed class DescriptorTests : IAsyncLifetime
         {
             await program.DisposeAsync();
         }
+    }
 
+    public void Dispose()
+    {
         _http.Dispose();
         _directory.Dispose();
     }
@@ -75,19 +78,19 @@ public sealed class DescriptorTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(url)).StatusCode);
         var (_, other) = await ConnectAsync("other");
         await Eventually.SeenAsync(
-            _ => _http.GetStringAsync(new Uri(_url, $"/pub/b/{other["backend_id"]}/status")), s => s.Contains("\"ready\"", StringComparison.Ordinal), "the other one is ready");
+            token => _http.GetStringAsync(new Uri(_url, $"/pub/b/{other["backend_id"]}/status"), token), s => s.Contains("\"ready\"", StringComparison.Ordinal), "the other one is ready");
         var ready = new Uri($"http://{_cluster}/ready");
         await WhileWithoutAsync(_proxy, async () =>
         {
             await Eventually.SeenAsync(
-                async _ => await (await client.GetAsync(ready)).Content.ReadAsStringAsync(), text => text.Contains("file descriptors", StringComparison.Ordinal), "it is not ready and says why");
+                async token => await (await client.GetAsync(ready, token)).Content.ReadAsStringAsync(token), text => text.Contains("file descriptors", StringComparison.Ordinal), "it is not ready and says why");
 
             // It has no connection to this backend, and opens none.
             using var refused = await client.GetAsync((string)other["url"]!);
             Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
             Assert.Contains("the proxy has no file descriptor left", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         });
-        await Eventually.SeenAsync(async _ => (await client.GetAsync(ready)).StatusCode, s => s == HttpStatusCode.OK, "it is ready again");
+        await Eventually.SeenAsync(async token => (await client.GetAsync(ready, token)).StatusCode, s => s == HttpStatusCode.OK, "it is ready again");
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(url)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync((string)other["url"]!)).StatusCode);
     }
@@ -105,7 +108,7 @@ public sealed class DescriptorTests : IAsyncLifetime
         Assert.Equal((string)before["backend_id"]!, (string?)(await ConnectAsync("room")).Answer["backend_id"]);
     }
 
-    private async Task WhileWithoutAsync(RunningProgram program, Func<Task> act)
+    private static async Task WhileWithoutAsync(RunningProgram program, Func<Task> act)
     {
         const int Left = 12;
         var limit = await PrlimitAsync(program, "--nofile", "--output", "SOFT", "--noheadings", "--raw");
