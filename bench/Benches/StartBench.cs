@@ -15,7 +15,7 @@ internal sealed class StartBench : IBench
             var resident = new List<double>();
             var measured = await context.InTurnsAsync(new Side(role, () => StartAsync(role, context.Round, resident)));
             report.Value($"start, {role}", $"{measured[0]} s", "", measured[0].Median, "s", 1.5);
-            report.Value($"resident at rest, {role}", "", "", resident.Order().ElementAt(resident.Count / 2), "MB", 100);
+            report.Value($"resident at rest, {role}", "", "", resident.Order().ElementAt(resident.Count / 2), "MB", 110);
         }
     }
 
