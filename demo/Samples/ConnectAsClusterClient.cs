@@ -8,7 +8,7 @@ namespace Plane.Samples;
 /// <summary>An application that calls Plane's grains as a cluster client: typed, over one connection, with the same calls that the HTTP API makes.</summary>
 internal static class ConnectAsClusterClient
 {
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(20);
 
     public static async Task<string> RunAsync(string gateway, string cluster, string key, string[] command)
     {
