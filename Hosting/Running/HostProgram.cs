@@ -70,8 +70,8 @@ public static partial class HostProgram
             code = TryExplain(e, error) ?? Unforeseen(logger, e, error);
         }
 
-        // The first code is kept: what follows from a failure is not the reason.
-        foreach (var failure in isStarted ? Failures(host) : [])
+        // Also of a start that was stopped: a service that fails meanwhile stops it. A start that failed has said why.
+        foreach (var failure in code == ExitCodes.Done ? Failures(host) : [])
         {
             var its = TryExplain(failure, error) ?? Unforeseen(logger, failure, error);
             code = code == ExitCodes.Done ? its : code;

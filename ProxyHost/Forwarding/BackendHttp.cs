@@ -25,13 +25,13 @@ internal sealed class BackendHttp : IDisposable
     {
         _options = options;
         _time = time;
-        _pooled = new HttpMessageInvoker(Http1Handler());
+        _pooled = InvokerOf(Http1Handler());
         var single = Http1Handler();
         single.PooledConnectionLifetime = TimeSpan.Zero;
-        _single = new HttpMessageInvoker(single);
+        _single = InvokerOf(single);
 
         // Over HTTP/2 a request is repeated only where the backend says that it has not looked at it (RFC 9113 section 8.7).
-        _h2c = new HttpMessageInvoker(Handler(static (_, _) => Encoding.Latin1, static socket => new NetworkStream(socket, ownsSocket: true)));
+        _h2c = InvokerOf(Handler(static (_, _) => Encoding.Latin1, static socket => new NetworkStream(socket, ownsSocket: true)));
 
         // In a container of its own without any logger: YARP logs each request's URL, and a static token is part of it.
         _forwarding = new ServiceCollection().AddLogging().AddSingleton(time).AddHttpForwarder().BuildServiceProvider();
@@ -66,6 +66,8 @@ internal sealed class BackendHttp : IDisposable
         Version = version,
         VersionPolicy = HttpVersionPolicy.RequestVersionExact,
     };
+
+    private static HttpMessageInvoker InvokerOf(SocketsHttpHandler handler) => new(new RequestBodyHandler(handler));
 
     private SocketsHttpHandler Http1Handler() => Handler(SentOnce.EncodingOf, static socket => new BackendStream(socket));
 

@@ -108,10 +108,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var forwarded = hidesToken ? RequestTarget.WithoutFirstSegment(_asked.Target, Entry.Token.Value.Length) : _asked.Target;
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
-        if (proxyRequest.Content is { } body)
-        {
-            proxyRequest.Content = new FlushableContent(body, this);
-        }
+        HttpContent? body = proxyRequest.Content is { } read ? new FlushableContent(read, this) : null;
 
         // First of all headers (SentOnce).
         var headers = proxyRequest.Headers;
@@ -122,8 +119,13 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         {
             if (!HeaderRules.StaysFromRequest(name, connection, _options.AnyHeaderNames))
             {
-                IsMalformed |= !TryAdd(proxyRequest, name, values);
+                IsMalformed |= !TryAdd(proxyRequest, ref body, name, values);
             }
+        }
+
+        if (body is not null)
+        {
+            RequestBodyHandler.Set(proxyRequest, body);
         }
 
         if (IsMalformed)
@@ -247,7 +249,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     private static bool MayHaveBody(HttpContext context, HttpStatusCode status) =>
         !HttpMethods.IsHead(context.Request.Method) && status is not (HttpStatusCode.NoContent or HttpStatusCode.ResetContent or HttpStatusCode.NotModified);
 
-    private static bool TryAdd(HttpRequestMessage request, string name, StringValues values)
+    private static bool TryAdd(HttpRequestMessage request, ref HttpContent? body, string name, StringValues values)
     {
         // Cookies of HTTP/2 come in pieces (RFC 9113 section 8.2.3); HTTP/1.1 knows one header.
         if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase))
@@ -260,11 +262,11 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         {
             var value = values.ToString();
             return request.Headers.TryAddWithoutValidation(name, value)
-                || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
+                || (body ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, value);
         }
 
         return request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values)
-            || (request.Content ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+            || (body ??= new EmptyContent()).Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
     }
 
     private static void AddIfAny(System.Net.Http.Headers.HttpRequestHeaders headers, string name, string? value)

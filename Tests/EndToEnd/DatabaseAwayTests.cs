@@ -20,7 +20,7 @@ public sealed class DatabaseAwayTests(ITestOutputHelper output)
         var proxyPort = FreePort.Next();
         var cluster = $"localhost:{proxyPort}";
         await using var controller = await PlaneAsync(
-            "controller", "--db", $"postgres://postgres@127.0.0.1:{server.Port}/postgres", "--port", "0", "--gateway-port", "0", "--default-cluster", cluster);
+            "controller", "--db", $"postgres://postgres@127.0.0.1:{server.Port}/postgres", "--port", "0", "--gateway-port", "0", "--silo-port", "0", "--default-cluster", cluster);
         var ready = await controller.WaitForLineAsync(@"^ready controller .*url=(\S+).* gateway=(\S+)");
         var (connect, gateway) = (new Uri(new Uri(ready.Groups[1].Value), "/ctrl/connect"), ready.Groups[2].Value);
         var first = FreePort.Range(20);
