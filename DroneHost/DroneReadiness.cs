@@ -31,7 +31,7 @@ internal sealed class DroneReadiness(DurableState state, DroneStatus status)
 
     public bool IsReady => (_first.Task.IsCompleted || _runtimes.IsSettled) && _runtimes.Available.Length > 0 && _isGuarded && _leasesAreWritten && state.Writer.IsWritable;
 
-    /// <summary>What the controller is told: whether it may send backends. One that is short of ports or file descriptors still does all else that it is told.</summary>
+    /// <summary>Reported to the controller: whether it may send backends. A drone that is short of ports or file descriptors still carries out all other actions.</summary>
     public bool TakesBackends => IsReady && !_isShortOfPorts && !_isShortOfDescriptors;
 
     public void SetKinds(IEnumerable<ExecutorKind> kinds) => _runtimes = new([.. kinds.Order()], [], []);

@@ -86,7 +86,7 @@ public sealed class ProxyOptions
     public AcmeOptions Acme { get; set; } = new();
 
     /// <summary>
-    /// The networks of load balancers whose <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c> are taken for a request's scheme, host and address, here and in what backends are told. Default none.
+    /// The networks of load balancers whose <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c> are taken for a request's scheme, host and address, here and in the headers that backends get. Default none.
     /// </summary>
     [Description("networks of load balancers whose X-Forwarded-Proto, -Host and -For are believed, as 10.0.0.0/8; repeated or separated by commas")]
     public string[] TrustedProxies { get; set; } = [];

@@ -11,7 +11,7 @@ namespace Plane.Hosting;
 /// <summary>Exports traces by OTLP where that is configured. Where it is not, nothing listens, and no activity is created anywhere.</summary>
 public static class PlaneTracing
 {
-    // Not traced: asked every few seconds by machines, or by whoever reads metrics.
+    // Not traced: health checks and metrics are requested every few seconds.
     private static readonly PathString[] s_probes = ["/metrics", "/ready", "/pub/live", "/pub/health"];
 
     /// <summary>

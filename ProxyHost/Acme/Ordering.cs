@@ -284,7 +284,7 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
     [LoggerMessage(EventIds.OrderingResuming, LogLevel.Information, "Going on with the order for {Host} that was begun before: {Url}")]
     private partial void LogResuming(string host, Uri url);
 
-    [LoggerMessage(EventIds.OrderingReused, LogLevel.Information, "The authority has validated {Host} before and does not ask again")]
+    [LoggerMessage(EventIds.OrderingReused, LogLevel.Information, "The authority reuses an earlier validation of {Host}")]
     private partial void LogReused(string host);
 
     [LoggerMessage(EventIds.OrderingIssued, LogLevel.Information, "A certificate for {Host} was issued and stored")]

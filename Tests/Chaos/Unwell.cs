@@ -141,6 +141,6 @@ internal sealed class Unwell(Rig rig, LeaseNumbers numbers, Clients clients, Cro
         return healthy.All(h => h.Ok) && await clients.ReadyDronesAsync(stop) == rig.Drones.Count;
     }
 
-    /// <summary>Keys of these probes alone: nobody else ends their backends.</summary>
+    /// <summary>Keys of these probes alone: no other client ends their backends.</summary>
     private static Wish Wish(int number) => new(string.Create(CultureInfo.InvariantCulture, $"steady {number}")) { InContainer = number % 2 == 1 };
 }

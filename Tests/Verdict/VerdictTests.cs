@@ -196,14 +196,14 @@ public sealed class VerdictTests
     public void Who_waits_for_longer_than_a_second_and_the_machines_own_noise_while_one_controller_is_well_is_found(string probe, double took, double noise, bool isFine)
     {
         Entry[] entries = [.. Window(FaultKinds.FreezeSilo), Probe(probe, 10, 10 + took), Probe(Probes.Known, 10.1, 10.1 + noise)];
-        Assert.Equal(isFine ? [] : [Rules.NobodyWaits], Judgement.Of([], entries).Select(f => f.Rule));
+        Assert.Equal(isFine ? [] : [Rules.ShortWaits], Judgement.Of([], entries).Select(f => f.Rule));
     }
 
     [Fact]
     public void A_probe_that_fails_while_one_controller_is_well_is_found_with_its_way()
     {
         var finding = Assert.Single(Judgement.Of([], [.. Window(FaultKinds.FreezeSilo), Probe(Probes.First, 10, 10.1) with { Ok = false, Error = "503" }]));
-        Assert.Equal(Rules.NobodyWaits, finding.Rule);
+        Assert.Equal(Rules.ShortWaits, finding.Rule);
         Assert.Equal(["px-1", "co-2"], finding.Trace!.Parts);
         Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(1_010), finding.Trace.From);
     }

@@ -2,7 +2,7 @@ namespace Plane.Drone.Runtimes.Process;
 
 /// <summary>
 /// What runs of a drone instance's process backends: by the files that their launchers left, and by their cgroups, which have their processes also where the files are gone. Agent and guard
-/// look through both for what nobody supervises.
+/// search both for processes without a supervisor.
 /// </summary>
 internal static class ProcessPlaces
 {

@@ -215,7 +215,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
         Message = "a transaction has run on the database's server for {Seconds:0} s, maybe in another database: until it ends, drones hear late of what was committed since, proxies and status streams not at all")]
     private partial void LogLong(double seconds);
 
-    [LoggerMessage(EventId = EventIds.PostgresFeedLongEnded, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: what was committed meanwhile is told now")]
+    [LoggerMessage(EventId = EventIds.PostgresFeedLongEnded, Level = LogLevel.Information, Message = "the long transaction on the database's server has ended, after {Seconds:0} s: changes committed meanwhile are now delivered")]
     private partial void LogLongEnded(double seconds);
 
     [LoggerMessage(EventId = EventIds.PostgresFeedNotifyFailed, Message = "the other controllers could not be notified of changes; they find them by their polls: {Reason}")]

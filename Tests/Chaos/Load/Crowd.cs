@@ -43,7 +43,7 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
         }
     }
 
-    /// <summary>While it is calm nobody ends anything.</summary>
+    /// <summary>While it is calm no client ends a backend.</summary>
     public bool IsCalm
     {
         get => _isCalm;

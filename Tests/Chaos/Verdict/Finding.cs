@@ -30,7 +30,7 @@ internal static class Rules
     public const string Recovers = "every key can be had again";
     public const string ServesAgain = "every controller serves again";
     public const string AnsweredOnce = "a request's id is answered once";
-    public const string NobodyWaits = "while one controller is well nobody waits longer than a second";
+    public const string ShortWaits = "while one controller is well, no client waits longer than a second";
     public const string SaysSo = "an unwell controller says so";
     public const string WellAgain = "an unwell controller recovers, or leaves and comes back";
     public const string DrainHolds = "a draining drone gets nothing new";

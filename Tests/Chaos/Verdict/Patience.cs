@@ -31,7 +31,7 @@ internal static class Patience
             if (!probe.Ok || probe.End - probe.Start > Limit + noise)
             {
                 var fault = entries.FirstOrDefault(e => e.Op == Ops.Fault);
-                yield return new Finding(Rules.NobodyWaits, $"{Name(probe)} {(probe.Ok ? "took" : $"failed ({probe.Error}) after")} {Seconds(probe.End - probe.Start)}, a request on a known route at the same time {Seconds(noise)}; {When(fault, probe)}", probe.End)
+                yield return new Finding(Rules.ShortWaits, $"{Name(probe)} {(probe.Ok ? "took" : $"failed ({probe.Error}) after")} {Seconds(probe.End - probe.Start)}, a request on a known route at the same time {Seconds(noise)}; {When(fault, probe)}", probe.End)
                 {
                     Trace = new Trace([probe.Proxy ?? probe.Controller ?? "", .. fault?.Controller is { } unwell ? (string[])[unwell] : []], Utc(window, probe.Start), Utc(window, probe.End)),
                 };
