@@ -29,6 +29,7 @@ internal sealed partial class StoreUrl
         ["sslcert"] = "SSL Certificate",
         ["sslkey"] = "SSL Key",
         ["sslpassword"] = "SSL Password",
+        ["gssencmode"] = "GSS Encryption Mode",
         ["application_name"] = "Application Name",
         ["connect_timeout"] = "Timeout",
         ["target_session_attrs"] = "Target Session Attributes",
@@ -61,7 +62,7 @@ internal sealed partial class StoreUrl
                 : text.StartsWith("sqlite:", StringComparison.OrdinalIgnoreCase) ? OfFile(text["sqlite:".Length..])
                 : PostgresUrl().Match(text) is { Success: true } url ? OfUrl(url.Groups)
                 : text.Contains("://", StringComparison.Ordinal) || !text.Contains('=', StringComparison.Ordinal) ? throw new StoreUrlException(Forms)
-                : new NpgsqlConnectionStringBuilder(text) is { Host.Length: > 0 } builder ? new StoreUrl(StoreKind.Postgres, builder.ConnectionString)
+                : new NpgsqlConnectionStringBuilder(text) is { Host.Length: > 0 } builder ? OfServer(builder)
                 : throw new StoreUrlException("the connection string names no Host");
         }
         catch (Exception e) when (IsRefusal(e))
@@ -91,6 +92,18 @@ internal sealed partial class StoreUrl
         return file.Length == 0 ? throw new StoreUrlException("sqlite: must be followed by a file")
             : file.StartsWith(':') ? throw new StoreUrlException("a store must be a file: sqlite:FILE")
             : new StoreUrl(StoreKind.Sqlite, Path.GetFullPath(file));
+    }
+
+    private static StoreUrl OfServer(NpgsqlConnectionStringBuilder builder)
+    {
+        if (!builder.Keys.Contains("GSS Encryption Mode") && Environment.GetEnvironmentVariable("PGGSSENCMODE") is null)
+        {
+            // By default the driver tries Kerberos first. Where its library is installed, each new connection looks a realm up in the DNS, and its thread
+            // waits for the answer: seconds, where no resolver answers.
+            builder.GssEncryptionMode = GssEncryptionMode.Disable;
+        }
+
+        return new StoreUrl(StoreKind.Postgres, builder.ConnectionString);
     }
 
     private static StoreUrl OfUrl(GroupCollection url)
@@ -136,7 +149,7 @@ internal sealed partial class StoreUrl
             }
         }
 
-        return new StoreUrl(StoreKind.Postgres, builder.ConnectionString);
+        return OfServer(builder);
     }
 
     private static bool IsRefusal(Exception e) => e is ArgumentException or FormatException or InvalidCastException or OverflowException;

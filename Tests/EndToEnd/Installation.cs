@@ -81,9 +81,21 @@ public sealed class Installation : IAsyncLifetime, IDisposable
     }
 
     /// <summary>Starts a program of this build's command line.</summary>
-    public async Task<RunningProgram> StartAsync(string name, string[] arguments, Dictionary<string, string?>? environment = null)
+    /// <param name="name">Under which its lines are shown.</param>
+    /// <param name="arguments">The command and its options.</param>
+    /// <param name="environment">Variables beside those of the test run.</param>
+    /// <param name="priority">Its nice value; what a unit of <c>deploy/systemd</c> sets.</param>
+    public async Task<RunningProgram> StartAsync(
+        string name, string[] arguments, Dictionary<string, string?>? environment = null, int priority = 0)
     {
-        var program = await RunningProgram.StartDotnetAsync(Checkout.Cli, arguments, environment: environment, name: name, workingDirectory: _directory.Path);
+        string[] command = [Checkout.Dotnet, Checkout.Cli, .. arguments];
+        if (priority != 0)
+        {
+            command = ["nice", "-n", priority.ToString(CultureInfo.InvariantCulture), .. command];
+        }
+
+        var program = await RunningProgram.StartAsync(
+            command[0], command[1..], environment: environment, workingDirectory: _directory.Path, name: name);
         _programs.Add(program);
         return program;
     }

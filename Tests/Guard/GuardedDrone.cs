@@ -9,6 +9,9 @@ namespace Plane.Tests.Guard;
 /// <summary>One drone of an installation, in a pool of its own: its agent and its guard are programs, which a test kills and stops.</summary>
 internal sealed class GuardedDrone : IAsyncDisposable
 {
+    // Nice= of deploy/systemd/plane-drone.service: a busy machine does not keep an agent from renewing its leases.
+    private const int UnitPriority = -10;
+
     private readonly Installation _plane;
     private readonly TempDirectory _directory = new();
     private readonly int _port = FreePort.Range(20);
@@ -44,7 +47,8 @@ internal sealed class GuardedDrone : IAsyncDisposable
             [
                 "drone", "--gateway", _plane.Gateway, "--cluster", _plane.Cluster, "--name", _name, "--pool", _name, "--runtime", "docker,process", "--state", _state,
                 "--run-dir", Run.Root, "--process-dir", _directory["processes"], "--port-range", $"{_port}-{_port + 19}", "--docker-host", DockerEngine.Host,
-            ]);
+            ],
+            priority: UnitPriority);
         await Agent.WaitForLineAsync("^ready drone ");
     }
 

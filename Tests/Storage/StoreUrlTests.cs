@@ -82,6 +82,14 @@ public sealed class StoreUrlTests
     public void A_url_shows_no_password() =>
         Assert.DoesNotContain("secret-word", StoreUrl.Parse("postgres://u:secret-word@db/plane").ToString(), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("postgres://db/plane", GssEncryptionMode.Disable)]
+    [InlineData("Host=db", GssEncryptionMode.Disable)]
+    [InlineData("postgres://db/plane?gssencmode=require", GssEncryptionMode.Require)]
+    [InlineData("Host=db;GSS Encryption Mode=Prefer", GssEncryptionMode.Prefer)]
+    public void Kerberos_is_used_only_where_the_url_asks_for_it(string url, GssEncryptionMode mode) =>
+        Assert.Equal(mode, new NpgsqlConnectionStringBuilder(StoreUrl.Parse(url).Target).GssEncryptionMode);
+
     [Fact]
     public void What_the_operator_left_open_is_completed_and_the_rest_is_kept()
     {

@@ -97,7 +97,8 @@ public sealed class PostgresServer : IAsyncDisposable
         var directory = new TempDirectory(parent ?? (Directory.Exists("/dev/shm") ? "/dev/shm" : null));
         try
         {
-            return await StartInAsync(primary, directory, output, settings ?? [], environment);
+            // A small disk is full after a few statements, not after the rest of a log file of 16 MB.
+            return await StartInAsync(primary, directory, output, settings ?? [], environment, logFileMegabytes: parent is null ? 16 : 1);
         }
         catch
         {
@@ -219,7 +220,8 @@ public sealed class PostgresServer : IAsyncDisposable
         TempDirectory directory,
         ITestOutputHelper? output,
         IEnumerable<string> settings,
-        IReadOnlyDictionary<string, string?>? environment)
+        IReadOnlyDictionary<string, string?>? environment,
+        int logFileMegabytes)
     {
         var user = RunAs();
         var data = directory["data"];
@@ -236,7 +238,7 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             await RunOrFailAsync(
                 Binary("initdb"),
-                ["-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--no-instructions"],
+                ["-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--no-instructions", $"--wal-segsize={logFileMegabytes}"],
                 user);
         }
         else
@@ -256,6 +258,7 @@ public sealed class PostgresServer : IAsyncDisposable
             Database = "postgres",
             Pooling = false,
             Timeout = 15,
+            GssEncryptionMode = GssEncryptionMode.Disable,
         };
         var server = new PostgresServer(connection.ConnectionString, port, directory);
         server._program = await LaunchAsync(directory, port, output, settings, environment);
