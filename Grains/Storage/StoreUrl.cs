@@ -96,7 +96,7 @@ internal sealed partial class StoreUrl
 
     private static StoreUrl OfServer(NpgsqlConnectionStringBuilder builder)
     {
-        if (!builder.Keys.Contains("GSS Encryption Mode") && Environment.GetEnvironmentVariable("PGGSSENCMODE") is null)
+        if (!builder.Keys.Cast<string>().Contains("GSS Encryption Mode", StringComparer.OrdinalIgnoreCase) && Environment.GetEnvironmentVariable("PGGSSENCMODE") is null)
         {
             // By default the driver tries Kerberos first. Where its library is installed, each new connection looks a realm up in the DNS, and its thread
             // waits for the answer: seconds, where no resolver answers.
