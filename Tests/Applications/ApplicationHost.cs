@@ -127,7 +127,7 @@ internal sealed class ApplicationHost : IAsyncDisposable
         await WaitForAsync(session, status);
     }
 
-    private Task WaitForAsync(ApplicationSession session, string status) => Eventually.SeenAsync(
+    private async Task WaitForAsync(ApplicationSession session, string status) => await Eventually.SeenAsync(
         async stop =>
         {
             var seen = (await _http.GetFromJsonAsync<JsonNode>(new Uri(_controller, $"/ctrl/b/{session.Backend}"), stop))!;

@@ -170,7 +170,7 @@ public sealed class LocalApplicationTests(LocalHost local) : IClassFixture<Local
         }
     }
 
-    private static Task SeesAsync(IPage page, string selector, string text) => Eventually.SeenAsync(
+    private static async Task SeesAsync(IPage page, string selector, string text) => await Eventually.SeenAsync(
         async _ => await page.Locator(selector).First.TextContentAsync(new LocatorTextContentOptions { Timeout = 2000 }), seen => seen == text, $"{selector} is '{text}'");
 }
 

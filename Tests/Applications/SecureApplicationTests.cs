@@ -148,6 +148,6 @@ public sealed class SecureApplicationTests(SecureHost secure)
         await page.Context.CloseAsync();
     }
 
-    private static Task SeesAsync(IPage page, string selector, string text) => Eventually.SeenAsync(
+    private static async Task SeesAsync(IPage page, string selector, string text) => await Eventually.SeenAsync(
         async _ => await page.Locator(selector).First.TextContentAsync(new LocatorTextContentOptions { Timeout = 2000 }), seen => seen == text, $"{selector} is '{text}'");
 }
