@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 using Plane.Bench.Peers;
 using Plane.Tests.Support;
 
@@ -9,7 +10,7 @@ namespace Plane.Bench.Benches;
 /// What reaches a client where a backend is unusual: it answers before it has read an upload, ends connections without a word, hints early. Not how fast, but how many of the answers arrive,
 /// beside nginx and haproxy with the same backend.
 /// </summary>
-internal sealed class EdgeBench : IBench
+internal sealed partial class EdgeBench : IBench
 {
     private static readonly int[] s_megabytes = [1, 5, 50];
 
@@ -108,9 +109,12 @@ internal sealed class EdgeBench : IBench
 
     private static async Task<bool> HintsAsync(Uri url) => (await TalkAsync(
         url, async socket => await socket.SendAsync(Encoding.ASCII.GetBytes($"GET {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nConnection: close\r\n\r\n"))))
-        .Contains(" 103 ", StringComparison.Ordinal);
+        .Split("HTTP/1.1 ") is ["", ['1', '0', '3', ..], ['2', '0', '0', ..] answer] && answer.EndsWith("ok", StringComparison.Ordinal);
 
-    private static int Answers(string text) => text.Split("HTTP/1.1 200 ").Length - 1;
+    [GeneratedRegex(@"HTTP/1\.[01] 200 ")]
+    private static partial Regex Answer();
+
+    private static int Answers(string text) => Answer().Count(text);
 
     private static async Task<string> TalkAsync(Uri url, Func<Socket, Task> send)
     {
