@@ -28,14 +28,14 @@ public sealed class DnsOptions
     public int Port { get; set; } = 53;
 
     /// <summary>
-    /// The zone's name servers, told in NS and SOA records, the first as the primary one: the same for every server of the zone, and the same as the delegation
+    /// The zone's name servers, given in NS and SOA records, the first as the primary one: the same for every server of the zone, and the same as the delegation
     /// in the zone above says. One inside the zone has its addresses here too, as <c>ns.acme.example.net=192.0.2.53</c>, repeated for each address.
     /// <c>ns.&lt;zone&gt;</c> where none is given.
     /// </summary>
     [Description("a name server of the zone, as ns1.example.net; inside the zone with its address, as ns.<zone>=192.0.2.53; repeatable [default: ns.<zone>]")]
     public string[] NameServer { get; set; } = [];
 
-    /// <summary>Who answers for the zone: a mail address, told in the SOA record. <c>hostmaster@&lt;zone&gt;</c> where not given.</summary>
+    /// <summary>The mail address of the zone's operator, given in the SOA record. <c>hostmaster@&lt;zone&gt;</c> where not given.</summary>
     [Description("the mail address in the SOA record; hostmaster@<zone> where not given")]
     public string Hostmaster { get; set; } = "";
 
@@ -58,7 +58,7 @@ public sealed class DnsOptions
     /// Of the answers over the limit, one in so many is sent empty and marked as truncated, which makes a real resolver ask again over TCP; the others are
     /// dropped. 1 for all, 0 for none.
     /// </summary>
-    [Description("one in so many UDP answers over the limit is sent as truncated, so that the asker comes back over TCP; 0 for none")]
+    [Description("one in so many UDP answers over the limit is sent as truncated, so that the client comes back over TCP; 0 for none")]
     public int RateSlip { get; set; } = 2;
 
     /// <summary>The most TCP connections at a time.</summary>
@@ -81,7 +81,7 @@ public sealed class DnsOptions
     [Description("the address of --metrics-port")]
     public string MetricsHost { get; set; } = "127.0.0.1";
 
-    /// <summary>The mail address as SOA records have it: the first label is what stands before the at sign (RFC 1035 section 8).</summary>
+    /// <summary>The mail address as SOA records have it: the first label is what precedes the at sign (RFC 1035 section 8).</summary>
     internal DomainName MailboxName() => TryMailboxName(out var name) ? name : throw new FormatException(Hostmaster);
 
     internal bool TryMailboxName(out DomainName name)

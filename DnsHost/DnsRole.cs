@@ -61,7 +61,7 @@ public static class DnsRole
     {
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
-            var at = await listener.Bound.WaitAsync(stoppingToken).ConfigureAwait(false);
+            var at = await listener.Bound.WaitAsync(stoppingToken);
             ready.Ready(
                 "dns",
                 ("name", options.Name),

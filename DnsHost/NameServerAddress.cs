@@ -10,7 +10,7 @@ internal static class NameServerAddress
     public static string? Problem(string text, DomainName? zone) =>
         !TryParse(text, out var name, out var address) ? $"'{text}' must be a host name such as ns1.example.net, or one with an address such as ns.acme.example.net=192.0.2.53"
         : address is not null && zone is { } z && !name.IsIn(z, out _)
-            ? $"'{text}' has an address, but the name is not in the zone: its address is told by the zone that it is in; leave it out here"
+            ? $"'{text}' has an address, but the name is not in the zone: its address is in the DNS of its own zone; leave it out here"
             : null;
 
     /// <summary>The name servers in the order given, each once, with its addresses; <c>ns.&lt;zone&gt;</c> where none is given.</summary>

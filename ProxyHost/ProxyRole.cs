@@ -47,6 +47,7 @@ public static class ProxyRole
             listen =>
             {
                 listen.Protocols = options.PriorKnowledgeHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1;
+                HalfClose.AddTo(listen);
                 if (options.ProxyProtocol)
                 {
                     ProxyProtocolMiddleware.AddTo(listen);

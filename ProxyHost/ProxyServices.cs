@@ -44,7 +44,7 @@ public static class ProxyServices
         services.AddSingleton<ErrorAnswers>();
         var cluster = ClusterName.Parse(options.Cluster);
         services.AddSingleton(new SessionCookie(cluster));
-        services.AddSingleton(new SessionAccess(options, cluster));
+        services.AddSingleton(s => new SessionAccess(options, cluster, s.GetRequiredService<RouteCache>()));
         services.AddSingleton<SessionEntry>();
         services.AddSingleton<RouteFinder>();
         services.AddSingleton<ProxyPipeline>();

@@ -41,6 +41,8 @@ IBench[] all =
     new SpawnBurstBench(),
     new LeaseBench(),
     new ProxySmallBench(),
+    new SessionCookieBench(),
+    new EdgeBench(),
     new ProxyLatencyBench(),
     new ProxyBodiesBench(),
     new WebSocketEchoBench(),

@@ -17,7 +17,7 @@ public sealed record DnsCheckRequest
     /// <summary>The port of name servers that are asked directly.</summary>
     public int Port { get; init; } = 53;
 
-    /// <summary>The domain that stands for the certification authority in CAA records.</summary>
+    /// <summary>The domain that names the certification authority in CAA records.</summary>
     public string Authority { get; init; } = "letsencrypt.org";
 
     /// <summary>How long an answer is waited for, each of three times over UDP.</summary>
@@ -65,7 +65,7 @@ public enum FindingKind
 }
 
 /// <summary>One finding.</summary>
-/// <param name="Kind">How it stands.</param>
+/// <param name="Kind">The result.</param>
 /// <param name="Subject">What was looked at.</param>
 /// <param name="Said">What was seen, in a sentence.</param>
 /// <param name="ToDo">What to set, unless it is right.</param>

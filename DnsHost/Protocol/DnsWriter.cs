@@ -3,44 +3,61 @@ using System.Buffers.Binary;
 namespace Plane.Dns.Protocol;
 
 /// <summary>
-/// Writes one answer into a buffer. The room of the OPT record is kept free from the beginning; what no longer fits is left out whole, and
-/// <see cref="Overflowed"/> says so.
+/// Writes the answer to one question into a buffer. The room of the OPT record is kept free from the beginning; a
+/// record that no longer fits is left out whole, and <see cref="Overflowed"/> says so.
 /// </summary>
 internal ref struct DnsWriter
 {
-    /// <summary>The octets of an OPT record without options.</summary>
-    public const int EdnsLength = 11;
-
     /// <summary>The name at offset 12, the question's: a pointer to it (RFC 1035 section 4.1.4).</summary>
     public const ushort PointerToQuestion = 0xC000 | DnsQuery.HeaderLength;
 
+    /// <summary>The octets of a record in front of its data, where its owner is a pointer.</summary>
+    public const int RecordHeadLength = 12;
+
+    /// <summary>The octets of an OPT record without options.</summary>
+    private const int EdnsLength = 11;
+
+    private readonly ReadOnlySpan<byte> _message;
     private readonly Span<byte> _buffer;
     private readonly int _room;
+    private int _length;
 
-    public DnsWriter(Span<byte> buffer, in DnsQuery query)
+    /// <param name="message">The question.</param>
+    /// <param name="query">The question as it was read.</param>
+    /// <param name="buffer">Room for the answer, as long as it may be.</param>
+    public DnsWriter(ReadOnlySpan<byte> message, in DnsQuery query, Span<byte> buffer)
     {
+        Query = query;
+        _message = message;
         _buffer = buffer;
         _room = query.HasEdns ? buffer.Length - EdnsLength : buffer.Length;
     }
 
-    public int Length { get; private set; }
+    public DnsQuery Query { get; }
+
+    public ResponseCode Code { get; private set; }
 
     public bool Overflowed { get; private set; }
 
-    /// <summary>The header without counts of records, and the question as it was asked.</summary>
-    public void Begin(in DnsQuery query, ReadOnlySpan<byte> message, ResponseCode code, bool authoritative)
+    /// <summary>
+    /// The header without counts of records, and the question as it was asked. Discards what was written before.
+    /// </summary>
+    public void Begin(ResponseCode code, bool authoritative)
     {
+        Code = code;
         Overflowed = false;
         _buffer[..DnsQuery.HeaderLength].Clear();
-        BinaryPrimitives.WriteUInt16BigEndian(_buffer, query.Id);
-        _buffer[2] = (byte)(0x80 | (query.OpCode << 3) | (authoritative ? 4 : 0) | (query.RecursionDesired ? 1 : 0));
+        _message[..2].CopyTo(_buffer);
+
+        // Operation and RD come back as they were asked.
+        _buffer[2] = (byte)(0x80 | (_message[2] & 0x79) | (authoritative ? 4 : 0));
         _buffer[3] = (byte)((int)code & 0xF);
-        Length = DnsQuery.HeaderLength;
-        if (query.QuestionEnd > 0)
+        _length = DnsQuery.HeaderLength;
+        if (Query.QuestionEnd > 0)
         {
             _buffer[5] = 1;
-            message[DnsQuery.HeaderLength..query.QuestionEnd].CopyTo(_buffer[Length..]);
-            Length = query.QuestionEnd;
+            _message[_length..Query.QuestionEnd].CopyTo(_buffer[_length..]);
+            _length = Query.QuestionEnd;
         }
     }
 
@@ -49,23 +66,27 @@ internal ref struct DnsWriter
     /// <summary>Records that were composed before, with <see cref="PointerToQuestion"/> as their owner.</summary>
     public void Answers(ReadOnlySpan<byte> records, int count)
     {
-        if (Length + records.Length > _room)
+        if (_length + records.Length > _room)
         {
             Overflowed = true;
             return;
         }
 
-        records.CopyTo(_buffer[Length..]);
-        Length += records.Length;
+        records.CopyTo(_buffer[_length..]);
+        _length += records.Length;
         Count(Section.Answer, count);
     }
 
-    /// <summary>A record whose owner and data are names, or data, of a zone that begins at an offset of this message.</summary>
-    /// <param name="section">Where it belongs.</param>
+    /// <summary>A record whose data are octets.</summary>
+    public void Record(Section section, ushort owner, RecordType type, uint ttl, ReadOnlySpan<byte> data) =>
+        Record(section, owner, type, ttl, 0, null, null, data);
+
+    /// <summary>A record whose data begin with names.</summary>
+    /// <param name="section">The section.</param>
     /// <param name="owner">The owner: a pointer into this message.</param>
     /// <param name="type">Its type.</param>
     /// <param name="ttl">Its time to live.</param>
-    /// <param name="zoneAt">Where the zone's name stands.</param>
+    /// <param name="zoneAt">The offset of the zone's name in this message.</param>
     /// <param name="first">A name at the start of the data, or none.</param>
     /// <param name="second">A name behind it, or none.</param>
     /// <param name="rest">The rest of the data.</param>
@@ -73,42 +94,50 @@ internal ref struct DnsWriter
         Section section, ushort owner, RecordType type, uint ttl, int zoneAt, ZoneName? first, ZoneName? second, ReadOnlySpan<byte> rest)
     {
         var data = (first?.Length ?? 0) + (second?.Length ?? 0) + rest.Length;
-        if (Length + 12 + data > _room)
+        if (_length + RecordHeadLength + data > _room)
         {
             Overflowed = true;
             return;
         }
 
-        var record = _buffer[Length..];
+        var record = _buffer[_length..];
+        WriteRecordHead(record, owner, type, ttl, data);
+        var at = RecordHeadLength;
+        at += first?.Write(record[at..], zoneAt) ?? 0;
+        at += second?.Write(record[at..], zoneAt) ?? 0;
+        rest.CopyTo(record[at..]);
+        _length += RecordHeadLength + data;
+        Count(section, 1);
+    }
+
+    /// <summary>Writes what precedes the data of a record.</summary>
+    public static void WriteRecordHead(Span<byte> record, ushort owner, RecordType type, uint ttl, int dataLength)
+    {
         BinaryPrimitives.WriteUInt16BigEndian(record, owner);
         BinaryPrimitives.WriteUInt16BigEndian(record[2..], (ushort)type);
         BinaryPrimitives.WriteUInt16BigEndian(record[4..], DnsQuery.ClassIn);
         BinaryPrimitives.WriteUInt32BigEndian(record[6..], ttl);
-        BinaryPrimitives.WriteUInt16BigEndian(record[10..], (ushort)data);
-        var at = 12;
-        at += first?.Write(record[at..], zoneAt) ?? 0;
-        at += second?.Write(record[at..], zoneAt) ?? 0;
-        rest.CopyTo(record[at..]);
-        Length += at + rest.Length;
-        Count(section, 1);
+        BinaryPrimitives.WriteUInt16BigEndian(record[10..], (ushort)dataLength);
     }
 
-    /// <summary>The OPT record (RFC 6891 section 6.1.2) where the question had one; its room was kept.</summary>
-    public int End(in DnsQuery query, ResponseCode code, ushort udpSize)
+    /// <summary>
+    /// Adds the OPT record (RFC 6891 section 6.1.2) where the question had one, and returns the answer's length.
+    /// </summary>
+    public int End(ushort udpSize)
     {
-        if (query.HasEdns)
+        if (Query.HasEdns)
         {
-            var record = _buffer.Slice(Length, EdnsLength);
+            var record = _buffer.Slice(_length, EdnsLength);
             record.Clear();
             record[2] = (byte)RecordType.Opt;
             BinaryPrimitives.WriteUInt16BigEndian(record[3..], udpSize);
-            record[5] = (byte)((int)code >> 4);
-            record[7] = (byte)(query.DnssecOk ? 0x80 : 0);
-            Length += EdnsLength;
+            record[5] = (byte)((int)Code >> 4);
+            record[7] = (byte)(Query.DnssecOk ? 0x80 : 0);
+            _length += EdnsLength;
             Count(Section.Additional, 1);
         }
 
-        return Length;
+        return _length;
     }
 
     private readonly void Count(Section section, int count)

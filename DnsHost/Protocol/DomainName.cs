@@ -50,11 +50,11 @@ internal readonly struct DomainName : IEquatable<DomainName>
         return true;
     }
 
-    /// <exception cref="FormatException">The text is no name.</exception>
-    public static DomainName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException($"'{text}' is no domain name");
+    /// <exception cref="FormatException">The text is not a name.</exception>
+    public static DomainName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException($"'{text}' is not a domain name");
 
     /// <summary>
-    /// Reads the question's name, in lower case. Nothing stands before it that a pointer could lead to, so compression there is malformed, and with it every
+    /// Reads the question's name, in lower case. Nothing precedes it that a pointer could lead to, so compression there is malformed, and with it every
     /// loop.
     /// </summary>
     public static bool TryReadLower(ReadOnlySpan<byte> message, ref int at, Span<byte> lower, out int length)
@@ -68,10 +68,12 @@ internal readonly struct DomainName : IEquatable<DomainName>
                 return false;
             }
 
-            lower[length] = (byte)label;
-            ToLower(message.Slice(at + 1, label), lower[(length + 1)..]);
-            at += 1 + label;
-            length += 1 + label;
+            for (var end = at + 1 + label; at < end; at++)
+            {
+                // A length is below every letter, and octets beyond ASCII have no case (RFC 4343 section 2).
+                lower[length++] = message[at] is >= (byte)'A' and <= (byte)'Z' ? (byte)(message[at] + 32) : message[at];
+            }
+
             if (label == 0)
             {
                 return true;
@@ -122,7 +124,7 @@ internal readonly struct DomainName : IEquatable<DomainName>
             labels += 1 + name[labels];
         }
 
-        // Labels are compared with their lengths, which are no letters.
+        // Labels are compared with their lengths, which are not letters.
         return name.Length - labels == zone.Length && Ascii.EqualsIgnoreCase(name[labels..], zone);
     }
 
@@ -137,36 +139,11 @@ internal readonly struct DomainName : IEquatable<DomainName>
         return new DomainName([.. Wire[..^1], .. parent.Wire]);
     }
 
-    public bool Equals(DomainName other)
-    {
-        if (Wire.Length != other.Wire.Length)
-        {
-            return false;
-        }
-
-        for (var i = 0; i < Wire.Length; i++)
-        {
-            if (ToLower(Wire[i]) != ToLower(other.Wire[i]))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
+    public bool Equals(DomainName other) => Ascii.EqualsIgnoreCase(Wire, other.Wire);
 
     public override bool Equals(object? obj) => obj is DomainName other && Equals(other);
 
-    public override int GetHashCode()
-    {
-        var hash = default(HashCode);
-        foreach (var b in Wire)
-        {
-            hash.Add(ToLower(b));
-        }
-
-        return hash.ToHashCode();
-    }
+    public override int GetHashCode() => StringComparer.OrdinalIgnoreCase.GetHashCode(ToString());
 
     public override string ToString()
     {
@@ -182,16 +159,5 @@ internal readonly struct DomainName : IEquatable<DomainName>
         }
 
         return text.Length == 0 ? "." : text.ToString();
-    }
-
-    // Octets beyond ASCII have no case (RFC 4343 section 2), so the class of text functions that reject them does not serve.
-    private static byte ToLower(byte b) => b is >= (byte)'A' and <= (byte)'Z' ? (byte)(b + 32) : b;
-
-    private static void ToLower(ReadOnlySpan<byte> from, Span<byte> to)
-    {
-        for (var i = 0; i < from.Length; i++)
-        {
-            to[i] = ToLower(from[i]);
-        }
     }
 }

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Plane.Dns.Protocol;
 
-/// <summary>A name in the data of a record: below the zone it ends in a pointer to it, which stands in every question (RFC 1035 section 4.1.4).</summary>
+/// <summary>A name in the data of a record: below the zone it ends in a pointer to it, which is in every question (RFC 1035 section 4.1.4).</summary>
 internal sealed class ZoneName
 {
     private readonly byte[] _labels;

@@ -44,13 +44,13 @@ internal sealed partial class DnsListener(
         return Task.CompletedTask;
     }
 
-    public async Task StopAsync(CancellationToken cancellationToken) => await DisposeAsync().ConfigureAwait(false);
+    public async Task StopAsync(CancellationToken cancellationToken) => await DisposeAsync();
 
     public async ValueTask DisposeAsync()
     {
         foreach (var server in _servers)
         {
-            await server.DisposeAsync().ConfigureAwait(false);
+            await server.DisposeAsync();
         }
 
         _servers.Clear();

@@ -4,11 +4,12 @@ using Plane.Dns.Protocol;
 namespace Plane.Dns.Server;
 
 /// <summary>
-/// Answers one message: authoritative for one zone, in which <c>&lt;cluster&gt;.&lt;zone&gt;</c> has the cluster's TXT values (the operator points
+/// Answers one message: authoritative for one zone, in which <c>&lt;cluster&gt;.&lt;zone&gt;</c> has the cluster's TXT
+/// values (the operator points
 /// <c>_acme-challenge.&lt;cluster&gt;</c> there by CNAME).
 /// <para>
-/// A name below the zone that a cluster could have exists, with or without values: "no such name" would also deny everything below it (RFC 8020), and
-/// resolvers that ask label by label (RFC 9156) begin with such a name.
+/// A name below the zone that a cluster could have exists, with or without values: "no such name" would also deny
+/// everything below it (RFC 8020), and resolvers that ask label by label (RFC 9156) begin with such a name.
 /// </para>
 /// <para>What is known already is answered at once and without allocating; any thread may call at any time.</para>
 /// </summary>
@@ -37,8 +38,10 @@ internal sealed class DnsResponder
     /// <summary>Writes the answer and returns its length; 0 where there is none to send.</summary>
     /// <param name="message">The question.</param>
     /// <param name="answer">Room for <see cref="UdpLimit"/>, or over TCP for any answer.</param>
-    /// <param name="isUdp">Whether the asker's limit counts.</param>
-    /// <param name="pending">The values that it takes first, then for <see cref="Complete"/>; else null.</param>
+    /// <param name="isUdp">Whether the client's limit counts.</param>
+    /// <param name="pending">
+    /// The values that have to be waited for first, then for <see cref="Complete"/>; else null.
+    /// </param>
     public int Respond(ReadOnlySpan<byte> message, Span<byte> answer, bool isUdp, out Task<TxtAnswer?>? pending)
     {
         pending = null;
@@ -48,55 +51,49 @@ internal sealed class DnsResponder
             return 0;
         }
 
-        var writer = new DnsWriter(answer[..Limit(query, answer, isUdp)], query);
+        var writer = Writer(message, query, answer, isUdp);
         if (code != ResponseCode.NoError)
         {
-            return Plain(ref writer, query, message, code);
+            return Plain(ref writer, code);
         }
 
+        // Transfers and other classes have no answer here, whatever the name.
         name = name[..query.NameLength];
-
-        // Transfers and another class are no questions that this server has an answer to, whatever the name.
         if (query.Class != DnsQuery.ClassIn
             || query.Type is RecordType.Transfer or RecordType.IncrementalTransfer
-            || !DomainName.EndsIn(name, _zone.Lower, out var length))
+            || !DomainName.EndsIn(name, _zone.Name.Wire, out var length))
         {
-            return Plain(ref writer, query, message, ResponseCode.Refused);
+            return Plain(ref writer, ResponseCode.Refused);
         }
 
         var labels = name[..length];
-        if (length == 0)
+        if (labels.IsEmpty)
         {
-            return Apex(ref writer, query, message);
+            return Apex(ref writer);
         }
 
         var server = _zone.FindServer(labels);
-        var isCluster = TxtSource.IsCluster(labels);
-        if (server is null && !isCluster)
+        if (server is not null
+            && query.Type is RecordType.A or RecordType.Aaaa or RecordType.Any
+            && Addresses(ref writer, server) is > 0 and var written)
         {
-            return Nothing(ref writer, query, message, ResponseCode.NameError, length);
+            return written;
         }
 
-        if (server is not null && query.Type is RecordType.A or RecordType.Aaaa)
+        if (!TxtSource.IsCluster(labels))
         {
-            return Addresses(ref writer, query, message, server!, query.Type, length);
+            return Nothing(ref writer, server is null ? ResponseCode.NameError : ResponseCode.NoError, length);
         }
 
-        // Any: here too one set of those there are.
-        if (server is { AddressRecords: [var first, ..] } && query.Type == RecordType.Any)
+        if (query.Type is not (RecordType.Txt or RecordType.Any))
         {
-            return Addresses(ref writer, query, message, server, first.Type, length);
-        }
-
-        if (!isCluster || query.Type is not (RecordType.Txt or RecordType.Any))
-        {
-            return Nothing(ref writer, query, message, ResponseCode.NoError, length);
+            return Nothing(ref writer, ResponseCode.NoError, length);
         }
 
         var values = _source.Read(labels);
         if (values.IsCompletedSuccessfully)
         {
-            return Values(ref writer, query, message, values.Result, length);
+            return Values(ref writer, values.Result, length);
         }
 
         pending = values;
@@ -107,16 +104,20 @@ internal sealed class DnsResponder
     public int Complete(ReadOnlySpan<byte> message, Span<byte> answer, bool isUdp, TxtAnswer? values)
     {
         Span<byte> name = stackalloc byte[DomainName.MaxLength];
-        if (!DnsQuery.Read(message, name, out var query, out _) || !DomainName.EndsIn(name[..query.NameLength], _zone.Lower, out var length))
+        if (!DnsQuery.Read(message, name, out var query, out _)
+            || !DomainName.EndsIn(name[..query.NameLength], _zone.Name.Wire, out var length))
         {
             return 0;
         }
 
-        var writer = new DnsWriter(answer[..Limit(query, answer, isUdp)], query);
-        return Values(ref writer, query, message, values, length);
+        var writer = Writer(message, query, answer, isUdp);
+        return Values(ref writer, values, length);
     }
 
-    /// <summary>An answer that says no more than "ask again over TCP": as long as the question at the most. 0 where the message is no question.</summary>
+    /// <summary>
+    /// An empty answer that makes the client ask again over TCP: as long as the question at the most. 0 where the
+    /// message is not a question.
+    /// </summary>
     public static int Slip(ReadOnlySpan<byte> message, Span<byte> answer)
     {
         Span<byte> name = stackalloc byte[DomainName.MaxLength];
@@ -125,50 +126,66 @@ internal sealed class DnsResponder
             return 0;
         }
 
-        var writer = new DnsWriter(answer[..Limit(query, answer, isUdp: true)], query);
-        writer.Begin(query, message, ResponseCode.NoError, authoritative: false);
+        var writer = Writer(message, query, answer, isUdp: true);
+        writer.Begin(ResponseCode.NoError, authoritative: false);
         writer.Truncated();
-        return writer.End(query, ResponseCode.NoError, UdpLimit);
+        return writer.End(UdpLimit);
     }
 
-    private static int Limit(in DnsQuery query, Span<byte> answer, bool isUdp) => isUdp ? Math.Min(query.UdpSize, UdpLimit) : answer.Length;
+    private static DnsWriter Writer(ReadOnlySpan<byte> message, in DnsQuery query, Span<byte> answer, bool isUdp) =>
+        new(message, query, isUdp ? answer[..Math.Min(query.UdpSize, UdpLimit)] : answer);
 
-    private int End(ref DnsWriter writer, in DnsQuery query, ResponseCode code)
+    private int End(ref DnsWriter writer)
     {
-        _answers.Add(1, _codes[(int)code]);
-        return writer.End(query, code, UdpLimit);
+        _answers.Add(1, _codes[(int)writer.Code]);
+        return writer.End(UdpLimit);
     }
 
-    private int Plain(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, ResponseCode code)
+    /// <summary>
+    /// A part of a record set would be taken for the whole: none instead, and the client comes back over TCP (RFC 2181
+    /// section 9).
+    /// </summary>
+    private int EndOrTruncate(ref DnsWriter writer)
     {
-        writer.Begin(query, message, code, authoritative: false);
-        return End(ref writer, query, code);
+        if (writer.Overflowed)
+        {
+            writer.Begin(ResponseCode.NoError, authoritative: true);
+            writer.Truncated();
+        }
+
+        return End(ref writer);
+    }
+
+    private int Plain(ref DnsWriter writer, ResponseCode code)
+    {
+        writer.Begin(code, authoritative: false);
+        return End(ref writer);
     }
 
     /// <summary>No such name, or nothing of this type: the start of authority says for how long (RFC 2308).</summary>
-    private int Nothing(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, ResponseCode code, int labels)
+    private int Nothing(ref DnsWriter writer, ResponseCode code, int labels)
     {
-        writer.Begin(query, message, code, authoritative: true);
+        writer.Begin(code, authoritative: true);
         Soa(ref writer, Section.Authority, TxtAnswer.Ttl, labels);
-        return End(ref writer, query, code);
+        return End(ref writer);
     }
 
-    private int Apex(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message)
+    private int Apex(ref DnsWriter writer)
     {
         // Any: one record set of those there are (RFC 8482 section 4.1).
-        if (query.Type is RecordType.Soa or RecordType.Any)
+        if (writer.Query.Type is RecordType.Soa or RecordType.Any)
         {
-            writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
+            writer.Begin(ResponseCode.NoError, authoritative: true);
             Soa(ref writer, Section.Answer, ApexTtl, 0);
-            return EndOrTruncate(ref writer, query, message);
+            return EndOrTruncate(ref writer);
         }
 
-        if (query.Type != RecordType.Ns)
+        if (writer.Query.Type != RecordType.Ns)
         {
-            return Nothing(ref writer, query, message, ResponseCode.NoError, 0);
+            return Nothing(ref writer, ResponseCode.NoError, 0);
         }
 
-        writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
+        writer.Begin(ResponseCode.NoError, authoritative: true);
         foreach (var server in _zone.Servers)
         {
             writer.Record(Section.Answer, DnsWriter.PointerToQuestion, RecordType.Ns, ApexTtl, DnsQuery.HeaderLength, server.Name, null, []);
@@ -176,72 +193,68 @@ internal sealed class DnsResponder
 
         if (writer.Overflowed)
         {
-            return EndOrTruncate(ref writer, query, message);
+            return EndOrTruncate(ref writer);
         }
 
-        // The servers' addresses, as far as there is room: they can be asked for (RFC 2181 section 9). Each server's name is the data of its record above.
-        var at = query.QuestionEnd;
+        // The servers' addresses, as far as there is room: they can be asked for (RFC 2181 section 9). Each server's
+        // name is the data of its record above.
+        var at = writer.Query.QuestionEnd;
         foreach (var server in _zone.Servers)
         {
-            var owner = (ushort)(0xC000 | (at + 12));
+            at += DnsWriter.RecordHeadLength;
             foreach (var (type, data) in server.AddressRecords)
             {
-                writer.Record(Section.Additional, owner, type, ApexTtl, 0, null, null, data);
+                writer.Record(Section.Additional, (ushort)(0xC000 | at), type, ApexTtl, data);
             }
 
-            at += 12 + server.Name.Length;
+            at += server.Name.Length;
         }
 
-        return End(ref writer, query, ResponseCode.NoError);
+        return End(ref writer);
     }
 
-    private int Addresses(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, Zone.Server server, RecordType wanted, int labels)
+    /// <summary>
+    /// A name server's addresses of the type asked for, of any type those of one; 0 where it has none.
+    /// </summary>
+    private int Addresses(ref DnsWriter writer, Zone.Server server)
     {
-        writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
+        var asked = writer.Query.Type;
+        var wanted = asked == RecordType.Any && server.AddressRecords is [var (one, _), ..] ? one : asked;
         var found = false;
+        writer.Begin(ResponseCode.NoError, authoritative: true);
         foreach (var (type, data) in server.AddressRecords)
         {
             if (type == wanted)
             {
-                writer.Record(Section.Answer, DnsWriter.PointerToQuestion, type, ApexTtl, 0, null, null, data);
+                writer.Record(Section.Answer, DnsWriter.PointerToQuestion, type, ApexTtl, data);
                 found = true;
             }
         }
 
-        return found ? EndOrTruncate(ref writer, query, message) : Nothing(ref writer, query, message, ResponseCode.NoError, labels);
+        return found ? EndOrTruncate(ref writer) : 0;
     }
 
-    private int Values(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message, TxtAnswer? values, int labels)
+    private int Values(ref DnsWriter writer, TxtAnswer? values, int labels)
     {
-        switch (values)
+        if (values is null)
         {
-            case null:
-                return Plain(ref writer, query, message, ResponseCode.ServerFailure);
-            case { Count: 0 }:
-                return Nothing(ref writer, query, message, ResponseCode.NoError, labels);
-            default:
-                writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
-                writer.Answers(values.Records, values.Count);
-                return EndOrTruncate(ref writer, query, message);
-        }
-    }
-
-    /// <summary>A part of a record set would be taken for the whole: none instead, and the asker comes back over TCP (RFC 2181 section 9).</summary>
-    private int EndOrTruncate(ref DnsWriter writer, in DnsQuery query, ReadOnlySpan<byte> message)
-    {
-        if (writer.Overflowed)
-        {
-            writer.Begin(query, message, ResponseCode.NoError, authoritative: true);
-            writer.Truncated();
+            return Plain(ref writer, ResponseCode.ServerFailure);
         }
 
-        return End(ref writer, query, ResponseCode.NoError);
+        if (values.Count == 0)
+        {
+            return Nothing(ref writer, ResponseCode.NoError, labels);
+        }
+
+        writer.Begin(ResponseCode.NoError, authoritative: true);
+        writer.Answers(values.Records, values.Count);
+        return EndOrTruncate(ref writer);
     }
 
     private void Soa(ref DnsWriter writer, Section section, uint ttl, int labels)
     {
         var zoneAt = DnsQuery.HeaderLength + labels;
         writer.Record(
-            section, (ushort)(0xC000 | zoneAt), RecordType.Soa, ttl, zoneAt, _zone.Servers[0].Name, _zone.Mailbox, _zone.SoaNumbers);
+            section, (ushort)(0xC000 | zoneAt), RecordType.Soa, ttl, zoneAt, _zone.Servers[0].Name, _zone.Mailbox, Zone.SoaNumbers);
     }
 }

@@ -1,6 +1,9 @@
 namespace Plane.Dns.Server;
 
-/// <summary>Labels in wire form and lower case, looked up without making an array of them. The hash is seeded per process, so nobody can choose collisions.</summary>
+/// <summary>
+/// Labels in wire form and lower case, looked up without making an array of them. The hash is seeded per process, so
+/// that a sender can't choose collisions.
+/// </summary>
 internal sealed class LabelsComparer : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
 {
     public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);

@@ -37,7 +37,7 @@ internal static class Network
         return length == 4 ? V4(bytes) : V6(bytes);
     }
 
-    // Bit 0 tells the families apart.
+    // Bit 0 distinguishes the families.
     private static ulong V4(ReadOnlySpan<byte> address) => ((ulong)BinaryPrimitives.ReadUInt32BigEndian(address) & 0xFFFF_FF00) | 1;
 
     private static ulong V6(ReadOnlySpan<byte> address)

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -8,77 +7,60 @@ using Microsoft.Extensions.Logging;
 namespace Plane.Dns.Server;
 
 /// <summary>
-/// One TCP listener (RFC 7766). A connection may send questions without waiting for answers; each is answered as soon as its answer is known, so one that waits
-/// for the controller holds up none behind it. Bounded: connections, connections of one network, questions of one connection in work, and the time for the next
-/// question to arrive or an answer to be taken.
+/// One TCP listener (RFC 7766). A connection may send questions without waiting for answers; each is answered as soon
+/// as its answer is known, so a question that waits for the controller delays none behind it. Bounded: connections,
+/// connections of one network, questions of one connection in work, and the time for the next question to arrive or an
+/// answer to be taken.
 /// </summary>
-internal sealed partial class TcpServer : IAsyncDisposable
+internal sealed partial class TcpServer(
+    Socket listener, DnsResponder responder, DnsOptions options, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
-    /// <summary>Questions of one connection in work at a time; further ones are read when one of them is answered.</summary>
+    /// <summary>
+    /// Questions of one connection that wait for the controller at a time; further ones are read when one of them is
+    /// answered.
+    /// </summary>
     private const int MaxInWork = 64;
 
-    private readonly Socket _listener;
-    private readonly DnsResponder _responder;
-    private readonly DnsOptions _options;
-    private readonly TimeProvider _time;
-    private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
-    private readonly ConcurrentDictionary<Task, bool> _connections = new();
+    private readonly InFlight _connections = new(options.MaxConnections);
     private readonly Dictionary<ulong, int> _networks = [];
     private readonly Lock _lock = new();
     private Task _accepting = Task.CompletedTask;
-
-    public TcpServer(Socket listener, DnsResponder responder, DnsOptions options, TimeProvider time, ILogger logger)
-    {
-        _listener = listener;
-        _responder = responder;
-        _options = options;
-        _time = time;
-        _logger = logger;
-    }
 
     public void Start() => _accepting = AcceptAsync();
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync().ConfigureAwait(false);
-        await _accepting.ConfigureAwait(false);
-        _listener.Dispose();
-        await Task.WhenAll(_connections.Keys).ConfigureAwait(false);
+        await _stopping.CancelAsync();
+        await _accepting;
+        listener.Dispose();
+        await _connections.EndAsync();
         _stopping.Dispose();
     }
 
     private async Task AcceptAsync()
     {
-        var open = 0;
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
-                var connection = await _listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
-                var network = connection.RemoteEndPoint is IPEndPoint { Address: { } address } ? Network.Of(address) : 0;
-                if (Volatile.Read(ref open) >= _options.MaxConnections || !TryEnter(network))
+                var socket = await listener.AcceptAsync(_stopping.Token);
+                var network = socket.RemoteEndPoint is IPEndPoint { Address: { } address } ? Network.Of(address) : 0;
+                if (TryEnter(network))
                 {
-                    connection.Dispose();
-                    continue;
+                    _ = Task.Run(() => ServeAsync(socket, network));
                 }
-
-                Interlocked.Increment(ref open);
-                var serving = Task.Run(async () =>
+                else
                 {
-                    await ServeAsync(connection).ConfigureAwait(false);
-                    Leave(network);
-                    Interlocked.Decrement(ref open);
-                });
-                _connections[serving] = true;
-                _ = serving.ContinueWith(
-                    t => _connections.TryRemove(t, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                    socket.Dispose();
+                }
             }
             catch (SocketException e)
             {
                 // Out of descriptors, for one: they come back as connections end.
-                LogNotAccepted(_logger, e);
-                await Task.Delay(TimeSpan.FromMilliseconds(50), _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                LogNotAccepted(logger, e);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), time, _stopping.Token)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (OperationCanceledException)
             {
@@ -92,7 +74,7 @@ internal sealed partial class TcpServer : IAsyncDisposable
         lock (_lock)
         {
             var count = _networks.GetValueOrDefault(network);
-            if (count >= _options.MaxNetworkConnections)
+            if (count >= options.MaxNetworkConnections || !_connections.TryEnter())
             {
                 return false;
             }
@@ -106,69 +88,55 @@ internal sealed partial class TcpServer : IAsyncDisposable
     {
         lock (_lock)
         {
-            if (_networks[network] == 1)
+            if (--_networks[network] == 0)
             {
                 _networks.Remove(network);
             }
-            else
-            {
-                _networks[network]--;
-            }
         }
+
+        _connections.Leave();
     }
 
-    private async Task ServeAsync(Socket socket)
+    private async Task ServeAsync(Socket socket, ulong network)
     {
-        using var connection = new Connection(socket, MaxInWork);
-        try
+        using (var connection = new Connection(socket))
         {
-            socket.NoDelay = true;
-            await ReadAsync(connection).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException)
-        {
-            LogEnded(_logger, e);
-        }
-        catch (Exception e)
-        {
-            LogFailed(_logger, e);
+            try
+            {
+                socket.NoDelay = true;
+                await ReadAsync(connection);
+            }
+            catch (Exception e)
+            {
+                LogEnd(e);
+            }
+
+            // The questions that wait for the controller use the connection. Their wait is bounded by its time-out.
+            await connection.WhenAnsweredAsync();
         }
 
-        // Also those that wait for the controller: they use the connection. Their wait is bounded by its time-out.
-        await connection.WhenAnsweredAsync().ConfigureAwait(false);
+        Leave(network);
     }
 
     private async Task ReadAsync(Connection connection)
     {
-        var head = new byte[2];
         var buffer = ArrayPool<byte>.Shared.Rent(ushort.MaxValue);
-        var answer = ArrayPool<byte>.Shared.Rent(2 + ushort.MaxValue);
         try
         {
             while (true)
             {
-                using var idle = new CancellationTokenSource(_options.TcpIdle, _time);
+                using var idle = new CancellationTokenSource(options.TcpIdle, time);
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(idle.Token, _stopping.Token);
-                if (await connection.Stream.ReadAtLeastAsync(head, 2, throwOnEndOfStream: false, either.Token).ConfigureAwait(false) < 2)
+                var head = buffer.AsMemory(0, 2);
+                if (await connection.Stream.ReadAtLeastAsync(head, 2, throwOnEndOfStream: false, either.Token) < 2)
                 {
                     return;
                 }
 
-                var message = buffer.AsMemory(0, BinaryPrimitives.ReadUInt16BigEndian(head));
-                await connection.Stream.ReadExactlyAsync(message, either.Token).ConfigureAwait(false);
-                var length = _responder.Respond(message.Span, answer.AsSpan(2, ushort.MaxValue), isUdp: false, out var pending);
-                if (pending is not null)
+                var message = buffer.AsMemory(0, BinaryPrimitives.ReadUInt16BigEndian(buffer));
+                await connection.Stream.ReadExactlyAsync(message, either.Token);
+                if (!await AnswerAsync(connection, message, either.Token))
                 {
-                    await connection.EnterAsync(either.Token).ConfigureAwait(false);
-                    _ = AnswerLaterAsync(connection, message.ToArray(), pending);
-                }
-                else if (length > 0)
-                {
-                    await SendAsync(connection, answer, length, either.Token).ConfigureAwait(false);
-                }
-                else
-                {
-                    // No question: whoever sends that gets no more of the server's time.
                     return;
                 }
             }
@@ -176,83 +144,115 @@ internal sealed partial class TcpServer : IAsyncDisposable
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
-            ArrayPool<byte>.Shared.Return(answer);
         }
+    }
+
+    /// <summary>
+    /// Answers a message, or leaves it to <see cref="AnswerLaterAsync"/>. False where it is not a question: its sender
+    /// gets no more time.
+    /// </summary>
+    private async Task<bool> AnswerAsync(
+        Connection connection, ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
+    {
+        Task<TxtAnswer?>? pending;
+        await connection.Turn.WaitAsync(cancellationToken);
+        try
+        {
+            var length = responder.Respond(message.Span, connection.Answer, isUdp: false, out pending);
+            await connection.SendAsync(length, cancellationToken);
+            if (pending is null)
+            {
+                return length > 0;
+            }
+        }
+        finally
+        {
+            connection.Turn.Release();
+        }
+
+        await connection.InWork.WaitAsync(cancellationToken);
+        _ = AnswerLaterAsync(connection, message.ToArray(), pending);
+        return true;
     }
 
     private async Task AnswerLaterAsync(Connection connection, byte[] message, Task<TxtAnswer?> pending)
     {
-        byte[]? answer = null;
         try
         {
-            // Rented when there is something to say: what waits for the controller holds its question alone.
-            var values = await pending.ConfigureAwait(false);
-            answer = ArrayPool<byte>.Shared.Rent(2 + ushort.MaxValue);
-            var length = _responder.Complete(message, answer.AsSpan(2, ushort.MaxValue), isUdp: false, values);
-            using var stall = new CancellationTokenSource(_options.TcpIdle, _time);
+            var values = await pending;
+            using var stall = new CancellationTokenSource(options.TcpIdle, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(stall.Token, _stopping.Token);
-            await SendAsync(connection, answer, length, either.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            LogEnded(_logger, e);
+            await connection.Turn.WaitAsync(either.Token);
+            try
+            {
+                var length = responder.Complete(message, connection.Answer, isUdp: false, values);
+                await connection.SendAsync(length, either.Token);
+            }
+            finally
+            {
+                connection.Turn.Release();
+            }
         }
         catch (Exception e)
         {
-            LogFailed(_logger, e);
+            LogEnd(e);
         }
         finally
         {
-            if (answer is not null)
-            {
-                ArrayPool<byte>.Shared.Return(answer);
-            }
-
-            connection.Leave();
+            connection.InWork.Release();
         }
     }
 
-    private static async Task SendAsync(Connection connection, byte[] answer, int length, CancellationToken cancellationToken)
+    private void LogEnd(Exception e)
     {
-        BinaryPrimitives.WriteUInt16BigEndian(answer, (ushort)length);
-
-        // Length and answer in one write (RFC 7766 section 8), answers one after the other.
-        await connection.Sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        if (e is IOException or OperationCanceledException or SocketException or ObjectDisposedException)
         {
-            await connection.Stream.WriteAsync(answer.AsMemory(0, 2 + length), cancellationToken).ConfigureAwait(false);
+            LogEnded(logger, e);
         }
-        finally
+        else
         {
-            connection.Sending.Release();
+            LogFailed(logger, e);
         }
     }
 
-    private sealed class Connection(Socket socket, int maxInWork) : IDisposable
+    /// <summary>
+    /// A connection, with room for one answer: an answer is composed when its turn comes, so those that wait hold their
+    /// question alone.
+    /// </summary>
+    private sealed class Connection(Socket socket) : IDisposable
     {
-        private readonly SemaphoreSlim _inWork = new(maxInWork);
+        private readonly byte[] _framed = ArrayPool<byte>.Shared.Rent(2 + ushort.MaxValue);
 
         public NetworkStream Stream { get; } = new(socket, ownsSocket: true);
 
-        public SemaphoreSlim Sending { get; } = new(1);
+        /// <summary>Whose turn it is to use <see cref="Answer"/> and to send.</summary>
+        public SemaphoreSlim Turn { get; } = new(1);
 
-        public Task EnterAsync(CancellationToken cancellationToken) => _inWork.WaitAsync(cancellationToken);
+        public SemaphoreSlim InWork { get; } = new(MaxInWork);
 
-        public void Leave() => _inWork.Release();
+        public Span<byte> Answer => _framed.AsSpan(2, ushort.MaxValue);
+
+        /// <summary>Sends the answer, if there is one, and its length in one write (RFC 7766 section 8).</summary>
+        public ValueTask SendAsync(int length, CancellationToken cancellationToken)
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(_framed, (ushort)length);
+            return length == 0 ? default : Stream.WriteAsync(_framed.AsMemory(0, 2 + length), cancellationToken);
+        }
 
         public async Task WhenAnsweredAsync()
         {
-            for (var i = 0; i < maxInWork; i++)
+            for (var i = 0; i < MaxInWork; i++)
             {
-                await _inWork.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                await InWork.WaitAsync(CancellationToken.None);
             }
         }
 
         public void Dispose()
         {
             Stream.Dispose();
-            Sending.Dispose();
-            _inWork.Dispose();
+            Turn.Dispose();
+            InWork.Dispose();
+            ArrayPool<byte>.Shared.Return(_framed);
         }
     }
 

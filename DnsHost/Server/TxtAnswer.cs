@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using Plane.Dns.Protocol;
 
@@ -15,19 +14,16 @@ internal sealed class TxtAnswer
     public TxtAnswer(IReadOnlyList<string> values)
     {
         Count = values.Count;
-        _records = new byte[values.Sum(v => 12 + 1 + v.Length)];
+        _records = new byte[values.Sum(v => DnsWriter.RecordHeadLength + 1 + v.Length)];
         var at = _records.AsSpan();
         foreach (var value in values)
         {
             // One character-string each (RFC 1035 section 3.3): the contract lets no longer value pass.
-            BinaryPrimitives.WriteUInt16BigEndian(at, DnsWriter.PointerToQuestion);
-            BinaryPrimitives.WriteUInt16BigEndian(at[2..], (ushort)RecordType.Txt);
-            BinaryPrimitives.WriteUInt16BigEndian(at[4..], DnsQuery.ClassIn);
-            BinaryPrimitives.WriteUInt32BigEndian(at[6..], Ttl);
-            BinaryPrimitives.WriteUInt16BigEndian(at[10..], (ushort)(1 + value.Length));
-            at[12] = (byte)value.Length;
-            Encoding.ASCII.GetBytes(value, at[13..]);
-            at = at[(13 + value.Length)..];
+            DnsWriter.WriteRecordHead(at, DnsWriter.PointerToQuestion, RecordType.Txt, Ttl, 1 + value.Length);
+            at = at[DnsWriter.RecordHeadLength..];
+            at[0] = (byte)value.Length;
+            Encoding.ASCII.GetBytes(value, at[1..]);
+            at = at[(1 + value.Length)..];
         }
     }
 

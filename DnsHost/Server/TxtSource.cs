@@ -1,24 +1,27 @@
 using System.Collections.Concurrent;
-using System.Text;
 using Microsoft.Extensions.Logging;
+using Plane.Dns.Protocol;
 using Plane.Hosting;
 
 namespace Plane.Dns.Server;
 
 /// <summary>
-/// The clusters' TXT values, kept for a second. One call at a time asks for a cluster; everybody who asks meanwhile waits for it. The names kept are bounded:
-/// questions come from anywhere; so are the questions to the controller under way.
+/// The clusters' TXT values, kept for a second. One call at a time asks for a cluster; questions that come meanwhile
+/// wait for it. The names kept are bounded: questions come from anywhere; so are the questions to the controller under
+/// way.
 /// </summary>
 internal sealed partial class TxtSource
 {
     /// <summary>
-    /// The most questions to the controller at a time. Enough for every cluster that orders certificates; beyond it the questions are a flood of invented
-    /// names, which must not become a flood of statements.
+    /// The most questions to the controller at a time. Enough for every cluster that orders certificates; beyond it the
+    /// questions are a flood of invented names, which must not become a flood of statements.
     /// </summary>
     internal const int MaxAsking = 256;
 
     /// <summary>The most names kept.</summary>
     internal const int MaxEntries = 10_000;
+
+    private static readonly Task<TxtAnswer?> s_none = Task.FromResult<TxtAnswer?>(null);
 
     private readonly ConcurrentDictionary<byte[], Entry> _entries = new(new LabelsComparer());
     private readonly ConcurrentDictionary<byte[], Entry>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
@@ -39,7 +42,9 @@ internal sealed partial class TxtSource
         _lookup = _entries.GetAlternateLookup<ReadOnlySpan<byte>>();
     }
 
-    /// <summary>Whether labels in wire form and lower case could be a cluster's name, as <see cref="ClusterName"/> has it.</summary>
+    /// <summary>
+    /// Whether labels in wire form and lower case could be a cluster's name, as <see cref="ClusterName"/> has it.
+    /// </summary>
     public static bool IsCluster(ReadOnlySpan<byte> labels)
     {
         if (labels.IsEmpty)
@@ -69,7 +74,10 @@ internal sealed partial class TxtSource
         return true;
     }
 
-    /// <summary>The values of a cluster, or null where the controller did not answer in time or too many questions to it are under way.</summary>
+    /// <summary>
+    /// The values of a cluster, or null where the controller did not answer in time or too many questions to it are
+    /// under way.
+    /// </summary>
     /// <param name="labels">The cluster's labels in wire form and lower case.</param>
     public Task<TxtAnswer?> Read(ReadOnlySpan<byte> labels)
     {
@@ -86,19 +94,12 @@ internal sealed partial class TxtSource
             return s_none;
         }
 
-        Keep(labels, now, out var asked);
-        return asked;
-    }
-
-    private static readonly Task<TxtAnswer?> s_none = Task.FromResult<TxtAnswer?>(null);
-
-    private void Keep(ReadOnlySpan<byte> labels, long now, out Task<TxtAnswer?> asked)
-    {
         var key = labels.ToArray();
-        asked = AskAsync(ClusterName.Parse(Text(key)));
+        var asked = AskAsync(ClusterName.Parse(new DomainName([.. key, 0]).ToString().TrimEnd('.')));
         if (!_entries.ContainsKey(key) && Interlocked.Increment(ref _kept) > MaxEntries)
         {
-            // A second's worth: throwing all away costs one question to the controller for each name that is asked for again.
+            // A second's worth: to forget all costs one question to the controller for each name that is asked for
+            // again.
             lock (_clearing)
             {
                 if (Volatile.Read(ref _kept) > MaxEntries)
@@ -110,17 +111,7 @@ internal sealed partial class TxtSource
         }
 
         _entries[key] = new Entry(now, asked);
-    }
-
-    private static string Text(byte[] labels)
-    {
-        var text = new StringBuilder(labels.Length);
-        for (var at = 0; at < labels.Length; at += 1 + labels[at])
-        {
-            text.Append(at > 0 ? "." : "").Append(Encoding.ASCII.GetString(labels, at + 1, labels[at]));
-        }
-
-        return text.ToString();
+        return asked;
     }
 
     private async Task<TxtAnswer?> AskAsync(ClusterName name)
@@ -129,11 +120,11 @@ internal sealed partial class TxtSource
         try
         {
             var answer = _cluster.GetGrain<ICertificateGrain>(GrainKeys.Certificate(name)).ReadTxt(name, timeout.Token);
-            return new TxtAnswer(await answer.WaitAsync(timeout.Token).ConfigureAwait(false));
+            return new TxtAnswer(await answer.WaitAsync(timeout.Token));
         }
         catch (Exception e) when (e is OperationCanceledException || CallFailed.IsUnknownOutcome(e))
         {
-            LogAway(_logger, name, CallFailed.Reason(e));
+            LogUnavailable(_logger, name, CallFailed.Reason(e));
             return null;
         }
         catch (Exception e)
@@ -150,7 +141,7 @@ internal sealed partial class TxtSource
     private sealed record Entry(long Since, Task<TxtAnswer?> Answer);
 
     [LoggerMessage(EventId = EventIds.TxtSourceAway, Level = LogLevel.Warning, Message = "No answer about {Cluster} from the controller ({Cause}); answering SERVFAIL")]
-    private static partial void LogAway(ILogger logger, ClusterName cluster, string cause);
+    private static partial void LogUnavailable(ILogger logger, ClusterName cluster, string cause);
 
     [LoggerMessage(EventId = EventIds.TxtSourceNotAnswered, Level = LogLevel.Error, Message = "The controller could not answer about {Cluster}; answering SERVFAIL")]
     private static partial void LogNotAnswered(ILogger logger, ClusterName cluster, Exception exception);

@@ -7,9 +7,9 @@ using Microsoft.Extensions.Logging;
 namespace Plane.Dns.Server;
 
 /// <summary>
-/// One UDP socket. A few threads of their own receive from it, blocking: one system call to take a question and one to answer it is all that a known name costs,
-/// and nothing is allocated. Only a name whose values have to be asked for is answered later, by the pool; of these a bounded number is in work, and more
-/// are dropped, as a full network would.
+/// One UDP socket. A few threads of their own receive from it, blocking: a known name costs one system call to take the
+/// question and one to answer it, and nothing is allocated. Only a name whose values are not known yet is answered
+/// later, by the pool; a bounded number of these is in work, and more are dropped, as a full network would.
 /// </summary>
 internal sealed partial class UdpServer : IAsyncDisposable
 {
@@ -25,11 +25,8 @@ internal sealed partial class UdpServer : IAsyncDisposable
     private readonly Counter<long> _limited;
     private readonly ILogger _logger;
     private readonly Thread[] _threads;
-    private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly InFlight _inWork = new(MaxInWork);
     private volatile bool _stopping;
-
-    // The server itself counts as one until it stops.
-    private int _inWork = 1;
 
     public UdpServer(Socket socket, DnsResponder responder, RateLimiter limiter, IMeterFactory meters, ILogger logger)
     {
@@ -56,8 +53,7 @@ internal sealed partial class UdpServer : IAsyncDisposable
             thread.Join();
         }
 
-        Leave();
-        await _idle.Task.ConfigureAwait(false);
+        await _inWork.EndAsync();
     }
 
     private void Serve()
@@ -81,7 +77,7 @@ internal sealed partial class UdpServer : IAsyncDisposable
             }
             catch (SocketException e)
             {
-                // The question is lost, and it is the asker's to ask again; none of these concerns the next one.
+                // The question is lost, and its client asks again; the next question is not concerned.
                 LogNotReceived(_logger, e);
             }
             catch (Exception e)
@@ -105,12 +101,11 @@ internal sealed partial class UdpServer : IAsyncDisposable
                 break;
             default:
                 length = _responder.Respond(message, answer, isUdp: true, out var pending);
-                if (pending is not null && TryEnter())
+                if (pending is not null && _inWork.TryEnter())
                 {
-                    var copy = new SocketAddress(from.Family, from.Size);
-                    from.Buffer.CopyTo(copy.Buffer);
-                    _ = AnswerLaterAsync(message.ToArray(), copy, pending);
-                    return;
+                    var to = new SocketAddress(from.Family, from.Size);
+                    from.Buffer.CopyTo(to.Buffer);
+                    _ = AnswerLaterAsync(message.ToArray(), to, pending);
                 }
 
                 break;
@@ -127,7 +122,7 @@ internal sealed partial class UdpServer : IAsyncDisposable
         var answer = ArrayPool<byte>.Shared.Rent(DnsResponder.UdpLimit);
         try
         {
-            var values = await pending.ConfigureAwait(false);
+            var values = await pending;
             var length = _responder.Complete(message, answer.AsSpan(0, DnsResponder.UdpLimit), isUdp: true, values);
             if (length > 0)
             {
@@ -145,26 +140,7 @@ internal sealed partial class UdpServer : IAsyncDisposable
         finally
         {
             ArrayPool<byte>.Shared.Return(answer);
-            Leave();
-        }
-    }
-
-    private bool TryEnter()
-    {
-        if (Interlocked.Increment(ref _inWork) <= MaxInWork)
-        {
-            return true;
-        }
-
-        Leave();
-        return false;
-    }
-
-    private void Leave()
-    {
-        if (Interlocked.Decrement(ref _inWork) == 0)
-        {
-            _idle.TrySetResult();
+            _inWork.Leave();
         }
     }
 

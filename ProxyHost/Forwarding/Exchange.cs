@@ -243,6 +243,11 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         {
             // The secret is in the URL. A cookie comes with other pages' requests too.
             ResponseHeaders.AllowAllOrigins(headers);
+            if (_access.DependsOnOrigin(Entry))
+            {
+                // What a browser keeps of this answer is not what an allowed origin would get.
+                headers.Append(HeaderNames.Vary, HeaderNames.Origin);
+            }
         }
     }
 

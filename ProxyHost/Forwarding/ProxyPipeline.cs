@@ -165,9 +165,14 @@ internal sealed partial class ProxyPipeline(
     /// <summary>A request on a session's host whose path has no token, or one that leads nowhere: applications have paths that look like one.</summary>
     private Task ByCookieAsync(HttpContext context, string target, ReadOnlySpan<char> subdomain, ProxyError otherwise)
     {
-        // It carries no cookie, so that its session isn't known; the request that follows is checked.
+        // It carries no cookie, and a request without one reaches no session: what may follow is one with credentials, or nothing.
         if (Preflight.Is(context.Request))
         {
+            if (!access.AllowsPreflight(subdomain.ToString(), context.Request.Headers.Origin.ToString()))
+            {
+                return errors.WriteAsync(context, ProxyError.ForeignOrigin);
+            }
+
             Preflight.Answer(context, withCredentials: true);
             return Task.CompletedTask;
         }

@@ -33,6 +33,7 @@ internal sealed class RouteCache
     private readonly ChangeMemory _memory = new(RememberedChanges);
     private Dictionary<string, RouteEntry> _byHash = new(StringComparer.Ordinal);
     private Dictionary<BackendName, List<RouteEntry>> _byBackend = [];
+    private Dictionary<string, HashSet<BackendName>> _openTo = new(StringComparer.OrdinalIgnoreCase);
     private LinkedList<RouteEntry> _byAge = [];
 
     // Written under _gate, read by every request.
@@ -60,6 +61,16 @@ internal sealed class RouteCache
 
     /// <summary>Whether changes may have been missed since the route was read: it is checked when it is used.</summary>
     public bool MustCheck(RouteEntry entry) => entry.Epoch != Volatile.Read(ref _epoch);
+
+    /// <summary>Whether a backend of the subdomain that is known here lets pages of the origin use it with credentials.</summary>
+    public bool AllowsOrigin(string subdomain, string origin)
+    {
+        lock (_gate)
+        {
+            return _openTo.TryGetValue(subdomain, out var backends)
+                && backends.Any(b => _byBackend[b][0].AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase));
+        }
+    }
 
     /// <summary>Takes an answer in.</summary>
     /// <returns>What to serve by; null where the answer is stale and the caller asks again.</returns>
@@ -118,6 +129,7 @@ internal sealed class RouteCache
             }
 
             list.Add(entry);
+            Index(entry);
             return entry;
         }
     }
@@ -204,6 +216,7 @@ internal sealed class RouteCache
             _byAge = [];
             _byHash = new Dictionary<string, RouteEntry>(StringComparer.Ordinal);
             _byBackend = [];
+            _openTo = new Dictionary<string, HashSet<BackendName>>(StringComparer.OrdinalIgnoreCase);
             _routes.Clear();
         }
 
@@ -224,6 +237,30 @@ internal sealed class RouteCache
         if (siblings.Count == 0)
         {
             _byBackend.Remove(entry.Route.Backend.Backend);
+            RemoveFromIndex(entry);
+        }
+    }
+
+    // Subdomain and origins are the backend's: they are the same for all of its tokens.
+    private void Index(RouteEntry entry)
+    {
+        if (entry.Route.Subdomain is { Length: > 0 } subdomain && entry.AllowedOrigins.Length > 0)
+        {
+            if (!_openTo.TryGetValue(subdomain, out var backends))
+            {
+                _openTo[subdomain] = backends = [];
+            }
+
+            backends.Add(entry.Route.Backend.Backend);
+        }
+    }
+
+    private void RemoveFromIndex(RouteEntry entry)
+    {
+        if (entry.Route.Subdomain is { } subdomain && _openTo.TryGetValue(subdomain, out var backends)
+            && backends.Remove(entry.Route.Backend.Backend) && backends.Count == 0)
+        {
+            _openTo.Remove(subdomain);
         }
     }
 

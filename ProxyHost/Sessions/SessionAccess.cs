@@ -11,7 +11,7 @@ namespace Plane.Proxy.Sessions;
 /// that <c>SameSite</c> does not keep it back. What pages of other origins may do is: lead to the session, show it in a frame where the spawn config says <c>embed</c>, and everything
 /// where it, or the operator, allows their origin.
 /// </summary>
-internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster)
+internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster, RouteCache routes)
 {
     private readonly string _scheme = cluster.Scheme + "://";
     private readonly string _suffix = "." + cluster.Host + (cluster.Port is 80 or 443 ? "" : $":{cluster.Port}");
@@ -23,6 +23,16 @@ internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster)
     /// <summary>Whether pages of the origin may use the backend with credentials.</summary>
     public bool Allows(RouteEntry entry, string origin) =>
         entry.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase) || options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// Whether a request with credentials may follow a preflight, which carries no cookie: the operator allows the origin, or a session of this subdomain that is known here does. Which
+    /// session it is, and whether it does, is decided when the request comes.
+    /// </summary>
+    public bool AllowsPreflight(string subdomain, string origin) =>
+        options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase) || routes.AllowsOrigin(subdomain, origin);
+
+    /// <summary>Whether the answer to a request depends on the origin that it comes from.</summary>
+    public bool DependsOnOrigin(RouteEntry entry) => options.AllowedOrigins.Length > 0 || entry.AllowedOrigins.Length > 0;
 
     /// <summary>Why a request by cookie is refused, or null.</summary>
     public ProxyError? Refusal(HttpContext context, RouteEntry entry, ReadOnlySpan<char> subdomain)

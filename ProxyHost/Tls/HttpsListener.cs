@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
+using Plane.Proxy.Connections;
 using Plane.Proxy.ProxyProtocol;
 
 namespace Plane.Proxy.Tls;
@@ -127,6 +128,7 @@ internal sealed class HttpsEndpoint
         {
             var slot = kestrel.ApplicationServices.GetRequiredService<CertificateSlot>();
             configured.ListenOptions.Protocols = HttpProtocols.Http1AndHttp2;
+            HalfClose.AddTo(configured.ListenOptions);
             if (_proxyProtocol)
             {
                 ProxyProtocolMiddleware.AddTo(configured.ListenOptions);

@@ -81,6 +81,38 @@ public sealed class TransportTests
     }
 
     [Fact]
+    public async Task Answers_of_one_connection_that_become_known_together_arrive_each_whole()
+    {
+        const int Questions = 64;
+        await using var server = await DnsServer.StartAsync(o => o.ControllerTimeout = TimeSpan.FromSeconds(10));
+        var late = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        server.Controller.Read = async (cluster, _) =>
+        {
+            await late.Task;
+            return [.. Enumerable.Range(0, 16).Select(i => $"{cluster.Value} {i} ".PadRight(200, 'x'))];
+        };
+        await using var stream = await server.TcpAsync();
+        for (var i = 0; i < Questions; i++)
+        {
+            var question = Packet.Question(Packet.Name($"c{i}.example.acme.test"), RecordType.Txt, id: (ushort)i);
+            await stream.WriteAsync(Packet.Framed(question));
+        }
+
+        await Eventually.TrueAsync(() => server.Controller.Asked == Questions, "all questions arrived");
+        late.SetResult();
+        var seen = new List<int>();
+        for (var i = 0; i < Questions; i++)
+        {
+            var reply = await Packet.ReadAsync(stream);
+            seen.Add(reply.Id);
+            Assert.Equal(16, reply.Answers.Count);
+            Assert.All(reply.Answers, a => Assert.StartsWith($"\"c{reply.Id}.example ", a.Data, StringComparison.Ordinal));
+        }
+
+        Assert.Equal(Enumerable.Range(0, Questions), seen.Order());
+    }
+
+    [Fact]
     public async Task A_peer_that_has_said_all_it_will_still_gets_its_answers()
     {
         await using var server = await DnsServer.StartAsync();

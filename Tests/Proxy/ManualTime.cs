@@ -31,6 +31,15 @@ internal sealed class ManualTime : TimeProvider
         return timer;
     }
 
+    /// <summary>Whether a timer that was set now, or since the last advance, is due in this time.</summary>
+    public bool Waits(TimeSpan time)
+    {
+        lock (_gate)
+        {
+            return _timers.Exists(t => t.Due == _now + time);
+        }
+    }
+
     public void Advance(TimeSpan by)
     {
         Timer[] due;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.WebSockets;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Proxy;
 
@@ -99,6 +100,7 @@ public sealed class SessionOriginTests
         await using var backend = RawBackend.Answering();
         var session = BrowserSession.Add(proxy, backend.Address, with: r => r with { Web = new WebSettings { AllowedOrigins = ["https://app.example.com"] } });
 
+        Assert.Equal(HttpStatusCode.SeeOther, (await session.EnterAsync()).StatusCode);
         using var preflight = await session.SendAsync(
             "/api", HttpMethod.Options, "", ("Origin", "https://app.example.com"), ("Access-Control-Request-Method", "PUT"), ("Access-Control-Request-Headers", "x-a, content-type"));
         Assert.Equal(HttpStatusCode.NoContent, preflight.StatusCode);
@@ -118,6 +120,55 @@ public sealed class SessionOriginTests
         Assert.Equal(HttpStatusCode.Forbidden, other.StatusCode);
         Assert.False(other.Headers.Contains("Access-Control-Allow-Credentials"));
     }
+
+    [Theory]
+    [InlineData("https://app.example.com", true)]
+    [InlineData("https://operator.example", true)]
+    [InlineData("https://other.example", false)]
+    [InlineData("https://elsewhere.example", false)]
+    [InlineData("http://other.cluster.test:4321", false)]
+    [InlineData("http://cluster.test:4321", false)]
+    [InlineData("null", false)]
+    public async Task A_preflight_on_a_sessions_host_gets_credentials_for_origins_that_are_allowed_there_alone(string origin, bool allowed)
+    {
+        await using var proxy = await TestProxy.StartAsync(o => o.AllowedOrigins = ["https://operator.example"]);
+        await using var backend = RawBackend.Answering();
+        var session = BrowserSession.Add(proxy, backend.Address, with: r => r with { Web = new WebSettings { AllowedOrigins = ["https://app.example.com"] } });
+        var elsewhere = BrowserSession.Add(proxy, backend.Address, "elsewhere", r => r with { Web = new WebSettings { AllowedOrigins = ["https://elsewhere.example"] } });
+        Assert.Equal(HttpStatusCode.SeeOther, (await session.EnterAsync()).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await elsewhere.EnterAsync()).StatusCode);
+
+        using var preflight = await PreflightAsync(session, origin);
+
+        Assert.Equal(allowed ? HttpStatusCode.NoContent : HttpStatusCode.Forbidden, preflight.StatusCode);
+        Assert.Equal(allowed, preflight.Headers.Contains("Access-Control-Allow-Credentials"));
+        Assert.Equal(allowed ? origin : "*", Assert.Single(preflight.Headers.GetValues("Access-Control-Allow-Origin")));
+        Assert.Empty(backend.Requests);
+    }
+
+    [Fact]
+    public async Task An_origin_is_allowed_as_long_as_a_session_that_allows_it_is_there()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        await using var backend = RawBackend.Answering();
+        Route? route = null;
+        var session = BrowserSession.Add(proxy, backend.Address, with: r => route = r with { Web = new WebSettings { AllowedOrigins = ["https://app.example.com"] } });
+        async Task<HttpStatusCode> AskAsync()
+        {
+            using var preflight = await PreflightAsync(session, "https://app.example.com");
+            return preflight.StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync());
+        Assert.Equal(HttpStatusCode.OK, await session.StatusAsync());
+        Assert.Equal(HttpStatusCode.NoContent, await AskAsync());
+
+        proxy.Controller.State(route!, BackendStatus.Terminated);
+        await Eventually.SeenAsync(_ => AskAsync(), s => s == HttpStatusCode.Forbidden, "the origin is no longer allowed");
+    }
+
+    private static Task<HttpResponseMessage> PreflightAsync(BrowserSession session, string origin) => session.SendAsync(
+        "/api", HttpMethod.Options, "", ("Origin", origin), ("Access-Control-Request-Method", "PUT"), ("Access-Control-Request-Headers", "x-a"));
 
     internal static async Task<ClientWebSocket> OpenAsync(TestProxy proxy, BrowserSession session, string? origin, string path = "/")
     {

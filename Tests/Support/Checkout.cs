@@ -30,6 +30,9 @@ public static class Checkout
     /// <summary>The test backend's <c>testbackend.dll</c> (<c>Tests/Backend</c>).</summary>
     public static string Backend => Program("Tests/Backend", "testbackend.dll");
 
+    /// <summary>The applications of ASP.NET Core, <c>testapplications.dll</c> (<c>Tests/Applications/Web</c>).</summary>
+    public static string Applications => Program("Tests/Applications/Web", "testapplications.dll");
+
     /// <summary>The chaos run, <c>plane-chaos.dll</c> (<c>Tests/Chaos</c>).</summary>
     public static string Chaos => Program("Tests/Chaos", "plane-chaos.dll");
 

@@ -15,6 +15,8 @@ public sealed class LongestFirst : ITestCollectionOrderer
         nameof(Cluster.ClusterTests),
         nameof(EndToEnd.DemoTests),
         Acme.WorldTests.Name,
+        nameof(Applications.LocalApplicationTests),
+        Applications.SecureApplications.Name,
         nameof(Grains.SweepTests),
         nameof(Demo.BoardPageTests),
         nameof(Guard.GuardTests),

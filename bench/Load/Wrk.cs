@@ -8,11 +8,12 @@ namespace Plane.Bench.Load;
 internal static partial class Wrk
 {
     /// <summary>Requests a second. A run with an answer that was no success, or with socket errors, counts for nothing: it throws.</summary>
-    public static async Task<Outcome> RunAsync(Uri url, int connections, TimeSpan duration, string? script = null)
+    public static async Task<Outcome> RunAsync(Uri url, int connections, TimeSpan duration, string? script = null, string[]? headers = null)
     {
         string[] arguments =
         [
-            "-t1", $"-c{connections}", $"-d{(int)duration.TotalSeconds}s", "--latency", "--timeout", "10s", .. script is null ? (string[])[] : ["-s", script], url.AbsoluteUri,
+            "-t1", $"-c{connections}", $"-d{(int)duration.TotalSeconds}s", "--latency", "--timeout", "10s", .. script is null ? (string[])[] : ["-s", script],
+            .. (headers ?? []).SelectMany(h => new[] { "-H", h }), url.AbsoluteUri,
         ];
         var (code, lines) = await RunningProgram.RunAsync("wrk", arguments, deadline: duration + TimeSpan.FromSeconds(30));
         var text = string.Join('\n', lines);

@@ -102,9 +102,9 @@ internal sealed class Installation : IAsyncDisposable
     }
 
     /// <summary>Connects to a key and waits until its backend is ready; the answer as it came.</summary>
-    public async Task<JsonNode> ConnectAsync(string key, bool ready = true)
+    public async Task<JsonNode> ConnectAsync(string key, bool ready = true, bool browser = false)
     {
-        using var response = await Http.PostAsJsonAsync(new Uri(Url, "ctrl/connect"), Body(key));
+        using var response = await Http.PostAsJsonAsync(new Uri(Url, "ctrl/connect"), Body(key, browser));
         var text = await response.Content.ReadAsStringAsync();
         if (!response.IsSuccessStatusCode)
         {
@@ -125,11 +125,16 @@ internal sealed class Installation : IAsyncDisposable
     }
 
     /// <summary>What a connect to a key says.</summary>
-    public static JsonObject Body(string key) => new()
+    public static JsonObject Body(string key, bool browser = false)
     {
-        ["key"] = new JsonObject { ["name"] = key },
-        ["spawn_config"] = new JsonObject { ["executable"] = new JsonObject { ["image"] = "simulated" } },
-    };
+        var spawn = new JsonObject { ["executable"] = new JsonObject { ["image"] = "simulated" } };
+        if (browser)
+        {
+            spawn["browser"] = true;
+        }
+
+        return new JsonObject { ["key"] = new JsonObject { ["name"] = key }, ["spawn_config"] = spawn };
+    }
 
     public async ValueTask DisposeAsync()
     {
