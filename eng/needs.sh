@@ -28,7 +28,7 @@ test_packages() {
     [ -n "${PLANE_TEST_POSTGRES:-}" ] || have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ||
         echo postgresql
     static_busybox || echo busybox-static
-    have chromium-headless-shell || have chromium || echo chromium-headless-shell
+    have chromium-headless-shell || have chromium || have google-chrome || echo chromium-headless-shell
     have kdig || echo knot-dnsutils
     have dig || echo bind9-dnsutils
     have drill || echo ldnsutils
@@ -63,7 +63,7 @@ confirm() { # question
 
 # install_needs WHO PACKAGE-LIST: installs what the list prints, if root may. Returns 1 if something is still missing.
 install_needs() {
-    local packages=() log=$work/apt.log status=0
+    local packages=() known=() unknown=() package log=$work/apt.log status=0
     mapfile -t packages < <("$2" | tr ' ' '\n' | sort -u)
     [ ${#packages[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ] || ! have apt-get; then
@@ -78,10 +78,16 @@ install_needs() {
     lock_services
     # Another installation on this machine is waited for.
     local install=(apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends)
-    { apt-get update -qq && "${install[@]}" "${packages[@]}"; } >"$log" 2>&1 || status=1
+    apt-get update -qq >"$log" 2>&1 || true
+    # One name that the distribution does not have would keep apt from installing the others.
+    for package in "${packages[@]}"; do
+        if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); else unknown+=("$package"); fi
+    done
+    if [ ${#unknown[@]} -gt 0 ]; then say "not in this distribution: ${unknown[*]}"; status=1; fi
+    [ ${#known[@]} = 0 ] || "${install[@]}" "${known[@]}" >>"$log" 2>&1 || status=1
     # Newer distributions have the docker command in a package of its own.
     have docker || "${install[@]}" docker-cli >>"$log" 2>&1 || true
     unlock_services
-    [ "$status" = 0 ] || { tail -20 "$log" >&2; say "the packages could not be installed"; }
+    [ "$status" = 0 ] || { tail -20 "$log" >&2; say "not all packages could be installed"; }
     return "$status"
 }
