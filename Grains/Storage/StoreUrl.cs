@@ -96,7 +96,9 @@ internal sealed partial class StoreUrl
 
     private static StoreUrl OfServer(NpgsqlConnectionStringBuilder builder)
     {
-        if (!builder.Keys.Contains("GSS Encryption Mode") && Environment.GetEnvironmentVariable("PGGSSENCMODE") is null)
+        // Not ContainsKey, which is true for every keyword that the driver knows.
+        var given = builder.Keys;
+        if (!given.Contains("GSS Encryption Mode") && Environment.GetEnvironmentVariable("PGGSSENCMODE") is null)
         {
             // By default the driver tries Kerberos first. Where its library is installed, each new connection looks a realm up in the DNS, and its thread
             // waits for the answer: seconds, where no resolver answers.
