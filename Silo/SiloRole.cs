@@ -10,6 +10,7 @@ using Plane.Hosting;
 using Plane.Silo.Http;
 using Plane.Silo.Http.Access;
 using Plane.Silo.Http.Endpoints;
+using Plane.Silo.Http.Logs;
 using Plane.Silo.Http.OpenApi;
 using Plane.Silo.Start;
 
@@ -75,6 +76,10 @@ public static class SiloRole
         services.AddSingleton<HttpMetrics>();
         services.AddSingleton<DatabaseProbe>();
         services.AddSingleton<StatusStreams>();
+        services.AddSingleton<DroneOutput>();
+        services.AddSingleton<BackendLogs>();
+        services.AddSingleton<LogStreams>();
+        services.AddSingleton<EventStreams>();
         services.AddHealthChecks()
             .AddCheck<FileDescriptorCheck>("file descriptors")
             .AddCheck<DatabaseProbe>(DatabaseProbe.Check)
@@ -85,6 +90,8 @@ public static class SiloRole
         services.AddRateLimiter(o =>
         {
             o.AddConcurrencyLimiter(StatusStreams.Limit, streams => streams.PermitLimit = options.MaxStatusStreams);
+            o.AddConcurrencyLimiter(LogStreams.Limit, streams => streams.PermitLimit = LogStreams.MaxStreams);
+            o.AddConcurrencyLimiter(EventStreams.Limit, streams => streams.PermitLimit = EventStreams.MaxStreams);
             o.OnRejected = (rejected, _) => new ValueTask(StatusStreams.TooMany.ExecuteAsync(rejected.HttpContext));
         });
         return services.AddPlaneAccess(options);

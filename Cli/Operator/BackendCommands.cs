@@ -17,9 +17,10 @@ internal static class BackendCommands
         yield return Terminate(context);
         yield return Revoke(context);
         yield return PreventRenew(context);
+        yield return LogsCommand.Create(context);
     }
 
-    private static Argument<BackendName> BackendArgument() => new("BACKEND")
+    internal static Argument<BackendName> BackendArgument() => new("BACKEND")
     {
         Description = "The backend's name.",
         CustomParser = CommandValues.RequiredName<BackendName>,

@@ -16,6 +16,7 @@ internal static class ClusterCommands
         yield return State(context);
         yield return Drain(context, drain: true);
         yield return Drain(context, drain: false);
+        yield return EventsCommand.Create(context);
     }
 
     private static Command Status(OperatorContext context)

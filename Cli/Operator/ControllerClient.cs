@@ -8,7 +8,7 @@ using System.Text.Json;
 namespace Plane.Cli.Operator;
 
 /// <summary>The controller's HTTP API as the operator's commands use it.</summary>
-internal sealed class ControllerClient : IDisposable
+internal sealed partial class ControllerClient : IDisposable
 {
     private readonly HttpClient _http;
 

@@ -41,7 +41,7 @@ public enum ChangeKind
     /// <summary>A connection token was revoked.</summary>
     TokenRevoked = 2,
 
-    /// <summary>A drone has an action to do, or its session was replaced.</summary>
+    /// <summary>A drone has an action to do; without a backend: it registered, or, with a state, was drained (<see cref="BackendStatus.Terminating"/>) or takes new backends again.</summary>
     DroneAction = 3,
 
     /// <summary>A cluster's TXT values changed.</summary>

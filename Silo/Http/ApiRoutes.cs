@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Plane.Hosting;
 using Plane.Silo.Http.Access;
 using Plane.Silo.Http.Endpoints;
+using Plane.Silo.Http.Logs;
 using Plane.Silo.Http.OpenApi;
 
 namespace Plane.Silo.Http;
@@ -43,6 +44,16 @@ internal static class ApiRoutes
             .Named("prevent_renew", "Forbid the renewal of the backend's key, which ends it within a lease.").ProducesNull().WithErrors(ErrorKind.NotFound);
         ctrl.MapGet("/b/{backend}", BackendEndpoints.DescribeAsync)
             .Named("backend", "Everything known of a backend.").Produces<BackendDetails>().WithErrors(ErrorKind.NotFound);
+        ctrl.MapGet("/b/{backend}/logs", LogEndpoints.ReadAsync)
+            .Named("backend_logs", "Lines that a backend wrote, as text or, on request, as JSON lines; with follow=true until it has ended.")
+            .Produces<string>(contentType: "text/plain").Produces<OutputLine>(contentType: LogStreams.JsonLines)
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound)
+            .RequireRateLimiting(LogStreams.Limit);
+        ctrl.MapGet("/events", EventEndpoints.ReadAsync)
+            .Named("events", "What happened to backends and drones: server-sent events, or, on request, a page as JSON.")
+            .Produces<ClusterEvent>(contentType: "text/event-stream").Produces<EventPage>()
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName)
+            .RequireRateLimiting(EventStreams.Limit);
         ctrl.MapGet("/backends", BackendEndpoints.ListAsync)
             .Named("backends", "List backends, newest first.").Produces<BackendPage>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
         ctrl.MapPost("/c/{cluster}/d/{drone}/drain", ClusterEndpoints.DrainAsync)
