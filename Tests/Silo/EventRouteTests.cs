@@ -38,22 +38,22 @@ public sealed class EventRouteTests(ControllerFixture fixture) : IClassFixture<C
     [Fact]
     public async Task A_stream_is_resumed_after_the_last_event_without_a_loss_and_without_a_repeat()
     {
-        var seen = new List<string>();
         string? last;
         await using (var stream = await EventStream.OpenAsync(_controller.Http, $"/ctrl/events?after={await NextAsync()}"))
         {
             Assert.Equal("text/event-stream", stream.ContentType);
             await SpawnAsync("first");
             var one = (await stream.NextAsync())!;
-            (seen, last) = ([Backend(one)], one.Id);
+            last = one.Id;
+            Assert.NotNull(last);
         }
 
         var second = await SpawnAsync("second");
         await using (var stream = await EventStream.OpenAsync(_controller.Http, "/ctrl/events?after=0.0", last))
         {
             var third = await SpawnAsync("third");
-            Assert.Equal(second.Backend.Value, Backend((await stream.NextAsync())!));
-            Assert.Equal(third.Backend.Value, Backend((await stream.NextAsync())!));
+            Assert.Contains(second.Backend.Value, (await stream.NextAsync())!.Data, StringComparison.Ordinal);
+            Assert.Contains(third.Backend.Value, (await stream.NextAsync())!.Data, StringComparison.Ordinal);
         }
     }
 
