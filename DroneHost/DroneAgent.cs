@@ -191,7 +191,8 @@ internal sealed partial class DroneAgent(
         var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
         var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
-        var inspector = _inspector = new DroneInspector(runtimes, time, loggers.CreateLogger<DroneInspector>());
+        var usage = new UsageHistory(time);
+        var inspector = _inspector = new DroneInspector(runtimes, usage, time, loggers.CreateLogger<DroneInspector>());
         string? inspectorAddress = null;
         var heartbeat = new HeartbeatLoop(
             sessions, state, readiness, status, () => inspectorAddress ??= cluster.AddressOf<IDroneInspector>(inspector), clock, time, loggers.CreateLogger<HeartbeatLoop>());
@@ -223,7 +224,7 @@ internal sealed partial class DroneAgent(
         Own(_localLoops, "leases on disk", RetryLeasesAsync, _stopLocal.Token);
         Own(_localLoops, "adoption", AdoptAsync, _stopLocal.Token);
         Own(_localLoops, "ports", portWatch.RunAsync, _stopLocal.Token);
-        Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
+        Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, usage, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
         Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
         Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);
         Own(_localLoops, "output", inspector.RunAsync, _stopLocal.Token);

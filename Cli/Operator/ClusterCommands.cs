@@ -17,6 +17,7 @@ internal static class ClusterCommands
         yield return Drain(context, drain: true);
         yield return Drain(context, drain: false);
         yield return EventsCommand.Create(context);
+        yield return TopCommand.Create(context);
     }
 
     private static Command Status(OperatorContext context)
@@ -67,7 +68,7 @@ internal static class ClusterCommands
         return command;
     }
 
-    private static void Print(Printer printer, ClusterState state)
+    internal static void PrintDrones(Printer printer, ClusterState state)
     {
         printer.Table(
             [
@@ -86,6 +87,11 @@ internal static class ClusterCommands
                 d.Node.Controller,
             })],
             "no drones");
+    }
+
+    private static void Print(Printer printer, ClusterState state)
+    {
+        PrintDrones(printer, state);
         printer.Note("");
         printer.Table(
             [new("proxy"), new("version"), new("controller", Leaves: 1)],

@@ -16,6 +16,14 @@ internal sealed partial class ControllerClient
 {
     private const int MostBreaks = 20;
 
+    /// <summary>The clusters that there are.</summary>
+    public async Task<ClusterName[]> ClustersAsync(CancellationToken cancellationToken) =>
+        (await SendAsync<JsonElement>(HttpMethod.Get, "ctrl/clusters", null, cancellationToken).ConfigureAwait(false)).GetProperty("clusters").Deserialize<ClusterName[]>(PlaneJson.Http) ?? [];
+
+    /// <summary>The busiest backends of a cluster.</summary>
+    public async Task<BusyBackend[]> BusiestAsync(ClusterName cluster, CancellationToken cancellationToken) =>
+        (await SendAsync<JsonElement>(HttpMethod.Get, $"ctrl/c/{cluster}/busiest?limit=15", null, cancellationToken).ConfigureAwait(false)).GetProperty("backends").Deserialize<BusyBackend[]>(PlaneJson.Http) ?? [];
+
     /// <summary>A page of events.</summary>
     public Task<EventPage> EventsAsync(string query, CancellationToken cancellationToken) => SendAsync<EventPage>(HttpMethod.Get, "ctrl/events" + query, null, cancellationToken);
 

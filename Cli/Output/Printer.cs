@@ -48,6 +48,15 @@ internal sealed class Printer
 
     public void Json<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, IsTerminal ? s_indented : PlaneJson.Http));
 
+    /// <summary>Begins a screen anew: what was printed before is gone from a terminal.</summary>
+    public void Clear()
+    {
+        if (IsTerminal)
+        {
+            _output.Write("\e[H\e[2J\e[3J");
+        }
+    }
+
     /// <summary>JSON on one line, for what goes on.</summary>
     public void JsonLine<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, PlaneJson.Http));
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Plane.Cli.Output;
@@ -9,6 +10,8 @@ namespace Plane.Cli.Output;
 internal static class TerminalText
 {
     private const string Reset = "\e[0m";
+
+    private static readonly SearchValues<char> s_parameters = SearchValues.Create("0123456789;:");
 
     /// <summary>The text without what a terminal would act on.</summary>
     /// <param name="text">One line.</param>
@@ -45,7 +48,7 @@ internal static class TerminalText
     }
 
     private static bool IsStyle(ReadOnlySpan<char> sequence) =>
-        sequence is ['\e', '[', .., 'm'] && sequence[2..^1].IndexOfAnyExcept("0123456789;:") < 0;
+        sequence is ['\e', '[', .., 'm'] && !sequence[2..^1].ContainsAnyExcept(s_parameters);
 
     /// <summary>The index of the last character of an escape sequence: of a command (CSI), a string (OSC, DCS and their like) or any other of two characters.</summary>
     private static int EndOfSequence(string text, int at)

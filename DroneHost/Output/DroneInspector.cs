@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Supervision;
-using Plane.Hosting;
 
 namespace Plane.Drone.Output;
 
@@ -9,7 +8,7 @@ namespace Plane.Drone.Output;
 /// Answers what controllers ask about backends. Bounded, whatever they ask: so many readings of an engine at a time, so many outputs followed, so much text in an answer, which travels over the connection that
 /// leases are renewed on.
 /// </summary>
-internal sealed partial class DroneInspector(RuntimeSet runtimes, TimeProvider time, ILogger logger) : IDroneInspector, IAsyncDisposable
+internal sealed partial class DroneInspector(RuntimeSet runtimes, UsageHistory usage, TimeProvider time, ILogger logger) : IDroneInspector, IAsyncDisposable
 {
     private const int MaxReadings = 4;
     private const int MaxFeeds = 100;
@@ -49,6 +48,10 @@ internal sealed partial class DroneInspector(RuntimeSet runtimes, TimeProvider t
             return new OutputPage { IsKnown = true, Problem = "reading the output took too long" };
         }
     }
+
+    public Task<UsagePage> ReadUsage(BackendIdentity backend) => Task.FromResult(new UsagePage { Points = usage.Of(backend) });
+
+    public Task<BusyBackend[]> ReadBusiest(int most) => Task.FromResult(usage.Busiest(Math.Clamp(most, 1, BusyBackend.MaxRows)));
 
     /// <summary>Ends feeds that nobody reads, until it is stopped.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)

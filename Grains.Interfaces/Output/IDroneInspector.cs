@@ -14,4 +14,14 @@ public interface IDroneInspector : IGrainObserver
     /// <param name="request">Which.</param>
     [Alias("ReadOutput"), AlwaysInterleave]
     Task<OutputPage> ReadOutput(OutputRequest request);
+
+    /// <summary>What a backend used in the last hour; no points where the drone does not run it.</summary>
+    /// <param name="backend">Which.</param>
+    [Alias("ReadUsage"), AlwaysInterleave]
+    Task<UsagePage> ReadUsage(BackendIdentity backend);
+
+    /// <summary>The backends that used the most CPU at the latest reading, the busiest first.</summary>
+    /// <param name="most">How many, 1 to <see cref="BusyBackend.MaxRows"/>.</param>
+    [Alias("ReadBusiest"), AlwaysInterleave]
+    Task<BusyBackend[]> ReadBusiest(int most);
 }

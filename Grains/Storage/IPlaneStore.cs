@@ -112,6 +112,9 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Drones that may take a new backend now, with their load. A hint: <see cref="AcquireAsync"/> checks again.</summary>
     Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken);
 
+    /// <summary>The clusters that drones, proxies or live backends are of, in their order.</summary>
+    Task<IReadOnlyList<ClusterName>> ListClustersAsync(CancellationToken cancellationToken);
+
     /// <summary>The cluster's drones, and its proxies that were heard of lately.</summary>
     Task<ClusterState> ReadClusterAsync(ClusterName cluster, CancellationToken cancellationToken);
 

@@ -49,6 +49,8 @@ internal static class ApiRoutes
             .Produces<string>(contentType: "text/plain").Produces<OutputLine>(contentType: LogStreams.JsonLines)
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound)
             .RequireRateLimiting(LogStreams.Limit);
+        ctrl.MapGet("/b/{backend}/usage", LogEndpoints.UsageAsync)
+            .Named("backend_usage", "What a backend used in the last hour, as its drone read it.").Produces<UsagePage>().WithErrors(ErrorKind.NotFound);
         ctrl.MapGet("/events", EventEndpoints.ReadAsync)
             .Named("events", "What happened to backends and drones: server-sent events, or, on request, a page as JSON.")
             .Produces<ClusterEvent>(contentType: "text/event-stream").Produces<EventPage>()
@@ -63,6 +65,10 @@ internal static class ApiRoutes
             .Named("undrain", "New backends on this drone again.").Produces<DrainResponse>().WithErrors(ErrorKind.InvalidClusterName, ErrorKind.NotFound);
         ctrl.MapGet("/c/{cluster}/state", ClusterEndpoints.StateAsync)
             .Named("cluster_state", "The cluster's drones and proxies.").Produces<ClusterState>().WithErrors(ErrorKind.InvalidClusterName);
+        ctrl.MapGet("/clusters", ClusterEndpoints.ListAsync)
+            .Named("clusters", "The clusters that drones, proxies or live backends are of.").Produces<ClusterList>();
+        ctrl.MapGet("/c/{cluster}/busiest", ClusterEndpoints.BusiestAsync)
+            .Named("busiest", "The backends that use the most CPU now, as their drones read it.").Produces<BusyList>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
         ctrl.MapGet("/c/{cluster}/dns/txt", TxtEndpoints.ListAsync)
             .Named("txt_values", "The TXT values that the DNS server answers for the cluster, by who set them.")
             .Produces<TxtResponse>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);

@@ -113,6 +113,21 @@ public sealed class OperatorTests(Installation plane)
     }
 
     [Fact]
+    public async Task Top_shows_drones_and_what_backends_use()
+    {
+        var connected = await plane.ConnectAsync(await Installation.RequestAsync(Key(), Installation.Processes));
+        await plane.WaitForAsync(connected.Backend, "ready");
+
+        var lines = await Eventually.SeenAsync(
+            async _ => (await plane.PlaneAsync("top", "--once", "--cluster", plane.Cluster)).Lines,
+            l => l.Any(t => t.StartsWith(connected.Backend + "\t", StringComparison.Ordinal)),
+            "the backend was read");
+        Assert.Contains(lines, l => l.StartsWith("dr-processes\tready", StringComparison.Ordinal));
+        Assert.Contains(plane.Cluster, (await plane.PlaneJsonAsync("top")).ToJsonString(), StringComparison.Ordinal);
+        await plane.TerminateAsync(connected.Backend);
+    }
+
+    [Fact]
     public async Task The_clusters_state_names_drones_and_proxies()
     {
         var state = await plane.PlaneJsonAsync("cluster-state", plane.Cluster);

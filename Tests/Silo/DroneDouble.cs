@@ -60,6 +60,29 @@ public sealed class DroneDouble
 
     public async Task<DroneAction[]> ActionsAsync() => (await _grain.ReadActions(_session, 0, TimeSpan.Zero)).Actions;
 
+    /// <summary>Reports that a backend failed at its start, with what its drone says of it and its last lines.</summary>
+    public async Task ReportFailureAsync(BackendIdentity backend, string message, string output)
+    {
+        var reply = await _grain.ReportStates(new StateBatch
+        {
+            Session = _session,
+            Events =
+            [
+                new StateEvent
+                {
+                    Sequence = Interlocked.Increment(ref _sequence),
+                    Identity = backend,
+                    Status = BackendStatus.Terminated,
+                    TerminationReason = TerminationReason.InternalError,
+                    ExitCode = 1,
+                    Message = message,
+                    OutputTail = output,
+                },
+            ],
+        });
+        Assert.True(Assert.Single(reply.Acks).Applied);
+    }
+
     /// <summary>Reports a state of a backend; must be applied.</summary>
     public async Task ReportAsync(
         BackendIdentity backend, BackendStatus status, TerminationReason? reason = null, TerminationKind? kind = null, int? exitCode = null)

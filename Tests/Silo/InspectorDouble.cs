@@ -38,6 +38,14 @@ internal sealed class InspectorDouble : IDroneInspector
         }
     }
 
+    public UsagePage Usage { get; set; } = new();
+
+    public Task<UsagePage> ReadUsage(BackendIdentity backend) => Task.FromResult(Usage);
+
+    public BusyBackend[] Busy { get; set; } = [];
+
+    public Task<BusyBackend[]> ReadBusiest(int most) => Task.FromResult(Busy);
+
     public async Task<OutputPage> ReadOutput(OutputRequest request)
     {
         lock (Requests)

@@ -166,6 +166,11 @@ internal sealed partial class PostgresStore
     public async Task<string?> FindInspectorAsync(ClusterName cluster, DroneName drone, CancellationToken cancellationToken) => await ScalarAsync<string>(
         "select inspector from plane.drones where cluster = $1 and name = $2", cancellationToken, Sql.Text(cluster.Value), Sql.Text(drone.Value));
 
+    public async Task<IReadOnlyList<ClusterName>> ListClustersAsync(CancellationToken cancellationToken) => await QueryAsync(
+        "select cluster from plane.drones union select cluster from plane.proxies union select cluster from plane.backends where status < 70 order by 1",
+        static r => ClusterName.Parse(r.GetString(0)),
+        cancellationToken);
+
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await QueryAsync(
         """
         select * from (

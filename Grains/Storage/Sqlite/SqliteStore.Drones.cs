@@ -119,6 +119,13 @@ internal sealed partial class SqliteStore
         },
         cancellationToken);
 
+    public Task<IReadOnlyList<ClusterName>> ListClustersAsync(CancellationToken cancellationToken) => _engine.ReadAsync<IReadOnlyList<ClusterName>>(
+        s => Readable(
+            s,
+            "select cluster from drones union select cluster from proxies union select cluster from backends where status < 70 order by 1",
+            static r => Tuple.Create(ClusterName.Parse(r.GetString(0)))).ConvertAll(static c => c.Item1),
+        cancellationToken);
+
     public Task<string?> FindInspectorAsync(ClusterName cluster, DroneName drone, CancellationToken cancellationToken) => _engine.ReadAsync(
         s => s.Query("select inspector from drones where cluster = $1 and name = $2", static r => TextOrNull(r, 0), cluster.Value, drone.Value).SingleOrDefault(),
         cancellationToken);

@@ -5,11 +5,18 @@ using Plane.Silo.Http.Logs;
 
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>What backends wrote.</summary>
+/// <summary>What backends wrote, and what they use.</summary>
 internal static class LogEndpoints
 {
     // Year 9999.
     private const long LastMillisecond = 253_402_300_799_999;
+
+    public static async Task<IResult> UsageAsync(string backend, [FromServices] IPlaneStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken) =>
+        !BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details
+            ? RouteNames.NoBackend
+            : await drones.TryReadUsageAsync(details, cancellationToken) is { } usage
+                ? TypedResults.Json(usage, PlaneJson.Http)
+                : new ApiError(ErrorKind.Other, $"drone {details.Drone} does not answer") { Status = StatusCodes.Status503ServiceUnavailable };
 
     public static async Task<IResult> ReadAsync(
         HttpContext http, string backend, [FromServices] IPlaneStore store, [FromServices] LogStreams streams, CancellationToken cancellationToken)

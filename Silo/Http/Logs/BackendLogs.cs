@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Storage;
-using Plane.Hosting;
 
 namespace Plane.Silo.Http.Logs;
 
