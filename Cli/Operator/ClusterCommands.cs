@@ -44,6 +44,7 @@ internal static class ClusterCommands
         var cluster = new Argument<ClusterName>("CLUSTER") { Description = "The cluster.", CustomParser = CommandValues.RequiredName<ClusterName> };
         var command = new Command("cluster-state", "Print a cluster's drones and proxies.") { cluster };
         context.AddWideTo(command);
+        context.AddWatchTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
             var name = parsed.GetValue(cluster);

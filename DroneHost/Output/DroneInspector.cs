@@ -116,7 +116,22 @@ internal sealed partial class DroneInspector(RuntimeSet runtimes, UsageHistory u
         }
 
         var longest = wait < TimeSpan.Zero ? TimeSpan.Zero : wait < s_longestWait ? wait : s_longestWait;
-        return await feed.ReadAsync(after, PageCharacters, longest, _stopping.Token);
+        var page = await feed.ReadAsync(after, PageCharacters, longest, _stopping.Token);
+        if (!page.IsKnown)
+        {
+            // Looked for again at the next question.
+            lock (_gate)
+            {
+                if (_feeds.GetValueOrDefault(backend) == feed)
+                {
+                    _feeds.Remove(backend);
+                }
+            }
+
+            await feed.DisposeAsync();
+        }
+
+        return page;
     }
 
     private async Task<OutputPage> ReadLastAsync(IContainerRuntime runtime, OutputRequest request, CancellationToken cancellationToken)

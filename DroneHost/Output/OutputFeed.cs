@@ -21,6 +21,8 @@ internal sealed partial class OutputFeed : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Task _pump;
     private long _readAt;
+    private volatile bool _isUnknown;
+    private bool _isDisposed;
 
     public OutputFeed(IContainerRuntime runtime, BackendIdentity backend, long after, TimeProvider time, ILogger logger)
     {
@@ -62,7 +64,7 @@ internal sealed partial class OutputFeed : IAsyncDisposable
         Volatile.Write(ref _readAt, _time.GetTimestamp());
         return new OutputPage
         {
-            IsKnown = true,
+            IsKnown = !_isUnknown,
             Lines = batch.Lines,
             Cursor = new OutputCursor(batch.Lines.Length > 0 ? batch.Lines[^1].Position : cursor.Position, Number, batch.Sequence),
             IsComplete = batch.IsComplete,
@@ -71,9 +73,13 @@ internal sealed partial class OutputFeed : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
-        await _pump;
-        _stopping.Dispose();
+        // By each of several readers that find it of no use.
+        if (!Interlocked.Exchange(ref _isDisposed, true))
+        {
+            await _stopping.CancelAsync();
+            await _pump;
+            _stopping.Dispose();
+        }
     }
 
     private async Task PumpAsync(IContainerRuntime runtime, BackendIdentity backend)
@@ -85,6 +91,8 @@ internal sealed partial class OutputFeed : IAsyncDisposable
             {
                 if (await runtime.ReadOutputAsync(backend, new OutputSelection { After = _ring.End, Follow = true }, _stopping.Token) is not { } lines)
                 {
+                    // Not yet, most likely: it is being started.
+                    _isUnknown = _ring.End == Begin;
                     break;
                 }
 

@@ -75,4 +75,13 @@ public sealed record OutputPage
     /// <summary>Why the drone could not read it now; it may be asked again.</summary>
     [Id(4)]
     public string? Problem { get; init; }
+
+    /// <summary>The page as a drone of this version would send it: another program may send anything.</summary>
+    public OutputPage Cleaned() => this with
+    {
+        Lines = [.. (Lines ?? []).Where(l => l is { Text: not null, Position: > 0 } && Enum.IsDefined(l.Stream)).Take(OutputRequest.MaxTail)
+            .Select(l => l.Text.Length <= OutputLine.MaxBytes ? l : l with { Text = l.Text[..OutputLine.MaxBytes], Cut = true })],
+        Cursor = Cursor ?? new OutputCursor(0),
+        Problem = Problem is { Length: > StateEvent.MaxMessage } ? Problem[..StateEvent.MaxMessage] : Problem,
+    };
 }

@@ -50,4 +50,7 @@ public sealed record UsagePage
     /// <summary>The points, oldest first, at least 30 s from one to the next, except that the last is the latest reading.</summary>
     [Id(0)]
     public UsagePoint[] Points { get; init; } = [];
+
+    /// <summary>The page as a drone of this version would send it: another program may send anything.</summary>
+    public UsagePage Cleaned() => new() { Points = [.. (Points ?? []).Where(p => p is { MemoryBytes: >= 0 } && double.IsFinite(p.Cpus) && p.Cpus >= 0).Take(200)] };
 }

@@ -29,7 +29,7 @@ internal sealed partial class DroneOutput(IPlaneStore store, IGrainFactory grain
 
         try
         {
-            return await inspector.ReadUsage(new BackendIdentity(backend.BackendId, backend.Key.FencingToken)).WaitAsync(s_usage, time, cancellationToken);
+            return (await inspector.ReadUsage(new BackendIdentity(backend.BackendId, backend.Key.FencingToken)).WaitAsync(s_usage, time, cancellationToken))?.Cleaned();
         }
         catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
         {
@@ -50,7 +50,7 @@ internal sealed partial class DroneOutput(IPlaneStore store, IGrainFactory grain
 
             try
             {
-                return (await inspector.ReadBusiest(most).WaitAsync(s_usage, time, cancellationToken)).Select(b => b with { Drone = drone });
+                return (await inspector.ReadBusiest(most).WaitAsync(s_usage, time, cancellationToken)).Where(b => b is { MemoryBytes: >= 0 } && b.BackendId != default && double.IsFinite(b.Cpus)).Take(most).Select(b => b with { Drone = drone });
             }
             catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
             {
@@ -73,7 +73,7 @@ internal sealed partial class DroneOutput(IPlaneStore store, IGrainFactory grain
 
         try
         {
-            var page = await inspector.ReadOutput(request).WaitAsync(cancellationToken);
+            var page = (await inspector.ReadOutput(request).WaitAsync(cancellationToken))?.Cleaned() ?? new OutputPage { IsKnown = false };
             return page.Problem is { } problem ? throw new OutputUnavailableException($"drone {backend.Drone} could not read the output: {problem}") : page;
         }
         catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
