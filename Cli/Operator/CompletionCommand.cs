@@ -10,9 +10,7 @@ internal static class CompletionCommand
         # plane completion bash >/etc/bash_completion.d/plane, or: source <(plane completion bash)
         _plane() {
             local IFS=$'\n'
-            COMPREPLY=($(plane "[suggest:$COMP_POINT]" "$COMP_LINE" 2>/dev/null))
-            # What stands before the last = or : is not to be repeated.
-            [[ ${COMP_WORDS[COMP_CWORD]} != *[=:]* ]] || __ltrim_colon_completions "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null
+            COMPREPLY=($(compgen -W "$(plane "[suggest:$COMP_POINT]" "$COMP_LINE" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
         }
         complete -o default -F _plane plane
         """;

@@ -14,7 +14,8 @@ internal readonly record struct LogItem(OutputLine? Line, string? Problem);
 // Answers that go on: taken up again where they broke, at this controller or another behind the same address.
 internal sealed partial class ControllerClient
 {
-    private const int MostBreaks = 20;
+    // About two minutes, in which a controller is restarted or another takes over.
+    private const int MostBreaks = 70;
 
     /// <summary>The clusters that there are.</summary>
     public async Task<ClusterName[]> ClustersAsync(CancellationToken cancellationToken) =>

@@ -42,7 +42,7 @@ internal static class TopCommand
         return command;
     }
 
-    private static void Show(Printer printer, IReadOnlyList<(ClusterName Name, ClusterState State, BusyBackend[] Busy)> views)
+    private static void Show(Printer printer, List<(ClusterName Name, ClusterState State, BusyBackend[] Busy)> views)
     {
         if (printer.IsJson)
         {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Drone.Housekeeping;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Supervision;
 

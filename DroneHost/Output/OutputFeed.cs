@@ -56,17 +56,21 @@ internal sealed partial class OutputFeed : IAsyncDisposable
             batch = _ring.Read(known ?? _ring.Oldest, most, out _);
         }
 
-        if (known is null && batch.Lines.Length > 0)
+        // A reader that comes with lines which this feed has not reached yet gets them no second time.
+        var lines = isNew ? Array.FindAll(batch.Lines, l => l.Position > cursor.Position) : batch.Lines;
+        if (known is null && lines.Length > 0)
         {
-            batch.Lines[0] = batch.Lines[0] with { Dropped = -1 };
+            lines[0] = lines[0] with { Dropped = -1 };
         }
 
         Volatile.Write(ref _readAt, _time.GetTimestamp());
         return new OutputPage
         {
             IsKnown = !_isUnknown,
-            Lines = batch.Lines,
-            Cursor = new OutputCursor(batch.Lines.Length > 0 ? batch.Lines[^1].Position : cursor.Position, Number, batch.Sequence),
+            Lines = lines,
+
+            // Known by its number from where it has caught up on.
+            Cursor = new OutputCursor(lines.Length > 0 ? lines[^1].Position : cursor.Position, _ring.End >= cursor.Position ? Number : 0, batch.Sequence),
             IsComplete = batch.IsComplete,
         };
     }

@@ -33,8 +33,9 @@ internal static class LoginHandlers
         return To(http, Local(form["to"]));
     }
 
-    public static async Task<IResult> LogOutAsync(HttpContext http)
+    public static async Task<IResult> LogOutAsync(HttpContext http, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         await http.SignOutAsync(DashboardAccess.Cookie);
         return To(http, "/login");
     }
@@ -46,7 +47,7 @@ internal static class LoginHandlers
     private static string Local(string? to) =>
         to is ['/', ..] and not ['/', '/' or '\\', ..] && to.Length <= 2_000 && !to.Any(char.IsControl) ? to : "/";
 
-    private static IResult To(HttpContext http, string page)
+    private static Microsoft.AspNetCore.Http.HttpResults.StatusCodeHttpResult To(HttpContext http, string page)
     {
         http.Response.Headers.Location = page;
         return TypedResults.StatusCode(StatusCodes.Status303SeeOther);

@@ -28,17 +28,21 @@ public sealed class DashboardLookTests
         var options = new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = width < 600 ? 844 : 800 }, ColorScheme = scheme };
         var name = $"{(width < 600 ? "phone" : "desk")}-{scheme.ToString().ToLowerInvariant()}";
         var problems = new List<string>();
+        var filled = await full.OpenAsync("/", options);
+        var bare = await empty.OpenAsync("/", options);
         foreach (var (page, path) in ((string, string)[])[
             ("overview", "/"), ("cluster", $"/clusters/{Controller.Cluster}"), ("backends", "/backends?status=all"), ("backend", $"/backends/{backend.Backend}"),
             ("failed", $"/backends/{failed.Backend}"), ("events", "/events"), ("connect", "/connect"), ("terminate", $"/backends/{backend.Backend}/terminate"), ("missing", "/backends/no-such-backend"),
         ])
         {
-            problems.AddRange(await LookAsync(await full.OpenAsync(path, options), $"{page}-{name}"));
+            await filled.GotoAsync(full.Address(path));
+            problems.AddRange(await LookAsync(filled, $"{page}-{name}"));
         }
 
         foreach (var (page, path) in ((string, string)[])[("overview", "/"), ("backends", "/backends"), ("events", "/events"), ("cluster", "/clusters/nobody.example")])
         {
-            problems.AddRange(await LookAsync(await empty.OpenAsync(path, options), $"{page}-empty-{name}"));
+            await bare.GotoAsync(empty.Address(path));
+            problems.AddRange(await LookAsync(bare, $"{page}-empty-{name}"));
         }
 
         var login = await empty.NewPageAsync(options);

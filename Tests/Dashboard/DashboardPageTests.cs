@@ -1,7 +1,6 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Playwright;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Dashboard;
 

@@ -13,7 +13,7 @@ public sealed class InspectorTests : IAsyncLifetime
 {
     private readonly ProcessBench _bench = new();
     private IContainerRuntime _runtime = null!;
-    private DroneInspector _inspector = null!;
+    private IDroneInspector _inspector = null!;
 
     public async Task InitializeAsync()
     {
@@ -26,7 +26,7 @@ public sealed class InspectorTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        await _inspector.DisposeAsync();
+        await ((IAsyncDisposable)_inspector).DisposeAsync();
         await _bench.EndAsync();
     }
 

@@ -14,6 +14,7 @@ internal sealed class Flood : IDisposable
     private readonly byte[] _lines = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(new string('f', 99) + "\n", BytesPerSecond / Slices / 100)));
     private readonly Lock _gate = new();
     private ITimer? _timer;
+    private bool _isWriting;
 
     /// <summary>Begins, or ends.</summary>
     public void Toggle()
@@ -40,19 +41,16 @@ internal sealed class Flood : IDisposable
     private void Write()
     {
         // A slice that comes while the one before is still being written is left out: the reader is slower than that.
-        if (!Monitor.TryEnter(_lines))
+        if (Interlocked.Exchange(ref _isWriting, true))
         {
             return;
         }
 
-        try
+        using (var output = Console.OpenStandardOutput())
         {
-            using var output = Console.OpenStandardOutput();
             output.Write(_lines);
         }
-        finally
-        {
-            Monitor.Exit(_lines);
-        }
+
+        Volatile.Write(ref _isWriting, false);
     }
 }

@@ -2,7 +2,6 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using Plane.Drone.Runtimes;
 using Plane.Drone.Runtimes.Docker;
 
 namespace Plane.Tests.Output;

@@ -52,8 +52,8 @@ public sealed class EventRouteTests(ControllerFixture fixture) : IClassFixture<C
         await using (var stream = await EventStream.OpenAsync(_controller.Http, "/ctrl/events?after=0.0", last))
         {
             var third = await SpawnAsync("third");
-            Assert.Contains(second.Backend.Value, (await stream.NextAsync())!.Data, StringComparison.Ordinal);
-            Assert.Contains(third.Backend.Value, (await stream.NextAsync())!.Data, StringComparison.Ordinal);
+            Expect(second, (await stream.NextAsync())!, last);
+            Expect(third, (await stream.NextAsync())!, last);
         }
     }
 
@@ -112,6 +112,9 @@ public sealed class EventRouteTests(ControllerFixture fixture) : IClassFixture<C
 
         Assert.Equal(5, seen.Distinct().Count());
     }
+
+    private static void Expect(BackendIdentity backend, EventStream.Event happened, string? after) =>
+        Assert.True(Backend(happened) == backend.Backend.Value, $"expected {backend.Backend} after {after}, was {happened.Id}: {happened.Data}");
 
     private static string Backend(EventStream.Event happened) => (string)JsonNode.Parse(happened.Data)!["backend_id"]!;
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Orleans;
-using Orleans.Runtime;
 using Plane.Hosting;
 
 namespace Plane.Tests.Silo;

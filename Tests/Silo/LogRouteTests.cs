@@ -8,7 +8,7 @@ public sealed class LogRouteTests : IAsyncLifetime
 {
     private Controller _controller = null!;
     private DroneDouble _drone = null!;
-    private InspectorDouble _inspector = new();
+    private readonly InspectorDouble _inspector = new();
     private string _backend = "";
 
     public async Task InitializeAsync()

@@ -21,7 +21,7 @@ public sealed partial class MonitoringFilesTests : IAsyncLifetime
     private static readonly string[] s_targetLabels = ["instance", "job", "le"];
 
     private IHost _host = null!;
-    private Dictionary<string, Dictionary<string, HashSet<string>>> _served = [];
+    private readonly Dictionary<string, Dictionary<string, HashSet<string>>> _served = [];
 
     public async Task InitializeAsync()
     {

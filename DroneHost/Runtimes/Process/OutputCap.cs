@@ -6,6 +6,8 @@ namespace Plane.Drone.Runtimes.Process;
 /// </summary>
 internal static class OutputCap
 {
+    private const long MostCounted = 256 * 1024 * 1024;
+
     /// <summary>Above the limit, moves the newest half of it aside and empties the file. Not while the same output is read.</summary>
     /// <returns>Whether it was above.</returns>
     public static bool Enforce(BackendFiles files, long limit)
@@ -28,7 +30,7 @@ internal static class OutputCap
         }
 
         // Not kept, and counted: what was written during the copying.
-        lines += Copy(output, null, limit);
+        lines += Copy(output, null, MostCounted);
 
         // An agent that dies between these lines leaves the newest part twice, and never a position that goes back.
         new OutputPlaces(places.Begin + output.Length, places.Begin + from, places.Lines + lines, places.Lines + before).Write(files);

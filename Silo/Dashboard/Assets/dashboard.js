@@ -160,17 +160,14 @@
                 cell.setAttribute("role", "columnheader");
                 head.append(cell);
             }
-            const headGroup = element("div", "", "");
-            headGroup.setAttribute("role", "rowgroup");
-            headGroup.append(head);
             this.view = element("div", "grid-view", "");
             this.view.setAttribute("role", "rowgroup");
             this.view.tabIndex = 0;
             this.view.setAttribute("aria-label", "Rows");
-            this.space = element("div", "", "");
+            this.space = element("div", "grid-space", "");
             this.space.setAttribute("role", "presentation");
-            this.view.append(this.space);
-            grid.append(headGroup, this.view);
+            this.view.append(head, this.space);
+            grid.append(this.view);
             this.grid = grid;
             for (const old of this.box.querySelectorAll("table, .more, .empty")) {
                 old.remove();
@@ -206,7 +203,7 @@
                 row.style.top = i * height + "px";
                 rows.push(row);
             }
-            this.view.replaceChildren(this.space, ...rows);
+            this.space.replaceChildren(...rows);
             if (focused) {
                 this.view.querySelector("[data-id=\"" + CSS.escape(focused) + "\"]")?.focus({ preventScroll: true });
             }

@@ -78,7 +78,7 @@ internal sealed class BackendLogs(DroneOutput drones, IPlaneStore store, TimePro
             {
                 var batch = relay.Ring.Read(at, BatchCharacters, out var changed);
                 at = batch.Sequence;
-                var wanted = Select(batch.Lines, query, ref dropped);
+                var wanted = Select(Array.FindAll(batch.Lines, l => l.Position > after), query, ref dropped);
                 if (wanted.Length > 0)
                 {
                     yield return wanted;
