@@ -47,8 +47,7 @@ internal sealed partial class OutputFeed : IAsyncDisposable
     public async Task<OutputPage> ReadAsync(OutputCursor cursor, int most, TimeSpan wait, CancellationToken cancellationToken)
     {
         Volatile.Write(ref _readAt, _time.GetTimestamp());
-        var isNew = cursor.Feed != Number;
-        var known = isNew ? _ring.NumberAt(cursor.Position) : cursor.Sequence;
+        var known = cursor.Feed == Number ? cursor.Sequence : _ring.NumberAt(cursor.Position);
         var batch = _ring.Read(known ?? _ring.Oldest, most, out var changed);
         if (batch is { Lines.Length: 0, IsComplete: false } && wait > TimeSpan.Zero)
         {
@@ -57,7 +56,7 @@ internal sealed partial class OutputFeed : IAsyncDisposable
         }
 
         // A reader that comes with lines which this feed has not reached yet gets them no second time.
-        var lines = isNew ? Array.FindAll(batch.Lines, l => l.Position > cursor.Position) : batch.Lines;
+        var lines = Array.FindAll(batch.Lines, l => l.Position > cursor.Position);
         if (known is null && lines.Length > 0)
         {
             lines[0] = lines[0] with { Dropped = -1 };
@@ -68,9 +67,7 @@ internal sealed partial class OutputFeed : IAsyncDisposable
         {
             IsKnown = !_isUnknown,
             Lines = lines,
-
-            // Known by its number from where it has caught up on.
-            Cursor = new OutputCursor(lines.Length > 0 ? lines[^1].Position : cursor.Position, _ring.End >= cursor.Position ? Number : 0, batch.Sequence),
+            Cursor = new OutputCursor(lines.Length > 0 ? lines[^1].Position : cursor.Position, Number, batch.Sequence),
             IsComplete = batch.IsComplete,
         };
     }

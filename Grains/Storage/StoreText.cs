@@ -150,7 +150,7 @@ internal static class StoreText
     {
         (ChangeKind.BackendState, _) => ClusterEventKind.Backend,
         (ChangeKind.TokenRevoked, _) => ClusterEventKind.TokenRevoked,
-        (ChangeKind.DroneAction, null) => ClusterEventKind.DroneRegistered,
+        (ChangeKind.DroneAction, BackendStatus.Scheduled) => ClusterEventKind.DroneRegistered,
         (ChangeKind.DroneAction, BackendStatus.Terminating) => ClusterEventKind.DroneDrained,
         (ChangeKind.DroneAction, BackendStatus.Ready) => ClusterEventKind.DroneUndrained,
         _ => throw new FormatException($"a change of kind {kind} with state {status} is not an event"),

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.RegularExpressions;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Dashboard;
 

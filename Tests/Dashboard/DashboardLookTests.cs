@@ -14,8 +14,8 @@ public sealed class DashboardLookTests
     private static readonly string? s_axe = Environment.GetEnvironmentVariable("PLANE_TEST_AXE") is { Length: > 0 } path ? File.ReadAllText(path) : null;
 
     [Theory]
-    [InlineData(ColorScheme.Light, 1280)]
-    [InlineData(ColorScheme.Dark, 1280)]
+    [InlineData(ColorScheme.Light, 1100)]
+    [InlineData(ColorScheme.Dark, 1100)]
     [InlineData(ColorScheme.Light, 390)]
     [InlineData(ColorScheme.Dark, 390)]
     public async Task Nothing_sticks_out_of_any_page(ColorScheme scheme, int width)
@@ -25,7 +25,7 @@ public sealed class DashboardLookTests
         full.InitScript = s_axe;
         await using var empty = await DashboardUnderTest.StartAsync(withDrone: false);
         empty.InitScript = s_axe;
-        var options = new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = width < 600 ? 844 : 800 }, ColorScheme = scheme };
+        var options = new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = width < 600 ? 844 : 640 }, ColorScheme = scheme };
         var name = $"{(width < 600 ? "phone" : "desk")}-{scheme.ToString().ToLowerInvariant()}";
         var problems = new List<string>();
         var filled = await full.OpenAsync("/", options);

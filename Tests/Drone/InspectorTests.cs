@@ -9,11 +9,11 @@ using Plane.Tests.Support;
 namespace Plane.Tests.Drone;
 
 /// <summary>What a drone shows of its backends, with a real process behind it.</summary>
-public sealed class InspectorTests : IAsyncLifetime
+public sealed class InspectorTests : IAsyncLifetime, IDisposable
 {
     private readonly ProcessBench _bench = new();
     private IContainerRuntime _runtime = null!;
-    private IDroneInspector _inspector = null!;
+    private DroneInspector _inspector = null!;
 
     public async Task InitializeAsync()
     {
@@ -26,9 +26,11 @@ public sealed class InspectorTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        await ((IAsyncDisposable)_inspector).DisposeAsync();
+        await _inspector.DisposeAsync();
         await _bench.EndAsync();
     }
+
+    public void Dispose() => _bench.Directory.Dispose();
 
     [Fact]
     public async Task Many_readers_follow_from_the_last_lines_to_the_end_without_a_loss()

@@ -18,7 +18,7 @@ internal sealed partial class PostgresStore
             cross join plane.changes_cleaned g
             left join lateral (
                 select * from plane.changes
-                where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin and (kind in (1, 2) or kind = 3 and backend_id is null)
+                where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin and (kind in (1, 2) or kind = 3 and status is not null)
                     and ($4::text is null or cluster = $4)
                 order by transaction_id {(after is null ? "desc" : "asc")}, sequence {(after is null ? "desc" : "asc")} limit $3
             ) c on true

@@ -274,7 +274,11 @@ internal sealed partial class SqliteStore
             s.Lease);
         CountOnFrom(s, cluster, name, registration.LastAction);
         var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
-        s.Log(ChangeKind.DroneAction, cluster, drone: name);
+        s.Log(ChangeKind.DroneAction, cluster, status: BackendStatus.Scheduled, drone: name);
+        if (session > 1)
+        {
+            s.Log(ChangeKind.DroneAction, cluster, drone: name);
+        }
 
         return new RegistrationReply
         {

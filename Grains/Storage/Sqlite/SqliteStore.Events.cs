@@ -16,7 +16,7 @@ internal sealed partial class SqliteStore
                     case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then 0 else h.exit_error end
                 from (
                     select * from changes
-                    where sequence > $1 and (kind in (1, 2) or kind = 3 and backend_id is null) and ($3 is null or cluster = $3)
+                    where sequence > $1 and (kind in (1, 2) or kind = 3 and status is not null) and ($3 is null or cluster = $3)
                     order by sequence {(after is null ? "desc" : "asc")} limit $2
                 ) c
                 left join backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token

@@ -184,7 +184,7 @@
         filter() {
             const words = this.field.value.toLowerCase().split(/\s+/).filter(Boolean);
             this.shown = words.length === 0 ? this.rows : this.rows.filter(r => words.every(w => r.text.includes(w)));
-            this.count.textContent = (this.shown.length === this.rows.length ? this.rows.length : this.shown.length + " of " + this.rows.length)
+            this.count.textContent = (this.shown.length === this.rows.length ? "" : this.shown.length + " of ") + this.rows.length + (this.rows.length === 1 ? " backend" : " backends")
                 + (this.more ? " (the newest; narrow the list by key, cluster or drone for others)" : "");
             this.empty.hidden = this.shown.length > 0;
             this.grid.setAttribute("aria-rowcount", this.shown.length + 1);
