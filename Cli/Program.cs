@@ -21,6 +21,7 @@ internal static class Program
         root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());
         root.Subcommands.Add(CertCommands.Create());
+        root.Subcommands.Add(CompletionCommand.Create());
         var connect = ConnectVerb.Create(operators);
         foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
         {
@@ -35,7 +36,9 @@ internal static class Program
     {
         var root = Commands();
         var parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0)
+
+        // A shell that asks for completions brings a command line that is not whole, as one word.
+        if (parsed.Errors.Count > 0 && args is not [['[', 's', 'u', 'g', 'g', 'e', 's', 't', ..], ..])
         {
             foreach (var problem in ParseProblems.Of(parsed))
             {

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Plane.Drone.Guard;
 using Plane.Drone.Housekeeping;
 using Plane.Drone.Leases;
+using Plane.Drone.Output;
 using Plane.Drone.Ports;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Session;
@@ -49,6 +50,7 @@ internal sealed partial class DroneAgent(
     private DurableState? _state;
     private RuntimeSet? _runtimes;
     private BackendSet? _backends;
+    private DroneInspector? _inspector;
     private LeaseDirectory? _leases;
     private GuardKeeper? _guard;
     private Task? _givingUp;
@@ -93,6 +95,11 @@ internal sealed partial class DroneAgent(
         }
 
         await Task.WhenAll(loops);
+        if (Interlocked.Exchange(ref _inspector, null) is { } inspector)
+        {
+            await inspector.DisposeAsync();
+        }
+
         if (Interlocked.Exchange(ref _runtimes, null) is { } runtimes)
         {
             await runtimes.DisposeAsync();
@@ -184,7 +191,11 @@ internal sealed partial class DroneAgent(
         var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
         var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
-        var heartbeat = new HeartbeatLoop(sessions, state, readiness, status, clock, time, loggers.CreateLogger<HeartbeatLoop>());
+        var usage = new UsageHistory(time);
+        var inspector = _inspector = new DroneInspector(runtimes, usage, time, loggers.CreateLogger<DroneInspector>());
+        string? inspectorAddress = null;
+        var heartbeat = new HeartbeatLoop(
+            sessions, state, readiness, status, () => inspectorAddress ??= cluster.AddressOf<IDroneInspector>(inspector), clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
         var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
         sessions.Registered += leases.RenewEverything;
@@ -213,9 +224,10 @@ internal sealed partial class DroneAgent(
         Own(_localLoops, "leases on disk", RetryLeasesAsync, _stopLocal.Token);
         Own(_localLoops, "adoption", AdoptAsync, _stopLocal.Token);
         Own(_localLoops, "ports", portWatch.RunAsync, _stopLocal.Token);
-        Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
+        Own(_localLoops, "usage", new UsageReader(backends, runtimes, options, metrics, usage, time, loggers.CreateLogger<UsageReader>()).RunAsync, _stopLocal.Token);
         Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
         Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);
+        Own(_localLoops, "output", inspector.RunAsync, _stopLocal.Token);
 
         Own(_controllerLoops, "session", RegisterAsync, _stopController.Token);
         Own(_controllerLoops, "heartbeat", heartbeat.RunAsync, _stopController.Token);

@@ -74,6 +74,7 @@ internal static class EventIds
     public const int DroneAgentLeftBehind = 3506;
     public const int DroneAgentNotCompared = 3507;
     public const int DroneAgentPorts = 3508;
+    public const int OutputFeedBroken = 3511;
     public const int GuardServiceGuarding = 3601;
     public const int GuardServiceStopped = 3602;
     public const int GuardServiceLeft = 3603;

@@ -10,6 +10,9 @@ internal static class EventIds
     public const int ErrorMiddlewareCallerLeft = 6011;
     public const int ErrorMiddlewareBroken = 6012;
     public const int ForwardAuthUnreachable = 6021;
+    public const int OutputRelayNoAnswer = 6031;
+    public const int OutputRelayFailed = 6032;
+    public const int DroneOutputNoUsage = 6033;
     public const int StoreStartWaiting = 6101;
     public const int StoreStartReached = 6102;
     public const int SiloReadyOpen = 6103;

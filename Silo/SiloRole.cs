@@ -7,9 +7,12 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
+using Plane.Silo.Dashboard;
+using Plane.Silo.Dashboard.Access;
 using Plane.Silo.Http;
 using Plane.Silo.Http.Access;
 using Plane.Silo.Http.Endpoints;
+using Plane.Silo.Http.Logs;
 using Plane.Silo.Http.OpenApi;
 using Plane.Silo.Start;
 
@@ -75,6 +78,12 @@ public static class SiloRole
         services.AddSingleton<HttpMetrics>();
         services.AddSingleton<DatabaseProbe>();
         services.AddSingleton<StatusStreams>();
+        services.AddSingleton<DroneOutput>();
+        services.AddSingleton<BackendLogs>();
+        services.AddSingleton<LogStreams>();
+        services.AddSingleton<EventStreams>();
+        services.AddSingleton<Overview>();
+        services.AddRazorComponents();
         services.AddHealthChecks()
             .AddCheck<FileDescriptorCheck>("file descriptors")
             .AddCheck<DatabaseProbe>(DatabaseProbe.Check)
@@ -85,9 +94,13 @@ public static class SiloRole
         services.AddRateLimiter(o =>
         {
             o.AddConcurrencyLimiter(StatusStreams.Limit, streams => streams.PermitLimit = options.MaxStatusStreams);
+            o.AddConcurrencyLimiter(LogStreams.Limit, streams => streams.PermitLimit = LogStreams.MaxStreams);
+            o.AddConcurrencyLimiter(EventStreams.Limit, streams => streams.PermitLimit = EventStreams.MaxStreams);
             o.OnRejected = (rejected, _) => new ValueTask(StatusStreams.TooMany.ExecuteAsync(rejected.HttpContext));
         });
-        return services.AddPlaneAccess(options);
+        services.AddPlaneAccess(options);
+        services.RemoveKeyRing();
+        return services;
     }
 
     private static void UseApi(WebApplication app, SiloOptions options)
@@ -98,9 +111,19 @@ public static class SiloRole
             context => context.Request.Path.StartsWithSegments("/pub", StringComparison.OrdinalIgnoreCase),
             pub => pub.UseCors(policy => policy.AllowAnyOrigin().WithMethods(HttpMethods.Get, HttpMethods.Post).WithHeaders("content-type")));
         app.UseRouting();
+        app.Use((context, next) =>
+        {
+            if (context.GetEndpoint()?.Metadata.GetMetadata<DashboardRoute>() is not null)
+            {
+                DashboardHeaders.Set(context);
+            }
+
+            return next(context);
+        });
         app.UseRateLimiter();
         app.UseAuthentication();
         app.UseAuthorization();
         ApiRoutes.Map(app, options);
+        DashboardRoutes.Map(app);
     }
 }

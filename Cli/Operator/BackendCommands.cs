@@ -17,9 +17,10 @@ internal static class BackendCommands
         yield return Terminate(context);
         yield return Revoke(context);
         yield return PreventRenew(context);
+        yield return LogsCommand.Create(context);
     }
 
-    private static Argument<BackendName> BackendArgument() => new("BACKEND")
+    internal static Argument<BackendName> BackendArgument() => new("BACKEND")
     {
         Description = "The backend's name.",
         CustomParser = CommandValues.RequiredName<BackendName>,
@@ -52,7 +53,7 @@ internal static class BackendCommands
     private static Command List(OperatorContext context)
     {
         var cluster = new Option<ClusterName?>("--cluster") { Description = "Only this cluster's.", CustomParser = CommandValues.Name<ClusterName> };
-        var status = new Option<string?>("--status") { Description = "Only in this state." };
+        var status = new Option<string?>("--status") { Description = "Only in this state; live: all that have not ended." };
         var drone = new Option<DroneName?>("--drone") { Description = "Only this drone's.", CustomParser = CommandValues.Name<DroneName> };
         var key = new Option<string?>("--key") { Description = "Only of keys with this name." };
         var limit = new Option<int>("--limit")
@@ -64,6 +65,7 @@ internal static class BackendCommands
         var cursor = new Option<string?>("--cursor") { Description = "Go on behind an earlier page." };
         var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, limit, cursor };
         context.AddWideTo(command);
+        context.AddWatchTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
             var query = QueryHelpers.AddQueryString("", new Dictionary<string, string?>

@@ -16,6 +16,8 @@ internal static class ClusterCommands
         yield return State(context);
         yield return Drain(context, drain: true);
         yield return Drain(context, drain: false);
+        yield return EventsCommand.Create(context);
+        yield return TopCommand.Create(context);
     }
 
     private static Command Status(OperatorContext context)
@@ -42,6 +44,7 @@ internal static class ClusterCommands
         var cluster = new Argument<ClusterName>("CLUSTER") { Description = "The cluster.", CustomParser = CommandValues.RequiredName<ClusterName> };
         var command = new Command("cluster-state", "Print a cluster's drones and proxies.") { cluster };
         context.AddWideTo(command);
+        context.AddWatchTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
             var name = parsed.GetValue(cluster);
@@ -66,7 +69,7 @@ internal static class ClusterCommands
         return command;
     }
 
-    private static void Print(Printer printer, ClusterState state)
+    internal static void PrintDrones(Printer printer, ClusterState state)
     {
         printer.Table(
             [
@@ -85,6 +88,11 @@ internal static class ClusterCommands
                 d.Node.Controller,
             })],
             "no drones");
+    }
+
+    private static void Print(Printer printer, ClusterState state)
+    {
+        PrintDrones(printer, state);
         printer.Note("");
         printer.Table(
             [new("proxy"), new("version"), new("controller", Leaves: 1)],

@@ -8,7 +8,7 @@ using System.Text.Json;
 namespace Plane.Cli.Operator;
 
 /// <summary>The controller's HTTP API as the operator's commands use it.</summary>
-internal sealed class ControllerClient : IDisposable
+internal sealed partial class ControllerClient : IDisposable
 {
     private readonly HttpClient _http;
 
@@ -20,6 +20,7 @@ internal sealed class ControllerClient : IDisposable
             BaseAddress = new Uri(controller.AbsoluteUri.TrimEnd('/') + "/"),
             Timeout = TimeSpan.FromSeconds(30),
         };
+        _http.DefaultRequestHeaders.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         if (token is not null)
         {
             _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);

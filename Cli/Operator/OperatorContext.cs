@@ -7,6 +7,8 @@ namespace Plane.Cli.Operator;
 /// <summary>What every operator's command shares: where the controller is, the token, how to print, and how failures become exit codes.</summary>
 internal sealed class OperatorContext
 {
+    private static readonly TimeSpan s_watchEvery = TimeSpan.FromSeconds(2);
+
     private readonly Option<Uri?> _controller = new("--controller")
     {
         Description = "The controller's address (PLANE_CONTROLLER; default http://127.0.0.1:8080).",
@@ -26,8 +28,13 @@ internal sealed class OperatorContext
 
     private readonly Option<bool> _wide = new("--wide") { Description = "Print all columns, however narrow the terminal is." };
 
+    private readonly Option<bool> _watch = new("--watch") { Description = "Print it again every 2 s, until Ctrl-C." };
+
     /// <summary>Adds the flag of commands that print a table.</summary>
     public void AddWideTo(Command command) => command.Options.Add(_wide);
+
+    /// <summary>Adds the flag of commands whose answer changes while one looks at it.</summary>
+    public void AddWatchTo(Command command) => command.Options.Add(_watch);
 
     public void AddTo(Command command)
     {
@@ -45,6 +52,11 @@ internal sealed class OperatorContext
             try
             {
                 using var client = new ControllerClient(Controller(parsed), Token(parsed));
+                if (parsed.GetResult(_watch) is { Implicit: false })
+                {
+                    await WatchAsync(printer, () => action(parsed, client, printer, cancellationToken), cancellationToken).ConfigureAwait(false);
+                }
+
                 return await action(parsed, client, printer, cancellationToken).ConfigureAwait(false);
             }
             catch (RefusedException e)
@@ -73,6 +85,25 @@ internal sealed class OperatorContext
                 return 130;
             }
         });
+
+    /// <summary>Prints again and again, until the command is cancelled. What fails meanwhile is shown, and tried again.</summary>
+    private static async Task WatchAsync(Printer printer, Func<Task<int>> print, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            printer.Clear();
+            try
+            {
+                await print().ConfigureAwait(false);
+            }
+            catch (ControllerUnreachableException e)
+            {
+                printer.Problem(e.Message);
+            }
+
+            await Task.Delay(s_watchEvery, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     private Uri Controller(ParseResult parsed)
     {

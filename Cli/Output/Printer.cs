@@ -48,6 +48,21 @@ internal sealed class Printer
 
     public void Json<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, IsTerminal ? s_indented : PlaneJson.Http));
 
+    /// <summary>Begins a screen anew: what was printed before is gone from a terminal.</summary>
+    public void Clear()
+    {
+        if (IsTerminal)
+        {
+            _output.Write("\e[H\e[2J\e[3J");
+        }
+    }
+
+    /// <summary>JSON on one line, for what goes on.</summary>
+    public void JsonLine<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, PlaneJson.Http));
+
+    /// <summary>A line as it is: its text must be harmless already.</summary>
+    public void Raw(string text) => _output.WriteLine(text);
+
     /// <summary>Names and values, one pair a line. A long value goes on past the terminal's edge: it can be copied whole.</summary>
     public void Facts(params ReadOnlySpan<(string Name, string? Value)> facts)
     {

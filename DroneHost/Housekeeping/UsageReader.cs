@@ -4,9 +4,9 @@ using Plane.Drone.Supervision;
 
 namespace Plane.Drone.Housekeeping;
 
-/// <summary>Reads what backends use, for the meters.</summary>
+/// <summary>Reads what backends use, for the meters and for those who ask about one.</summary>
 internal sealed partial class UsageReader(
-    BackendSet backends, RuntimeSet runtimes, DroneOptions options, DroneMetrics metrics, TimeProvider time, ILogger<UsageReader> logger)
+    BackendSet backends, RuntimeSet runtimes, DroneOptions options, DroneMetrics metrics, UsageHistory history, TimeProvider time, ILogger<UsageReader> logger)
 {
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -30,6 +30,7 @@ internal sealed partial class UsageReader(
             }
 
             metrics.SetUsage(usage);
+            history.Add(usage);
             await Task.Delay(options.UsageEvery, time, cancellationToken);
         }
     }

@@ -117,4 +117,15 @@ public interface IContainerRuntime : IAsyncDisposable
     /// <see cref="EnsureGoneAsync"/>. By default null.
     /// </summary>
     Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
+
+    /// <summary>
+    /// Reads lines that a backend wrote, oldest first, whether it runs or has ended, until <see cref="PruneAsync"/> removes them. Null where the runtime has no output of it. The lines end
+    /// where the output does; with <see cref="OutputSelection.Follow"/> once the backend has ended too. By default null.
+    /// </summary>
+    /// <param name="backend">The backend.</param>
+    /// <param name="selection">Which lines.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    /// <exception cref="RuntimeUnavailableException">It can't be read now; also thrown while the lines are read.</exception>
+    Task<IAsyncEnumerable<OutputLine>?> ReadOutputAsync(BackendIdentity backend, OutputSelection selection, CancellationToken cancellationToken) =>
+        Task.FromResult<IAsyncEnumerable<OutputLine>?>(null);
 }

@@ -8,7 +8,14 @@ namespace Plane.Drone.Session;
 /// A change of readiness is told at once.
 /// </summary>
 internal sealed partial class HeartbeatLoop(
-    SessionKeeper sessions, State.DurableState state, DroneReadiness readiness, DroneStatus status, ILeaseClock clock, TimeProvider time, ILogger<HeartbeatLoop> logger)
+    SessionKeeper sessions,
+    State.DurableState state,
+    DroneReadiness readiness,
+    DroneStatus status,
+    Func<string?> inspector,
+    ILeaseClock clock,
+    TimeProvider time,
+    ILogger<HeartbeatLoop> logger)
 {
     private readonly Signal _now = new();
     private readonly Outage _outage = new(time);
@@ -34,6 +41,7 @@ internal sealed partial class HeartbeatLoop(
                     Ready = readiness.TakesBackends,
                     Kinds = readiness.Kinds,
                     UnavailableKinds = readiness.UnavailableKinds,
+                    Inspector = inspector(),
                 };
                 var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);

@@ -158,6 +158,10 @@ public sealed record BackendQuery
     [Id(3)]
     public string? KeyName { get; init; }
 
+    /// <summary>Only those that have not ended.</summary>
+    [Id(6)]
+    public bool Live { get; init; }
+
     /// <summary>Rows of a page, 1 to <see cref="MaxLimit"/>.</summary>
     [Id(4)]
     public int Limit { get; init; } = 100;

@@ -41,7 +41,10 @@ public enum ChangeKind
     /// <summary>A connection token was revoked.</summary>
     TokenRevoked = 2,
 
-    /// <summary>A drone has an action to do, or its session was replaced.</summary>
+    /// <summary>
+    /// A drone has an action to do, or its session was replaced. With a state it is for operators: the drone registered (<see cref="BackendStatus.Scheduled"/>), was drained (<see cref="BackendStatus.Terminating"/>), or takes new
+    /// backends again (<see cref="BackendStatus.Ready"/>).
+    /// </summary>
     DroneAction = 3,
 
     /// <summary>A cluster's TXT values changed.</summary>

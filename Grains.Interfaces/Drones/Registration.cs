@@ -1,4 +1,5 @@
 using Orleans;
+using Orleans.Runtime;
 
 namespace Plane;
 
@@ -193,6 +194,13 @@ public sealed record DroneHeartbeat
     [Id(6)]
     public ExecutorKind[]? UnavailableKinds { get; init; }
 
+    /// <summary>The address of its <see cref="IDroneInspector"/>, or null from a drone that has none.</summary>
+    [Id(7)]
+    public string? Inspector { get; init; }
+
+    /// <summary>The longest address.</summary>
+    public const int MaxInspector = 255;
+
     /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
     public FieldError? Validate() =>
         DroneSession.Validate(Session)
@@ -200,7 +208,12 @@ public sealed record DroneHeartbeat
         ?? FieldError.From("boot_id", NameRules.IdProblem(BootId))
         ?? FieldError.From("reading", NameRules.ReadingProblem(Reading))
         ?? FieldError.From("kinds", Kinds is null ? null : DroneRegistration.KindsProblem(Kinds))
-        ?? FieldError.From("unavailable_kinds", UnavailableProblem());
+        ?? FieldError.From("unavailable_kinds", UnavailableProblem())
+        ?? FieldError.From("inspector", Inspector is null || IsClientObject(Inspector) ? null : "must be the address of an object of a cluster client");
+
+    // Anything else would let a drone name a grain, which controllers then call for it.
+    private static bool IsClientObject(string address) =>
+        address.Length <= MaxInspector && address.All(c => c is > ' ' and <= '~') && GrainId.TryParse(address, null, out var id) && id.IsClient();
 
     private string? UnavailableProblem() => UnavailableKinds switch
     {

@@ -106,8 +106,14 @@ public interface IPlaneStore : IAsyncDisposable
     /// <summary>Sets or ends the draining of a drone; with <paramref name="terminate"/> also queues the soft end of what runs there, in the same transaction.</summary>
     Task<ChangeOutcome> SetDrainingAsync(ClusterName cluster, DroneName drone, bool draining, bool terminate, CancellationToken cancellationToken);
 
+    /// <summary>The address of a drone's <see cref="IDroneInspector"/>, as its last heartbeats had it; null where it has none or there is no such drone.</summary>
+    Task<string?> FindInspectorAsync(ClusterName cluster, DroneName drone, CancellationToken cancellationToken);
+
     /// <summary>Drones that may take a new backend now, with their load. A hint: <see cref="AcquireAsync"/> checks again.</summary>
     Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken);
+
+    /// <summary>The clusters that drones, proxies or live backends are of, in their order.</summary>
+    Task<IReadOnlyList<ClusterName>> ListClustersAsync(CancellationToken cancellationToken);
 
     /// <summary>The cluster's drones, and its proxies that were heard of lately.</summary>
     Task<ClusterState> ReadClusterAsync(ClusterName cluster, CancellationToken cancellationToken);
@@ -178,6 +184,12 @@ public interface IPlaneStore : IAsyncDisposable
 
     /// <summary>Rows after a position, in order, that no running transaction can still come before.</summary>
     Task<ChangePage> ReadLogAsync(LogPosition after, int limit, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// What an operator sees of the log after a position, or, without one, the last rows of it; each with its time and, for a backend's state, what the history has of it. Bounded and ordered
+    /// as <see cref="ReadLogAsync"/> is.
+    /// </summary>
+    Task<EventPage> ReadEventsAsync(ClusterName? cluster, LogPosition? after, int limit, CancellationToken cancellationToken);
 
     /// <summary>
     /// Completes when a commit of this or another silo may have written to the log, and at the latest after the time. Own commits wake at once; other silos'

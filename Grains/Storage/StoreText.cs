@@ -144,6 +144,18 @@ internal static class StoreText
     public static string Refusal(bool known, BackendStatus stored) =>
         known ? $"it is {stored.WireName()} already" : "no such backend and acquisition on this drone";
 
+    /// <summary>What an operator sees of a row of the change log.</summary>
+    /// <exception cref="FormatException">Nothing.</exception>
+    public static ClusterEventKind EventOf(ChangeKind kind, BackendStatus? status) => (kind, status) switch
+    {
+        (ChangeKind.BackendState, _) => ClusterEventKind.Backend,
+        (ChangeKind.TokenRevoked, _) => ClusterEventKind.TokenRevoked,
+        (ChangeKind.DroneAction, BackendStatus.Scheduled) => ClusterEventKind.DroneRegistered,
+        (ChangeKind.DroneAction, BackendStatus.Terminating) => ClusterEventKind.DroneDrained,
+        (ChangeKind.DroneAction, BackendStatus.Ready) => ClusterEventKind.DroneUndrained,
+        _ => throw new FormatException($"a change of kind {kind} with state {status} is not an event"),
+    };
+
     /// <summary>A value of an enumeration.</summary>
     /// <exception cref="FormatException">It is none.</exception>
     public static T Enumerated<T>(long value)

@@ -39,6 +39,13 @@ public sealed class ClusterConnection
         where T : IGrainWithStringKey =>
         (_client ?? throw new SiloUnavailableException($"no gateway of the cluster '{_cluster}' has answered yet; retry")).GetGrain<T>(key);
 
+    /// <summary>Makes an object of this process callable by controllers: its address, or null while no gateway has answered. The caller keeps the object; the client does not.</summary>
+    /// <typeparam name="T">The object's interface.</typeparam>
+    /// <param name="target">The object. Each call makes one more address of it.</param>
+    public string? AddressOf<T>(T target)
+        where T : IGrainObserver =>
+        _client?.CreateObjectReference<T>(target)?.GetGrainId().ToString();
+
     /// <summary>Calls go to this client from now on.</summary>
     internal void Use(IClusterClient? client) => _client = client;
 }

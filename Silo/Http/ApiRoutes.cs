@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Plane.Hosting;
 using Plane.Silo.Http.Access;
 using Plane.Silo.Http.Endpoints;
+using Plane.Silo.Http.Logs;
 using Plane.Silo.Http.OpenApi;
 
 namespace Plane.Silo.Http;
@@ -43,6 +44,18 @@ internal static class ApiRoutes
             .Named("prevent_renew", "Forbid the renewal of the backend's key, which ends it within a lease.").ProducesNull().WithErrors(ErrorKind.NotFound);
         ctrl.MapGet("/b/{backend}", BackendEndpoints.DescribeAsync)
             .Named("backend", "Everything known of a backend.").Produces<BackendDetails>().WithErrors(ErrorKind.NotFound);
+        ctrl.MapGet("/b/{backend}/logs", LogEndpoints.ReadAsync)
+            .Named("backend_logs", "Lines that a backend wrote, as text or, on request, as JSON lines; with follow=true until it has ended.")
+            .Produces<string>(contentType: "text/plain").Produces<OutputLine>(contentType: LogStreams.JsonLines)
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound)
+            .RequireRateLimiting(LogStreams.Limit);
+        ctrl.MapGet("/b/{backend}/usage", LogEndpoints.UsageAsync)
+            .Named("backend_usage", "What a backend used in the last hour, as its drone read it.").Produces<UsagePage>().WithErrors(ErrorKind.NotFound);
+        ctrl.MapGet("/events", EventEndpoints.ReadAsync)
+            .Named("events", "What happened to backends and drones: server-sent events, or, on request, a page as JSON.")
+            .Produces<ClusterEvent>(contentType: "text/event-stream").Produces<EventPage>()
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName)
+            .RequireRateLimiting(EventStreams.Limit);
         ctrl.MapGet("/backends", BackendEndpoints.ListAsync)
             .Named("backends", "List backends, newest first.").Produces<BackendPage>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
         ctrl.MapPost("/c/{cluster}/d/{drone}/drain", ClusterEndpoints.DrainAsync)
@@ -52,6 +65,10 @@ internal static class ApiRoutes
             .Named("undrain", "New backends on this drone again.").Produces<DrainResponse>().WithErrors(ErrorKind.InvalidClusterName, ErrorKind.NotFound);
         ctrl.MapGet("/c/{cluster}/state", ClusterEndpoints.StateAsync)
             .Named("cluster_state", "The cluster's drones and proxies.").Produces<ClusterState>().WithErrors(ErrorKind.InvalidClusterName);
+        ctrl.MapGet("/clusters", ClusterEndpoints.ListAsync)
+            .Named("clusters", "The clusters that drones, proxies or live backends are of.").Produces<ClusterList>();
+        ctrl.MapGet("/c/{cluster}/busiest", ClusterEndpoints.BusiestAsync)
+            .Named("busiest", "The backends that use the most CPU now, as their drones read it.").Produces<BusyList>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
         ctrl.MapGet("/c/{cluster}/dns/txt", TxtEndpoints.ListAsync)
             .Named("txt_values", "The TXT values that the DNS server answers for the cluster, by who set them.")
             .Produces<TxtResponse>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);

@@ -67,6 +67,7 @@ internal sealed partial class ErrorMiddleware(
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => TooLarge,
             BadHttpRequestException bad => ApiError.Invalid("the request could not be read") with { Status = bad.StatusCode },
             StoreUnavailableException unavailable => new ApiError(ErrorKind.DatabaseError, unavailable.ForCaller(store.Outage)) { Cause = e },
+            Logs.OutputUnavailableException output => new ApiError(ErrorKind.Other, output.Message) { Status = 503, Cause = e },
             OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested =>
                 new ApiError(ErrorKind.Other, "the controller is stopping: send the request again") { Status = 503, Cause = e },
             _ when e is OperationCanceledException || CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),

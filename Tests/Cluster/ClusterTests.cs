@@ -40,6 +40,34 @@ public sealed class ClusterTests(Controllers cluster, ITestOutputHelper output) 
     }
 
     [Fact]
+    public async Task Logs_and_events_are_followed_over_a_controllers_end_and_return_without_a_loss_and_without_a_repeat()
+    {
+        var key = NewKeys(1)[0];
+        var script = "busybox httpd -f -p 127.0.0.1:$PORT -h . & i=0; while :; do echo tick $i; i=$((i+1)); sleep 0.05; done";
+        var backend = (await cluster.ConnectAsync(cluster.Two.Url, key, script)).Backend;
+        await using var logs = await cluster.StartAsync("logs", ["logs", backend, "--follow", "--tail", "10000", "--controller", cluster.One.Url.AbsoluteUri]);
+        await using var events = await cluster.StartAsync("events", ["events", "--follow", "--controller", cluster.One.Url.AbsoluteUri]);
+        await logs.WaitForLineAsync("^tick 10$", Patience);
+        await events.WaitForLineAsync(backend, Patience);
+
+        cluster.One.Program!.Send(Signal.Kill);
+        await cluster.One.Program!.WaitForExitAsync(Patience);
+        var during = (await cluster.ConnectAsync(cluster.Two.Url, NewKeys(1)[0])).Backend;
+        await cluster.StartNodeAsync(cluster.One);
+        await events.WaitForLineAsync($"{during}.*ready", Patience);
+        var reached = logs.Lines.Count;
+        await Eventually.TrueAsync(() => logs.Lines.Count > reached + 20, "lines come again");
+        using var ended = await cluster.Http.PostAsync(new Uri(cluster.Two.Url, $"/ctrl/b/{backend}/hard-terminate"), null);
+
+        Assert.True(await logs.WaitForExitAsync(Patience) == 0, cluster.Transcripts());
+        var ticks = logs.Lines.Where(l => l.StartsWith("tick ", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(Enumerable.Range(0, ticks.Length).Select(i => $"tick {i}"), ticks);
+        Assert.DoesNotContain(logs.Lines, l => l.Contains("dropped", StringComparison.Ordinal));
+        await events.WaitForLineAsync($"{backend}.*terminated", Patience);
+        Assert.Equal(events.Lines.Distinct(), events.Lines);
+    }
+
+    [Fact]
     public async Task Many_connects_at_once_to_a_new_key_over_both_controllers_get_one_backend()
     {
         var key = NewKeys(1)[0];

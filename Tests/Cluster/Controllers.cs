@@ -206,6 +206,19 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         }
     }
 
+    /// <summary>Connects once, with a backend that a shell script is.</summary>
+    public async Task<Connected> ConnectAsync(Uri controller, string key, string script)
+    {
+        var request = await Installation.RequestAsync(key, Installation.Processes);
+        request["spawn_config"]!["executable"] = new JsonObject { ["command"] = new JsonArray("/bin/sh", "-c", script) };
+        using var response = await _http.PostAsJsonAsync(new Uri(controller, "/ctrl/connect"), request);
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.IsSuccessStatusCode, text);
+        var connected = new Connected(JsonNode.Parse(text)!);
+        _backends[connected.Backend] = true;
+        return connected;
+    }
+
     /// <summary>Connects until it succeeds.</summary>
     public async Task<Connected> ConnectAsync(Uri controller, string key, TimeSpan? deadline = null) =>
         (await Eventually.SeenAsync(_ => TryConnectAsync(controller, key), c => c.Connected is not null, $"a connect to {key}\n{Transcripts()}", deadline)).Connected!;

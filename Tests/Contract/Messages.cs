@@ -201,6 +201,7 @@ public sealed class Messages
             _ when type == typeof(bool) => random.Next(2) == 0,
             _ when type == typeof(int) => random.Next(int.MinValue, int.MaxValue),
             _ when type == typeof(long) => random.NextInt64(long.MinValue, long.MaxValue),
+            _ when type == typeof(double) => random.NextDouble() * random.Next(),
             _ when type == typeof(TimeSpan) => new TimeSpan(random.NextInt64(-TimeSpan.TicksPerDay, TimeSpan.TicksPerDay)),
             _ when type == typeof(DateTimeOffset) => new DateTimeOffset(random.NextInt64(DateTime.MaxValue.Ticks), TimeSpan.Zero),
             _ when type == typeof(JsonText) => JsonText.TryParse(JsonSerializer.Serialize(new { a = Text(random), b = new[] { 1.5, -2 } }), out var j) ? j : throw new InvalidOperationException(),

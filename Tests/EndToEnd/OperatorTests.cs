@@ -92,6 +92,41 @@ public sealed class OperatorTests(Installation plane)
         await plane.TerminateAsync((string)connected["backend_id"]!);
     }
 
+    [Theory]
+    [InlineData(Installation.Containers)]
+    [InlineData(Installation.Processes)]
+    public async Task Logs_show_what_a_backend_wrote_while_it_runs_and_after_its_end(string pool)
+    {
+        var connected = await plane.ConnectAsync(await Installation.RequestAsync(Key(), pool, null, ("BACKEND_FLOOD_LINES", "20")));
+        await plane.WaitForAsync(connected.Backend, "ready");
+
+        var lines = await Eventually.SeenAsync(async _ => (await plane.PlaneAsync("logs", connected.Backend)).Lines, l => l.Count >= 21, "its lines are shown");
+        Assert.Contains(lines, l => l.StartsWith("flood          0 xxx", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.StartsWith("listening on ", StringComparison.Ordinal));
+        await plane.TerminateAsync(connected.Backend);
+        var (code, after) = await plane.PlaneAsync("logs", connected.Backend, "--tail", "30", "--json");
+        Assert.True(code == 0, string.Join('\n', after));
+        Assert.Equal(lines, after.Select(l => (string)JsonNode.Parse(l)!["text"]!).Take(lines.Count));
+        using var events = JsonDocument.Parse((await plane.PlaneAsync("events", "--json", "--limit", "1")).Lines[^1]);
+        Assert.Equal(connected.Backend, events.RootElement.GetProperty("backend_id").GetString());
+        Assert.Equal(1, (await plane.PlaneAsync("logs", "no-such-backend")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Top_shows_drones_and_what_backends_use()
+    {
+        var connected = await plane.ConnectAsync(await Installation.RequestAsync(Key(), Installation.Processes));
+        await plane.WaitForAsync(connected.Backend, "ready");
+
+        var lines = await Eventually.SeenAsync(
+            async _ => (await plane.PlaneAsync("top", "--once", "--cluster", plane.Cluster)).Lines,
+            l => l.Any(t => t.StartsWith(connected.Backend + "\t", StringComparison.Ordinal)),
+            "the backend was read");
+        Assert.Contains(lines, l => l.StartsWith("dr-processes\tready", StringComparison.Ordinal));
+        Assert.Contains(plane.Cluster, (await plane.PlaneJsonAsync("top")).ToJsonString(), StringComparison.Ordinal);
+        await plane.TerminateAsync(connected.Backend);
+    }
+
     [Fact]
     public async Task The_clusters_state_names_drones_and_proxies()
     {

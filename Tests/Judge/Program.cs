@@ -21,6 +21,14 @@ internal static class Program
             ending.TrySetResult();
         });
 
+        // What it writes is of no use to anybody: the judgement is in its file.
+        using var flood = new Flood();
+        using var user = PosixSignalRegistration.Create((PosixSignal)Flood.Signal, context =>
+        {
+            context.Cancel = true;
+            flood.Toggle();
+        });
+
         using var pulse = TimeProvider.System.CreateTimer(_ => life.Write("alive"), null, Beat, Beat);
         var port = int.Parse(Environment.GetEnvironmentVariable("PORT") ?? "8080", CultureInfo.InvariantCulture);
         using var listener = new TcpListener(IPAddress.Any, port);

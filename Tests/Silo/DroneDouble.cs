@@ -9,10 +9,13 @@ public sealed class DroneDouble
     private readonly DroneSession _session;
     private long _sequence;
 
-    private DroneDouble(IDroneGrain grain, DroneSession session)
+    private readonly string _instance;
+
+    private DroneDouble(IDroneGrain grain, DroneSession session, string instance)
     {
         _grain = grain;
         _session = session;
+        _instance = instance;
     }
 
     public DroneName Name => _session.Drone;
@@ -22,12 +25,13 @@ public sealed class DroneDouble
         var name = DroneName.NewRandom();
         var grain = grains.GetGrain<IDroneGrain>(GrainKeys.Drone(cluster, name));
         var clock = BootTimeClock.Instance;
+        var instance = Guid.NewGuid().ToString("N");
         var reply = await grain.Register(new DroneRegistration
         {
             Cluster = cluster,
             Name = name,
             Pool = pool,
-            InstanceId = Guid.NewGuid().ToString("N"),
+            InstanceId = instance,
             BootId = clock.BootId,
             Reading = clock.Milliseconds,
             Kinds = kinds,
@@ -36,10 +40,48 @@ public sealed class DroneDouble
             Hash = "abc",
         });
         Assert.Equal(RegistrationOutcome.Accepted, reply.Outcome);
-        return new DroneDouble(grain, reply.Session!);
+        return new DroneDouble(grain, reply.Session!, instance);
     }
 
+    /// <summary>Says with a heartbeat where its inspector is.</summary>
+    public async Task ShowAsync(string inspector) => Assert.Equal(SessionState.Current, await _grain.Heartbeat(new DroneHeartbeat
+    {
+        Session = _session,
+        InstanceId = _instance,
+        BootId = BootTimeClock.Instance.BootId,
+        Reading = BootTimeClock.Instance.Milliseconds,
+        Ready = true,
+        Inspector = inspector,
+    }));
+
+    public Task<ChangeOutcome> DrainAsync() => _grain.Drain(terminate: false);
+
+    public Task<ChangeOutcome> UndrainAsync() => _grain.Undrain();
+
     public async Task<DroneAction[]> ActionsAsync() => (await _grain.ReadActions(_session, 0, TimeSpan.Zero)).Actions;
+
+    /// <summary>Reports that a backend failed at its start, with what its drone says of it and its last lines.</summary>
+    public async Task ReportFailureAsync(BackendIdentity backend, string message, string output)
+    {
+        var reply = await _grain.ReportStates(new StateBatch
+        {
+            Session = _session,
+            Events =
+            [
+                new StateEvent
+                {
+                    Sequence = Interlocked.Increment(ref _sequence),
+                    Identity = backend,
+                    Status = BackendStatus.Terminated,
+                    TerminationReason = TerminationReason.InternalError,
+                    ExitCode = 1,
+                    Message = message,
+                    OutputTail = output,
+                },
+            ],
+        });
+        Assert.True(Assert.Single(reply.Acks).Applied);
+    }
 
     /// <summary>Reports a state of a backend; must be applied.</summary>
     public async Task ReportAsync(

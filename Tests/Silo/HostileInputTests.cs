@@ -164,7 +164,7 @@ public sealed class HostileInputTests(ControllerFixture fixture) : IClassFixture
     }
 
     [Theory]
-    [InlineData("GET", "/", 404, "NotFound")]
+    [InlineData("GET", "/no-such-page", 404, "NotFound")]
     [InlineData("GET", "/nothing/here", 404, "NotFound")]
     [InlineData("GET", "/ctrl", 404, "NotFound")]
     [InlineData("GET", "/pub/b/x/nothing", 404, "NotFound")]

@@ -12,6 +12,7 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
         "POST /ctrl/b/{backend}/soft-terminate", "POST /ctrl/b/{backend}/hard-terminate",
         "POST /ctrl/c/{cluster}/b/{backend}/soft-terminate", "POST /ctrl/c/{cluster}/b/{backend}/hard-terminate",
         "POST /ctrl/b/revoke", "POST /ctrl/b/{backend}/prevent-renew", "GET /ctrl/b/{backend}", "GET /ctrl/backends",
+        "GET /ctrl/clusters", "GET /ctrl/c/{cluster}/busiest", "GET /ctrl/b/{backend}/logs", "GET /ctrl/b/{backend}/usage", "GET /ctrl/events",
         "POST /ctrl/c/{cluster}/d/{drone}/drain", "POST /ctrl/c/{cluster}/d/{drone}/undrain", "GET /ctrl/c/{cluster}/state",
         "GET /ctrl/c/{cluster}/dns/txt", "POST /ctrl/c/{cluster}/dns/txt", "GET /ctrl/status",
         "GET /pub/health", "GET /pub/live",

@@ -18,7 +18,7 @@ public abstract partial class StoreSuite
         await ApplyAsync(holder.Identity, BackendStatus.Terminated);
         await RegisterAsync();
 
-        var changes = await ReadAllAsync(start, 8);
+        var changes = await ReadAllAsync(start, 9);
         Assert.Equal(
             [
                 (ChangeKind.BackendState, BackendStatus.Scheduled),
@@ -28,6 +28,7 @@ public abstract partial class StoreSuite
                 (ChangeKind.TokenRevoked, null),
                 (ChangeKind.TxtValues, null),
                 (ChangeKind.BackendState, BackendStatus.Terminated),
+                (ChangeKind.DroneAction, BackendStatus.Scheduled),
                 (ChangeKind.DroneAction, (BackendStatus?)null),
             ],
             changes.Select(c => (c.Kind, c.Status)));

@@ -96,11 +96,28 @@ internal sealed class DockerCalls(DockerRuntimeOptions options, TimeProvider tim
 #pragma warning restore CS0618
     }
 
-    /// <summary>The last lines of its output; the caller reads the stream.</summary>
-    public Task<MultiplexedStream> LogsAsync(string id, int lines, CancellationToken cancellationToken)
+    /// <summary>Lines of its output, each with its time, for <see cref="ContainerLines"/>; null where the container isn't there.</summary>
+    /// <param name="id">The container.</param>
+    /// <param name="tail">How many of the last lines; null for all.</param>
+    /// <param name="sinceNano">Only lines of this moment or later (Unix time in nanoseconds).</param>
+    /// <param name="follow">Whether it goes on until the container ends.</param>
+    /// <param name="cancellationToken">Gives it up; the caller reads the stream.</param>
+    public Task<MultiplexedStream?> OutputAsync(string id, int? tail, long? sinceNano, bool follow, CancellationToken cancellationToken)
     {
-        var parameters = new ContainerLogsParameters { ShowStdout = true, ShowStderr = true, Tail = lines.ToString(CultureInfo.InvariantCulture) };
-        return _engine.CallAsync($"/containers/{id}/logs", (engine, c) => engine.Containers.GetContainerLogsAsync(id, parameters, c), cancellationToken);
+        var parameters = new ContainerLogsParameters
+        {
+            ShowStdout = true,
+            ShowStderr = true,
+            Timestamps = true,
+            Follow = follow,
+            Since = Moment(sinceNano),
+            Tail = tail?.ToString(CultureInfo.InvariantCulture) ?? "all",
+        };
+        return UnlessAsync(
+            e => e.IsNotFound || e.IsConflict,
+            null,
+            _engine.CallAsync<MultiplexedStream?>(
+                $"/containers/{id}/logs", async (engine, c) => await engine.Containers.GetContainerLogsAsync(id, parameters, c), cancellationToken));
     }
 
     /// <summary>What it uses now; null where it isn't there.</summary>

@@ -7,9 +7,6 @@ namespace Plane.Drone.Runtimes.Docker;
 
 public sealed partial class DockerRuntime
 {
-    /// <summary>The most lines that are read of an output; of these the last bytes are kept.</summary>
-    private const int OutputLines = 20_000;
-
     private static readonly TimeSpan RemovalRetry = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How long before an exit a signal may have been sent to have caused it, in nanoseconds: as long as a grace period may be.</summary>
@@ -118,37 +115,13 @@ public sealed partial class DockerRuntime
     {
         try
         {
-            _ended.Keep(exit, await ReadOutputAsync(exit.Backend, id, cancellationToken));
+            _ended.Keep(exit, await ReadLastOutputAsync(exit.Backend, id, cancellationToken));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // A full disk must not keep its container startable.
             LogNotKept(exit.Backend.Backend.Value, e.Message);
         }
-    }
-
-    /// <summary>The last of what it wrote, both streams, as far as it can be read in time.</summary>
-    private async Task<byte[]> ReadOutputAsync(BackendIdentity backend, string id, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(_options.OutputTimeout, _time);
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var kept = new TailBuffer(_options.OutputLimit);
-        try
-        {
-            using var output = await _docker.LogsAsync(id, OutputLines, linked.Token);
-            var text = new byte[16 * 1024];
-            while (await output.ReadOutputAsync(text, 0, text.Length, linked.Token) is { EOF: false } read)
-            {
-                kept.Add(text.AsSpan(0, read.Count));
-            }
-        }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested
-            && (DockerConnection.IsTransport(e) || e is DockerErrorException or RuntimeUnavailableException))
-        {
-            LogOutputNotRead(backend.Backend.Value, limit.IsCancellationRequested ? "it took too long" : e.Message);
-        }
-
-        return kept.ToArray();
     }
 
     private static BackendExit ExitOf(BackendIdentity backend, ContainerState state, bool outOfMemory = false) => new(

@@ -4,7 +4,7 @@ using Docker.DotNet.Models;
 
 namespace Plane.Drone.Runtimes.Docker;
 
-// What a container shows of itself: where it listens, what it wrote.
+// What a container shows of itself: where it listens, what it wrote at last.
 public sealed partial class DockerRuntime
 {
     // Lines may be of any length: so much of the end is looked at for the last ones.
@@ -66,7 +66,7 @@ public sealed partial class DockerRuntime
     public async Task<string?> ReadOutputTailAsync(BackendIdentity backend, CancellationToken cancellationToken)
     {
         var output = _ended.ReadOutput(backend)
-            ?? (await FindAsync(backend, cancellationToken) is { } id ? await ReadOutputAsync(backend, id, cancellationToken) : []);
+            ?? (await FindAsync(backend, cancellationToken) is { } id ? (await ReadLastOutputAsync(backend, id, cancellationToken)).Text : []);
         return OutputTail.Of(output.AsSpan(Math.Max(0, output.Length - LookedAt)));
     }
 

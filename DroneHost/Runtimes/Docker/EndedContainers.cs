@@ -6,8 +6,8 @@ using Plane.Files;
 namespace Plane.Drone.Runtimes.Docker;
 
 /// <summary>
-/// What is kept of containers that were removed at their end, a directory each: <c>output</c>, the last of what it wrote, and <c>exit</c>, how it ended, for an agent that
-/// comes after one that died between the removal and the record of the end.
+/// What is kept of containers that were removed at their end, a directory each: <c>output</c>, the last of what it wrote, <c>output.lines</c>, the time and the stream of each of these lines, and <c>exit</c>,
+/// how it ended, for an agent that comes after one that died between the removal and the record of the end.
 /// </summary>
 /// <param name="root">This instance's directory.</param>
 internal sealed class EndedContainers(string root)
@@ -44,19 +44,24 @@ internal sealed class EndedContainers(string root)
         }
     }
 
+    /// <summary>The lines of what it wrote; null where that was not kept or can't be read.</summary>
+    public IReadOnlyList<OutputLine>? ReadLines(BackendIdentity backend) =>
+        ReadOutput(backend) is { } output ? KeptOutput.Lines(output, ReadOrEmpty(Path.Combine(DirectoryOf(backend), "output.lines"))) : null;
+
     /// <summary>All whose end is kept.</summary>
     public IEnumerable<BackendExit> All() => Directories().Select(d => Find(d.Backend)).OfType<BackendExit>();
 
     /// <summary>Keeps an end.</summary>
     /// <exception cref="IOException">It could not be written.</exception>
     /// <exception cref="UnauthorizedAccessException">It could not be written.</exception>
-    public void Keep(BackendExit exit, ReadOnlySpan<byte> output)
+    public void Keep(BackendExit exit, KeptOutput output)
     {
         PrivateFile.CreateDirectory(DirectoryOf(exit.Backend));
         PrivateFile.Replace(
             ExitOf(exit.Backend),
             JsonSerializer.SerializeToUtf8Bytes(new KeptExit(exit.ExitCode, exit.Message, exit.Cause), EndedJson.Default.KeptExit));
-        PrivateFile.Replace(OutputOf(exit.Backend), output);
+        PrivateFile.Replace(Path.Combine(DirectoryOf(exit.Backend), "output.lines"), output.Marks);
+        PrivateFile.Replace(OutputOf(exit.Backend), output.Text);
     }
 
     /// <summary>Removes what was kept before a moment.</summary>
@@ -74,6 +79,19 @@ internal sealed class EndedContainers(string root)
         }
 
         return removed;
+    }
+
+    private static byte[] ReadOrEmpty(string path)
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Kept by an earlier version: the lines are there, and their times are not known.
+            return [];
+        }
     }
 
     private string DirectoryOf(BackendIdentity backend) => Path.Combine(root, BackendFiles.NameOf(backend));

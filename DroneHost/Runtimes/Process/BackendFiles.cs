@@ -29,6 +29,12 @@ internal sealed class BackendFiles(string root, BackendIdentity backend, string 
     /// <summary>What was moved aside of it.</summary>
     public string OlderOutput => Path.Combine(Directory, "output.1");
 
+    /// <summary>Where in all that it wrote these two files begin.</summary>
+    public string OutputPlaces => Path.Combine(Directory, "output.places");
+
+    /// <summary>When it had written how much.</summary>
+    public string OutputTimes => Path.Combine(Directory, "output.times");
+
     public bool Exists => System.IO.Directory.Exists(Directory);
 
     public bool IsStarted => File.Exists(At("started"));

@@ -6,7 +6,9 @@ namespace Plane.Drone.Runtimes.Process;
 /// </summary>
 internal static class OutputCap
 {
-    /// <summary>Above the limit, moves the newest half of it aside and empties the file.</summary>
+    private const long MostCounted = 256 * 1024 * 1024;
+
+    /// <summary>Above the limit, moves the newest half of it aside and empties the file. Not while the same output is read.</summary>
     /// <returns>Whether it was above.</returns>
     public static bool Enforce(BackendFiles files, long limit)
     {
@@ -17,26 +19,39 @@ internal static class OutputCap
         }
 
         using var output = new FileStream(files.Output, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 1);
+        var places = OutputPlaces.Read(files);
+        var from = Math.Max(0, output.Length - (limit / 2));
         var temporary = $"{files.OlderOutput}.new";
+        var before = Copy(output, null, from);
+        long lines;
         using (var older = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1))
         {
-            output.Seek(Math.Max(0, output.Length - (limit / 2)), SeekOrigin.Begin);
-            var buffer = new byte[64 * 1024];
-            for (var left = limit / 2; left > 0;)
-            {
-                var read = output.Read(buffer, 0, (int)Math.Min(left, buffer.Length));
-                if (read == 0)
-                {
-                    break;
-                }
-
-                older.Write(buffer, 0, read);
-                left -= read;
-            }
+            lines = before + Copy(output, older, limit / 2);
         }
 
+        // Not kept, and counted: what was written during the copying.
+        lines += Copy(output, null, MostCounted);
+
+        // An agent that dies between these lines leaves the newest part twice, and never a position that goes back.
+        new OutputPlaces(places.Begin + output.Length, places.Begin + from, places.Lines + lines, places.Lines + before).Write(files);
         output.SetLength(0);
         File.Move(temporary, files.OlderOutput, overwrite: true);
         return true;
+    }
+
+    /// <summary>Reads on, at most so many bytes, and writes it where it is to be kept.</summary>
+    /// <returns>How many lines end in it.</returns>
+    private static long Copy(FileStream output, FileStream? to, long most)
+    {
+        var lines = 0L;
+        var buffer = new byte[64 * 1024];
+        while (most > 0 && output.Read(buffer, 0, (int)Math.Min(most, buffer.Length)) is > 0 and var read)
+        {
+            to?.Write(buffer, 0, read);
+            lines += buffer.AsSpan(0, read).Count((byte)'\n');
+            most -= read;
+        }
+
+        return lines;
     }
 }

@@ -34,6 +34,12 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     private readonly CancellationTokenSource _disposed = new();
     private readonly Lock _lock = new();
 
+    // Held while an output is read or cut: milliseconds at most.
+    private readonly Lock _outputs = new();
+
+    // How much output of what may be running was noted; by the housekeeping alone.
+    private readonly Dictionary<BackendIdentity, long> _noted = [];
+
     // What may be running: added by start, list and watch, removed when it is gone. The loops below look at these alone.
     private readonly ConcurrentDictionary<BackendIdentity, BackendFiles> _tracked = new();
 
@@ -314,6 +320,11 @@ public sealed partial class ProcessRuntime : IContainerRuntime
                     Cap(files);
                 }
 
+                foreach (var gone in _noted.Keys.Where(b => !_tracked.ContainsKey(b)).ToList())
+                {
+                    _noted.Remove(gone);
+                }
+
                 await PauseAsync(changed, _disposed.Token);
             }
         }
@@ -327,7 +338,14 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     {
         try
         {
-            if (OutputCap.Enforce(files, _options.OutputLimit))
+            bool isCut;
+            lock (_outputs)
+            {
+                _noted[files.Backend] = OutputTimes.Note(files, _noted.GetValueOrDefault(files.Backend, -1), _time.GetUtcNow());
+                isCut = OutputCap.Enforce(files, _options.OutputLimit);
+            }
+
+            if (isCut)
             {
                 LogOutputCut(files.Backend.Backend.Value, _options.OutputLimit);
             }

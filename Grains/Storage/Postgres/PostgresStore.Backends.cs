@@ -177,6 +177,11 @@ internal sealed partial class PostgresStore
             }
         }
 
+        if (query.Live)
+        {
+            sql.Append(" and status < 70");
+        }
+
         if (query.Drone is { } drone)
         {
             Where("drone =", Sql.Text(drone.Value));

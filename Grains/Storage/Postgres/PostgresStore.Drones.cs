@@ -47,10 +47,7 @@ internal sealed partial class PostgresStore
             };
         }
 
-        if (session > 1)
-        {
-            _feed.Committed();
-        }
+        _feed.Committed();
 
         return new RegistrationReply
         {
@@ -67,7 +64,7 @@ internal sealed partial class PostgresStore
         with u as (
             update plane.drones
             set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8,
-                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds)
+                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds), inspector = coalesce($11, inspector)
             where cluster = $1 and name = $2 and session = $3 and (boot_id <> $5 or reading <= $6)
         )
         select {SessionSql}
@@ -80,7 +77,8 @@ internal sealed partial class PostgresStore
         Sql.Bool(heartbeat.Ready),
         Sql.Text(controller.Value),
         Sql.Smalls(NumbersOf(heartbeat.Kinds)),
-        Sql.Smalls(NumbersOf(heartbeat.UnavailableKinds)));
+        Sql.Smalls(NumbersOf(heartbeat.UnavailableKinds)),
+        Sql.Text(heartbeat.Inspector));
 
     public Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken) =>
         SessionAsync($"select {SessionSql}", session, cancellationToken);
@@ -157,13 +155,21 @@ internal sealed partial class PostgresStore
             Sql.Text(drone.Value),
             Sql.Bool(draining),
             Sql.Bool(terminate));
-        if (outcome > 0 && terminate)
+        if (outcome > 0)
         {
             _feed.Committed();
         }
 
         return outcome switch { < 0 => ChangeOutcome.NotFound, 0 => ChangeOutcome.Unchanged, _ => ChangeOutcome.Changed };
     }
+
+    public async Task<string?> FindInspectorAsync(ClusterName cluster, DroneName drone, CancellationToken cancellationToken) => await ScalarAsync<string>(
+        "select inspector from plane.drones where cluster = $1 and name = $2", cancellationToken, Sql.Text(cluster.Value), Sql.Text(drone.Value));
+
+    public async Task<IReadOnlyList<ClusterName>> ListClustersAsync(CancellationToken cancellationToken) => await QueryAsync(
+        "select cluster from plane.drones union select cluster from plane.proxies union select cluster from plane.backends where status < 70 order by 1",
+        static r => ClusterName.Parse(r.GetString(0)),
+        cancellationToken);
 
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await QueryAsync(
         """

@@ -97,6 +97,11 @@ internal sealed partial class SqliteStore
             }
         }
 
+        if (query.Live)
+        {
+            sql.Append(" and status < 70");
+        }
+
         if (query.Drone is { } drone)
         {
             Where("drone =", drone.Value);

@@ -32,7 +32,7 @@ internal sealed partial class SqliteStore
                     """
                     update drones
                     set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9,
-                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds)
+                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds), inspector = coalesce($12, inspector)
                     where cluster = $1 and name = $2 and session = $3 and (boot_id <> $6 or reading <= $7)
                     """,
                     heartbeat.Session.Cluster.Value,
@@ -45,7 +45,8 @@ internal sealed partial class SqliteStore
                     heartbeat.Ready,
                     controller.Value,
                     heartbeat.Kinds is { } kinds ? TextOf(kinds) : null,
-                    heartbeat.UnavailableKinds is { } unavailable ? TextOf(unavailable) : null);
+                    heartbeat.UnavailableKinds is { } unavailable ? TextOf(unavailable) : null,
+                    heartbeat.Inspector);
                 return StateOf(s, heartbeat.Session);
             },
             cancellationToken);
@@ -109,8 +110,24 @@ internal sealed partial class SqliteStore
                 queued = ids.Count(id => QueueEnd(s, id, TerminationKind.Soft, TerminationReason.External));
             }
 
+            if (before != 0 != draining)
+            {
+                s.Log(ChangeKind.DroneAction, cluster.Value, status: draining ? BackendStatus.Terminating : BackendStatus.Ready, drone: drone.Value);
+            }
+
             return before != 0 != draining || queued > 0 ? ChangeOutcome.Changed : ChangeOutcome.Unchanged;
         },
+        cancellationToken);
+
+    public Task<IReadOnlyList<ClusterName>> ListClustersAsync(CancellationToken cancellationToken) => _engine.ReadAsync<IReadOnlyList<ClusterName>>(
+        s => Readable(
+            s,
+            "select cluster from drones union select cluster from proxies union select cluster from backends where status < 70 order by 1",
+            static r => Tuple.Create(ClusterName.Parse(r.GetString(0)))).ConvertAll(static c => c.Item1),
+        cancellationToken);
+
+    public Task<string?> FindInspectorAsync(ClusterName cluster, DroneName drone, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s => s.Query("select inspector from drones where cluster = $1 and name = $2", static r => TextOrNull(r, 0), cluster.Value, drone.Value).SingleOrDefault(),
         cancellationToken);
 
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await _engine.ReadAsync(
@@ -257,6 +274,7 @@ internal sealed partial class SqliteStore
             s.Lease);
         CountOnFrom(s, cluster, name, registration.LastAction);
         var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
+        s.Log(ChangeKind.DroneAction, cluster, status: BackendStatus.Scheduled, drone: name);
         if (session > 1)
         {
             s.Log(ChangeKind.DroneAction, cluster, drone: name);

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Plane.Hosting;
+using Plane.Silo.Dashboard.Access;
 
 namespace Plane.Silo.Http.Access;
 
@@ -35,6 +36,7 @@ internal static class AccessSchemes
             .AddScheme<AuthenticationSchemeOptions, LocalCallerHandler>(Local, null)
             .AddScheme<AuthenticationSchemeOptions, OpenHandler>(Open, null)
             .AddPolicyScheme(OneOfThem, null, o => o.ForwardDefaultSelector = Select);
+        services.AddDashboardAccess(options);
         services.AddAuthorization(o => o.FallbackPolicy = new AuthorizationPolicyBuilder(OneOfThem).RequireAuthenticatedUser().Build());
         return services;
     }
@@ -45,6 +47,7 @@ internal static class AccessSchemes
         var token = context.RequestServices.GetRequiredService<ControlToken>();
         var forward = context.RequestServices.GetRequiredService<ForwardAuth>();
         return !IsProtected(context) ? Open
+            : DashboardAccess.AsksForLogin(context, token, forward) ? DashboardAccess.Cookie
             : !token.IsConfigured && !forward.IsConfigured ? Local
             : forward.IsConfigured && !token.Allows(context.Request) ? Forward
             : Token;

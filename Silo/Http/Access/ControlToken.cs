@@ -23,5 +23,8 @@ internal sealed class ControlToken
             && CryptographicOperations.FixedTimeEquals(_hash, Hash(header[Scheme.Length..].Trim()));
     }
 
+    /// <summary>Whether a text is the token.</summary>
+    public bool Is(string text) => _hash is not null && CryptographicOperations.FixedTimeEquals(_hash, Hash(text.Trim()));
+
     private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 }

@@ -88,12 +88,18 @@ internal static class BackendEndpoints
 
         if (NotEmpty(status) is { } statusText)
         {
-            if (!BackendTransitions.TryParseWireName(statusText, out var wanted))
+            if (statusText == "live")
             {
-                return ApiError.Invalid($"status must be one of {string.Join(", ", BackendTransitions.Order.Select(s => s.WireName()))}");
+                query = query with { Live = true };
             }
-
-            query = query with { Status = wanted };
+            else if (BackendTransitions.TryParseWireName(statusText, out var wanted))
+            {
+                query = query with { Status = wanted };
+            }
+            else
+            {
+                return ApiError.Invalid($"status must be live or one of {string.Join(", ", BackendTransitions.Order.Select(s => s.WireName()))}");
+            }
         }
 
         if (NotEmpty(drone) is { } droneText)

@@ -2,6 +2,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Orleans;
 using Plane.Grains.Clusters;
+using Plane.Grains.Storage;
+using Plane.Silo.Http.Logs;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -10,6 +12,20 @@ internal sealed record DrainResponse
 {
     /// <summary>Whether this request changed it; false where it was so already.</summary>
     public required bool Updated { get; init; }
+}
+
+/// <summary>The clusters that there are.</summary>
+internal sealed record ClusterList
+{
+    /// <summary>Their names, in order.</summary>
+    public required ClusterName[] Clusters { get; init; }
+}
+
+/// <summary>The busiest backends.</summary>
+internal sealed record BusyList
+{
+    /// <summary>The busiest first.</summary>
+    public required BusyBackend[] Backends { get; init; }
 }
 
 /// <summary>Drones of a cluster, and its state.</summary>
@@ -33,6 +49,28 @@ internal static class ClusterEndpoints
         ClusterName.TryParse(cluster, out var name)
             ? TypedResults.Json(await drones.ReadStateAsync(name, cancellationToken), PlaneJson.Http)
             : RouteNames.BadCluster;
+
+    public static async Task<IResult> ListAsync([FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+        TypedResults.Json(new ClusterList { Clusters = [.. await store.ListClustersAsync(cancellationToken)] }, PlaneJson.Http);
+
+    public static async Task<IResult> BusiestAsync(
+        HttpContext http, string cluster, [FromServices] DronePicker drones, [FromServices] DroneOutput output, CancellationToken cancellationToken)
+    {
+        if (!ClusterName.TryParse(cluster, out var name))
+        {
+            return RouteNames.BadCluster;
+        }
+
+        var query = new QueryReader(http.Request);
+        var limit = (int?)query.Number("limit", 1, BusyBackend.MaxRows) ?? 20;
+        if (query.Problem is { } problem)
+        {
+            return ApiError.Invalid(problem);
+        }
+
+        var alive = (await drones.ReadStateAsync(name, cancellationToken)).Drones.Where(d => d is { BackendCount: > 0 }).Select(d => DroneName.Parse(d.Node.Name));
+        return TypedResults.Json(new BusyList { Backends = await output.ReadBusiestAsync(name, alive, limit, cancellationToken) }, PlaneJson.Http);
+    }
 
     private static async Task<IResult> ChangeAsync(string cluster, string drone, IGrainFactory grains, Func<IDroneGrain, Task<ChangeOutcome>> change)
     {

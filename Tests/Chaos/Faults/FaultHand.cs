@@ -99,6 +99,9 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 }
 
                 break;
+            case FaultKinds.LogFlood:
+                await new LogFlood(rig, random, what => say($"  {what}")).DoAsync(WaitAsync);
+                break;
             case FaultKinds.FreezeBackend:
                 if (Judges.Pick(random) is { } frozen)
                 {

@@ -29,6 +29,7 @@ internal static class FaultKinds
     public const string FreezeProxy = "freeze-proxy";
     public const string KillBackend = "kill-backend";
     public const string FreezeBackend = "freeze-backend";
+    public const string LogFlood = "log-flood";
     public const string Unplug = "unplug";
     public const string Deaf = "lose-from-controller";
     public const string Mute = "lose-to-controller";
@@ -93,6 +94,7 @@ internal static class FaultKinds
             (FreezeProxy, AllProxies, 1, 0.1, 1.2),
             (KillBackend, ["backend"], 3, 0, 0),
             (FreezeBackend, ["backend"], 3, 0.05, 1.6),
+            (LogFlood, ["backend"], 2, 0.2, 1.2),
             (Unplug, [.. AllDrones, .. silos, .. AllProxies], 5, 0.1, 2),
             (Deaf, Everyone, 2, 0.1, 1.8),
             (Mute, Everyone, 2, 0.1, 1.8),

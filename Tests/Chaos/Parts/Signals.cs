@@ -7,6 +7,7 @@ internal enum Signal
     Interrupt = 2,
     Quit = 3,
     Kill = 9,
+    User1 = 10,
     Terminate = 15,
     Continue = 18,
     Stop = 19,

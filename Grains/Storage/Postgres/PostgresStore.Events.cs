@@ -1,0 +1,71 @@
+using Npgsql;
+
+namespace Plane.Grains.Storage.Postgres;
+
+// What an operator sees of the change log.
+internal sealed partial class PostgresStore
+{
+    public async Task<EventPage> ReadEventsAsync(ClusterName? cluster, LogPosition? after, int limit, CancellationToken cancellationToken)
+    {
+        limit = Math.Max(limit, 1);
+        var from = after ?? LogPosition.Start;
+        var rows = await QueryAsync(
+            $"""
+            select s.xmin - 1, (g.transaction_id, g.sequence) > ($1, $2), c.transaction_id, c.sequence, c.kind, c.cluster, c.backend_id, c.status,
+                coalesce(c.drone, b.drone), c.created_at, b.key_namespace, b.key_name, b.key_tag, b.fencing_token, h.termination_reason, h.termination_kind,
+                case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then false else h.exit_error end
+            from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
+            cross join plane.changes_cleaned g
+            left join lateral (
+                select * from plane.changes
+                where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin and (kind in (1, 2) or kind = 3 and status is not null)
+                    and ($4::text is null or cluster = $4)
+                order by transaction_id {(after is null ? "desc" : "asc")}, sequence {(after is null ? "desc" : "asc")} limit $3
+            ) c on true
+            left join plane.backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token
+            left join plane.history h on h.backend_id = b.id and h.status = c.status and c.kind = 1
+            order by c.transaction_id, c.sequence
+            """,
+            r => (
+                End: r.GetInt64(0),
+                Gap: r.GetBoolean(1),
+                Position: r.IsDBNull(2) ? (LogPosition?)null : new LogPosition(r.GetInt64(2), r.GetInt64(3)),
+                Event: !r.IsDBNull(2) && _unreadable.TryRead(r, ReadEvent, out var read, key: 3) ? read : null),
+            cancellationToken,
+            Sql.Big(from.Transaction),
+            Sql.Big(from.Sequence),
+            Sql.Int(limit),
+            Sql.Text(cluster?.Value));
+        var end = new LogPosition(rows[0].End, long.MaxValue);
+
+        // A position beyond the end is one of another life of the database.
+        return new EventPage
+        {
+            Events = [.. rows.Select(r => r.Event).OfType<ClusterEvent>()],
+            Next = new ClusterEventId(after is not null && rows is [.., { Position: { } last }] && rows.Count == limit ? last : end),
+            Gap = after is { } position && (rows[0].Gap || position > end),
+        };
+    }
+
+    private static ClusterEvent ReadEvent(NpgsqlDataReader r)
+    {
+        var status = StoreText.Enumerated<BackendStatus>(ValueOrNull<short>(r, 7));
+        var kind = StoreText.EventOf(StoreText.Enumerated<ChangeKind>(r.GetInt16(4)), status);
+        return new ClusterEvent
+        {
+            Id = new ClusterEventId(new LogPosition(r.GetInt64(2), r.GetInt64(3))),
+            Time = new DateTimeOffset(r.GetDateTime(9)),
+            Kind = kind,
+            Cluster = ClusterName.Parse(r.GetString(5)),
+            BackendId = TextOrNull(r, 6) is { } backend ? BackendName.Parse(backend) : null,
+            Drone = TextOrNull(r, 8) is { } drone ? DroneName.Parse(drone) : null,
+            Key = r.IsDBNull(11)
+                ? null
+                : new KeyInfo { Namespace = r.GetString(10), Name = r.GetString(11), Tag = r.GetString(12), FencingToken = new FencingToken(r.GetInt64(13)) },
+            Status = kind == ClusterEventKind.Backend ? status : null,
+            TerminationReason = StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, 14)),
+            TerminationKind = StoreText.Enumerated<TerminationKind>(ValueOrNull<short>(r, 15)),
+            ExitError = ValueOrNull<bool>(r, 16),
+        };
+    }
+}

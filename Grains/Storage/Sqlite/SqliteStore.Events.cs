@@ -1,0 +1,61 @@
+using Microsoft.Data.Sqlite;
+
+namespace Plane.Grains.Storage.Sqlite;
+
+// What an operator sees of the change log.
+internal sealed partial class SqliteStore
+{
+    public Task<EventPage> ReadEventsAsync(ClusterName? cluster, LogPosition? after, int limit, CancellationToken cancellationToken) => _engine.ReadAsync(
+        s =>
+        {
+            limit = Math.Max(limit, 1);
+            var rows = s.Query(
+                $"""
+                select c.sequence, c.kind, c.cluster, c.backend_id, c.status, coalesce(c.drone, b.drone), c.created_at, b.key_namespace, b.key_name, b.key_tag,
+                    b.fencing_token, h.termination_reason, h.termination_kind,
+                    case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then 0 else h.exit_error end
+                from (
+                    select * from changes
+                    where sequence > $1 and (kind in (1, 2) or kind = 3 and status is not null) and ($3 is null or cluster = $3)
+                    order by sequence {(after is null ? "desc" : "asc")} limit $2
+                ) c
+                left join backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token
+                left join history h on h.backend_id = b.id and h.status = c.status and c.kind = 1
+                order by c.sequence
+                """,
+                r => (Position: new LogPosition(r.GetInt64(0), 0), Event: _unreadable.TryRead(r, ReadEvent, out var read) ? read : null),
+                after?.Transaction ?? 0,
+                limit,
+                cluster?.Value);
+            var end = LogEnd(s);
+            return new EventPage
+            {
+                Events = [.. rows.Select(r => r.Event).OfType<ClusterEvent>()],
+                Next = new ClusterEventId(after is not null && rows.Count == limit ? rows[^1].Position : end),
+                Gap = after is { } position && (position > end || s.Scalar("select sequence from changes_cleaned") > position.Transaction),
+            };
+        },
+        cancellationToken);
+
+    private static ClusterEvent ReadEvent(SqliteDataReader r)
+    {
+        var status = StoreText.Enumerated<BackendStatus>(NumberOrNull(r, 4));
+        var kind = StoreText.EventOf(StoreText.Enumerated<ChangeKind>(r.GetInt64(1)), status);
+        return new ClusterEvent
+        {
+            Id = new ClusterEventId(new LogPosition(r.GetInt64(0), 0)),
+            Time = Time(r.GetInt64(6)),
+            Kind = kind,
+            Cluster = ClusterName.Parse(r.GetString(2)),
+            BackendId = TextOrNull(r, 3) is { } backend ? BackendName.Parse(backend) : null,
+            Drone = TextOrNull(r, 5) is { } drone ? DroneName.Parse(drone) : null,
+            Key = r.IsDBNull(8)
+                ? null
+                : new KeyInfo { Namespace = r.GetString(7), Name = r.GetString(8), Tag = r.GetString(9), FencingToken = new FencingToken(r.GetInt64(10)) },
+            Status = kind == ClusterEventKind.Backend ? status : null,
+            TerminationReason = StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 11)),
+            TerminationKind = StoreText.Enumerated<TerminationKind>(NumberOrNull(r, 12)),
+            ExitError = NumberOrNull(r, 13) is { } error ? error != 0 : null,
+        };
+    }
+}

@@ -1,0 +1,107 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Orleans;
+using Plane.Grains.Storage;
+using Plane.Silo.Dashboard.Pages;
+
+namespace Plane.Silo.Dashboard;
+
+/// <summary>What operators do to backends and drones: each is asked on a page first, and done by that page's form.</summary>
+internal static class ActionHandlers
+{
+    private static readonly Dictionary<string, string> s_none = [];
+
+    public static async Task<IResult> AskAboutBackendAsync(
+        HttpContext http, string backend, string action, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    {
+        if (!BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details)
+        {
+            return PageFactory.NotFound(http, "backend");
+        }
+
+        var key = Words.Key(details.Key);
+        (string Question, string Consequence, string Button)? asked = action switch
+        {
+            "terminate" => ($"Terminate backend {name}?", $"It gets its stop signal and its grace period; the session of key {key} ends, and the key is free.", "Terminate"),
+            "kill" => ($"Kill backend {name}?", $"It ends at once, without a chance to save anything. The session of key {key} ends, and the key is free.", "Kill"),
+            "revoke" => ($"Revoke connection tokens of backend {name}?", "Open connections made with them are cut, and they can't be used again. The backend goes on.", "Revoke"),
+            "prevent-renew" => ($"Prevent the renewal of key {key}?", $"Backend {name} ends within a lease, about a minute. It can't be allowed again.", "Prevent renewal"),
+            _ => null,
+        };
+        var page = $"/backends/{name}";
+        return asked is var (question, consequence, button)
+            ? PageFactory.Page<ConfirmPage>(http, button, "backends", ("Model", new ConfirmModel(question, consequence, $"{page}/{action}", button, page, s_none)))
+            : PageFactory.NotFound(http, "page");
+    }
+
+    public static async Task<IResult> ActOnBackendAsync(
+        HttpContext http, string backend, string action, [FromServices] IGrainFactory grains, CancellationToken cancellationToken)
+    {
+        if (!BackendName.TryParse(backend, out var name))
+        {
+            return PageFactory.NotFound(http, "backend");
+        }
+
+        var grain = grains.GetGrain<IBackendGrain>(name.Value);
+        ChangeOutcome outcome;
+        switch (action)
+        {
+            case "terminate":
+                outcome = await grain.Terminate(TerminationKind.Soft, null, cancellationToken);
+                break;
+            case "kill":
+                outcome = await grain.Terminate(TerminationKind.Hard, null, cancellationToken);
+                break;
+            case "prevent-renew":
+                outcome = await grain.PreventRenewal(cancellationToken);
+                break;
+            case "revoke":
+                var user = (await http.Request.ReadFormAsync(cancellationToken))["user"].ToString();
+                var scope = new RevokeScope { User = user.Length > 0 ? user : null };
+                if (scope.Validate() is { } problem)
+                {
+                    return PageFactory.Message(http, "Nothing was revoked", problem.Message, StatusCodes.Status400BadRequest);
+                }
+
+                outcome = await grain.Revoke(scope, cancellationToken);
+                break;
+            default:
+                return PageFactory.NotFound(http, "page");
+        }
+
+        return outcome == ChangeOutcome.NotFound
+            ? PageFactory.NotFound(http, "backend")
+            : PageFactory.Done(http, $"/backends/{name}", outcome == ChangeOutcome.Changed ? action : action == "revoke" ? "revoke-none" : "unchanged");
+    }
+
+    public static IResult AskAboutDrone(HttpContext http, string cluster, string drone, string action)
+    {
+        if (!ClusterName.TryParse(cluster, out var inCluster) || !DroneName.TryParse(drone, out var name) || action is not ("drain" or "undrain"))
+        {
+            return PageFactory.NotFound(http, "page");
+        }
+
+        var page = $"/clusters/{inCluster}";
+        var (question, consequence, button) = action == "drain"
+            ? ($"Drain drone {name}?", "It takes no new backends. What runs there goes on until it ends by itself.", "Drain")
+            : ($"Undrain drone {name}?", "It takes new backends again.", "Undrain");
+        return PageFactory.Page<ConfirmPage>(
+            http, button, "cluster", ("Model", new ConfirmModel(question, consequence, $"{page}/drones/{name}/{action}", button, page, s_none)));
+    }
+
+    public static async Task<IResult> ActOnDroneAsync(
+        HttpContext http, string cluster, string drone, string action, [FromServices] IGrainFactory grains, CancellationToken cancellationToken)
+    {
+        if (!ClusterName.TryParse(cluster, out var inCluster) || !DroneName.TryParse(drone, out var name) || action is not ("drain" or "undrain"))
+        {
+            return PageFactory.NotFound(http, "page");
+        }
+
+        var grain = grains.GetGrain<IDroneGrain>(GrainKeys.Drone(inCluster, name));
+        var ends = (await http.Request.ReadFormAsync(cancellationToken))["terminate"] == "true";
+        var outcome = action == "drain" ? await grain.Drain(ends, cancellationToken) : await grain.Undrain(cancellationToken);
+        return outcome == ChangeOutcome.NotFound
+            ? PageFactory.NotFound(http, "drone")
+            : PageFactory.Done(http, $"/clusters/{inCluster}", outcome == ChangeOutcome.Changed ? action : "unchanged");
+    }
+}

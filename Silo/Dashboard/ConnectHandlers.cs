@@ -1,0 +1,74 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Plane.Grains.Keys;
+using Plane.Grains.Storage;
+using Plane.Silo.Dashboard.Pages;
+
+namespace Plane.Silo.Dashboard;
+
+/// <summary>The form that connects.</summary>
+internal static class ConnectHandlers
+{
+    private static readonly string[] s_fields = ["name", "cluster", "pool", "image", "command", "idle", "user"];
+
+    public static async Task<IResult> AskAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+        await PageAsync(http, store, [], null, null, cancellationToken);
+
+    public static async Task<IResult> ConnectAsync(
+        HttpContext http, [FromServices] IPlaneStore store, [FromServices] KeyConnector connector, [FromServices] SiloOptions options, CancellationToken cancellationToken)
+    {
+        var form = await http.Request.ReadFormAsync(cancellationToken);
+        var values = s_fields.ToDictionary(f => f, f => form[f].ToString().Trim());
+        var request = RequestOf(values);
+        ClusterName? cluster = options.DefaultCluster;
+        var problem = ConnectRules.Validate(request)?.Message;
+        if (values["cluster"].Length > 0)
+        {
+            var isName = ClusterName.TryParse(values["cluster"], out var named);
+            problem ??= isName ? null : ClusterName.Rule;
+            cluster = named;
+        }
+
+        problem ??= values["idle"].Length > 0 && Seconds(values["idle"]) is null ? "the seconds must be a whole number" : null;
+        if (problem is not null)
+        {
+            return await PageAsync(http, store, values, problem, null, cancellationToken);
+        }
+
+        var command = ConnectCommand.For(request, cluster);
+        var result = await connector.ConnectAsync(command, cancellationToken);
+        command = command.AnsweredBy(result);
+        return result.Holder is { } holder
+            ? await PageAsync(
+                http, store, values, null, new ConnectedView(holder.Identity.Backend, result.Spawned, (command.BrowserUrlOf(holder) ?? command.UrlOf(holder)).ToString()), cancellationToken)
+            : await PageAsync(http, store, values, result.Message ?? "it was refused", null, cancellationToken);
+    }
+
+    private static ConnectRequest RequestOf(Dictionary<string, string> values) => new()
+    {
+        Key = new KeyConfig { Name = values["name"] },
+        User = Given(values["user"]),
+        SpawnConfig = values["image"].Length + values["command"].Length == 0 ? null : new SpawnConfig
+        {
+            Pool = values["pool"],
+            MaxIdleSeconds = Seconds(values["idle"]),
+            Executable = values["image"].Length > 0
+                ? new Executable { Image = values["image"], Command = values["command"].Length > 0 ? ["/bin/sh", "-c", values["command"]] : null }
+                : new Executable { Command = ["/bin/sh", "-c", values["command"]] },
+        },
+    };
+
+    private static async Task<IResult> PageAsync(
+        HttpContext http, IPlaneStore store, Dictionary<string, string> values, string? problem, ConnectedView? result, CancellationToken cancellationToken)
+    {
+        var page = PageFactory.Page<ConnectPage>(
+            http, "Connect", "connect", ("Model", new ConnectModel(values, await store.ListClustersAsync(cancellationToken), problem, result)));
+        page.StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
+        return page;
+    }
+
+    private static string? Given(string text) => text.Length > 0 ? text : null;
+
+    private static int? Seconds(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : null;
+}

@@ -1,0 +1,81 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Plane.Grains.Clusters;
+using Plane.Grains.Storage;
+
+namespace Plane.Silo.Dashboard;
+
+/// <summary>Finds out what is wrong now and what happened lately.</summary>
+internal sealed class Overview(IPlaneStore store, DronePicker drones, HealthCheckService health, TimeProvider time)
+{
+    private const int MostEvents = 300;
+    private const int MostFailures = 5;
+
+    private static readonly TimeSpan s_lately = TimeSpan.FromMinutes(10);
+
+    // A drone that ended on purpose stays in the list for days.
+    private static readonly TimeSpan s_goneLately = TimeSpan.FromHours(1);
+
+    public async Task<OverviewModel> ReadAsync(CancellationToken cancellationToken)
+    {
+        var problems = new List<Problem>();
+        foreach (var (name, entry) in (await health.CheckHealthAsync(cancellationToken)).Entries.Where(e => e.Value.Status != HealthStatus.Healthy))
+        {
+            problems.Add(new Problem(entry.Description ?? entry.Exception?.Message ?? name, null, IsSevere: true));
+        }
+
+        var clusters = new List<ClusterView>();
+        foreach (var name in await store.ListClustersAsync(cancellationToken))
+        {
+            var cluster = new ClusterView(name, await drones.ReadStateAsync(name, cancellationToken));
+            clusters.Add(cluster);
+            problems.AddRange(ProblemsOf(cluster));
+        }
+
+        var since = time.GetUtcNow() - s_lately;
+        var events = (await store.ReadEventsAsync(null, null, MostEvents, cancellationToken)).Events.Where(e => e.Time >= since).Reverse().ToArray();
+        var failures = events.Where(Words.IsFailure).ToArray();
+        problems.AddRange(failures.Take(MostFailures).Select(f => new Problem(
+            $"Backend {f.BackendId} ({(f.Key is { } key ? $"key {Words.Key(key)}" : "its key is not known any more")}) {Words.What(f)}", $"/backends/{f.BackendId}", IsSevere: false)));
+        if (failures.Length > MostFailures)
+        {
+            problems.Add(new Problem($"{failures.Length - MostFailures} more backends failed in the last ten minutes", "/events", IsSevere: false));
+        }
+
+        return new OverviewModel(problems, clusters, events);
+    }
+
+    private static IEnumerable<Problem> ProblemsOf(ClusterView cluster)
+    {
+        var link = $"/clusters/{cluster.Name}";
+        var there = cluster.State.Drones.Where(d => d.Ready || TimeSpan.FromMilliseconds(d.LastHeartbeatAge) < s_goneLately).ToArray();
+        if (there.Length > 0 && cluster.Ready == 0)
+        {
+            yield return new Problem($"No drone of {cluster.Name} takes new backends", link, IsSevere: true);
+        }
+
+        foreach (var drone in there)
+        {
+            if (drone is { Ready: false, Draining: false })
+            {
+                yield return new Problem(
+                    $"Drone {drone.Node.Name} of {cluster.Name} is not ready; its last heartbeat was {Words.Span(TimeSpan.FromMilliseconds(drone.LastHeartbeatAge))} ago", link, IsSevere: true);
+            }
+
+            if (drone.UnavailableKinds.Length > 0)
+            {
+                yield return new Problem(
+                    $"Drone {drone.Node.Name} of {cluster.Name} can't run {string.Join(", ", drone.UnavailableKinds.Select(Words.Kind))} now: the runtime does not answer", link, IsSevere: true);
+            }
+
+            if (drone.BackendCount >= drone.MaxBackends)
+            {
+                yield return new Problem($"Drone {drone.Node.Name} of {cluster.Name} is full", link, IsSevere: false);
+            }
+        }
+
+        if (there.Length > 0 && cluster.State.Proxies.Length == 0)
+        {
+            yield return new Problem($"No proxy of {cluster.Name} has been heard of lately: nobody reaches its backends", link, IsSevere: true);
+        }
+    }
+}

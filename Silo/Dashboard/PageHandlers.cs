@@ -1,0 +1,78 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Plane.Grains.Clusters;
+using Plane.Grains.Storage;
+using Plane.Silo.Dashboard.Pages;
+using Plane.Silo.Http.Logs;
+
+namespace Plane.Silo.Dashboard;
+
+/// <summary>The pages that show.</summary>
+internal static class PageHandlers
+{
+    private const int FirstRows = 100;
+    private const int EventRows = 200;
+
+    public static async Task<IResult> OverviewAsync(HttpContext http, [FromServices] Overview overview, CancellationToken cancellationToken) =>
+        PageFactory.Page<OverviewPage>(http, "Overview", "overview", ("Model", await overview.ReadAsync(cancellationToken)));
+
+    public static async Task<IResult> ClusterAsync(HttpContext http, string cluster, [FromServices] DronePicker drones, CancellationToken cancellationToken) =>
+        ClusterName.TryParse(cluster, out var name)
+            ? PageFactory.Page<ClusterPage>(
+                http, $"Cluster {name}", "cluster", ("Model", new ClusterView(name, await drones.ReadStateAsync(name, cancellationToken))))
+            : PageFactory.NotFound(http, "cluster");
+
+    public static async Task<IResult> BackendsAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    {
+        var wanted = BackendSelection.Read(http.Request);
+        BackendPage page;
+        try
+        {
+            page = wanted.Query is { } query
+                ? await store.ListBackendsAsync(query with { Limit = FirstRows }, cancellationToken)
+                : new BackendPage();
+        }
+        catch (FormatException)
+        {
+            return PageFactory.Message(http, "This address is not whole", "The list is read on from a place that does not exist.", StatusCodes.Status400BadRequest);
+        }
+
+        return PageFactory.Page<BackendsPage>(
+            http, "Backends", "backends", ("Model", new BackendsModel(page, wanted.Status, wanted.Key, wanted.Cluster, wanted.Drone)));
+    }
+
+    public static async Task<IResult> BackendAsync(
+        HttpContext http, string backend, [FromServices] IPlaneStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken)
+    {
+        if (!BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details)
+        {
+            return PageFactory.NotFound(http, "backend");
+        }
+
+        var usage = details.Status is >= BackendStatus.Starting and < BackendStatus.Terminated ? await drones.TryReadUsageAsync(details, cancellationToken) : null;
+        return PageFactory.Page<Pages.BackendPage>(http, $"Backend {name}", "backends", ("Model", new BackendModel(details, usage)));
+    }
+
+    public static async Task<IResult> EventsAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    {
+        var cluster = ClusterName.TryParse(http.Request.Query["cluster"], out var name) ? name : (ClusterName?)null;
+        var page = await store.ReadEventsAsync(cluster, null, EventRows, cancellationToken);
+        return PageFactory.Page<EventsPage>(
+            http, "Events", "events", ("Events", page.Events.Reverse().ToArray()), ("Cluster", cluster?.Value ?? ""));
+    }
+
+    /// <summary>Leads to the backend of a name, or to the one that holds a key of that name; else to the list.</summary>
+    public static async Task<IResult> SearchAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    {
+        var text = http.Request.Query["q"] is [{ } q] ? q.Trim() : "";
+        var found = BackendName.TryParse(text, out var name) && await store.ReadBackendAsync(name, cancellationToken) is not null ? name.Value : null;
+        if (found is null && NameRules.TextProblem(text, 1) is null)
+        {
+            var holders = await store.ListBackendsAsync(new BackendQuery { KeyName = text, Live = true, Limit = 2 }, cancellationToken);
+            found = holders.Backends is [{ } only] ? only.BackendId.Value : null;
+        }
+
+        http.Response.Headers.Location = found is null ? $"/backends?status=all&key={Uri.EscapeDataString(text)}" : $"/backends/{found}";
+        return TypedResults.StatusCode(StatusCodes.Status303SeeOther);
+    }
+}

@@ -1,0 +1,98 @@
+using System.Globalization;
+
+namespace Plane.Silo.Dashboard;
+
+/// <summary>What the dashboard says in words.</summary>
+public static class Words
+{
+    /// <summary>A time span, as <c>12 s</c> or <c>3 min</c>.</summary>
+    /// <param name="span">The span.</param>
+    public static string Span(TimeSpan span) => span.TotalSeconds switch
+    {
+        < 0 => "0 s",
+        < 1 => string.Create(CultureInfo.InvariantCulture, $"{span.TotalMilliseconds:0} ms"),
+        < 10 => string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0.0} s"),
+        < 120 => string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0} s"),
+        < 7_200 => string.Create(CultureInfo.InvariantCulture, $"{span.TotalMinutes:0} min"),
+        < 172_800 => string.Create(CultureInfo.InvariantCulture, $"{span.TotalHours:0} h"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{span.TotalDays:0} d"),
+    };
+
+    /// <summary>A time of day in UTC.</summary>
+    /// <param name="time">The time.</param>
+    public static string Clock(DateTimeOffset time) => time.UtcDateTime.ToString("HH:mm:ss", CultureInfo.InvariantCulture);
+
+    /// <summary>A time in UTC with its date.</summary>
+    /// <param name="time">The time.</param>
+    public static string Moment(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+
+    /// <summary>Bytes, as <c>12.3 MiB</c>.</summary>
+    /// <param name="bytes">The bytes.</param>
+    public static string Bytes(long bytes) => bytes switch
+    {
+        < 1 << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0} KiB"),
+        < 1 << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.0} MiB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
+    };
+
+    /// <summary>A key, with its namespace where it has one.</summary>
+    /// <param name="key">The key.</param>
+    public static string Key(KeyInfo key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return key.Namespace.Length > 0 ? $"{key.Namespace}/{key.Name}" : key.Name;
+    }
+
+    /// <summary>Why a backend ends or ended.</summary>
+    /// <param name="reason">The reason, none where it exited by itself.</param>
+    /// <param name="exitError">Whether it exited with an error.</param>
+    public static string Why(TerminationReason? reason, bool? exitError) => reason switch
+    {
+        TerminationReason.Swept => "idle or over its lifetime",
+        TerminationReason.External => "it was asked to end",
+        TerminationReason.KeyExpired => "its key could not be renewed",
+        TerminationReason.Lost => "its drone was not heard of until the key had expired",
+        TerminationReason.StartupTimeout => "it did not answer in time",
+        TerminationReason.InternalError => "it could not be brought up or kept up",
+        _ => exitError == true ? "it exited with an error" : "it exited by itself",
+    };
+
+    /// <summary>Whether an end is one that an operator wants to know of.</summary>
+    /// <param name="happened">What happened.</param>
+    public static bool IsFailure(ClusterEvent happened)
+    {
+        ArgumentNullException.ThrowIfNull(happened);
+        return happened is { Kind: ClusterEventKind.Backend, Status: BackendStatus.Terminated }
+            && (happened.ExitError == true
+                || happened.TerminationReason is TerminationReason.Lost or TerminationReason.InternalError or TerminationReason.StartupTimeout or TerminationReason.KeyExpired);
+    }
+
+    /// <summary>What happened.</summary>
+    /// <param name="happened">The event.</param>
+    public static string What(ClusterEvent happened)
+    {
+        ArgumentNullException.ThrowIfNull(happened);
+        return happened.Kind switch
+        {
+            ClusterEventKind.Backend when happened.Status == BackendStatus.Terminated => "ended: " + Why(happened.TerminationReason, happened.ExitError),
+            ClusterEventKind.Backend => happened.Status?.WireName() ?? "",
+            ClusterEventKind.TokenRevoked => "a connection token was revoked",
+            ClusterEventKind.DroneRegistered => "registered",
+            ClusterEventKind.DroneDrained => "drained: takes no new backends",
+            ClusterEventKind.DroneUndrained => "takes new backends again",
+            _ => happened.Kind.ToString(),
+        };
+    }
+
+    /// <summary>How a drone is.</summary>
+    /// <param name="drone">The drone.</param>
+    public static string State(DroneState drone)
+    {
+        ArgumentNullException.ThrowIfNull(drone);
+        return drone.Draining ? "draining" : drone.Ready ? "ready" : "not ready";
+    }
+
+    /// <summary>What runs a backend.</summary>
+    /// <param name="kind">The kind.</param>
+    public static string Kind(ExecutorKind kind) => kind == ExecutorKind.Docker ? "containers" : "processes";
+}

@@ -1,0 +1,47 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Plane.Grains.Storage;
+using Plane.Silo.Http.Logs;
+
+namespace Plane.Silo.Http.Endpoints;
+
+/// <summary>What backends wrote, and what they use.</summary>
+internal static class LogEndpoints
+{
+    // Year 9999.
+    private const long LastMillisecond = 253_402_300_799_999;
+
+    public static async Task<IResult> UsageAsync(string backend, [FromServices] IPlaneStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken) =>
+        !BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details
+            ? RouteNames.NoBackend
+            : await drones.TryReadUsageAsync(details, cancellationToken) is { } usage
+                ? TypedResults.Json(usage, PlaneJson.Http)
+                : new ApiError(ErrorKind.Other, $"drone {details.Drone} does not answer") { Status = StatusCodes.Status503ServiceUnavailable };
+
+    public static async Task<IResult> ReadAsync(
+        HttpContext http, string backend, [FromServices] IPlaneStore store, [FromServices] LogStreams streams, CancellationToken cancellationToken)
+    {
+        var query = new QueryReader(http.Request);
+        var wanted = new LogQuery
+        {
+            Tail = (int?)query.Number("tail", 0, OutputRequest.MaxTail) ?? 100,
+            Since = query.Number("since", 0, LastMillisecond) is { } since ? DateTimeOffset.FromUnixTimeMilliseconds(since) : null,
+            After = query.Number("after", 0, long.MaxValue),
+            Follow = query.Flag("follow"),
+            Stream = query.Value<OutputStream>("stream", "must be stdout or stderr", t => t == "stdout" ? OutputStream.Stdout : t == "stderr" ? OutputStream.Stderr : null),
+        };
+        if (query.Problem is { } problem)
+        {
+            return ApiError.Invalid(problem);
+        }
+
+        if (wanted is { After: not null, Follow: false })
+        {
+            return ApiError.Invalid("after needs follow=true");
+        }
+
+        return BackendName.TryParse(backend, out var name) && await store.ReadBackendAsync(name, cancellationToken) is { } details
+            ? await streams.WriteAsync(http, details, wanted, cancellationToken)
+            : RouteNames.NoBackend;
+    }
+}

@@ -1,0 +1,221 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.Playwright;
+using Plane.Tests.Silo;
+
+namespace Plane.Tests.Dashboard;
+
+/// <summary>The dashboard in a real browser.</summary>
+public sealed class DashboardPageTests
+{
+    private const string Hostile = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>";
+
+    [Fact]
+    public async Task The_first_page_says_what_is_wrong_and_what_happened_and_leads_to_why()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var failed = await dashboard.SpawnAsync("broken-room", null);
+        await dashboard.Drone.ReportAsync(failed, BackendStatus.Terminated, TerminationReason.InternalError, exitCode: 7);
+        var page = await dashboard.OpenAsync();
+
+        var wrong = page.GetByRole(AriaRole.Region, new() { Name = "What is wrong now" });
+        await Expect(wrong).ToContainTextAsync("broken-room");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Clusters" })).ToContainTextAsync(Controller.Cluster);
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "The last ten minutes" })).ToContainTextAsync("could not be brought up");
+        await wrong.GetByRole(AriaRole.Link, new() { Name = "broken-room" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("it could not be brought up or kept up, exit code 7, and was never ready");
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task Pages_follow_what_happens_and_say_when_the_controller_does_not_answer()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync("live-room", null);
+        var page = await dashboard.OpenAsync($"/backends/{backend.Backend}");
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync("scheduled");
+
+        await dashboard.Drone.ReportAsync(backend, BackendStatus.Ready);
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync("ready");
+
+        await page.Context.SetOfflineAsync(true);
+        await Expect(page.Locator("#connection")).ToContainTextAsync("No answer from the controller");
+        await page.Context.SetOfflineAsync(false);
+        await Expect(page.Locator("#connection")).ToBeHiddenAsync();
+    }
+
+    [Fact]
+    public async Task A_backend_is_found_by_its_key_and_terminated_by_keyboard_alone()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync("keyboard-room");
+        var page = await dashboard.OpenAsync();
+        await page.GetByRole(AriaRole.Searchbox).FocusAsync();
+        await page.Keyboard.TypeAsync("keyboard-room");
+        await page.Keyboard.PressAsync("Enter");
+        await page.WaitForURLAsync(dashboard.Address($"/backends/{backend.Backend}"));
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Key and lease" })).ToContainTextAsync("until");
+
+        await TabToAsync(page, "Terminate");
+        await page.Keyboard.PressAsync("Enter");
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync("Terminate backend");
+        Assert.DoesNotContain(await dashboard.Drone.ActionsAsync(), a => a.Kind == DroneActionKind.Terminate);
+        await TabToAsync(page, "Terminate");
+        await page.Keyboard.PressAsync("Enter");
+
+        await Expect(page.Locator(".banner.good")).ToContainTextAsync("asked to end");
+        Assert.Contains(await dashboard.Drone.ActionsAsync(), a => a.Terminate?.Kind == TerminationKind.Soft);
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task Text_of_backends_and_keys_is_shown_and_never_interpreted()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync(Hostile);
+        dashboard.Inspector.Ring.Add(new OutputLine { Position = 1, Stream = OutputStream.Stdout, Text = $"{Hostile}\u001b[2J\u001b]0;title\u0007\0 shown" });
+        dashboard.Inspector.Ring.Add(new OutputLine { Position = 2, Stream = OutputStream.Stderr, Text = new string('x', 60_000), Cut = true, Dropped = 3 });
+        foreach (var path in (string[])["/", "/backends", $"/backends/{backend.Backend}", "/events", $"/backends/{backend.Backend}/terminate", $"/search?q={Uri.EscapeDataString(Hostile)}"])
+        {
+            var page = await dashboard.OpenAsync(path.StartsWith("/search", StringComparison.Ordinal) ? "/" : path);
+            await page.GotoAsync(dashboard.Address(path));
+            await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("<img src=x onerror=");
+            Assert.NotEqual("pwned", await page.TitleAsync());
+            Assert.Equal(0, await page.Locator("main img, main script").CountAsync());
+        }
+
+        var log = (await dashboard.OpenAsync($"/backends/{backend.Backend}")).Locator("#log");
+        await Expect(log).ToContainTextAsync(Hostile + " shown");
+        await Expect(log).ToContainTextAsync("(3 lines were dropped here");
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task A_log_is_followed_until_its_end()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync("log-room");
+        dashboard.Inspector.Write(1, 3);
+        var page = await dashboard.OpenAsync($"/backends/{backend.Backend}");
+        await Expect(page.Locator("#log")).ToContainTextAsync("line 3");
+
+        dashboard.Inspector.Write(4, 2);
+        await Expect(page.Locator("#log")).ToContainTextAsync("line 5");
+        dashboard.Inspector.Ring.Complete();
+
+        await Expect(page.Locator("#log-state")).ToContainTextAsync("all that it wrote");
+        Assert.Equal(5, await page.Locator("#log span").CountAsync());
+    }
+
+    [Fact]
+    public async Task Ten_thousand_backends_are_listed_and_filtered_with_a_few_rows_in_the_page()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync("the-one-room");
+        await AddBackendsAsync(dashboard, 10_000);
+        var page = await dashboard.OpenAsync("/backends");
+        await Expect(page.Locator("#count")).ToContainTextAsync("10001", new() { Timeout = 60_000 });
+
+        Assert.InRange(await page.Locator(".grid-row").CountAsync(), 1, 100);
+        await page.GetByLabel("Filter", new() { Exact = true }).FillAsync("the-one ready");
+        await Expect(page.Locator("#count")).ToContainTextAsync("1 of 10001");
+        await Expect(page.GetByRole(AriaRole.Link, new() { Name = backend.Backend.Value })).ToBeVisibleAsync();
+
+        await page.GetByLabel("Filter", new() { Exact = true }).FillAsync("");
+        await page.Locator(".grid-view").EvaluateAsync("v => v.scrollTop = v.scrollHeight");
+        await Expect(page.GetByRole(AriaRole.Link, new() { Name = "seeded-1", Exact = true })).ToBeVisibleAsync();
+        await dashboard.Drone.ReportAsync(backend, BackendStatus.Terminated, exitCode: 0);
+        await Expect(page.Locator("#count")).ToContainTextAsync("10000");
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task Without_scripts_pages_are_whole()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync("plain-room");
+        var page = await dashboard.OpenAsync("/backends", new BrowserNewContextOptions { JavaScriptEnabled = false });
+
+        await page.GetByRole(AriaRole.Link, new() { Name = backend.Backend.Value }).ClickAsync();
+        await page.GetByRole(AriaRole.Link, new() { Name = "Kill" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Kill" }).ClickAsync();
+
+        await Expect(page.Locator(".banner.good")).ToContainTextAsync("being killed");
+    }
+
+    [Fact]
+    public async Task The_form_connects_and_a_drone_is_drained_and_undrained()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var page = await dashboard.OpenAsync("/connect");
+        await page.GetByLabel("Key", new() { Exact = true }).FillAsync("form-room");
+        await page.GetByLabel("Or command").FillAsync("sleep 1");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Connect" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("A backend was started");
+
+        await page.GotoAsync(dashboard.Address($"/clusters/{Controller.Cluster}"));
+        await page.GetByRole(AriaRole.Link, new() { Name = "Drain" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Drain" }).ClickAsync();
+        await Expect(page.Locator(".banner.good")).ToContainTextAsync("no new backends");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Undrain" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Undrain" }).ClickAsync();
+        await Expect(page.Locator(".banner.good")).ToContainTextAsync("takes new backends again");
+        await page.GotoAsync(dashboard.Address("/connect"));
+        await page.GetByLabel("Key", new() { Exact = true }).FillAsync("nobody-holds-this");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Connect" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("nothing holds", new() { IgnoreCase = true });
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task Empty_pages_say_what_to_do()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync(withDrone: false);
+        var page = await dashboard.OpenAsync();
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("plane drone --cluster NAME");
+        await page.GotoAsync(dashboard.Address("/backends"));
+        await Expect(page.Locator("#backends")).ToContainTextAsync("No backend");
+        await page.GotoAsync(dashboard.Address("/events"));
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("Nothing happened");
+    }
+
+    private static ILocatorAssertions Expect(ILocator locator) => Assertions.Expect(locator);
+
+    private static async Task TabToAsync(IPage page, string name)
+    {
+        for (var i = 0; i < 40; i++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+            if (await page.EvaluateAsync<string>("document.activeElement.textContent.trim()") == name)
+            {
+                return;
+            }
+        }
+
+        Assert.Fail($"{name} was not reached by the tabulator key");
+    }
+
+    private static async Task AddBackendsAsync(DashboardUnderTest dashboard, int count)
+    {
+        await using var connection = new SqliteConnection($"Data Source={dashboard.Directory["plane.db"]};Default Timeout=30;Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        var columns = new List<string>();
+        command.CommandText = "select name from pragma_table_info('backends') where name <> 'id' and name <> 'created_at' and name <> 'key_name'";
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+            {
+                columns.Add(reader.GetString(0));
+            }
+        }
+
+        var rest = string.Join(", ", columns);
+        command.CommandText = $"""
+            with recursive n (i) as (select 1 union all select i + 1 from n where i < {count})
+            insert into backends (id, key_name, created_at, {rest})
+            select 'seeded-' || i, 'seeded-room-' || i, b.created_at - 100000000 + i, {string.Join(", ", columns.Select(c => "b." + c))}
+            from n, (select * from backends limit 1) b
+            """;
+        Assert.Equal(count, await command.ExecuteNonQueryAsync());
+    }
+}
