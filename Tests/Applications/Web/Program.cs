@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Plane.Tests.Applications.Web;
 using Plane.Tests.Applications.Web.Components;
@@ -7,6 +8,12 @@ var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRo
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 var port = builder.Configuration.GetValue<int>("PORT");
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(port, listen => listen.Protocols = application == "grpc" ? HttpProtocols.Http2 : HttpProtocols.Http1));
+builder.Services.Configure<ForwardedHeadersOptions>(o =>
+{
+    o.ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost;
+    o.KnownIPNetworks.Clear();
+    o.KnownProxies.Clear();
+});
 switch (application)
 {
     case "blazor":
@@ -25,6 +32,7 @@ switch (application)
 }
 
 var app = builder.Build();
+app.UseForwardedHeaders();
 if (application == "blazor")
 {
     app.UseAntiforgery();
