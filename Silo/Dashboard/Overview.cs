@@ -35,7 +35,7 @@ internal sealed class Overview(IPlaneStore store, DronePicker drones, HealthChec
         var events = (await store.ReadEventsAsync(null, null, MostEvents, cancellationToken)).Events.Where(e => e.Time >= since).Reverse().ToArray();
         var failures = events.Where(Words.IsFailure).ToArray();
         problems.AddRange(failures.Take(MostFailures).Select(f => new Problem(
-            $"Backend {f.BackendId} ({(f.Key is { } key ? $"key {Words.Key(key)}" : "its key is not known any more")}) {Words.What(f)}", $"/backends/{f.BackendId}", IsSevere: false)));
+            $"Backend {f.BackendId} ({(f.Key is { } key ? $"key {Words.Key(key)}" : "unknown key")}) {Words.What(f)}", $"/backends/{f.BackendId}", IsSevere: false)));
         if (failures.Length > MostFailures)
         {
             problems.Add(new Problem($"{failures.Length - MostFailures} more backends failed in the last ten minutes", "/events", IsSevere: false));
@@ -75,7 +75,7 @@ internal sealed class Overview(IPlaneStore store, DronePicker drones, HealthChec
 
         if (there.Length > 0 && cluster.State.Proxies.Length == 0)
         {
-            yield return new Problem($"No proxy of {cluster.Name} has been heard of lately: nobody reaches its backends", link, IsSevere: true);
+            yield return new Problem($"No proxy of {cluster.Name} is connected: its backends cannot be reached", link, IsSevere: true);
         }
     }
 }

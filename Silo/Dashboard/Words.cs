@@ -51,9 +51,9 @@ public static class Words
         TerminationReason.Swept => "idle or over its lifetime",
         TerminationReason.External => "it was asked to end",
         TerminationReason.KeyExpired => "its key could not be renewed",
-        TerminationReason.Lost => "its drone was not heard of until the key had expired",
+        TerminationReason.Lost => "its drone did not report until the lease had expired",
         TerminationReason.StartupTimeout => "it did not answer in time",
-        TerminationReason.InternalError => "it could not be brought up or kept up",
+        TerminationReason.InternalError => "it failed to start or to keep running",
         _ => exitError == true ? "it exited with an error" : "it exited by itself",
     };
 
