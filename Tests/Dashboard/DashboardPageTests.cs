@@ -22,7 +22,7 @@ public sealed class DashboardPageTests
         await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Clusters" })).ToContainTextAsync(Controller.Cluster);
         await Expect(page.GetByRole(AriaRole.Region, new() { Name = "The last ten minutes" })).ToContainTextAsync("could not be brought up");
         await wrong.GetByRole(AriaRole.Link, new() { Name = "broken-room" }).ClickAsync();
-        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("it could not be brought up or kept up, exit code 7, and was never ready");
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("it failed to start or to keep running, exit code 7, and was never ready");
         Assert.Empty(dashboard.Complaints);
     }
 
