@@ -62,7 +62,7 @@ public sealed class BoardPage : IAsyncDisposable
         var down = false;
         foreach (var (x, y) in points)
         {
-            await Page.Mouse.MoveAsync((float)(box.X + (x * box.Width)), (float)(box.Y + (y * box.Height)), new MouseMoveOptions { Steps = down ? 8 : 1 });
+            await Page.Mouse.MoveAsync((float)(box.X + (x * box.Width)), (float)(box.Y + (y * box.Height)), new MouseMoveOptions { Steps = down ? 3 : 1 });
             if (!down)
             {
                 await Page.Mouse.DownAsync();

@@ -62,9 +62,9 @@ public sealed class DemoTests(ITestOutputHelper output)
         Assert.Contains("--runtime process", demo.Transcript(), StringComparison.Ordinal);
     }
 
-    /// <summary>A part of a circle, in parts of the board's height and, drawn round, of its width.</summary>
+    /// <summary>A part of a circle, in parts of the board's height and, drawn round, of its width. In few steps: the browser draws a frame for each.</summary>
     private static (double X, double Y)[] Arc(double x, double y, double radius, double from, double to) =>
-        [.. Enumerable.Range(0, 41).Select(i => from + ((to - from) * i / 40)).Select(a => (x + (radius * Math.Cos(a) * 2 / 3), y + (radius * Math.Sin(a))))];
+        [.. Enumerable.Range(0, 13).Select(i => from + ((to - from) * i / 12)).Select(a => (x + (radius * Math.Cos(a) * 2 / 3), y + (radius * Math.Sin(a))))];
 
     /// <summary>The environments of all processes of this machine that may be read.</summary>
     private static IEnumerable<string> Processes()
