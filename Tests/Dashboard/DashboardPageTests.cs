@@ -20,7 +20,7 @@ public sealed class DashboardPageTests
         var wrong = page.GetByRole(AriaRole.Region, new() { Name = "What is wrong now" });
         await Expect(wrong).ToContainTextAsync("broken-room");
         await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Clusters" })).ToContainTextAsync(Controller.Cluster);
-        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "The last ten minutes" })).ToContainTextAsync("could not be brought up");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "The last ten minutes" })).ToContainTextAsync("failed to start");
         await wrong.GetByRole(AriaRole.Link, new() { Name = "broken-room" }).ClickAsync();
         await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("it failed to start or to keep running, exit code 7, and was never ready");
         Assert.Empty(dashboard.Complaints);
