@@ -11,6 +11,7 @@ namespace Plane.Hosting;
 public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : IHostedLifecycleService, IAsyncDisposable
 {
     private CancellationTokenRegistration _end;
+    private bool _mustStop;
 
     /// <summary>The host within.</summary>
     public IHost Host => host;
@@ -18,17 +19,28 @@ public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : I
     /// <inheritdoc/>
     public async Task StartedAsync(CancellationToken cancellationToken)
     {
+        _mustStop = true;
         await host.StartAsync(cancellationToken);
         _end = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(program.StopApplication);
     }
 
     /// <inheritdoc/>
-    public Task StoppingAsync(CancellationToken cancellationToken) => host.StopAsync(cancellationToken);
+    public Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        _mustStop = false;
+        return host.StopAsync(cancellationToken);
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _end.DisposeAsync();
+        if (_mustStop)
+        {
+            // A program that is stopped while it starts is disposed of without a stop.
+            await host.StopAsync();
+        }
+
         await ((IAsyncDisposable)host).DisposeAsync();
     }
 

@@ -222,12 +222,13 @@ public sealed class HostingTests
         var (outer, inner) = (PlaneHost.CreateBuilder("program"), PlaneHost.CreateBuilder("within"));
         (isTheOneWithinThatEnds ? inner : outer).Services.AddHostedService(_ => new Failing(new StartRefusedException("out of luck", ExitCodes.Usage)));
         var within = inner.Build();
-        var stopped = new TaskCompletionSource();
-        within.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopped.Register(stopped.SetResult);
+        var its = within.Services.GetRequiredService<IHostApplicationLifetime>();
         outer.Services.AddHostedService(s => new NestedHost(within, s.GetRequiredService<IHostApplicationLifetime>()));
         var error = new StringWriter();
         Assert.Equal(ExitCodes.Usage, await Eventually.EndsAsync(HostProgram.RunAsync(outer.Build(), error), "the program ends"));
-        await Eventually.EndsAsync(stopped.Task, "the host within was stopped");
+
+        // A program that fails before its start is done may not have begun with the host within.
+        Assert.True(its.ApplicationStopped.IsCancellationRequested || !its.ApplicationStarted.IsCancellationRequested, "the host within was not stopped");
         Assert.Equal("plane: out of luck" + Environment.NewLine, error.ToString());
     }
 
