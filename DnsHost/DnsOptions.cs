@@ -55,7 +55,7 @@ public sealed class DnsOptions
     public int RateLimit { get; set; } = 200;
 
     /// <summary>
-    /// Of the answers over the limit, one in so many is sent empty and marked as truncated, which makes a real resolver ask again over TCP; the others are
+    /// Of the answers over the limit, one in so many is sent empty and marked as truncated, which makes a real resolver retry over TCP; the others are
     /// dropped. 1 for all, 0 for none.
     /// </summary>
     [Description("one in so many UDP answers over the limit is sent as truncated, so that the client comes back over TCP; 0 for none")]

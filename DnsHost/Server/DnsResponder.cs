@@ -115,7 +115,7 @@ internal sealed class DnsResponder
     }
 
     /// <summary>
-    /// An empty answer that makes the client ask again over TCP: as long as the question at the most. 0 where the
+    /// An empty answer that makes the client retry over TCP: at most as long as the question. 0 where the
     /// message is not a question.
     /// </summary>
     public static int Slip(ReadOnlySpan<byte> message, Span<byte> answer)

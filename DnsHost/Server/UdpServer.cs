@@ -77,7 +77,7 @@ internal sealed partial class UdpServer : IAsyncDisposable
             }
             catch (SocketException e)
             {
-                // The question is lost, and its client asks again; the next question is not concerned.
+                // This question gets no answer, and its client retries. The next question is answered.
                 LogNotReceived(_logger, e);
             }
             catch (Exception e)

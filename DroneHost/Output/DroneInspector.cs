@@ -54,7 +54,7 @@ internal sealed partial class DroneInspector(RuntimeSet runtimes, UsageHistory u
 
     public Task<BusyBackend[]> ReadBusiest(int most) => Task.FromResult(usage.Busiest(Math.Clamp(most, 1, BusyBackend.MaxRows)));
 
-    /// <summary>Ends feeds that nobody reads, until it is stopped.</summary>
+    /// <summary>Ends feeds without readers, until it is stopped.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         while (true)

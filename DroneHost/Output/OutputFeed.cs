@@ -5,7 +5,7 @@ using Plane.Hosting;
 namespace Plane.Drone.Output;
 
 /// <summary>
-/// Follows the output of one backend for all who read it: one reading of the engine or the file, into a ring, however many controllers and people look on. It ends when nobody has read for a while, and
+/// Follows the output of one backend for all who read it: one reading of the engine or the file, into a ring, however many controllers and users read. It ends when there was no reader for a while, and
 /// begins again where a reader's position is.
 /// </summary>
 internal sealed partial class OutputFeed : IAsyncDisposable
@@ -37,7 +37,7 @@ internal sealed partial class OutputFeed : IAsyncDisposable
     /// <summary>The position that it began after.</summary>
     public long Begin { get; }
 
-    /// <summary>How long nobody has read.</summary>
+    /// <summary>How long there was no reader.</summary>
     public TimeSpan Idle => _time.GetElapsedTime(Volatile.Read(ref _readAt));
 
     /// <summary>Whether it can go on for a reader: it has all lines after the reader's, or knows how many it has not.</summary>

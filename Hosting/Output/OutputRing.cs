@@ -9,8 +9,8 @@ namespace Plane.Hosting;
 public readonly record struct OutputBatch(OutputLine[] Lines, long Sequence, bool IsComplete);
 
 /// <summary>
-/// The newest lines of one output, between one writer and any number of readers, each at its own place. Bounded: the oldest line goes, and a reader that comes too late for it is told with its next line how
-/// many it has missed. So no reader holds up the writer or another reader. Lines are numbered, and those that were dropped before they came here have numbers too.
+/// The newest lines of one output, between one writer and any number of readers, each with a position of its own. Bounded: the oldest line is dropped, and a slow reader's next line says how
+/// many lines it has missed. No reader delays the writer or another reader. Lines are numbered, and those that were dropped before they came here have numbers too.
 /// </summary>
 public sealed class OutputRing
 {

@@ -4,7 +4,7 @@ using Plane.Grains.Storage;
 
 namespace Plane.Silo.Dashboard;
 
-/// <summary>What kept a page from being made is said on a page; what nobody foresaw goes to the pipeline's end, which logs it.</summary>
+/// <summary>Shows a known failure as a page. An unexpected exception goes to the end of the pipeline, which logs it.</summary>
 internal sealed class DashboardErrors : IEndpointFilter
 {
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)

@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Plane.Silo.Dashboard;
 
-/// <summary>What browsers are told about a page of the dashboard: nothing but its own files, in no frame, kept nowhere.</summary>
+/// <summary>Security headers of the dashboard's pages: only its own files, no frames, no caching.</summary>
 internal static class DashboardHeaders
 {
     private const string Policy =

@@ -71,7 +71,7 @@ internal sealed partial class ErrorMiddleware(
             OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested =>
                 new ApiError(ErrorKind.Other, "the controller is stopping: send the request again") { Status = 503, Cause = e },
             _ when e is OperationCanceledException || CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
-            _ => new ApiError(ErrorKind.Other, "something went wrong that nobody foresaw; the log has more under this id") { Cause = e },
+            _ => new ApiError(ErrorKind.Other, "an unexpected failure; the controller's log has it under this id") { Cause = e },
         };
         await error.ExecuteAsync(context);
     }

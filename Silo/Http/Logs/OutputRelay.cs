@@ -61,7 +61,7 @@ internal sealed partial class OutputRelay : IAsyncDisposable
         }
         catch (Exception) when (_stopping.IsCancellationRequested)
         {
-            // Nobody follows any more, and whatever broke broke because of that.
+            // The relay is stopped: the failure follows from that.
             Problem = null;
         }
 

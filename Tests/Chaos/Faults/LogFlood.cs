@@ -54,7 +54,7 @@ internal sealed class LogFlood(Rig rig, Random random, Action<string> say)
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
             {
-                // A controller or a way is away, as others of the run's faults have it; or it is enough.
+                // A controller or a connection is unavailable, by another fault of the run; or the flood is over.
             }
 
             await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken));
