@@ -106,6 +106,7 @@ internal static class EventIds
     public const int DockerRuntimeNotKept = 4110;
     public const int DockerRuntimeOutputNotRead = 4111;
     public const int DockerRuntimeCauseNotRead = 4112;
+    public const int DockerRuntimeForgotten = 4113;
     public const int ProcessRuntimeNoCgroups = 4150;
     public const int ProcessRuntimeNoCgroup = 4151;
     public const int ProcessRuntimeOutputCut = 4152;

@@ -86,6 +86,23 @@ public readonly partial record struct ProcessIdentity(int Pid, long StartTime)
         return found;
     }
 
+    /// <summary>The live processes whose cgroup's path holds a name that no other path has, as a container's id.</summary>
+    internal static IReadOnlyList<ProcessIdentity> InCgroupNamed(string name) =>
+        [.. ProcStat.ReadAll().Where(p => p.IsAlive && IsInCgroupNamed(p.Pid, name)).Select(p => new ProcessIdentity(p.Pid, p.StartTime))];
+
+    private static bool IsInCgroupNamed(int pid, string name)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/cgroup").Contains(name, StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended.
+            return false;
+        }
+    }
+
     /// <summary>This process and the processes of its session, among those given.</summary>
     internal IReadOnlyList<ProcessIdentity> Members(IEnumerable<ProcStat> processes)
     {

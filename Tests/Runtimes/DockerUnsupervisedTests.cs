@@ -40,6 +40,37 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_runs_in_a_container_that_its_engine_forgot_is_killed()
+    {
+        var start = await _bench.StartOf(Sleep);
+        await _runtime.StartAsync(start, default);
+        var name = DockerBench.NameOf(start.Identity);
+        var started = (await _engine.InspectAsync(name))!;
+        await _engine.RemoveAsync(name);
+
+        // As after a restart of an engine that was killed while it started the container: created, and its process runs.
+        var created = await _engine.Client.Containers.CreateContainerAsync(
+            new CreateContainerParameters { Name = name, Image = started.Config!.Image, Labels = started.Config.Labels, Cmd = ["true"] });
+        var cgroup = Path.Combine(Directory.Exists("/sys/fs/cgroup/pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup", $"test-{created.ID}");
+        Directory.CreateDirectory(cgroup);
+        await using var process = await RunningProgram.StartAsync("sh", ["-c", $"echo $$ >{cgroup}/cgroup.procs; echo begun; {Sleep}"]);
+        await process.WaitForLineAsync("^begun$");
+        try
+        {
+            await _runtime.EnsureGoneAsync(start.Identity, default);
+
+            Assert.True(process.HasExited);
+            Assert.Null(await _engine.InspectAsync(name));
+        }
+        finally
+        {
+            process.Send(Signal.Kill);
+            await process.WaitForExitAsync();
+            Directory.Delete(cgroup);
+        }
+    }
+
+    [Fact]
     public async Task The_last_of_a_long_output_is_kept()
     {
         _bench.Configure = o => o.OutputLimit = 4096;

@@ -104,11 +104,32 @@ public sealed partial class DockerRuntime
             {
                 exit = new BackendExit(backend, 128 + ProcessIdentity.Kill, null);
             }
+            else
+            {
+                await KillForgottenAsync(backend, id, cancellationToken);
+            }
 
             await RemoveAsync(id, cancellationToken);
         }
 
         return exit;
+    }
+
+    /// <summary>
+    /// Kills what runs in a container that was never started, by the engine's words. An engine that is killed while it starts a container forgets it, and its process runs on.
+    /// </summary>
+    private async Task KillForgottenAsync(BackendIdentity backend, string id, CancellationToken cancellationToken)
+    {
+        while (ProcessIdentity.InCgroupNamed(id) is { Count: > 0 } processes)
+        {
+            LogForgotten(id, backend.Backend.Value, processes.Count);
+            foreach (var process in processes)
+            {
+                process.TrySignal(ProcessIdentity.Kill);
+            }
+
+            await Task.Delay(RemovalRetry, _time, cancellationToken);
+        }
     }
 
     private async Task KeepAsync(BackendExit exit, string id, CancellationToken cancellationToken)

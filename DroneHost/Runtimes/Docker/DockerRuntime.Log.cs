@@ -37,6 +37,9 @@ public sealed partial class DockerRuntime
     [LoggerMessage(EventIds.DockerRuntimeNotKept, LogLevel.Warning, "The output of backend {Backend} is not kept, and its container is removed all the same: {Reason}")]
     private partial void LogNotKept(string backend, string reason);
 
+    [LoggerMessage(EventIds.DockerRuntimeForgotten, LogLevel.Warning, "Container {Container} of backend {Backend} has {Count} processes that its engine does not know: they are killed")]
+    private partial void LogForgotten(string container, string backend, int count);
+
     [LoggerMessage(EventIds.DockerRuntimeOutputNotRead, LogLevel.Warning, "The output of backend {Backend} could not be read to its end: {Reason}")]
     private partial void LogOutputNotRead(string backend, string reason);
 
