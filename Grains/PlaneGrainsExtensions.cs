@@ -6,6 +6,7 @@ using Plane.Grains.Clusters;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
+using Plane.Grains.Services;
 using Plane.Grains.Storage;
 using Plane.Grains.Sweeps;
 
@@ -40,6 +41,9 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<TokenWriter>();
         services.AddSingleton<DronePicker>();
         services.AddSingleton<KeyConnector>();
+        services.AddSingleton<ServiceDirectory>();
+        services.AddSingleton<WakeLimiter>();
+        services.AddSingleton<ServiceConnector>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
         services.AddSingleton<HistoryReader>();
