@@ -94,7 +94,7 @@ internal sealed partial class ServiceWaker(
                 }
 
                 entries++;
-                var outcome = await EnterAsync(route, visit.NamedKey, network, cancellationToken);
+                var outcome = await EnterAsync(visit, network, cancellationToken);
                 if (outcome.Entered is null)
                 {
                     return new WakeResult(null, ErrorOf(outcome), outcome.RetryAfter);
@@ -136,8 +136,9 @@ internal sealed partial class ServiceWaker(
         }
     }
 
-    private async Task<EntryOutcome> EnterAsync(ServiceRoute route, KeyConfig? key, string network, CancellationToken cancellationToken)
+    private async Task<EntryOutcome> EnterAsync(Visit visit, string network, CancellationToken cancellationToken)
     {
+        var (route, key, scope) = (visit.Route, visit.NamedKey, visit.Scope);
         EntryFlight? unlike = null;
         while (true)
         {
@@ -147,15 +148,15 @@ internal sealed partial class ServiceWaker(
                 if (route.Flight is not { } running || ReferenceEquals(running, unlike) || running.Until <= time.GetTimestamp())
                 {
                     // It goes on without its caller: what it starts is started, and the next request finds it.
-                    running = route.Flight = new EntryFlight(key, network);
-                    running.Task = Task.Run(() => RunAsync(route, running, key, network), CancellationToken.None);
+                    running = route.Flight = new EntryFlight(key, scope, network);
+                    running.Task = Task.Run(() => RunAsync(route, running, key, scope, network), CancellationToken.None);
                 }
 
                 flight = running;
             }
 
             var outcome = await flight.Task.WaitAsync(cancellationToken);
-            if (!flight.SaysNothingOf(outcome, key, network))
+            if (!flight.SaysNothingOf(outcome, key, scope, network))
             {
                 return outcome;
             }
@@ -164,7 +165,7 @@ internal sealed partial class ServiceWaker(
         }
     }
 
-    private async Task<EntryOutcome> RunAsync(ServiceRoute route, EntryFlight flight, KeyConfig? key, string network)
+    private async Task<EntryOutcome> RunAsync(ServiceRoute route, EntryFlight flight, KeyConfig? key, KeyScope? scope, string network)
     {
         var begun = time.GetTimestamp();
         var outcome = await AskAsync(new EnterCommand
@@ -177,6 +178,7 @@ internal sealed partial class ServiceWaker(
             SecretToken = RandomText.Secret(),
             BackendId = BackendName.NewRandom(),
             ClientNetwork = network,
+            Scope = scope,
         }, route);
         metrics.ServiceEntered(outcome.Kind, time.GetElapsedTime(begun));
         lock (route)
@@ -235,6 +237,8 @@ internal sealed partial class ServiceWaker(
                 return new EntryOutcome(EntryOutcomeKind.NoSuchService);
             case { Outcome: EnterOutcome.NoSuchLabel }:
                 return new EntryOutcome(EntryOutcomeKind.NoSuchLabel);
+            case { Outcome: EnterOutcome.OutOfScope }:
+                return new EntryOutcome(EntryOutcomeKind.OutOfScope);
             default:
                 return new EntryOutcome(EntryOutcomeKind.Refused, Refusal: reply.Refusal ?? ErrorKind.Other, RetryAfter: reply.RetryAfter);
         }
@@ -243,6 +247,7 @@ internal sealed partial class ServiceWaker(
     private static ProxyError ErrorOf(EntryOutcome outcome) => outcome.Kind switch
     {
         EntryOutcomeKind.NoSuchService or EntryOutcomeKind.NoSuchLabel => ProxyError.NoSuchSession,
+        EntryOutcomeKind.OutOfScope => ProxyError.TokenOfOtherKey,
         EntryOutcomeKind.Unavailable => ProxyError.Unavailable,
         _ => outcome.Refusal switch
         {

@@ -8,7 +8,6 @@ namespace Plane.Proxy.Signing;
 /// </summary>
 internal sealed class TokenClaims
 {
-    private const int MaxKeys = 32;
     private const int MaxAudiences = 16;
 
     // Seconds of a time that DateTimeOffset can hold.
@@ -93,7 +92,7 @@ internal sealed class TokenClaims
             case "key":
                 return IsFirst(name) && (Key = Text(ref reader, 1)) is not null;
             case "keys":
-                return IsFirst(name) && (Keys = Texts(ref reader, MaxKeys)).Length > 0;
+                return IsFirst(name) && (Keys = Texts(ref reader, KeyScope.MaxNames)).Length > 0;
             case "aud":
                 return IsFirst(name) && (Audiences = Texts(ref reader, MaxAudiences)).Length > 0;
             case "exp":

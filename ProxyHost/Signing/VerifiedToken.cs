@@ -7,7 +7,6 @@ internal sealed class VerifiedToken
 {
     private readonly ServiceName _service;
     private readonly (string Label, KeyConfig Key)[] _named;
-    private readonly string[] _prefixes;
 
     /// <summary>Makes it of claims that <see cref="TokenVerifier"/> has checked.</summary>
     /// <param name="key">The key that it is signed by.</param>
@@ -22,10 +21,13 @@ internal sealed class VerifiedToken
         Expires = DateTimeOffset.UnixEpoch.AddSeconds(claims.Expires!.Value);
         Username = claims.Subject is { } subject ? HeaderText.Encode(subject) : null;
         UserData = claims.Auth?.Text;
-        Namespace = claims.Namespace;
-        string[] names = claims.Key is { } one ? [one] : [.. claims.Keys.Where(static k => !k.EndsWith('*'))];
-        _named = [.. names.Select(name => new KeyConfig { Name = name, Namespace = claims.Namespace }).Select(key => (ServiceLabel.Of(service, key), key))];
-        _prefixes = [.. claims.Keys.Where(static k => k.EndsWith('*')).Select(static k => k[..^1])];
+        Scope = new KeyScope
+        {
+            Namespace = claims.Namespace,
+            Names = claims.Key is { } one ? [one] : [.. claims.Keys.Where(static k => !k.EndsWith('*'))],
+            Prefixes = [.. claims.Keys.Where(static k => k.EndsWith('*')).Select(static k => k[..^1])],
+        };
+        _named = [.. Scope.Names.Select(name => new KeyConfig { Name = name, Namespace = claims.Namespace }).Select(named => (ServiceLabel.Of(service, named), named))];
     }
 
     /// <summary>The key that it is signed by: without it the token is worth nothing.</summary>
@@ -46,8 +48,8 @@ internal sealed class VerifiedToken
     /// <summary>The JSON object for the backend, or null.</summary>
     public string? UserData { get; }
 
-    /// <summary>The namespace of its keys.</summary>
-    public string Namespace { get; }
+    /// <summary>The keys that it opens.</summary>
+    public KeyScope Scope { get; }
 
     /// <summary>The key of a label, where the token names it in full, or null: so a key is entered of which no controller has heard.</summary>
     public KeyConfig? KeyOf(string label)
@@ -64,34 +66,10 @@ internal sealed class VerifiedToken
     }
 
     /// <summary>Whether it opens this key, as the service's callers name it.</summary>
-    public bool Opens(KeyConfig key)
-    {
-        if (key.Namespace != Namespace)
-        {
-            return false;
-        }
+    public bool Opens(KeyConfig key) => Scope.Has(key);
 
-        foreach (var (_, named) in _named)
-        {
-            if (named.Name == key.Name)
-            {
-                return true;
-            }
-        }
-
-        foreach (var prefix in _prefixes)
-        {
-            if (key.Name.StartsWith(prefix, StringComparison.Ordinal))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>Whether it names keys by how they begin: those with this label may be among them, where the label is a hash.</summary>
-    public bool HasPrefixes => _prefixes.Length > 0;
+    /// <summary>Whether it names keys by how they begin: one with a label that is a hash may be among them.</summary>
+    public bool HasPrefixes => Scope.Prefixes.Length > 0;
 
     /// <summary>The service alone: the rest is personal.</summary>
     public override string ToString() => $"token for {Service}";

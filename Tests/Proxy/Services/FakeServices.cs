@@ -143,6 +143,11 @@ internal sealed class FakeServices(FakeController controller)
                 return new EnterReply { Outcome = EnterOutcome.NoSuchLabel };
             }
 
+            if (command.Scope?.Has(key) == false)
+            {
+                return new EnterReply { Outcome = EnterOutcome.OutOfScope };
+            }
+
             if (!_holders.TryGetValue(command.Label, out var holder))
             {
                 holder = _holders[command.Label] = new Holder(new BackendIdentity(command.BackendId, new FencingToken(++_fencing)), command.SecretToken) { Address = Address };

@@ -193,6 +193,7 @@ public sealed class ServiceWakeTests
         using var service = TestService.Signed(proxy, backend.Address);
         var label = service.Fake.Know("board", new KeyConfig { Name = "Raum 1" });
         Assert.Equal("TokenForbidden", await service.KindAsync(service.Token(null, c => c["keys"] = "Room*"), label));
+        Assert.Equal(0, service.Fake.Started);
         Assert.Empty(backend.Requests);
         Assert.Equal("200", await service.KindAsync(service.Token(null, c => c["keys"] = "Ra*"), label));
     }

@@ -35,6 +35,18 @@ internal sealed class Signer : IDisposable
         _ => _ed.GeneratePublicKey().GetEncoded(),
     };
 
+    /// <summary>Its public key as a JWK.</summary>
+    public string Jwk
+    {
+        get
+        {
+            var point = _ec.ExportParameters(false).Q;
+            return Alg == SigningAlgorithm.ES256
+                ? $$"""{"kty":"EC","crv":"P-256","x":"{{Encode(point.X)}}","y":"{{Encode(point.Y)}}"}"""
+                : $$"""{"kty":"OKP","crv":"Ed25519","x":"{{Encode(Material)}}"}""";
+        }
+    }
+
     /// <summary>The claims of a token for one key that is valid for an hour.</summary>
     public static JsonObject Claims(string service, string? key = "room", DateTimeOffset? now = null)
     {
@@ -80,4 +92,14 @@ internal sealed class Signer : IDisposable
     public static string Encode(ReadOnlySpan<byte> bytes) => Base64Url.EncodeToString(bytes);
 
     public void Dispose() => _ec.Dispose();
+}
+
+/// <summary>Claims with one of them changed.</summary>
+internal static class ClaimChanges
+{
+    public static JsonObject With(this JsonObject claims, string name, JsonNode? value)
+    {
+        claims[name] = value;
+        return claims;
+    }
 }

@@ -462,13 +462,3 @@ public sealed class TokenVerifierTests : IDisposable
         public override DateTimeOffset GetUtcNow() => Now;
     }
 }
-
-/// <summary>Claims with one of them changed.</summary>
-internal static class ClaimChanges
-{
-    public static JsonObject With(this JsonObject claims, string name, JsonNode? value)
-    {
-        claims[name] = value;
-        return claims;
-    }
-}
