@@ -39,7 +39,7 @@ public sealed class DashboardLookTests
             problems.AddRange(await LookAsync(filled, $"{page}-{name}"));
         }
 
-        foreach (var (page, path) in ((string, string)[])[("overview", "/"), ("backends", "/backends"), ("events", "/events"), ("cluster", "/clusters/nobody.example")])
+        foreach (var (page, path) in ((string, string)[])[("overview", "/"), ("backends", "/backends"), ("services", "/services"), ("events", "/events"), ("cluster", "/clusters/nobody.example")])
         {
             await bare.GotoAsync(empty.Address(path));
             problems.AddRange(await LookAsync(bare, $"{page}-empty-{name}"));
