@@ -366,9 +366,10 @@ internal sealed partial class ProxyPipeline(
     /// <summary>The route now, after a change or a refused connection; null where the request is answered instead.</summary>
     private async Task<RouteEntry?> FindAgainAsync(HttpContext context, RouteEntry known, Asked asked, bool isRefused)
     {
+        var unavailable = isRefused ? ProxyError.BackendUnreachable : ProxyError.Unavailable;
         if (asked.Visit is { } visit)
         {
-            var found = await waker.FindAgainAsync(visit, known, NetworkOf(context), context.RequestAborted);
+            var found = await waker.FindAgainAsync(visit, known, unavailable, NetworkOf(context), context.RequestAborted);
             if (found.Entry is null)
             {
                 await errors.WriteAsync(context, found.Error!, known.Backend, retryAfter: found.RetryAfter);
@@ -378,7 +379,7 @@ internal sealed partial class ProxyPipeline(
         }
 
         var resolution = isRefused ? await ResolveFreshAsync(known.Token, context.RequestAborted) : await resolver.ResolveAsync(known.Token, fresh: true, context.RequestAborted);
-        var error = resolution.Entry is { } entry ? Refusal(context, entry, asked) : ErrorOf(resolution, asked, isRefused ? ProxyError.BackendUnreachable : ProxyError.Unavailable);
+        var error = resolution.Entry is { } entry ? Refusal(context, entry, asked) : ErrorOf(resolution, asked, unavailable);
         if (error is null)
         {
             return resolution.Entry;

@@ -206,6 +206,13 @@ internal sealed partial class ServiceDirectory(ProxyOptions options, IController
         {
             if (info is null)
             {
+                // It has no position: read before a change of this moment, perhaps the one that made the service.
+                if (flight.ChangedAt > flight.AbsentAt)
+                {
+                    flight.AbsentAt = flight.ChangedAt;
+                    return null;
+                }
+
                 if (_services.TryRemove(name.Value, out var gone))
                 {
                     gone.Policy = null;
@@ -239,12 +246,15 @@ internal sealed partial class ServiceDirectory(ProxyOptions options, IController
     [LoggerMessage(EventIds.ServiceUnusableKey, LogLevel.Warning, "The key {Kid} of service {Service} can't be used: tokens by it are refused")]
     private partial void LogUnusableKey(string kid, string service);
 
-    /// <summary>A running question; its position is guarded by the lock.</summary>
+    /// <summary>A running question; its positions are guarded by the lock.</summary>
     private sealed class Flight
     {
         public Task<ServiceLookUp> Task { get; set; } = null!;
 
         public LogPosition ChangedAt { get; set; }
+
+        /// <summary>The last change that was seen when the service was said to be absent.</summary>
+        public LogPosition AbsentAt { get; set; }
     }
 
     private sealed record Absence(long Until);

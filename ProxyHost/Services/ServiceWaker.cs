@@ -49,7 +49,7 @@ internal sealed partial class ServiceWaker(
 
     /// <summary>Finds the backend after the one that was found could not be reached, or is no longer the token's.</summary>
     /// <exception cref="OperationCanceledException">The client left.</exception>
-    public async Task<WakeResult> FindAgainAsync(Visit visit, RouteEntry known, string network, CancellationToken aborted)
+    public async Task<WakeResult> FindAgainAsync(Visit visit, RouteEntry known, ProxyError unavailable, string network, CancellationToken aborted)
     {
         using var limit = new CancellationTokenSource(s_freshRoute, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, aborted);
@@ -60,7 +60,7 @@ internal sealed partial class ServiceWaker(
         }
         catch (OperationCanceledException) when (!aborted.IsCancellationRequested)
         {
-            return new WakeResult(null, ProxyError.BackendUnreachable);
+            return new WakeResult(null, unavailable);
         }
 
         switch (resolution.Outcome)
@@ -75,7 +75,7 @@ internal sealed partial class ServiceWaker(
 
                 return await FindAsync(visit, network, aborted);
             default:
-                return new WakeResult(null, ProxyError.BackendUnreachable);
+                return new WakeResult(null, unavailable);
         }
     }
 

@@ -1,5 +1,5 @@
+using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
-using Org.BouncyCastle.Crypto.Parameters;
 using Org.BouncyCastle.Math.EC.Rfc8032;
 
 namespace Plane.Proxy.Signing;
@@ -9,14 +9,14 @@ internal sealed class Ed25519Key : AsymmetricSecurityKey
 {
     private const string Name = "EdDSA";
 
-    private readonly Ed25519PublicKeyParameters _key;
+    private readonly Ed25519.PublicPoint _key;
 
     /// <summary>Makes it of the 32 bytes of RFC 8032.</summary>
-    /// <exception cref="System.Security.Cryptography.CryptographicException">They are not a point of the curve.</exception>
+    /// <exception cref="CryptographicException">They are not a point of the curve.</exception>
     public Ed25519Key(byte[] key)
     {
         // Also refuses points of small order, by which one signature is good for many messages.
-        _key = Ed25519.ValidatePublicKeyFull(key, 0) ? new Ed25519PublicKeyParameters(key) : throw new System.Security.Cryptography.CryptographicException("not a public key of Ed25519");
+        _key = Ed25519.ValidatePublicKeyFullExport(key, 0) ?? throw new CryptographicException("not a public key of Ed25519");
         CryptoProviderFactory = new CryptoProviderFactory { CustomCryptoProvider = new Provider(), CacheSignatureProviders = false };
     }
 
@@ -31,7 +31,7 @@ internal sealed class Ed25519Key : AsymmetricSecurityKey
     public override PrivateKeyStatus PrivateKeyStatus => PrivateKeyStatus.DoesNotExist;
 
     private bool Verify(ReadOnlySpan<byte> message, byte[] signature) =>
-        signature.Length == Ed25519.SignatureSize && Ed25519.Verify(signature, 0, _key.DangerousPublicPoint, message.ToArray(), 0, message.Length);
+        signature.Length == Ed25519.SignatureSize && Ed25519.Verify(signature, 0, _key, message.ToArray(), 0, message.Length);
 
     private sealed class Provider : ICryptoProvider
     {

@@ -31,7 +31,7 @@ internal readonly record struct TokenHeader(string Kid, string Algorithm)
         }
 
         Span<byte> json = stackalloc byte[MaxLength];
-        return Base64Url.TryDecodeFromChars(token[..first], json, out var length) && TryParse(json[..length], out header);
+        return Base64Url.DecodeFromChars(token[..first], json, out _, out var length) == OperationStatus.Done && TryParse(json[..length], out header);
     }
 
     private static bool TryParse(ReadOnlySpan<byte> json, out TokenHeader header)
@@ -80,8 +80,9 @@ internal readonly record struct TokenHeader(string Kid, string Algorithm)
                 return false;
             }
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // Not JSON, or a text that is not valid Unicode.
             return false;
         }
 
@@ -97,15 +98,7 @@ internal readonly record struct TokenHeader(string Kid, string Algorithm)
             return false;
         }
 
-        try
-        {
-            text = reader.GetString();
-            return text is { Length: > 0 };
-        }
-        catch (InvalidOperationException)
-        {
-            // Not valid UTF-8, or half of a surrogate pair.
-            return false;
-        }
+        text = reader.GetString();
+        return text is { Length: > 0 };
     }
 }

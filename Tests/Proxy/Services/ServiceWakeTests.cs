@@ -105,7 +105,7 @@ public sealed class ServiceWakeTests
     [InlineData(null, HttpStatusCode.BadGateway)]
     public async Task A_backend_that_was_lost_while_it_started_is_replaced_and_one_that_failed_is_an_answer(TerminationReason? reason, HttpStatusCode expected)
     {
-        await using var proxy = await TestProxy.StartAsync();
+        await using var proxy = await TestProxy.StartAsync(o => o.ControllerWait = TimeSpan.FromMilliseconds(100));
         await using var backend = RawBackend.Answering();
         using var service = TestService.Public(proxy);
         var request = service.StatusAsync(null);
