@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 using Plane.Proxy.Answers;
+using Plane.Proxy.Routes;
 using Plane.Proxy.Services;
 using Plane.Proxy.Sessions;
 using Plane.Proxy.Signing;
