@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
 using Plane.Proxy.Services;
 
 namespace Plane.Proxy.Signing;
@@ -71,7 +72,8 @@ internal sealed class TokenVerifier(ProxyOptions options, ProxyMetrics metrics, 
         var result = await s_handler.ValidateTokenAsync(text, key.Parameters);
         if (!result.IsValid)
         {
-            return Counted(Verification.Failed(TokenProblem.BadSignature));
+            // The library reads the claims that it knows before the signature; none of them counts for anything yet.
+            return Counted(Verification.Failed(result.Exception is SecurityTokenMalformedException ? TokenProblem.BadClaims : TokenProblem.BadSignature));
         }
 
         // 4.

@@ -16,6 +16,7 @@ namespace Plane.Tests.Proxy;
 public sealed class ServiceEndToEndTests : IAsyncLifetime
 {
     private readonly Signer _signer = new(SigningAlgorithm.ES256);
+    private readonly HashSet<BackendIdentity> _spawned = [];
     private readonly List<(WebApplication App, HttpClient Http)> _proxies = [];
     private Controller _controller = null!;
 
@@ -50,7 +51,7 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         var token = _signer.Sign(Signer.Claims("board"));
 
         var request = SendAsync(0, token);
-        var spawn = await SpawnAsync(drone, 1);
+        var spawn = await SpawnAsync(drone);
         Assert.Equal(("room", "board"), (spawn.Key.Name, spawn.Key.Namespace));
         await drone.ReportAsync(spawn.Identity, BackendStatus.Ready, address: first.Address);
         Assert.Equal(HttpStatusCode.OK, (await Eventually.EndsAsync(request, "the visitor is in")).StatusCode);
@@ -60,7 +61,7 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, (await SendAsync(1, token)).StatusCode);
         await drone.ReportAsync(spawn.Identity, BackendStatus.Terminated);
         var again = SendUntilWokenAsync(1, token, second);
-        var next = await SpawnAsync(drone, 2);
+        var next = await SpawnAsync(drone);
         Assert.True(next.Identity.Token > spawn.Identity.Token);
         await drone.ReportAsync(next.Identity, BackendStatus.Ready, address: second.Address);
         await again;
@@ -74,7 +75,7 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         await PutAsync("public");
         await using var backend = RawBackend.Answering();
         var requests = Enumerable.Range(0, 200).Select(i => SendAsync(i % 2, null)).ToArray();
-        var spawn = await SpawnAsync(drone, 1);
+        var spawn = await SpawnAsync(drone);
         await drone.ReportAsync(spawn.Identity, BackendStatus.Ready, address: backend.Address);
         Assert.All(await Eventually.EndsAsync(Task.WhenAll(requests), "all are answered"), r => Assert.Equal(HttpStatusCode.OK, r.StatusCode));
         Assert.Single(await drone.ActionsAsync());
@@ -95,7 +96,7 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         var free = await _controller.AddDroneAsync();
         await using var backend = RawBackend.Answering();
         var woken = SendUntilWokenAsync(0, null, backend);
-        var spawn = await SpawnAsync(free, 1);
+        var spawn = await SpawnAsync(free);
         await free.ReportAsync(spawn.Identity, BackendStatus.Ready, address: backend.Address);
         await woken;
         Assert.DoesNotContain(await drained.ActionsAsync(), a => a.Spawn is not null);
@@ -107,18 +108,18 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         var drone = await _controller.AddDroneAsync();
         await PutAsync("public");
         HttpResponseMessage answer;
-        for (var start = 1; ; start++)
+        while (true)
         {
             var request = SendAsync(0, null);
             var spawned = await Eventually.SeenAsync(
-                async _ => request.IsCompleted ? request.Result : (await drone.ActionsAsync()).Count(a => a.Spawn is not null) >= start ? (object)"spawned" : null, seen => seen is not null, "a start or an answer");
+                async _ => request.IsCompleted ? await request : (object?)await NextSpawnAsync(drone), seen => seen is not null, "a start or an answer");
             if (spawned is HttpResponseMessage refused)
             {
                 answer = refused;
                 break;
             }
 
-            var spawn = await SpawnAsync(drone, start);
+            var spawn = await SpawnAsync(drone);
             await drone.ReportFailureAsync(spawn.Identity, "exit 1", "password=hunter2");
             Assert.Equal("NeverReady", await TestService.KindAsync(await Eventually.EndsAsync(request, "the failure is answered")));
         }
@@ -139,7 +140,7 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         await using var backend = RawBackend.Answering();
         var any = _signer.Sign(Signer.Claims("board", null).With("keys", "*"));
         var woken = SendUntilWokenAsync(0, any, backend);
-        var spawn = await SpawnAsync(drone, 1);
+        var spawn = await SpawnAsync(drone);
         await drone.ReportAsync(spawn.Identity, BackendStatus.Ready, address: backend.Address);
         await woken;
         using (var full = await SendAsync(0, any, "another"))
@@ -183,7 +184,7 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         Assert.DoesNotContain(await drone.ActionsAsync(), a => a.Spawn is not null);
         await using var backend = RawBackend.Answering();
         var woken = SendAsync(1, any, label);
-        var spawn = await SpawnAsync(drone, 1);
+        var spawn = await SpawnAsync(drone);
         Assert.Equal("Raum 1", spawn.Key.Name);
         await drone.ReportAsync(spawn.Identity, BackendStatus.Ready, address: backend.Address);
         Assert.Equal(HttpStatusCode.OK, (await Eventually.EndsAsync(woken, "the visitor is in")).StatusCode);
@@ -241,11 +242,13 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         count => count > 0,
         "the backend is asked");
 
-    private static async Task<(BackendIdentity Identity, KeyConfig Key)> SpawnAsync(DroneDouble drone, int number)
+    /// <summary>The next backend that the drone is to start. Actions of backends that have ended are gone.</summary>
+    private async Task<(BackendIdentity Identity, KeyConfig Key)> SpawnAsync(DroneDouble drone)
     {
-        var spawns = await Eventually.SeenAsync(
-            async _ => (await drone.ActionsAsync()).Where(a => a.Spawn is not null).ToArray(), actions => actions.Length >= number, $"{number} backends are to be started");
-        var action = spawns[number - 1];
+        var action = await Eventually.SeenAsync(async _ => await NextSpawnAsync(drone), next => next is not null, "another backend is to be started");
+        _spawned.Add(action!.Identity);
         return (action.Identity, action.Spawn!.Key);
     }
+
+    private async Task<DroneAction?> NextSpawnAsync(DroneDouble drone) => (await drone.ActionsAsync()).FirstOrDefault(a => a.Spawn is not null && !_spawned.Contains(a.Identity));
 }

@@ -271,7 +271,7 @@ public sealed class ServiceWakeTests
     [Fact]
     public async Task A_service_that_is_made_later_takes_its_hosts()
     {
-        await using var proxy = await TestProxy.StartAsync(o => o.NegativeAnswer = TimeSpan.FromMinutes(5));
+        await using var proxy = await TestProxy.StartAsync(o => o.NegativeAnswer = TimeSpan.FromMinutes(1));
         await using var backend = RawBackend.Answering();
         using var service = new TestService(proxy);
         service.Fake.Address = backend.Address;
