@@ -23,8 +23,7 @@ internal readonly record struct TokenHeader(string Kid, string Algorithm)
         header = default;
         var first = token.IndexOf('.');
         var second = first < 0 ? -1 : first + 1 + token[(first + 1)..].IndexOf('.');
-        if (first <= 0 || second <= first + 1 || second == token.Length - 1
-            || token[..first].ContainsAnyExcept(s_base64Url) || token[(first + 1)..second].ContainsAnyExcept(s_base64Url) || token[(second + 1)..].ContainsAnyExcept(s_base64Url)
+        if (first <= 0 || second <= first + 1 || !IsBase64Url(token[..first]) || !IsBase64Url(token[(first + 1)..second]) || !IsBase64Url(token[(second + 1)..])
             || Base64Url.GetMaxDecodedLength(first) > MaxLength)
         {
             return false;
@@ -33,6 +32,9 @@ internal readonly record struct TokenHeader(string Kid, string Algorithm)
         Span<byte> json = stackalloc byte[MaxLength];
         return Base64Url.DecodeFromChars(token[..first], json, out _, out var length) == OperationStatus.Done && TryParse(json[..length], out header);
     }
+
+    // No bytes are a multiple of four characters and one more.
+    private static bool IsBase64Url(ReadOnlySpan<char> part) => !part.IsEmpty && part.Length % 4 != 1 && !part.ContainsAnyExcept(s_base64Url);
 
     private static bool TryParse(ReadOnlySpan<byte> json, out TokenHeader header)
     {

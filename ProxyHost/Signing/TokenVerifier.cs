@@ -73,7 +73,7 @@ internal sealed class TokenVerifier(ProxyOptions options, ProxyMetrics metrics, 
         if (!result.IsValid)
         {
             // The library reads the claims that it knows before the signature; none of them counts for anything yet.
-            return Counted(Verification.Failed(result.Exception is SecurityTokenMalformedException ? TokenProblem.BadClaims : TokenProblem.BadSignature));
+            return Counted(Verification.Failed(result.Exception is SecurityTokenInvalidSignatureException ? TokenProblem.BadSignature : TokenProblem.BadClaims));
         }
 
         // 4.

@@ -59,12 +59,15 @@ public sealed class TokenVerifierTests : IDisposable
         var otherBody = signer.Sign(Claims().With("key", "other")).Split('.')[1];
         foreach (var bad in new[]
         {
-            other.Sign(Claims()), $"{parts[0]}.{otherBody}.{parts[2]}", $"{parts[0]}.{parts[1]}.{Flip(parts[2], 0)}", $"{parts[0]}.{parts[1]}.{parts[2][..^2]}",
+            other.Sign(Claims()), $"{parts[0]}.{otherBody}.{parts[2]}", $"{parts[0]}.{parts[1]}.{Flip(parts[2], 0)}", $"{parts[0]}.{parts[1]}.{parts[2][..^4]}",
             $"{parts[0]}.{parts[1]}.{Signer.Encode(new byte[64])}", $"{parts[0]}.{parts[1]}.AA",
         })
         {
             Assert.Equal(TokenProblem.BadSignature, await ProblemAsync(bad, signer));
         }
+
+        // The library reads the claims before it verifies; what it can't read is refused all the same.
+        Assert.Equal(TokenProblem.BadClaims, await ProblemAsync(other.Sign(Claims().With("exp", "tomorrow")), signer));
     }
 
     [Fact]
