@@ -142,7 +142,7 @@ internal sealed partial class ForwardAuth(ProxyOptions options, ProxyMetrics met
         };
     }
 
-    private List<(string Name, string Value)> HeadersOf(HttpContext context, string target)
+    private static List<(string Name, string Value)> HeadersOf(HttpContext context, string target)
     {
         var request = context.Request;
         var connection = request.Headers.Connection;

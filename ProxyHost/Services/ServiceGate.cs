@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
 using Plane.Proxy.Answers;
-using Plane.Proxy.Forwarding;
 using Plane.Proxy.Sessions;
 using Plane.Proxy.Signing;
 

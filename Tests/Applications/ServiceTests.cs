@@ -93,10 +93,10 @@ public sealed class ServiceTests : IAsyncLifetime, IDisposable
         }
 
         var second = await Eventually.SeenAsync(
-            async _ =>
+            async stop =>
             {
                 using var response = await SendAsync("any", "room", "/");
-                return response.IsSuccessStatusCode ? await response.Content.ReadAsStringAsync() : first;
+                return response.IsSuccessStatusCode ? await response.Content.ReadAsStringAsync(stop) : first;
             },
             body => body != first,
             "another backend answers");

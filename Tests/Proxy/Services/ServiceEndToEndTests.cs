@@ -13,7 +13,7 @@ using Plane.Tests.Support;
 namespace Plane.Tests.Proxy;
 
 /// <summary>Services on two proxies before a real controller: store, grains, change feed; only the drones are played.</summary>
-public sealed class ServiceEndToEndTests : IAsyncLifetime
+public sealed class ServiceEndToEndTests : IAsyncLifetime, IDisposable
 {
     private readonly Signer _signer = new(SigningAlgorithm.ES256);
     private readonly HashSet<BackendIdentity> _spawned = [];
@@ -37,8 +37,9 @@ public sealed class ServiceEndToEndTests : IAsyncLifetime
         }
 
         await _controller.DisposeAsync();
-        _signer.Dispose();
     }
+
+    public void Dispose() => _signer.Dispose();
 
     [Fact]
     public async Task A_visitor_with_a_signed_token_wakes_a_key_that_no_application_connected_to()

@@ -89,6 +89,14 @@ internal sealed class Signer : IDisposable
         }
     }
 
+    /// <summary>The verification alone, by the same library: what no proxy can do without.</summary>
+    public bool Verify(byte[] text, byte[] signature) => Alg switch
+    {
+        SigningAlgorithm.HS256 => CryptographicOperations.FixedTimeEquals(HMACSHA256.HashData(_secret, text), signature),
+        SigningAlgorithm.ES256 => _ec.VerifyData(text, signature, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation),
+        _ => Ed25519.Verify(signature, 0, Material, 0, text, 0, text.Length),
+    };
+
     public static string Encode(ReadOnlySpan<byte> bytes) => Base64Url.EncodeToString(bytes);
 
     public void Dispose() => _ec.Dispose();
