@@ -12,7 +12,14 @@ public sealed class ServiceWakeTests
     public async Task A_thousand_requests_at_once_to_a_sleeping_key_start_one_backend()
     {
         await using var proxy = await TestProxy.StartAsync();
-        await using var backend = RawBackend.Answering();
+        var asked = 0;
+
+        // With pooled buffers: other tests of this process measure its memory.
+        await using var backend = await WebBackend.StartAsync(context =>
+        {
+            Interlocked.Increment(ref asked);
+            return Task.CompletedTask;
+        });
         using var service = TestService.Public(proxy);
 
         var requests = Enumerable.Range(0, 1_000).Select(_ => service.StatusAsync(null)).ToArray();
@@ -22,7 +29,7 @@ public sealed class ServiceWakeTests
         Assert.All(await Eventually.EndsAsync(Task.WhenAll(requests), "all are answered"), status => Assert.Equal(HttpStatusCode.OK, status));
         Assert.Equal(1, service.Fake.Started);
         Assert.Single(service.Fake.Entries);
-        Assert.Equal(1_000, backend.Requests.Count);
+        Assert.Equal(1_000, asked);
     }
 
     [Fact]
