@@ -42,6 +42,7 @@ internal sealed partial class HeartbeatLoop(
                     Kinds = readiness.Kinds,
                     UnavailableKinds = readiness.UnavailableKinds,
                     Inspector = inspector(),
+                    TakesClaims = true,
                 };
                 var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);

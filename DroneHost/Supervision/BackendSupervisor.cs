@@ -10,7 +10,7 @@ namespace Plane.Drone.Supervision;
 /// <summary>
 /// One backend's life on this drone. A single task (<see cref="RunAsync"/>) leads it:
 /// <para>
-/// <c>loading</c> (what it needs is brought) → <c>starting</c> (port and state durable; created, last look, started) → <c>waiting</c> (probed) → <c>ready</c> →
+/// <c>loading</c> (what it needs is brought) → <c>starting</c> (port and state durable; created, last look, started) → <c>waiting</c> (probed; a warm one until it is claimed) → <c>ready</c> →
 /// <c>terminating</c> (stop signal, grace) → <c>hard-terminating</c> (kill, and a kill of the processes themselves where the runtime is slow) → <c>terminated</c>.
 /// </para>
 /// <para>
@@ -64,6 +64,11 @@ internal sealed partial class BackendSupervisor
         if (row.EndReason == TerminationReason.KeyExpired)
         {
             Lease.GiveUp();
+        }
+
+        if (row.Claim is { } claim)
+        {
+            Claim(claim);
         }
     }
 
@@ -217,6 +222,17 @@ internal sealed partial class BackendSupervisor
             {
                 var message = $"It did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s. {_hint}".TrimEnd();
                 _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.StartupTimeout, message));
+                return;
+            }
+
+            if (PoolKey.Is(_order.Key))
+            {
+                // It may be claimed in a second or in a week.
+                span?.Stop();
+            }
+
+            if (!await BecomeClaimedAsync(started.Address, stopping))
+            {
                 return;
             }
 

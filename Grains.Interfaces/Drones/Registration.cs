@@ -198,6 +198,10 @@ public sealed record DroneHeartbeat
     [Id(7)]
     public string? Inspector { get; init; }
 
+    /// <summary>Whether it can run warm backends: it knows what a claim is. One that does not say so is given neither.</summary>
+    [Id(8)]
+    public bool TakesClaims { get; init; }
+
     /// <summary>The longest address.</summary>
     public const int MaxInspector = 255;
 
