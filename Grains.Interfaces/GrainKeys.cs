@@ -28,6 +28,9 @@ public static class GrainKeys
     /// <summary>A key of an <see cref="IRouteGrain"/>.</summary>
     public static string Route(int way = 0) => string.Create(CultureInfo.InvariantCulture, $"r{way}");
 
+    /// <summary>A key of an <see cref="IServiceGrain"/>. Visitors may invent names of services, so a service has no grain of its own.</summary>
+    public static string Service(int way = 0) => string.Create(CultureInfo.InvariantCulture, $"s{way}");
+
     /// <summary>What a key says without the number of the way.</summary>
     public static string WithoutWay(string key)
     {
@@ -55,6 +58,13 @@ public static class GrainKeys
     {
         ArgumentNullException.ThrowIfNull(key);
         return key.StartsWith('r') && IsWay(key.AsSpan(1));
+    }
+
+    /// <summary>Whether a key is one of <see cref="Service"/>.</summary>
+    public static bool IsService(string key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return key.StartsWith('s') && IsWay(key.AsSpan(1));
     }
 
     /// <summary>Whether a key is one of <see cref="Certificate"/>.</summary>

@@ -99,6 +99,16 @@ public sealed record BackendDetails
     [Id(22)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? OutputTail { get; init; }
+
+    /// <summary>The service whose backend it is.</summary>
+    [Id(23)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ServiceName? Service { get; init; }
+
+    /// <summary>The version of the service that it was started with.</summary>
+    [Id(24)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? ServiceVersion { get; init; }
 }
 
 /// <summary>A row of the list of backends.</summary>
@@ -133,6 +143,11 @@ public sealed record BackendSummary
     [Id(6)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TerminationReason? TerminationReason { get; init; }
+
+    /// <summary>The service whose backend it is.</summary>
+    [Id(7)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ServiceName? Service { get; init; }
 }
 
 /// <summary>Which backends to list.</summary>
@@ -161,6 +176,10 @@ public sealed record BackendQuery
     /// <summary>Only those that have not ended.</summary>
     [Id(6)]
     public bool Live { get; init; }
+
+    /// <summary>Only of this service.</summary>
+    [Id(7)]
+    public ServiceName? Service { get; init; }
 
     /// <summary>Rows of a page, 1 to <see cref="MaxLimit"/>.</summary>
     [Id(4)]

@@ -49,6 +49,11 @@ public enum ChangeKind
 
     /// <summary>A cluster's TXT values changed.</summary>
     TxtValues = 4,
+
+    /// <summary>
+    /// A service or its signing keys changed, in every cluster. With <see cref="BackendStatus.Terminated"/> it was deleted.
+    /// </summary>
+    Service = 5,
 }
 
 /// <summary>One row of the change log. Holds no secret: a token is named by its hash.</summary>
@@ -63,7 +68,7 @@ public sealed record Change
     [Id(1)]
     public required ChangeKind Kind { get; init; }
 
-    /// <summary>The cluster it concerns.</summary>
+    /// <summary>The cluster it concerns; not set for a service, which concerns all.</summary>
     [Id(2)]
     public required ClusterName Cluster { get; init; }
 
@@ -82,4 +87,8 @@ public sealed record Change
     /// <summary>The drone, for an action.</summary>
     [Id(6)]
     public DroneName? Drone { get; init; }
+
+    /// <summary>The service, for a change of one.</summary>
+    [Id(7)]
+    public ServiceName? Service { get; init; }
 }

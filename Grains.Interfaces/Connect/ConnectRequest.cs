@@ -3,7 +3,7 @@ using Orleans;
 
 namespace Plane;
 
-/// <summary>The body of <c>POST /ctrl/connect</c>. At least one of key and spawn config is given. Validated by <see cref="ConnectRules"/>.</summary>
+/// <summary>The body of <c>POST /ctrl/connect</c>. At least one of key, spawn config and service is given. Validated by <see cref="ConnectRules"/>.</summary>
 [GenerateSerializer, Immutable, Alias("plane.ConnectRequest")]
 public sealed record ConnectRequest
 {
@@ -42,4 +42,12 @@ public sealed record ConnectRequest
     [Id(5)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? RequestId { get; init; }
+
+    /// <summary>
+    /// The service whose spawn config starts a backend where none holds the key; instead of <see cref="SpawnConfig"/>. The key is one of the service's namespaces
+    /// (<see cref="ServiceKeys.Within"/>).
+    /// </summary>
+    [Id(6)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ServiceName? Service { get; init; }
 }

@@ -52,4 +52,11 @@ public sealed record ConnectResponse
     /// </summary>
     [Id(10)]
     public string? BrowserUrl { get; init; }
+
+    /// <summary>
+    /// The session's own address (<see cref="ServiceLabel.UrlOf"/>), which stays when the backend ends and starts a new one on request. Who may enter is the service's
+    /// <see cref="ServiceAccess"/>. None without a service.
+    /// </summary>
+    [Id(11)]
+    public string? ServiceUrl { get; init; }
 }

@@ -27,12 +27,18 @@ public static class ConnectRules
     /// <param name="request">The request.</param>
     public static FieldError? Validate(ConnectRequest request)
     {
-        if (request.Key is null && request.SpawnConfig is null)
+        if (request.Key is null && request.SpawnConfig is null && request.Service is null)
         {
-            return new FieldError("key", "or spawn_config must be given");
+            return new FieldError("key", "or spawn_config or service must be given");
         }
 
-        return request.Key?.Validate("key")
+        if (request is { Service: not null, SpawnConfig: not null })
+        {
+            return new FieldError("service", "cannot be combined with spawn_config: the service has one");
+        }
+
+        return FieldError.From("service", NameRules.NameProblem(request.Service))
+            ?? KeyProblem(request)
             ?? (request.User is null ? null : FieldError.From("user", NameRules.TextProblem(request.User, 0)))
             ?? FieldError.From("auth", AuthProblem(request.Auth))
             ?? (request.RequestId is null ? null : FieldError.From("request_id", NameRules.TextProblem(request.RequestId, 1)))
@@ -48,17 +54,47 @@ public static class ConnectRules
     public static FieldError? Validate(ConnectCommand? command) =>
         command is null ? new FieldError("command", "must be given")
         : command.Key is null ? new FieldError("key", "must be given")
-        : Validate(new ConnectRequest { Key = command.Key, SpawnConfig = command.Spawn, User = command.User, Auth = command.Auth, RequestId = command.Request?.Id })
+        : Validate(new ConnectRequest
+        {
+            Key = command.Key, SpawnConfig = command.Spawn, User = command.User, Auth = command.Auth, RequestId = command.Request?.Id, Service = command.Service,
+        })
             ?? FieldError.From("backend_id", NameRules.NameProblem(command.BackendId))
             ?? FieldError.From("cluster", NameRules.NameProblem(command.Cluster))
             ?? (command.Token == default || command.Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
-            ?? (command.SecretToken is { Length: > 0 and <= MaxSecret } secret && secret.All(static c => c is > ' ' and <= '~')
-                ? null
-                : new FieldError("secret_token", string.Create(CultureInfo.InvariantCulture, $"must have 1 to {MaxSecret} printable ASCII characters without spaces")))
+            ?? ValidateSecret(command.SecretToken)
+            ?? (command.ServiceVersion is null ? null : new FieldError("service_version", "must not be given: controllers set it"))
             ?? (command.Request is null or { Id: not null, Digest.Length: 64 } && command.Request?.Digest.All(char.IsAsciiHexDigitLower) != false
                 ? null
                 : new FieldError("request_id", "must come with the digest of its request"))
             ?? Drawn(command);
+
+    /// <summary>What is wrong with the secret of a connection, or <see langword="null"/>.</summary>
+    /// <param name="secret">The secret.</param>
+    public static FieldError? ValidateSecret(string? secret) =>
+        secret is { Length: > 0 and <= MaxSecret } && secret.All(static c => c is > ' ' and <= '~')
+            ? null
+            : new FieldError("secret_token", string.Create(CultureInfo.InvariantCulture, $"must have 1 to {MaxSecret} printable ASCII characters without spaces"));
+
+    /// <summary>What is wrong with a spawn config itself, or <see langword="null"/>: not with what goes with it in a request.</summary>
+    /// <param name="spawn">The spawn config.</param>
+    /// <param name="at">Its path in the request.</param>
+    internal static FieldError? Validate(SpawnConfig spawn, string at) =>
+        spawn.Executable is null ? new FieldError($"{at}.executable", "must be given")
+        : FieldError.From($"{at}.id", NameRules.NameProblem(spawn.Id))
+            ?? FieldError.From($"{at}.pool", NameRules.TextProblem(spawn.Pool, 0))
+            ?? FieldError.From($"{at}.lifetime_limit_seconds", RangeProblem(spawn.LifetimeLimitSeconds, 1, int.MaxValue))
+            ?? FieldError.From($"{at}.max_idle_seconds", RangeProblem(spawn.MaxIdleSeconds, 1, int.MaxValue))
+            ?? FieldError.From($"{at}.protocol", NameRules.EnumProblem(spawn.Protocol))
+            ?? FieldError.From($"{at}.allowed_origins", OriginsProblem(spawn.AllowedOrigins))
+            ?? Validate(spawn.Executable, $"{at}.executable");
+
+    private static FieldError? KeyProblem(ConnectRequest request) => request switch
+    {
+        { Key: null } => null,
+        { Key: { } key, Service: { } service } => ServiceKeys.Validate(service, key, "key"),
+        { Key: { } key } when ServiceKeys.IsReserved(key.Namespace) => new FieldError("key.namespace", $"must not begin with {ServiceKeys.Reserved}"),
+        { Key: { } key } => key.Validate("key"),
+    };
 
     private static FieldError? Drawn(ConnectCommand command) =>
         command.Spawn is { Id: { } id } && (id != command.BackendId || !command.BackendIdIsChosen)
@@ -102,18 +138,7 @@ public static class ConnectRules
             return new FieldError($"{At}.embed", "needs browser, or a subdomain");
         }
 
-        if (spawn.Executable is null)
-        {
-            return new FieldError($"{At}.executable", "must be given");
-        }
-
-        return FieldError.From($"{At}.id", NameRules.NameProblem(spawn.Id))
-            ?? FieldError.From($"{At}.pool", NameRules.TextProblem(spawn.Pool, 0))
-            ?? FieldError.From($"{At}.lifetime_limit_seconds", RangeProblem(spawn.LifetimeLimitSeconds, 1, int.MaxValue))
-            ?? FieldError.From($"{At}.max_idle_seconds", RangeProblem(spawn.MaxIdleSeconds, 1, int.MaxValue))
-            ?? FieldError.From($"{At}.protocol", NameRules.EnumProblem(spawn.Protocol))
-            ?? FieldError.From($"{At}.allowed_origins", OriginsProblem(spawn.AllowedOrigins))
-            ?? Validate(spawn.Executable, $"{At}.executable");
+        return Validate(spawn, At);
     }
 
     private static string? OriginsProblem(string[]? origins) =>

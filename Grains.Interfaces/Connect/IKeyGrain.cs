@@ -74,6 +74,17 @@ public sealed record ConnectCommand
     public bool KeyIsDrawn { get; init; }
 
     /// <summary>
+    /// The service to connect by. As long as <see cref="ServiceVersion"/> is not set, the key is the service's own (<see cref="ServiceKeys.Within"/> was not applied) and the spawn config is
+    /// not known: such a command goes to <see cref="IServiceGrain.Connect"/>.
+    /// </summary>
+    [Id(13)]
+    public ServiceName? Service { get; init; }
+
+    /// <summary>The version of the service that the spawn config is of. Set by a controller; a command that comes from outside with it is refused.</summary>
+    [Id(14)]
+    public long? ServiceVersion { get; init; }
+
+    /// <summary>
     /// Completes a request: draws the backend's name, a key where none was given, and the tokens, so that a call whose outcome is unknown can be repeated as the
     /// same request.
     /// </summary>
@@ -93,6 +104,7 @@ public sealed record ConnectCommand
         StaticToken = request.SpawnConfig is { UseStaticToken: true } ? BearerToken.NewStatic() : null,
         SecretToken = RandomText.Secret(),
         Request = RequestIdentity.Of(request),
+        Service = request.Service,
     };
 
     /// <summary>The command that a result answers: this one, or where it repeats an earlier request, with that one's key and tokens.</summary>

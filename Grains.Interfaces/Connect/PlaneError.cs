@@ -72,6 +72,20 @@ public enum ErrorKind
     /// that is left in <c>Retry-After</c>.
     /// </summary>
     KeysHeldOff,
+
+    /// <summary>The service runs as many backends as its <c>max_backends</c> allows. 503, with <c>Retry-After</c>.</summary>
+    ServiceFull,
+
+    /// <summary>
+    /// The last backends of the service's key ended before they were ready, or by an error soon after. The next start is after <c>Retry-After</c>. 503.
+    /// </summary>
+    CrashLoop,
+
+    /// <summary>Requests for sessions that do not run have started too many backends lately, of this service or from this client's network. 429, with <c>Retry-After</c>.</summary>
+    WakeLimited,
+
+    /// <summary>Another signing key of the service has this <c>kid</c>. 409.</summary>
+    SigningKeyTaken,
 }
 
 /// <summary>The body of every error answer.</summary>

@@ -26,6 +26,14 @@ public enum ClusterEventKind
     /// <summary>A drone takes new backends again.</summary>
     [JsonStringEnumMemberName("drone_undrained")]
     DroneUndrained = 5,
+
+    /// <summary>A service was made or changed, or its signing keys were.</summary>
+    [JsonStringEnumMemberName("service")]
+    Service = 6,
+
+    /// <summary>A service was deleted.</summary>
+    [JsonStringEnumMemberName("service_deleted")]
+    ServiceDeleted = 7,
 }
 
 /// <summary>Something that happened in a cluster, as <c>GET /ctrl/events</c> has it. Its place in the change log is its id, so events have one order.</summary>
@@ -40,8 +48,9 @@ public sealed record ClusterEvent
     /// <summary>What happened.</summary>
     public required ClusterEventKind Kind { get; init; }
 
-    /// <summary>The cluster.</summary>
-    public required ClusterName Cluster { get; init; }
+    /// <summary>The cluster; none for a service, which is of every cluster.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ClusterName? Cluster { get; init; }
 
     /// <summary>The drone, or the backend's drone.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -70,6 +79,10 @@ public sealed record ClusterEvent
     /// <summary>Whether it exited with an error.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? ExitError { get; init; }
+
+    /// <summary>The service, or the backend's service.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ServiceName? Service { get; init; }
 }
 
 /// <summary>The id of an event: a place in the change log, as <c>4711.12</c>.</summary>

@@ -46,6 +46,9 @@ internal sealed class DroneNameConverter : NameConverter<DroneName>;
 [RegisterConverter]
 internal sealed class ProxyNameConverter : NameConverter<ProxyName>;
 
+[RegisterConverter]
+internal sealed class ServiceNameConverter : NameConverter<ServiceName>;
+
 /// <summary>JSON that is passed through is read once where it comes in: what is stored and forwarded is valid.</summary>
 [RegisterConverter]
 internal sealed class JsonTextConverter : IConverter<JsonText, NameText>
