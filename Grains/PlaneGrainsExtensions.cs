@@ -8,6 +8,7 @@ using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 using Plane.Grains.Sweeps;
+using Plane.Grains.Warm;
 
 namespace Plane.Grains;
 
@@ -39,6 +40,8 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<DatabaseClockWatch>();
         services.AddSingleton<TokenWriter>();
         services.AddSingleton<DronePicker>();
+        services.AddSingleton<WarmSignal>();
+        services.AddSingleton<WarmClaims>();
         services.AddSingleton<KeyConnector>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
@@ -46,6 +49,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService(static s => s.GetRequiredService<ChangeFeed>());
         services.AddHostedService<SweepService>();
+        services.AddHostedService<WarmPools>();
         return services;
     }
 }

@@ -54,7 +54,8 @@ internal sealed partial class BackendSupervisor
         if (done && problem is not null)
         {
             LogNotClaimed(Identity.Backend, problem);
-            _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.InternalError, $"It did not take its claim: {problem}."));
+            // At once: it has served no session, and the next one for the key waits for its end.
+            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, $"It did not take its claim: {problem}."));
         }
 
         return done && problem is null;

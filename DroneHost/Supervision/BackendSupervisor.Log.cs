@@ -14,7 +14,7 @@ internal sealed partial class BackendSupervisor
     private partial void LogWarm(BackendName backend, string address);
 
     [LoggerMessage(EventIds.BackendSupervisorClaimed, LogLevel.Information, "{Backend} was claimed: it holds a key of service {Service} with fencing token {Token}")]
-    private partial void LogClaimed(BackendName backend, string service, FencingToken token);
+    private partial void LogClaimed(BackendName backend, ServiceName service, FencingToken token);
 
     [LoggerMessage(EventIds.BackendSupervisorNotClaimed, LogLevel.Warning, "{Backend} did not take its claim: {Reason}")]
     private partial void LogNotClaimed(BackendName backend, string reason);

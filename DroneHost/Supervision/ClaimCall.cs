@@ -68,7 +68,7 @@ internal sealed class ClaimCall(TimeProvider time) : IDisposable
             ["namespace"] = claim.Order.Key.Namespace,
             ["tag"] = claim.Order.Key.Tag,
             ["fencing_token"] = claim.Token.Value,
-            ["service"] = claim.Order.Service,
+            ["service"] = claim.Order.Service.Value,
         };
         return new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
     }

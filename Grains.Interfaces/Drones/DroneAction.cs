@@ -104,7 +104,7 @@ public sealed record ClaimOrder
 
     /// <summary>The service that it is a backend of.</summary>
     [Id(2)]
-    public required string Service { get; init; }
+    public required ServiceName Service { get; init; }
 
     /// <summary>Where the backend is to be told, as <c>/.plane/claim</c>; null where it needs not know its key.</summary>
     [Id(3)]

@@ -60,7 +60,11 @@ internal sealed partial class PostgresStore
         // A backend's later note counts.
         var notes = events.Select(e => (e.Identity, Note: StoreText.NoteOf(e))).Where(n => n.Note is not null)
             .GroupBy(n => n.Identity, n => n.Note!.Value)
-            .Select(g => (g.Key, Message: g.LastOrDefault(n => n.Message is not null).Message, Tail: g.LastOrDefault(n => n.OutputTail is not null).OutputTail))
+            .Select(g => (
+                g.Key,
+                Message: g.LastOrDefault(n => n.Message is not null).Message,
+                Tail: g.LastOrDefault(n => n.OutputTail is not null).OutputTail,
+                IsWarm: g.Any(n => n.IsWarm)))
             .ToList();
         if (notes.Count == 0)
         {
@@ -70,15 +74,16 @@ internal sealed partial class PostgresStore
         await ExecuteAsync(
             """
             with e as (
-                select * from unnest($3, $4, $5, $6) as t (id, token, message, tail)
+                select * from unnest($3, $4, $5, $6, $7) as t (id, token, message, tail, warm)
             ), l as (
-                select b.id from plane.backends b join e on e.id = b.id and e.token = b.fencing_token
+                select b.id from plane.backends b join e on e.id = b.id and e.token in (b.fencing_token, b.start_token)
                 where $1 is null or (b.cluster = $1 and b.drone = $2)
                 order by b.id for update of b
             )
             update plane.backends b
-            set output_tail = coalesce(e.tail, b.output_tail), message = case when e.message is null or b.status > 40 then b.message else nullif(e.message, '') end
-            from e join l on l.id = e.id where b.id = e.id and b.fencing_token = e.token
+            set output_tail = coalesce(e.tail, b.output_tail), message = case when e.message is null or b.status > 40 then b.message else nullif(e.message, '') end,
+                warm_at = case when e.warm and b.key_namespace like '.plane/warm/%' then coalesce(b.warm_at, now()) else b.warm_at end
+            from e join l on l.id = e.id where b.id = e.id and e.token in (b.fencing_token, b.start_token)
             """,
             cancellationToken,
             Sql.Text(session?.Cluster.Value),
@@ -86,7 +91,8 @@ internal sealed partial class PostgresStore
             Sql.Texts([.. notes.Select(n => n.Key.Backend.Value)]),
             Sql.Bigs([.. notes.Select(n => n.Key.Token.Value)]),
             Sql.Texts([.. notes.Select(n => n.Message)]),
-            Sql.Texts([.. notes.Select(n => n.Tail)]));
+            Sql.Texts([.. notes.Select(n => n.Tail)]),
+            Sql.Bools([.. notes.Select(n => n.IsWarm)]));
     }
 
     public async Task<ChangeOutcome> TerminateAsync(

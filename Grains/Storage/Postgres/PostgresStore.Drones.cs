@@ -64,7 +64,8 @@ internal sealed partial class PostgresStore
         with u as (
             update plane.drones
             set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8,
-                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds), inspector = coalesce($11, inspector)
+                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds), inspector = coalesce($11, inspector),
+                claims_session = case when $12 then session end
             where cluster = $1 and name = $2 and session = $3 and (boot_id <> $5 or reading <= $6)
         )
         select {SessionSql}
@@ -78,7 +79,8 @@ internal sealed partial class PostgresStore
         Sql.Text(controller.Value),
         Sql.Smalls(NumbersOf(heartbeat.Kinds)),
         Sql.Smalls(NumbersOf(heartbeat.UnavailableKinds)),
-        Sql.Text(heartbeat.Inspector));
+        Sql.Text(heartbeat.Inspector),
+        Sql.Bool(heartbeat.TakesClaims));
 
     public Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken) =>
         SessionAsync($"select {SessionSql}", session, cancellationToken);
@@ -88,7 +90,7 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             $"""
             select s.state, a.number, a.backend_id, a.fencing_token, a.kind, a.spawn, a.instance_id, a.boot_id, a.renew_at, a.soft_at, a.hard_at,
-                a.end_kind, a.end_reason
+                a.end_kind, a.end_reason, a.claim, a.start_token
             from (select {SessionSql} as state) s
             left join lateral (
                 select * from (
@@ -127,6 +129,7 @@ internal sealed partial class PostgresStore
             Kind = StoreText.Enumerated<TerminationKind>(r.GetInt16(11)),
             Reason = StoreText.Enumerated<TerminationReason>(r.GetInt16(12)),
         },
+        Claim = r.IsDBNull(13) ? null : StoreText.ReadClaim(r.GetString(13), r.GetInt64(14)),
     };
 
     public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => SessionAsync(
@@ -174,7 +177,7 @@ internal sealed partial class PostgresStore
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await QueryAsync(
         """
         select * from (
-            select d.name, d.pool, d.kinds, d.max_backends,
+            select d.name, d.pool, d.kinds, d.max_backends, coalesce(d.claims_session = d.session, false) as takes_claims,
                 (select count(*) from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)::integer as backends
             from plane.drones d
             where d.cluster = $1 and d.ready and not d.draining and d.heartbeat_at > now() - $2
@@ -183,7 +186,7 @@ internal sealed partial class PostgresStore
         order by d.name
         """,
         static r => new DroneCandidate(
-            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(4), r.GetInt32(3)),
+            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(5), r.GetInt32(3), r.GetBoolean(4)),
         cancellationToken,
         Sql.Text(cluster.Value),
         Sql.Span(_numbers.HeartbeatFresh));

@@ -32,7 +32,8 @@ internal sealed partial class SqliteStore
                     """
                     update drones
                     set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9,
-                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds), inspector = coalesce($12, inspector)
+                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds), inspector = coalesce($12, inspector),
+                        claims_session = case when $13 then session end
                     where cluster = $1 and name = $2 and session = $3 and (boot_id <> $6 or reading <= $7)
                     """,
                     heartbeat.Session.Cluster.Value,
@@ -46,7 +47,8 @@ internal sealed partial class SqliteStore
                     controller.Value,
                     heartbeat.Kinds is { } kinds ? TextOf(kinds) : null,
                     heartbeat.UnavailableKinds is { } unavailable ? TextOf(unavailable) : null,
-                    heartbeat.Inspector);
+                    heartbeat.Inspector,
+                    heartbeat.TakesClaims);
                 return StateOf(s, heartbeat.Session);
             },
             cancellationToken);
@@ -66,7 +68,7 @@ internal sealed partial class SqliteStore
                     .. Readable(
                         s,
                         """
-                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
+                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason, claim, start_token
                         from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
                         """,
                         ReadAction,
@@ -134,11 +136,11 @@ internal sealed partial class SqliteStore
         s => Readable(
             s,
             $"""
-            select name, pool, kinds, backends, max_backends
+            select name, pool, kinds, backends, max_backends, coalesce(claims_session = session, 0)
             from (select d.*, {LiveCount} as backends from drones d where d.cluster = $1 and d.ready = 1 and d.draining = 0 and d.heartbeat_lease > $2)
             where backends < max_backends order by name
             """,
-            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4)),
+            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4), r.GetBoolean(5)),
             cluster.Value,
             s.Lease - _fresh),
         cancellationToken);
@@ -313,6 +315,7 @@ internal sealed partial class SqliteStore
             Kind = StoreText.Enumerated<TerminationKind>(r.GetInt64(10)),
             Reason = StoreText.Enumerated<TerminationReason>(r.GetInt64(11)),
         },
+        Claim = r.IsDBNull(12) ? null : StoreText.ReadClaim(r.GetString(12), r.GetInt64(13)),
     };
 
     private static NodeState ReadNode(SqliteDataReader row) => new()

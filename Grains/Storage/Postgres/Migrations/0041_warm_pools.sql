@@ -95,7 +95,7 @@ begin
         left join plane.history h on h.backend_id = b.id and h.status = e.status;
 end $$;
 
--- outcome: 0 claimed, 1 the key is held, 7 no backend of the pool may be claimed. p_left: what a lease must have left. By these numbers:
+-- outcome: 0 claimed, 1 the key is held, 12 no backend of the pool may be claimed. p_left: what a lease must have left. By these numbers:
 -- 1. the key that is asked for must be free; an expired holder goes, its backend is lost;
 -- 2. a drone that has warm backends is held for share and checked; one of its backends is taken that no other claim has;
 -- 3. the unique index decides whether the key is this backend's, and the fencing token is drawn while its row is held. The expiry stays;
@@ -149,7 +149,7 @@ begin
             and not (w.drone = any (v_tried)) and not (w.id = any (v_skipped))
         order by random() limit 1;
         if not found then
-            return query select 7::smallint, null::text, null::bigint, null::text, null::text, null::text, null::smallint, null::text, null::text;
+            return query select 12::smallint, null::text, null::bigint, null::text, null::text, null::text, null::smallint, null::text, null::text;
             return;
         end if;
 
@@ -217,7 +217,7 @@ begin
     return query select 0::smallint, * from plane.holder(b.id);
 end $$;
 
--- plane.claim, and before it: is this the server that keys were acquired on? Further outcome: 6 held off after a failover.
+-- plane.claim, and before it what plane.acquire_once asks for a service; its outcomes 6, 8, 10 and 11, and the error PLN03. Outcome 12: none is warm.
 create function plane.claim_once(
     p_service text, p_version bigint, p_cluster text, p_namespace text, p_name text, p_tag text, p_token_hash text, p_secret text, p_user text, p_auth text,
     p_lifetime integer, p_claim text, p_expiry interval, p_fresh interval, p_left interval)
@@ -226,6 +226,8 @@ returns table (
     changed boolean, held_for interval)
 language plpgsql volatile as $$
 #variable_conflict use_column
+declare
+    v_most integer;
 begin
     select m.changed, m.held_for into changed, held_for from plane.meet_server(p_expiry) m;
     if held_for > interval '0' then
@@ -233,9 +235,32 @@ begin
         return next;
         return;
     end if;
+    select s.max_backends, case when s.version <> p_version then 11 end into v_most, outcome from plane.services s where s.name = p_service for key share;
+    if not found then
+        outcome := 10;
+    end if;
+    if outcome is not null then
+        return next;
+        return;
+    end if;
+    if v_most is not null then
+        -- Those that count come in line here.
+        perform pg_advisory_xact_lock(1886151024, hashtext(p_service));
+    end if;
+    select 8::smallint, f.retry_at - clock_timestamp() into outcome, held_for
+    from plane.service_failures f where f.namespace = p_namespace and f.name = p_name and f.retry_at > clock_timestamp();
+    if found then
+        return next;
+        return;
+    end if;
+
     select c.* into outcome, h_id, h_token, h_tag, h_cluster, h_drone, h_status, h_subdomain, h_static_token
     from plane.claim(
         p_service, p_version, p_cluster, p_namespace, p_name, p_tag, p_token_hash, p_secret, p_user, p_auth, p_lifetime, p_claim, p_fresh, p_left) c;
+    if outcome = 0 and v_most is not null
+        and (select count(*) from plane.backends b where b.service = p_service and b.status < 70 and b.key_namespace not like '.plane/%') > v_most then
+        raise exception 'service full' using errcode = 'PLN03';
+    end if;
     return next;
 end $$;
 
@@ -248,3 +273,28 @@ begin
             where b.key_namespace like '.plane/warm/%' and b.status < 70 and b.end_kind = 0 order by b.id for update of b),
         1::smallint, 1::smallint);
 end $$;
+
+-- Starts of warm backends that fail one after another wait, as those of a key do (plane.note_end): one row for a service's version. One that becomes warm ends the row.
+create function plane.note_warm() returns trigger language plpgsql as $$
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    if new.status < 70 then
+        delete from plane.service_failures f where f.namespace = new.key_namespace and f.name = new.service_version::text;
+        return null;
+    end if;
+    insert into plane.service_failures as f (namespace, name, service, count, backend_id, failed_at, retry_at)
+    values (new.key_namespace, new.service_version::text, new.service, 1, new.id, v_now, v_now)
+    on conflict (namespace, name) do update
+        set backend_id = excluded.backend_id, failed_at = excluded.failed_at,
+            count = case when f.failed_at < v_now - interval '10 min' then 1 else f.count + 1 end,
+            retry_at = case when f.failed_at < v_now - interval '10 min' then v_now else v_now + make_interval(secs => least(60, 1 << least(f.count - 1, 6))) end;
+    return null;
+end $$;
+create trigger note_warm after update of warm_at on plane.backends
+    for each row when (old.warm_at is null and new.warm_at is not null and new.service is not null) execute function plane.note_warm();
+create trigger note_warm_failed after update of status on plane.backends
+    for each row when (
+        new.status = 70 and old.status < 70 and new.service is not null and new.key_namespace like '.plane/warm/%'
+        and (new.termination_reason is null or new.termination_reason in (5, 6)))
+    execute function plane.note_warm();
