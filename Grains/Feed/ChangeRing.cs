@@ -47,7 +47,7 @@ internal sealed class ChangeRing(int capacity)
         {
             foreach (var change in changes)
             {
-                if (change.Kind is not (ChangeKind.BackendState or ChangeKind.TokenRevoked))
+                if (!IsForProxies(change.Kind))
                 {
                     continue;
                 }
@@ -83,7 +83,7 @@ internal sealed class ChangeRing(int capacity)
             for (var i = FirstAfter(after); i < _count; i++)
             {
                 var change = At(i);
-                if (change.Cluster != cluster)
+                if (change.Cluster != cluster && change.Kind != ChangeKind.Service)
                 {
                     continue;
                 }
@@ -99,6 +99,9 @@ internal sealed class ChangeRing(int capacity)
             return new RingPage(true, [.. found], _end);
         }
     }
+
+    /// <summary>Whether proxies are concerned: those of the change's cluster, or all.</summary>
+    public static bool IsForProxies(ChangeKind kind) => kind is ChangeKind.BackendState or ChangeKind.TokenRevoked or ChangeKind.Service;
 
     private Change At(int index) => _changes[(_first + index) % capacity];
 

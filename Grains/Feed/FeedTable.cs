@@ -81,14 +81,30 @@ internal sealed class FeedTable(TimeProvider time, int maxSubscribers)
         {
             foreach (var topic in topics)
             {
-                for (var s = _heads.GetValueOrDefault(topic); s is not null; s = s.Next)
+                if (topic == Topic.AllRoutes)
                 {
-                    signalled.Add(s);
+                    // Rare, and a topic for each cluster that is waited for.
+                    foreach (var (_, head) in _heads.Where(static h => h.Key.Kind == TopicKind.Routes))
+                    {
+                        Collect(head);
+                    }
+                }
+                else
+                {
+                    Collect(_heads.GetValueOrDefault(topic));
                 }
             }
         }
 
         signalled.ForEach(s => s.Signal());
+
+        void Collect(FeedSubscription? head)
+        {
+            for (var s = head; s is not null; s = s.Next)
+            {
+                signalled.Add(s);
+            }
+        }
     }
 
     public void SignalAll() => All().ForEach(s => s.Signal());

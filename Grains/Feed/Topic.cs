@@ -33,6 +33,9 @@ internal readonly record struct Topic(TopicKind Kind, string Name, string Within
 
     public static Topic Drone(ClusterName cluster, DroneName drone) => new(TopicKind.Drone, cluster.Value, drone.Value);
 
+    /// <summary>What changes routes of every cluster: a signal for it is one for each <see cref="Routes"/>.</summary>
+    public static Topic AllRoutes => new(TopicKind.Routes, "");
+
     public static Topic Routes(ClusterName cluster) => new(TopicKind.Routes, cluster.Value);
 
     /// <summary>The topics that a change belongs to. The only place that says so.</summary>
@@ -58,6 +61,10 @@ internal readonly record struct Topic(TopicKind Kind, string Name, string Within
 
             case ChangeKind.DroneAction when change.Drone is { } drone:
                 yield return Drone(change.Cluster, drone);
+                break;
+
+            case ChangeKind.Service:
+                yield return AllRoutes;
                 break;
         }
     }

@@ -88,7 +88,7 @@ internal sealed class ProxyGrain(
 
             var page = await store.ReadLogAsync(after, ChangesPerPage, cancellationToken).OrAskAgain();
             var changes = page.Changes
-                .Where(c => c.Cluster == cluster && (c.Kind is ChangeKind.BackendState or ChangeKind.TokenRevoked))
+                .Where(c => ChangeRing.IsForProxies(c.Kind) && (c.Cluster == cluster || c.Kind == ChangeKind.Service))
                 .ToArray();
             if (changes.Length > 0 || page.Gap || page.Changes.Length < ChangesPerPage)
             {

@@ -11,7 +11,7 @@ namespace Plane.Grains.Storage;
 /// serialisation failures, 40P01 and 40001, are retried inside); the outcome of a write is then unknown. Everything that changes something may be repeated.
 /// </para>
 /// </summary>
-public interface IPlaneStore : IAsyncDisposable
+public interface IPlaneStore : IServiceStore, IAsyncDisposable
 {
     // ---- life ----
 
@@ -187,8 +187,8 @@ public interface IPlaneStore : IAsyncDisposable
     Task<int> SweepLifetimeAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, kept answers, silent proxies, drones that run nothing; also the
-    /// tokens of all that ended.
+    /// Deletes, in batches, what is older than its age: ended backends, log rows, expired TXT values, kept answers, failed starts, silent proxies, drones that run nothing;
+    /// also the tokens of all that ended.
     /// </summary>
     Task<int> CleanUpAsync(TimeSpan endedBackends, TimeSpan logRows, CancellationToken cancellationToken);
 

@@ -100,8 +100,23 @@ public enum AcquireOutcome
     /// <summary>The database failed over: no key is acquired before leases that it may not know of have run out.</summary>
     HeldOff,
 
+    /// <summary>The service runs as many backends as it may.</summary>
+    ServiceFull,
+
+    /// <summary>The last starts for this key of the service failed; the next one is after <see cref="AcquireResult.HeldFor"/>.</summary>
+    CrashLoop,
+
+    /// <summary>The namespace is a service's, and the request does not name the service.</summary>
+    NamespaceOwned,
+
+    /// <summary>There is no such service.</summary>
+    ServiceGone,
+
+    /// <summary>The service has another version than the one that the spawn config is of.</summary>
+    ServiceChanged,
+
     /// <summary>A claim alone: no warm backend of the service may be claimed now.</summary>
-    NoneWarm = 12,
+    NoneWarm,
 }
 
 /// <summary>The result of an acquisition.</summary>
@@ -112,7 +127,7 @@ public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
     /// <summary>The rest of the answer, where repeated.</summary>
     public KeptAnswer? Kept { get; init; }
 
-    /// <summary>How long keys are still held off.</summary>
+    /// <summary>How long keys are still held off, or the key of a service whose starts failed.</summary>
     public TimeSpan HeldFor { get; init; }
 }
 

@@ -78,6 +78,29 @@ internal static class StoreText
         }
     }
 
+    /// <summary>A service's spawn config. Equal ones have equal texts, whatever the order in which the environment was given.</summary>
+    public static string WriteSpawnConfig(SpawnConfig spawn)
+    {
+        var executable = spawn.Executable is { Env: { } env } given
+            ? given with { Env = new Dictionary<string, string>(env.OrderBy(e => e.Key, StringComparer.Ordinal), StringComparer.Ordinal) }
+            : spawn.Executable;
+        return JsonSerializer.Serialize(spawn with { Executable = executable }, s_json);
+    }
+
+    /// <summary>Reads <see cref="WriteSpawnConfig"/>.</summary>
+    /// <exception cref="FormatException">It is not such a text.</exception>
+    public static SpawnConfig ReadSpawnConfig(string text)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<SpawnConfig>(text, s_json) ?? throw new FormatException("a service holds no spawn config");
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException("a text is not a spawn config", e);
+        }
+    }
+
     public static SpawnOrder ReadSpawn(string text, LeaseDeadlines deadlines)
     {
         var stored = JsonSerializer.Deserialize<StoredSpawn>(text, s_json) ?? throw new FormatException("a spawn action holds no order");
@@ -115,6 +138,10 @@ internal static class StoreText
     /// <summary>The static token of the backend that the command starts; only where it asked for one.</summary>
     public static BearerToken? StaticTokenOf(ConnectCommand command) =>
         command.Spawn is { UseStaticToken: true } ? command.StaticToken ?? throw new ArgumentException("a static token was asked for and none drawn") : null;
+
+    /// <summary>How a backend ended, in words for an operator; null where nothing is known.</summary>
+    public static string? EndOf(string? message, int? exitCode) =>
+        message ?? (exitCode is { } code ? string.Create(CultureInfo.InvariantCulture, $"it exited with code {code}") : null);
 
     /// <summary>JSON kept by a column.</summary>
     /// <exception cref="FormatException">It is not JSON.</exception>
@@ -173,6 +200,8 @@ internal static class StoreText
         (ChangeKind.DroneAction, BackendStatus.Scheduled) => ClusterEventKind.DroneRegistered,
         (ChangeKind.DroneAction, BackendStatus.Terminating) => ClusterEventKind.DroneDrained,
         (ChangeKind.DroneAction, BackendStatus.Ready) => ClusterEventKind.DroneUndrained,
+        (ChangeKind.Service, BackendStatus.Terminated) => ClusterEventKind.ServiceDeleted,
+        (ChangeKind.Service, null) => ClusterEventKind.Service,
         _ => throw new FormatException($"a change of kind {kind} with state {status} is not an event"),
     };
 

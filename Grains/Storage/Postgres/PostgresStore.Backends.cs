@@ -122,14 +122,14 @@ internal sealed partial class PostgresStore
             $"""
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_at, b.lifetime_ends_at, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail,
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version,
                 h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b
             left join plane.keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             left join plane.history h on h.backend_id = b.id
             where b.id = $1 order by h.status
             """,
-            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(25) ? null : ReadEntry(r, 25)),
+            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(27) ? null : ReadEntry(r, 27)),
             cancellationToken,
             Sql.Text(backend.Value));
         return rows.Count == 0 ? null : rows[0].Details with { History = [.. rows.Select(r => r.Entry).OfType<StatusEntry>()] };
@@ -158,7 +158,7 @@ internal sealed partial class PostgresStore
         var sql = new StringBuilder(
             """
             select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason,
-                (extract(epoch from created_at) * 1000000)::bigint
+                (extract(epoch from created_at) * 1000000)::bigint, service
             from plane.backends where true
             """);
         var parameters = new List<NpgsqlParameter>();
@@ -198,6 +198,11 @@ internal sealed partial class PostgresStore
             Where("key_name =", Sql.Text(name));
         }
 
+        if (query.Service is { } service)
+        {
+            Where("service =", Sql.Text(service.Value));
+        }
+
         if (cursor is var (created, backend))
         {
             parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz, Value = s_epoch.AddTicks(created * 10) });
@@ -224,6 +229,7 @@ internal sealed partial class PostgresStore
         Status = StoreText.Enumerated<BackendStatus>(r.GetInt16(7)),
         CreatedAt = ReadTime(r, 8),
         TerminationReason = StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, 9)),
+        Service = TextOrNull(r, 11) is { } service ? ServiceName.Parse(service) : null,
     };
 
     private static BackendDetails ReadDetails(NpgsqlDataReader r) => new()
@@ -250,6 +256,8 @@ internal sealed partial class PostgresStore
         ExitCode = ValueOrNull<int>(r, 22),
         Message = TextOrNull(r, 23),
         OutputTail = TextOrNull(r, 24),
+        Service = TextOrNull(r, 25) is { } service ? ServiceName.Parse(service) : null,
+        ServiceVersion = ValueOrNull<long>(r, 26),
     };
 
     private static StatusEntry ReadEntry(NpgsqlDataReader r, int at) => new()

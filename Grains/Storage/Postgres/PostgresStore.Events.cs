@@ -13,13 +13,14 @@ internal sealed partial class PostgresStore
             $"""
             select s.xmin - 1, (g.transaction_id, g.sequence) > ($1, $2), c.transaction_id, c.sequence, c.kind, c.cluster, c.backend_id, c.status,
                 coalesce(c.drone, b.drone), c.created_at, b.key_namespace, b.key_name, b.key_tag, b.fencing_token, h.termination_reason, h.termination_kind,
-                case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then false else h.exit_error end
+                case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then false else h.exit_error end,
+                coalesce(c.service, b.service)
             from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
             cross join plane.changes_cleaned g
             left join lateral (
                 select * from plane.changes
-                where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin and (kind in (1, 2) or kind = 3 and status is not null)
-                    and ($4::text is null or cluster = $4)
+                where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin and (kind in (1, 2, 5) or kind = 3 and status is not null)
+                    and ($4::text is null or cluster = $4 or kind = 5)
                 order by transaction_id {(after is null ? "desc" : "asc")}, sequence {(after is null ? "desc" : "asc")} limit $3
             ) c on true
             left join plane.backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token
@@ -56,7 +57,7 @@ internal sealed partial class PostgresStore
             Id = new ClusterEventId(new LogPosition(r.GetInt64(2), r.GetInt64(3))),
             Time = new DateTimeOffset(r.GetDateTime(9)),
             Kind = kind,
-            Cluster = ClusterName.Parse(r.GetString(5)),
+            Cluster = TextOrNull(r, 5) is { } cluster ? ClusterName.Parse(cluster) : null,
             BackendId = TextOrNull(r, 6) is { } backend ? BackendName.Parse(backend) : null,
             Drone = TextOrNull(r, 8) is { } drone ? DroneName.Parse(drone) : null,
             Key = r.IsDBNull(11)
@@ -66,6 +67,7 @@ internal sealed partial class PostgresStore
             TerminationReason = StoreText.Enumerated<TerminationReason>(ValueOrNull<short>(r, 14)),
             TerminationKind = StoreText.Enumerated<TerminationKind>(ValueOrNull<short>(r, 15)),
             ExitError = ValueOrNull<bool>(r, 16),
+            Service = TextOrNull(r, 17) is { } service ? ServiceName.Parse(service) : null,
         };
     }
 }

@@ -42,7 +42,7 @@ internal sealed partial class PostgresStore
     private const string AcquireSql =
         """
         select * from plane.acquire_once(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
         """;
 
     public async Task<IReadOnlyList<TokenResult>> IssueTokensAsync(IReadOnlyList<TokenRequest> requests, CancellationToken cancellationToken)
@@ -156,7 +156,9 @@ internal sealed partial class PostgresStore
                     Sql.Big((long)_numbers.RenewAfter.TotalMilliseconds),
                     Sql.Big((long)_numbers.Soft.TotalMilliseconds),
                     Sql.Big((long)_numbers.Hard.TotalMilliseconds),
-                    Sql.Text(StoreText.WriteWeb(spawn)));
+                    Sql.Text(StoreText.WriteWeb(spawn)),
+                    Sql.Text(command.Service?.Value),
+                    Sql.Big(command.ServiceVersion));
                 var (result, changed) = rows[0];
                 if (result.Outcome == AcquireOutcome.Acquired)
                 {
@@ -173,6 +175,10 @@ internal sealed partial class PostgresStore
             catch (PostgresException e) when (e.SqlState == "PLN02")
             {
                 return new AcquireResult(AcquireOutcome.DroneUnfit, null);
+            }
+            catch (PostgresException e) when (e.SqlState == "PLN03")
+            {
+                return new AcquireResult(AcquireOutcome.ServiceFull, null);
             }
             catch (PostgresException e) when (e.SqlState == "PLN01" && attempt < 3)
             {

@@ -114,7 +114,7 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             """
             select s.xmin - 1, (g.transaction_id, g.sequence) > ($1, $2), exists (select 1 from plane.changes where transaction_id >= s.xmin),
-                c.transaction_id, c.sequence, c.kind, c.cluster, c.backend_id, c.fencing_token, c.status, c.token_hash, c.drone
+                c.transaction_id, c.sequence, c.kind, c.cluster, c.backend_id, c.fencing_token, c.status, c.token_hash, c.drone, c.service
             from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
             cross join plane.changes_cleaned g
             left join lateral (
@@ -150,11 +150,12 @@ internal sealed partial class PostgresStore
     {
         Position = new LogPosition(r.GetInt64(3), r.GetInt64(4)),
         Kind = StoreText.Enumerated<ChangeKind>(r.GetInt16(5)),
-        Cluster = ClusterName.Parse(r.GetString(6)),
+        Cluster = TextOrNull(r, 6) is { } cluster ? ClusterName.Parse(cluster) : default,
         Backend = r.IsDBNull(7) ? null : ReadIdentity(r, 7),
         Status = StoreText.Enumerated<BackendStatus>(ValueOrNull<short>(r, 9)),
         TokenHash = TextOrNull(r, 10),
         Drone = TextOrNull(r, 11) is { } drone ? DroneName.Parse(drone) : null,
+        Service = TextOrNull(r, 12) is { } service ? ServiceName.Parse(service) : null,
     };
 
     public Task WaitForLogAsync(TimeSpan atMost, CancellationToken cancellationToken) => _feed.Signal.WaitAsync(atMost, cancellationToken);

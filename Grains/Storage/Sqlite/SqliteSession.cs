@@ -38,4 +38,16 @@ internal sealed class SqliteSession(string path) : SqliteDatabase(path)
             Record);
         Logged = true;
     }
+
+    /// <summary>Appends a change of a service, which is of no cluster.</summary>
+    public void LogService(ServiceName service, bool deleted = false)
+    {
+        Execute(
+            "insert into changes (kind, service, status, created_at) values ($1, $2, $3, $4)",
+            (int)ChangeKind.Service,
+            service.Value,
+            deleted ? (int?)BackendStatus.Terminated : null,
+            Record);
+        Logged = true;
+    }
 }

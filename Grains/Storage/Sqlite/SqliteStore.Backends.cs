@@ -31,7 +31,7 @@ internal sealed partial class SqliteStore
             """
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version
             from backends b left join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             where b.id = $1
             """,
@@ -73,7 +73,7 @@ internal sealed partial class SqliteStore
         var cursor = StoreText.ReadCursor(query.Cursor);
         var sql = new StringBuilder(
             """
-            select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason from backends where true
+            select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason, service from backends where true
             """);
         var values = new List<object?>();
         void Where(string condition, object value)
@@ -110,6 +110,11 @@ internal sealed partial class SqliteStore
         if (query.KeyName is { } name)
         {
             Where("key_name =", name);
+        }
+
+        if (query.Service is { } service)
+        {
+            Where("service =", service.Value);
         }
 
         if (cursor is var (created, backend))
@@ -194,6 +199,7 @@ internal sealed partial class SqliteStore
         {
             s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, token);
             s.Execute("delete from actions where backend_id = $1", id);
+            NoteEnd(s, id);
         }
 
         return new StateAck { Sequence = e.Sequence, Applied = true };
@@ -254,6 +260,7 @@ internal sealed partial class SqliteStore
         Status = StoreText.Enumerated<BackendStatus>(r.GetInt64(7)),
         CreatedAt = Time(r.GetInt64(8)),
         TerminationReason = StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 9)),
+        Service = TextOrNull(r, 10) is { } service ? ServiceName.Parse(service) : null,
     };
 
     private BackendDetails ReadDetails(SqliteDataReader r)
@@ -283,6 +290,8 @@ internal sealed partial class SqliteStore
             ExitCode = (int?)NumberOrNull(r, 22),
             Message = TextOrNull(r, 23),
             OutputTail = TextOrNull(r, 24),
+            Service = TextOrNull(r, 25) is { } service ? ServiceName.Parse(service) : null,
+            ServiceVersion = NumberOrNull(r, 26),
         };
     }
 }

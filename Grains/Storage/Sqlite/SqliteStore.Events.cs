@@ -13,10 +13,11 @@ internal sealed partial class SqliteStore
                 $"""
                 select c.sequence, c.kind, c.cluster, c.backend_id, c.status, coalesce(c.drone, b.drone), c.created_at, b.key_namespace, b.key_name, b.key_tag,
                     b.fencing_token, h.termination_reason, h.termination_kind,
-                    case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then 0 else h.exit_error end
+                    case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then 0 else h.exit_error end,
+                    coalesce(c.service, b.service)
                 from (
                     select * from changes
-                    where sequence > $1 and (kind in (1, 2) or kind = 3 and status is not null) and ($3 is null or cluster = $3)
+                    where sequence > $1 and (kind in (1, 2, 5) or kind = 3 and status is not null) and ($3 is null or cluster = $3 or kind = 5)
                     order by sequence {(after is null ? "desc" : "asc")} limit $2
                 ) c
                 left join backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token
@@ -46,7 +47,7 @@ internal sealed partial class SqliteStore
             Id = new ClusterEventId(new LogPosition(r.GetInt64(0), 0)),
             Time = Time(r.GetInt64(6)),
             Kind = kind,
-            Cluster = ClusterName.Parse(r.GetString(2)),
+            Cluster = TextOrNull(r, 2) is { } cluster ? ClusterName.Parse(cluster) : null,
             BackendId = TextOrNull(r, 3) is { } backend ? BackendName.Parse(backend) : null,
             Drone = TextOrNull(r, 5) is { } drone ? DroneName.Parse(drone) : null,
             Key = r.IsDBNull(8)
@@ -56,6 +57,7 @@ internal sealed partial class SqliteStore
             TerminationReason = StoreText.Enumerated<TerminationReason>(NumberOrNull(r, 11)),
             TerminationKind = StoreText.Enumerated<TerminationKind>(NumberOrNull(r, 12)),
             ExitError = NumberOrNull(r, 13) is { } error ? error != 0 : null,
+            Service = TextOrNull(r, 14) is { } service ? ServiceName.Parse(service) : null,
         };
     }
 }

@@ -182,6 +182,11 @@ internal sealed partial class SqliteStore
             return new AcquireResult(AcquireOutcome.Held, Holder(s, holder));
         }
 
+        if (ServiceRefusal(s, command) is { } refusal)
+        {
+            return refusal;
+        }
+
         // 1. The drone, checked again.
         var fit = s.Single(
             $"""
@@ -219,8 +224,8 @@ internal sealed partial class SqliteStore
             """
             insert into backends (
                 id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at,
-                lifetime_ends_lease, max_idle_seconds, subdomain, uses_static_token, static_token, static_token_hash, executor, image, web)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 10, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                lifetime_ends_lease, max_idle_seconds, subdomain, uses_static_token, static_token, static_token_hash, executor, image, web, service, service_version)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 10, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
             """,
             id,
             cluster,
@@ -240,7 +245,9 @@ internal sealed partial class SqliteStore
             staticToken?.Hash(),
             (int)spawn.Executable.Kind,
             spawn.Executable.Image,
-            StoreText.WriteWeb(spawn));
+            StoreText.WriteWeb(spawn),
+            command.Service?.Value,
+            command.ServiceVersion);
 
         // 5. Connection token, history, change log, spawn action.
         if (staticToken is { } shared)

@@ -115,7 +115,7 @@ internal sealed partial class SqliteStore
             limit = Math.Max(limit, 1);
             var changes = s.Query(
                 """
-                select sequence, kind, cluster, backend_id, fencing_token, status, token_hash, drone from changes where sequence > $1 order by sequence limit $2
+                select sequence, kind, cluster, backend_id, fencing_token, status, token_hash, drone, service from changes where sequence > $1 order by sequence limit $2
                 """,
                 r => (Position: new LogPosition(r.GetInt64(0), 0), Change: _unreadable.TryRead(r, ReadChange, out var change) ? change : null),
                 after.Transaction,
@@ -136,11 +136,12 @@ internal sealed partial class SqliteStore
     {
         Position = new LogPosition(r.GetInt64(0), 0),
         Kind = StoreText.Enumerated<ChangeKind>(r.GetInt64(1)),
-        Cluster = ClusterName.Parse(r.GetString(2)),
+        Cluster = TextOrNull(r, 2) is { } cluster ? ClusterName.Parse(cluster) : default,
         Backend = r.IsDBNull(3) ? null : ReadIdentity(r, 3),
         Status = StoreText.Enumerated<BackendStatus>(NumberOrNull(r, 5)),
         TokenHash = TextOrNull(r, 6),
         Drone = TextOrNull(r, 7) is { } drone ? DroneName.Parse(drone) : null,
+        Service = TextOrNull(r, 8) is { } service ? ServiceName.Parse(service) : null,
     };
 
     private static LogPosition LogEnd(SqliteSession s) => new(s.Scalar("select seq from sqlite_sequence where name = 'changes'") ?? 0, 0);

@@ -95,6 +95,7 @@ internal sealed partial class SqliteStore
             }
 
             count += s.Execute("delete from txt_values where expires_lease < $1", s.Lease);
+            count += s.Execute("delete from service_failures where failed_lease < $1", s.Lease - (long)s_failuresKept.TotalMilliseconds);
             count += s.Execute("delete from requests where expires_lease < $1", s.Lease);
             count += s.Execute("delete from proxies where report_lease < $1", s.Lease - ProxySilence(s));
             count += ForgetDrones(s, s.Lease - (long)StoreText.ForgetsDronesAfter(endedBackends).TotalMilliseconds);

@@ -115,8 +115,100 @@ create trigger note_end after update of status on plane.backends
     for each row when (new.status = 70 and old.status < 70 and new.service is not null and new.key_namespace not like '.plane/%')
     execute function plane.note_end();
 
+create function plane.drop_failures(p_limit integer) returns integer language plpgsql volatile as $$
+declare
+    v_count integer;
+begin
+    delete from plane.service_failures f
+    using (
+        select namespace, name from plane.service_failures where failed_at < now() - interval '1 hour' order by failed_at limit p_limit for update skip locked
+    ) l
+    where f.namespace = l.namespace and f.name = l.name;
+    get diagnostics v_count = row_count;
+    return v_count;
+end $$;
+
+-- outcome: 0 it was so, 1 made, 2 changed, 3 there are as many as there may be.
+create function plane.put_service(
+    p_name text, p_spawn text, p_access smallint, p_forward_auth text, p_max integer, p_warm_count integer, p_warm_age integer, p_warm_path text, p_prepull boolean,
+    p_limit integer)
+returns table (outcome smallint, version bigint, created_at timestamptz, updated_at timestamptz) language plpgsql volatile as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := clock_timestamp();
+begin
+    -- They are counted, so one at a time.
+    perform pg_advisory_xact_lock(1886151022, 40);
+    update plane.services s
+    set version = nextval('plane.service_versions'), spawn_config = p_spawn, access = p_access, forward_auth = p_forward_auth, max_backends = p_max,
+        warm_count = p_warm_count, warm_max_age_seconds = p_warm_age, warm_claim_path = p_warm_path, prepull = p_prepull, updated_at = v_now
+    where s.name = p_name
+        and (s.spawn_config, s.access, s.forward_auth, s.max_backends, s.warm_count, s.warm_max_age_seconds, s.warm_claim_path, s.prepull)
+            is distinct from (p_spawn, p_access, p_forward_auth, p_max, p_warm_count, p_warm_age, p_warm_path, p_prepull)
+    returning 2::smallint, s.version, s.created_at, s.updated_at into outcome, version, created_at, updated_at;
+    if not found then
+        select 0::smallint, s.version, s.created_at, s.updated_at into outcome, version, created_at, updated_at from plane.services s where s.name = p_name;
+    end if;
+    if not found and (select count(*) from plane.services) >= p_limit then
+        outcome := 3;
+    elsif not found then
+        insert into plane.services as s (
+            name, version, spawn_config, access, forward_auth, max_backends, warm_count, warm_max_age_seconds, warm_claim_path, prepull, created_at, updated_at)
+        values (
+            p_name, nextval('plane.service_versions'), p_spawn, p_access, p_forward_auth, p_max, p_warm_count, p_warm_age, p_warm_path, p_prepull, v_now, v_now)
+        returning 1::smallint, s.version, s.created_at, s.updated_at into outcome, version, created_at, updated_at;
+    end if;
+    if outcome in (1, 2) then
+        insert into plane.changes (kind, service) values (5, p_name);
+    end if;
+    return next;
+end $$;
+
+-- Whether there was such a service. What was started for it is ended gracefully, unless it may go on; what has no key always is.
+create function plane.delete_service(p_name text, p_keep boolean) returns boolean language plpgsql volatile as $$
+begin
+    -- Waits for acquisitions that hold the row: their backends are found below.
+    delete from plane.services s where s.name = p_name;
+    if not found then
+        return false;
+    end if;
+    perform plane.queue_ends(
+        array(
+            select b.id from plane.backends b
+            where b.service = p_name and b.status < 70 and (not p_keep or b.key_namespace like '.plane/%') order by b.id),
+        1::smallint, 2::smallint);
+    delete from plane.service_keys k where k.service = p_name;
+    delete from plane.service_labels l where l.service = p_name;
+    delete from plane.service_failures f where f.service = p_name;
+    insert into plane.changes (kind, service, status) values (5, p_name, 70);
+    return true;
+end $$;
+
+-- outcome: -1 no such service, 0 it was so, 1 added, 2 the kid is another key's, 3 there are as many as there may be.
+create function plane.add_service_key(p_service text, p_kid text, p_alg smallint, p_material text, p_limit integer) returns integer language plpgsql volatile as $$
+declare
+    v_same boolean;
+begin
+    -- The row's holder counts alone.
+    perform 1 from plane.services s where s.name = p_service for no key update;
+    if not found then
+        return -1;
+    end if;
+    select k.alg = p_alg and k.material = p_material into v_same from plane.service_keys k where k.service = p_service and k.kid = p_kid;
+    if found then
+        return case when v_same then 0 else 2 end;
+    end if;
+    if (select count(*) from plane.service_keys k where k.service = p_service) >= p_limit then
+        return 3;
+    end if;
+    insert into plane.service_keys (service, kid, alg, material, created_at) values (p_service, p_kid, p_alg, p_material, clock_timestamp());
+    insert into plane.changes (kind, service) values (5, p_service);
+    return 1;
+end $$;
+
 -- As before, and for services, whose parameters older controllers leave out. Further outcomes: 7 the service has as many backends as it may, 8 the starts for this key failed one
--- after another (held_for: until the next one), 9 the namespace is a service's and none was named, 10 there is no such service. Error PLN03: 7, found when all was written.
+-- after another (held_for: until the next one), 9 the namespace is a service's and none was named, 10 there is no such service, 11 it is not at this version.
+-- Error PLN03: 7, found when all was written.
 drop function plane.acquire_once(
     text, text, bytea, interval, text, boolean, text, text, text, text, text, text, smallint, text, integer, integer, text, text, text, text, text, text, text, text,
     interval, interval, bigint, bigint, bigint, text);
@@ -135,6 +227,7 @@ language plpgsql volatile as $$
 declare
     v_claim integer := 0;
     v_most integer;
+    v_version bigint;
 begin
     if p_request is not null then
         v_claim := plane.claim_request(p_request, p_digest, p_sealed, p_keep);
@@ -156,13 +249,16 @@ begin
             outcome := 9;
         end if;
     else
-        select s.max_backends into v_most from plane.services s where s.name = p_service for key share;
+        -- Held to the commit, so that a deletion waits and then finds the backend. A change does not wait: it is after what read the version before.
+        select s.max_backends, s.version into v_most, v_version from plane.services s where s.name = p_service for key share;
         if not found then
             outcome := 10;
+        elsif v_version <> p_service_version then
+            outcome := 11;
         else
             if v_most is not null then
                 -- Those that count come in line here.
-                select s.max_backends into v_most from plane.services s where s.name = p_service for no key update;
+                perform pg_advisory_xact_lock(1886151024, hashtext(p_service));
             end if;
             select 8::smallint, f.retry_at - clock_timestamp() into outcome, held_for
             from plane.service_failures f
