@@ -160,6 +160,10 @@ internal sealed partial class SqliteStore
                 tail,
                 message,
                 isWarm && isInPool ? s.Lease : null);
+            if (isWarm && isInPool)
+            {
+                NoteWarm(s, id, failed: false);
+            }
         }
 
         // One in a pool is not ready, and one that was claimed is only under the token of its claim.
@@ -200,6 +204,10 @@ internal sealed partial class SqliteStore
             s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, token);
             s.Execute("delete from actions where backend_id = $1", id);
             NoteEnd(s, id);
+            if (isInPool && e.TerminationReason is null or TerminationReason.StartupTimeout or TerminationReason.InternalError)
+            {
+                NoteWarm(s, id, failed: true);
+            }
         }
 
         return new StateAck { Sequence = e.Sequence, Applied = true };

@@ -137,6 +137,28 @@ internal sealed partial class SqliteStore
         return new AcquireResult(AcquireOutcome.Acquired, Holder(s, id));
     }
 
+    // Starts of warm backends that fail one after another wait, as those of a key do: one row for a service's version. One that becomes warm ends the row.
+    private static void NoteWarm(SqliteSession s, string id, bool failed)
+    {
+        var found = s.Single(
+            "select key_namespace, service_version, service from backends where id = $1 and service is not null",
+            static r => Tuple.Create(r.GetString(0), r.GetInt64(1).ToString(CultureInfo.InvariantCulture), r.GetString(2)),
+            id);
+        if (found is not var (pool, version, service))
+        {
+            return;
+        }
+
+        if (failed)
+        {
+            NoteFailure(s, pool, version, service, id);
+        }
+        else
+        {
+            s.Execute("delete from service_failures where namespace = $1 and name = $2", pool, version);
+        }
+    }
+
     private static WarmBackend ReadWarm(SqliteDataReader r) => new(
         ReadIdentity(r, 0),
         ServiceName.Parse(r.GetString(2)),

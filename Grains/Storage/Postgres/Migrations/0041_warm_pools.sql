@@ -288,7 +288,8 @@ begin
     on conflict (namespace, name) do update
         set backend_id = excluded.backend_id, failed_at = excluded.failed_at,
             count = case when f.failed_at < v_now - interval '10 min' then 1 else f.count + 1 end,
-            retry_at = case when f.failed_at < v_now - interval '10 min' then v_now else v_now + make_interval(secs => least(60, 1 << least(f.count - 1, 6))) end;
+            retry_at = case when f.failed_at < v_now - interval '10 min' or f.count < 2 then v_now
+                else v_now + make_interval(secs => least(60, 1 << least(f.count - 2, 6))) end;
     return null;
 end $$;
 create trigger note_warm after update of warm_at on plane.backends
