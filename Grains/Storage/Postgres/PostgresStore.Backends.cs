@@ -122,14 +122,14 @@ internal sealed partial class PostgresStore
             $"""
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_at, b.lifetime_ends_at, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version,
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version, b.start_token,
                 h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b
             left join plane.keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             left join plane.history h on h.backend_id = b.id
             where b.id = $1 order by h.status
             """,
-            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(27) ? null : ReadEntry(r, 27)),
+            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(28) ? null : ReadEntry(r, 28)),
             cancellationToken,
             Sql.Text(backend.Value));
         return rows.Count == 0 ? null : rows[0].Details with { History = [.. rows.Select(r => r.Entry).OfType<StatusEntry>()] };
@@ -258,6 +258,7 @@ internal sealed partial class PostgresStore
         OutputTail = TextOrNull(r, 24),
         Service = TextOrNull(r, 25) is { } service ? ServiceName.Parse(service) : null,
         ServiceVersion = ValueOrNull<long>(r, 26),
+        StartToken = ValueOrNull<long>(r, 27) is { } start ? new FencingToken(start) : null,
     };
 
     private static StatusEntry ReadEntry(NpgsqlDataReader r, int at) => new()

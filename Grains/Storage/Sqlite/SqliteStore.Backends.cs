@@ -31,7 +31,7 @@ internal sealed partial class SqliteStore
             """
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version, b.start_token
             from backends b left join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             where b.id = $1
             """,
@@ -300,6 +300,7 @@ internal sealed partial class SqliteStore
             OutputTail = TextOrNull(r, 24),
             Service = TextOrNull(r, 25) is { } service ? ServiceName.Parse(service) : null,
             ServiceVersion = NumberOrNull(r, 26),
+            StartToken = NumberOrNull(r, 27) is { } start ? new FencingToken(start) : null,
         };
     }
 }
