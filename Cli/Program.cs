@@ -23,7 +23,7 @@ internal static class Program
         root.Subcommands.Add(CertCommands.Create());
         root.Subcommands.Add(CompletionCommand.Create());
         var connect = ConnectVerb.Create(operators);
-        foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators)])
+        foreach (var command in (Command[])[connect, .. ClusterCommands.Create(operators), .. BackendCommands.Create(operators), ServiceCommands.Create(operators)])
         {
             operators.AddTo(command);
             root.Subcommands.Add(command);

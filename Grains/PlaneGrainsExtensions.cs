@@ -6,6 +6,7 @@ using Plane.Grains.Clusters;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
+using Plane.Grains.Services;
 using Plane.Grains.Storage;
 using Plane.Grains.Sweeps;
 using Plane.Grains.Warm;
@@ -43,6 +44,9 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<WarmSignal>();
         services.AddSingleton<WarmClaims>();
         services.AddSingleton<KeyConnector>();
+        services.AddSingleton<ServiceDirectory>();
+        services.AddSingleton<WakeLimiter>();
+        services.AddSingleton<ServiceConnector>();
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
         services.AddSingleton<HistoryReader>();

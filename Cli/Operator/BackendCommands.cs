@@ -56,6 +56,7 @@ internal static class BackendCommands
         var status = new Option<string?>("--status") { Description = "Only in this state; live: all that have not ended." };
         var drone = new Option<DroneName?>("--drone") { Description = "Only this drone's.", CustomParser = CommandValues.Name<DroneName> };
         var key = new Option<string?>("--key") { Description = "Only of keys with this name." };
+        var service = new Option<ServiceName?>("--service") { Description = "Only this service's.", CustomParser = CommandValues.Name<ServiceName> };
         var limit = new Option<int>("--limit")
         {
             Description = "How many at the most.",
@@ -63,7 +64,7 @@ internal static class BackendCommands
             CustomParser = CommandValues.RequiredWholeNumber,
         };
         var cursor = new Option<string?>("--cursor") { Description = "Go on behind an earlier page." };
-        var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, limit, cursor };
+        var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, service, limit, cursor };
         context.AddWideTo(command);
         context.AddWatchTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
@@ -74,6 +75,7 @@ internal static class BackendCommands
                 ["status"] = parsed.GetValue(status),
                 ["drone"] = parsed.GetValue(drone)?.Value,
                 ["key"] = parsed.GetValue(key),
+                ["service"] = parsed.GetValue(service)?.Value,
                 ["limit"] = parsed.GetValue(limit).ToString(CultureInfo.InvariantCulture),
                 ["cursor"] = parsed.GetValue(cursor),
             });
@@ -127,6 +129,7 @@ internal static class BackendCommands
                 ("fencing token", b.Key.FencingToken.ToString()),
                 ("cluster", b.Cluster.Value),
                 ("drone", b.Drone.Value),
+                ("service", b.Service is { } service ? string.Create(CultureInfo.InvariantCulture, $"{service}, version {b.ServiceVersion}") : null),
                 ("pool", b.Pool.Length > 0 ? b.Pool : null),
                 ("runs", b.Image ?? "a process"),
                 ("address", b.Address),

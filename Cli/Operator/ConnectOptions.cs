@@ -11,6 +11,8 @@ internal sealed record ConnectOptions
 
     public string? Tag { get; init; }
 
+    public ServiceName? Service { get; init; }
+
     public string? Image { get; init; }
 
     public string[]? Command { get; init; }
@@ -58,6 +60,9 @@ internal sealed record ConnectOptions
     /// <summary>The flags that were given and say how a backend is started.</summary>
     public string[] GivenForStart { get; init; } = [];
 
+    /// <summary>Whether it was said how long to wait for a start.</summary>
+    public bool WaitIsGiven { get; init; }
+
     private bool Spawns => Image is not null || Command is not null;
 
     /// <summary>Refuses what the controller would not see: flags that contradict each other.</summary>
@@ -69,15 +74,21 @@ internal sealed record ConnectOptions
             throw new UsageException("--namespace and --tag need --key");
         }
 
-        if (!Spawns && Key is null)
+        if (Service is not null && (Spawns || GivenForStart.Length > 0))
         {
-            throw new UsageException("give --key to connect to, --image or --command to start, or both");
+            throw new UsageException($"{string.Join(", ", Spawns ? ["--image and --command"] : GivenForStart)}: --service says how to start a backend");
+        }
+
+        if (!Spawns && Key is null && Service is null)
+        {
+            throw new UsageException("give --key to connect to, --image, --command or --service to start, or both");
         }
 
         // If they were ignored, the user would believe that the backend is as they say.
-        if (!Spawns && GivenForStart.Length > 0)
+        string[] idle = Service is not null || !WaitIsGiven ? GivenForStart : [.. GivenForStart, "--wait-seconds"];
+        if (!Spawns && idle.Length > 0)
         {
-            throw new UsageException($"{string.Join(", ", GivenForStart)}: say how to start a backend, and neither --image nor --command says what");
+            throw new UsageException($"{string.Join(", ", idle)}: say how to start a backend, and neither --image nor --command says what");
         }
     }
 
@@ -88,6 +99,7 @@ internal sealed record ConnectOptions
         User = User,
         Auth = Auth,
         RequestId = RequestId,
+        Service = Service,
         SpawnConfig = !Spawns ? null : new SpawnConfig
         {
             Id = Id,

@@ -8,6 +8,7 @@ internal static class ConnectRefusal
         ["key.name"] = "--key",
         ["key.namespace"] = "--namespace",
         ["key.tag"] = "--tag",
+        ["service"] = "--service",
         ["user"] = "--user",
         ["auth"] = "--auth",
         ["request_id"] = "--request-id",
@@ -34,7 +35,8 @@ internal static class ConnectRefusal
     /// <summary>What the user is told.</summary>
     public static string InFlags(PlaneError error) => error.Kind switch
     {
-        ErrorKind.KeyUnheldNoSpawnConfig => "nothing holds the key: give --image or --command to start a backend with",
+        ErrorKind.KeyUnheldNoSpawnConfig => "nothing holds the key: give --image, --command or --service to start a backend with",
+        ErrorKind.NotFound => "there is no such service: plane service list has all, plane service set makes one",
         ErrorKind.NoClusterProvided => "the controller has no default cluster: give --cluster",
 
         // A problem of a field is a sentence that begins with it.

@@ -62,6 +62,7 @@ internal static class ConnectVerb
             ("fencing token", response.Key.FencingToken.ToString()),
             ("drone", response.Drone?.Value),
             ("url", response.Url),
-            ("browser url", response.BrowserUrl));
+            ("browser url", response.BrowserUrl),
+            ("service url", response.ServiceUrl));
     }
 }

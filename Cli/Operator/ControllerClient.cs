@@ -72,6 +72,30 @@ internal sealed partial class ControllerClient : IDisposable
     public Task<TxtState> SetTxtAsync(ClusterName cluster, TxtChange change, CancellationToken cancellationToken) =>
         SendAsync<TxtState>(HttpMethod.Post, $"ctrl/c/{cluster}/dns/txt", change, cancellationToken);
 
+    public Task<ServiceRows> ServicesAsync(CancellationToken cancellationToken) => SendAsync<ServiceRows>(HttpMethod.Get, "ctrl/s", null, cancellationToken);
+
+    public Task<ServiceDetails> ServiceAsync(ServiceName service, CancellationToken cancellationToken) =>
+        SendAsync<ServiceDetails>(HttpMethod.Get, $"ctrl/s/{service}", null, cancellationToken);
+
+    /// <summary>Makes or changes a service. The body goes out as it is: the controller says best what is wrong with it.</summary>
+    public Task<ServiceDetails> PutServiceAsync(ServiceName service, JsonElement config, CancellationToken cancellationToken) =>
+        SendAsync<ServiceDetails>(HttpMethod.Put, $"ctrl/s/{service}", config, cancellationToken);
+
+    public Task<JsonElement> DeleteServiceAsync(ServiceName service, bool keep, CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(HttpMethod.Delete, $"ctrl/s/{service}{(keep ? "?keep=true" : "")}", null, cancellationToken);
+
+    public Task<ServiceAddress> ServiceUrlAsync(ServiceName service, string query, CancellationToken cancellationToken) =>
+        SendAsync<ServiceAddress>(HttpMethod.Get, $"ctrl/s/{service}/url{query}", null, cancellationToken);
+
+    public Task<SigningKeyRows> SigningKeysAsync(ServiceName service, CancellationToken cancellationToken) =>
+        SendAsync<SigningKeyRows>(HttpMethod.Get, $"ctrl/s/{service}/keys", null, cancellationToken);
+
+    public Task<SigningKeyInfo> AddSigningKeyAsync(ServiceName service, SigningKeyRequest key, CancellationToken cancellationToken) =>
+        SendAsync<SigningKeyInfo>(HttpMethod.Post, $"ctrl/s/{service}/keys", key, cancellationToken);
+
+    public Task<JsonElement> DeleteSigningKeyAsync(ServiceName service, string kid, CancellationToken cancellationToken) =>
+        SendAsync<JsonElement>(HttpMethod.Delete, $"ctrl/s/{service}/keys/{Uri.EscapeDataString(kid)}", null, cancellationToken);
+
     /// <summary>
     /// Every step of a backend's life until it has ended. A stream that breaks is taken up again behind the last step, so that nothing is seen twice or missed.
     /// </summary>

@@ -5,7 +5,7 @@ using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
-/// <summary>Prints what happened to backends and drones.</summary>
+/// <summary>Prints what happened to backends, drones and services.</summary>
 internal static class EventsCommand
 {
     public static Command Create(OperatorContext context)
@@ -19,7 +19,7 @@ internal static class EventsCommand
             DefaultValueFactory = _ => 100,
             CustomParser = CommandValues.RequiredWholeNumber,
         };
-        var command = new Command("events", "Print what happened to backends and drones, of the last day.") { cluster, follow, after, limit };
+        var command = new Command("events", "Print what happened to backends, drones and services, of the last day.") { cluster, follow, after, limit };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
             var query = string.Create(CultureInfo.InvariantCulture, $"?limit={parsed.GetValue(limit)}");
@@ -57,6 +57,8 @@ internal static class EventsCommand
         ClusterEventKind.DroneRegistered => "registered",
         ClusterEventKind.DroneDrained => "drained",
         ClusterEventKind.DroneUndrained => "takes new backends again",
+        ClusterEventKind.Service => "service made or changed",
+        ClusterEventKind.ServiceDeleted => "service deleted",
         _ => happened.Kind.ToString(),
     };
 
@@ -84,7 +86,7 @@ internal static class EventsCommand
         string?[] fields =
         [
             Printer.Time(happened.Time),
-            happened.BackendId?.Value ?? happened.Drone?.Value,
+            happened.BackendId?.Value ?? happened.Drone?.Value ?? happened.Service?.Value,
             What(happened),
             happened.BackendId is null ? null : happened.Key is { } key ? "key " + key.Name : null,
             happened.BackendId is null ? null : happened.Drone?.Value,

@@ -67,6 +67,7 @@ internal sealed class OperatorContext
                 }
 
                 printer.Problem(e.Message);
+                BackendEnd.PrintOutput(printer, e.Error.OutputTail);
                 return ExitCodes.Refused;
             }
             catch (ControllerUnreachableException e)

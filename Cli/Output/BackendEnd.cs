@@ -30,9 +30,12 @@ internal static class BackendEnd
     }
 
     /// <summary>Prints the last lines of its output to standard error, where its drone reported them.</summary>
-    public static void PrintOutput(Printer printer, BackendDetails backend)
+    public static void PrintOutput(Printer printer, BackendDetails backend) => PrintOutput(printer, backend.OutputTail);
+
+    /// <summary>Prints last lines to standard error, where there are any.</summary>
+    public static void PrintOutput(Printer printer, string? tail)
     {
-        if (backend.OutputTail is not { Length: > 0 } output)
+        if (tail is not { Length: > 0 } output)
         {
             return;
         }

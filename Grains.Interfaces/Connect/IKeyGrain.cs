@@ -195,6 +195,10 @@ public sealed record ConnectResult
     [Id(5)]
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>The last lines of the backend whose failure is why; for operators, never for visitors.</summary>
+    [Id(6)]
+    public string? OutputTail { get; init; }
+
     /// <summary>A refusal.</summary>
     /// <param name="kind">The kind.</param>
     /// <param name="message">In words.</param>

@@ -103,4 +103,9 @@ public sealed record PlaneError
     /// <summary>What is wrong and, where it can be said, what to do.</summary>
     [Id(2)]
     public required string Message { get; init; }
+
+    /// <summary>The last lines of the backend whose failure is why; only under <c>/ctrl</c>.</summary>
+    [Id(3)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? OutputTail { get; init; }
 }

@@ -38,6 +38,36 @@ public sealed record ServiceDetails
     public required DateTimeOffset UpdatedAt { get; init; }
 }
 
+/// <summary>A row of the list of services (<c>GET /ctrl/s</c>).</summary>
+public sealed record ServiceSummary
+{
+    /// <summary>Its name.</summary>
+    public required ServiceName Name { get; init; }
+
+    /// <summary>Grows with each change, not always by one.</summary>
+    public required long Version { get; init; }
+
+    /// <summary>What its backends run: the kind, and the image or program.</summary>
+    public required string Executable { get; init; }
+
+    /// <summary>Who may enter.</summary>
+    public required ServiceAccess Access { get; init; }
+
+    /// <summary>The most backends that run at a time.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? MaxBackends { get; init; }
+
+    /// <summary>Its backends without a key, where it is to have any.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public WarmState? Warm { get; init; }
+
+    /// <summary>How many backends it has that have not ended, those without a key left out.</summary>
+    public required int Backends { get; init; }
+
+    /// <summary>When it was last changed.</summary>
+    public required DateTimeOffset UpdatedAt { get; init; }
+}
+
 /// <summary>The backends of a service that run without a key: what is wanted, and what there is.</summary>
 public sealed record WarmState
 {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Plane.Grains.Clusters;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
@@ -119,7 +120,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
         var result = await ConnectAsync(command, key, mark, cancellationToken);
 
         // Refused for want of what a twin of this request got a moment before, as the last place on a drone: that one's answer is this one's too.
-        return result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.KeyUnheldNoSpawnConfig
+        return result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.ServiceFull or ErrorKind.FailedToAcquireKey or ErrorKind.KeyUnheldNoSpawnConfig
             ? await TryHeldAsync(command, mark, cancellationToken) ?? result
             : result;
     }
@@ -290,6 +291,22 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
                         RetryAfter = acquired.HeldFor,
                     };
 
+                case { Outcome: AcquireOutcome.ServiceFull }:
+                    return ConnectResult.Refused(ErrorKind.ServiceFull, $"service {command.Service} runs as many backends as its max_backends allows");
+
+                case { Outcome: AcquireOutcome.CrashLoop }:
+                    return await CrashLoopAsync(command, acquired.HeldFor, cancellationToken);
+
+                case { Outcome: AcquireOutcome.NamespaceOwned }:
+                    return ConnectResult.Refused(
+                        ErrorKind.InvalidRequest, "key.namespace is one of a service's, which starts its own backends: give service instead of spawn_config");
+
+                case { Outcome: AcquireOutcome.ServiceGone }:
+                    return ConnectResult.Refused(ErrorKind.NotFound, "there is no such service");
+
+                case { Outcome: AcquireOutcome.ServiceChanged }:
+                    return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the service was changed several times meanwhile; retry");
+
                 case { Outcome: AcquireOutcome.BackendIdTaken }:
                     return command.BackendIdIsChosen
                         ? ConnectResult.Refused(ErrorKind.BackendIdTaken, $"the backend id {command.BackendId} was used before")
@@ -303,6 +320,21 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
 
         var state = await drones.ReadStateAsync(place.Cluster, cancellationToken);
         return ConnectResult.Refused(ErrorKind.NoDroneAvailable, Placement.ExplainNone(place.Cluster, state, query));
+    }
+
+    /// <summary>With what an operator needs to find the fault. What visitors are answered is made of the kind alone.</summary>
+    private async Task<ConnectResult> CrashLoopAsync(ConnectCommand command, TimeSpan rest, CancellationToken cancellationToken)
+    {
+        string? tail = null;
+        var message = "the last backends of this key failed soon after their start";
+        if (await store.ReadFailuresAsync(command.Key, cancellationToken) is { } failures)
+        {
+            var last = failures.Ended is { } end ? $"{failures.Backend}: {end}" : failures.Backend.Value;
+            message = string.Create(CultureInfo.InvariantCulture, $"the last {failures.Count} backends of this key failed soon after their start; the last one was {last}");
+            tail = failures.OutputTail;
+        }
+
+        return ConnectResult.Refused(ErrorKind.CrashLoop, message) with { RetryAfter = rest, OutputTail = tail };
     }
 
     /// <summary>A key while connects to it are under way.</summary>

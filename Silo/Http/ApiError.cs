@@ -20,8 +20,11 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
     /// <summary>The status, where it isn't the kind's own.</summary>
     public int Status { get; init; } = ErrorStatus.Of(Kind);
 
-    /// <summary>When a 503 asks to be tried again, where that is known; in whole seconds on the wire, rounded up.</summary>
+    /// <summary>When the request may be tried again, where that is known; in whole seconds on the wire, rounded up.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>What the backend wrote whose failure is why: for the caller, not for the log.</summary>
+    public string? OutputTail { get; init; }
 
     /// <summary>Whether the log says elsewhere what is wrong, once for all requests that meet it.</summary>
     public bool IsLogged { get; init; }
@@ -45,7 +48,7 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
         services.GetRequiredService<HttpMetrics>().Error(Kind);
         var response = httpContext.Response;
         response.StatusCode = Status;
-        if (Status == StatusCodes.Status503ServiceUnavailable)
+        if (Status == StatusCodes.Status503ServiceUnavailable || RetryAfter is not null)
         {
             var seconds = Math.Max(RetryAfterSeconds, Math.Ceiling(RetryAfter?.TotalSeconds ?? 0));
             response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
@@ -57,6 +60,6 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
         }
 
         response.Headers.CacheControl = "no-store";
-        await response.WriteAsJsonAsync(new PlaneError { Id = id, Kind = Kind, Message = Message }, PlaneJson.Http, httpContext.RequestAborted);
+        await response.WriteAsJsonAsync(new PlaneError { Id = id, Kind = Kind, Message = Message, OutputTail = OutputTail }, PlaneJson.Http, httpContext.RequestAborted);
     }
 }

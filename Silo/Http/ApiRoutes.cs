@@ -34,7 +34,9 @@ internal static class ApiRoutes
             .Accepts<ConnectRequest>(Json).Produces<ConnectResponse>()
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.NoClusterProvided, ErrorKind.KeyUnheldNoSpawnConfig)
             .WithErrors(ErrorKind.KeyHeld, ErrorKind.FailedToRemoveKey, ErrorKind.BackendIdTaken, ErrorKind.RequestIdTaken, ErrorKind.PayloadTooLarge)
-            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey, ErrorKind.KeysHeldOff);
+            .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey, ErrorKind.KeysHeldOff)
+            .WithErrors(ErrorKind.NotFound, ErrorKind.ServiceFull, ErrorKind.CrashLoop);
+        MapServices(ctrl);
         MapTerminate(ctrl, "/b/{backend}", "", BackendEndpoints.SoftTerminateAsync, BackendEndpoints.HardTerminateAsync);
         MapTerminate(ctrl, "/c/{cluster}/b/{backend}", "_in_cluster", BackendEndpoints.SoftTerminateInClusterAsync, BackendEndpoints.HardTerminateInClusterAsync);
         ctrl.MapPost("/b/revoke", BackendEndpoints.RevokeAsync)
@@ -78,6 +80,31 @@ internal static class ApiRoutes
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.PayloadTooLarge);
         ctrl.MapGet("/status", HealthEndpoints.StatusAsync)
             .Named("controller_status", "The controller's version; 500 when its database can't be reached.").Produces<StatusResponse>();
+    }
+
+    private static void MapServices(RouteGroupBuilder ctrl)
+    {
+        ctrl.MapGet("/s", ServiceEndpoints.ListAsync).Named("services", "All services, with what runs for them.").Produces<ServiceList>();
+        ctrl.MapPut("/s/{service}", ServiceEndpoints.PutAsync)
+            .Named("put_service", "Make or change a service. Backends that run are not affected; what it is already leaves its version as it is.")
+            .Accepts<ServiceConfig>(Json).Produces<ServiceDetails>().Produces<ServiceDetails>(StatusCodes.Status201Created)
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.PayloadTooLarge);
+        ctrl.MapGet("/s/{service}", ServiceEndpoints.DescribeAsync)
+            .Named("service", "A service, with what runs for it.").Produces<ServiceDetails>().WithErrors(ErrorKind.NotFound);
+        ctrl.MapDelete("/s/{service}", ServiceEndpoints.DeleteAsync)
+            .Named("delete_service", "Delete a service with its keys; its backends are ended gracefully, or, with keep=true, go on to their own end.")
+            .ProducesNull().WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound);
+        ctrl.MapGet("/s/{service}/url", ServiceEndpoints.UrlAsync)
+            .Named("service_url", "The address of a key's session, whether it runs or not.")
+            .Produces<ServiceUrl>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName, ErrorKind.NoClusterProvided, ErrorKind.NotFound);
+        ctrl.MapGet("/s/{service}/keys", SigningKeyEndpoints.ListAsync)
+            .Named("signing_keys", "The keys that the service's tokens are checked with, without their secrets.").Produces<SigningKeyList>().WithErrors(ErrorKind.NotFound);
+        ctrl.MapPost("/s/{service}/keys", SigningKeyEndpoints.AddAsync)
+            .Named("add_signing_key", "Add a key that the service's tokens are checked with. Its secret is not shown again.")
+            .Accepts<SigningKeyRequest>(Json).Produces<SigningKeyInfo>().Produces<SigningKeyInfo>(StatusCodes.Status201Created)
+            .WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound, ErrorKind.SigningKeyTaken, ErrorKind.PayloadTooLarge);
+        ctrl.MapDelete("/s/{service}/keys/{kid}", SigningKeyEndpoints.DeleteAsync)
+            .Named("delete_signing_key", "Delete a key: tokens that are signed with it let no visitor in any more.").ProducesNull().WithErrors(ErrorKind.NotFound);
     }
 
     private static void MapTerminate(RouteGroupBuilder ctrl, string path, string suffix, Delegate soft, Delegate hard)

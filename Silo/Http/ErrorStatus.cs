@@ -12,10 +12,12 @@ internal static class ErrorStatus
         ErrorKind.Unauthorized => StatusCodes.Status401Unauthorized,
         ErrorKind.NotFound => StatusCodes.Status404NotFound,
         ErrorKind.KeyUnheldNoSpawnConfig or ErrorKind.KeyHeld or ErrorKind.FailedToRemoveKey or ErrorKind.BackendIdTaken
-            or ErrorKind.RequestIdTaken => StatusCodes.Status409Conflict,
+            or ErrorKind.RequestIdTaken or ErrorKind.SigningKeyTaken => StatusCodes.Status409Conflict,
         ErrorKind.PayloadTooLarge => StatusCodes.Status413PayloadTooLarge,
+        ErrorKind.WakeLimited => StatusCodes.Status429TooManyRequests,
         ErrorKind.ForwardAuthUnavailable => StatusCodes.Status502BadGateway,
-        ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.DatabaseError or ErrorKind.KeysHeldOff => StatusCodes.Status503ServiceUnavailable,
+        ErrorKind.NoDroneAvailable or ErrorKind.FailedToAcquireKey or ErrorKind.DatabaseError or ErrorKind.KeysHeldOff
+            or ErrorKind.ServiceFull or ErrorKind.CrashLoop => StatusCodes.Status503ServiceUnavailable,
         ErrorKind.KeyHeldUnhealthy or ErrorKind.Other => StatusCodes.Status500InternalServerError,
         _ => StatusCodes.Status500InternalServerError,
     };

@@ -63,13 +63,14 @@ internal static class BackendEndpoints
         [FromQuery] string? status,
         [FromQuery] string? drone,
         [FromQuery] string? key,
+        [FromQuery] string? service,
         [FromQuery] string? limit,
         [FromQuery] string? cursor,
         CancellationToken cancellationToken)
     {
         foreach (var (parameter, values) in http.Request.Query)
         {
-            if (values.Count > 1 && parameter is "cluster" or "status" or "drone" or "key" or "limit" or "cursor")
+            if (values.Count > 1 && parameter is "cluster" or "status" or "drone" or "key" or "service" or "limit" or "cursor")
             {
                 return ApiError.Invalid($"{parameter} is given twice");
             }
@@ -122,6 +123,16 @@ internal static class BackendEndpoints
             query = query with { KeyName = keyText };
         }
 
+        if (NotEmpty(service) is { } serviceText)
+        {
+            if (!ServiceName.TryParse(serviceText, out var name))
+            {
+                return ApiError.Invalid("service is not valid: " + ServiceName.Rule);
+            }
+
+            query = query with { Service = name };
+        }
+
         if (NotEmpty(limit) is { } limitText)
         {
             if (!int.TryParse(limitText, NumberStyles.None, CultureInfo.InvariantCulture, out var rows) || rows is < 1 or > BackendQuery.MaxLimit)
@@ -161,7 +172,7 @@ internal static class BackendEndpoints
     }
 
     /// <summary>JSON <c>null</c>, as the reference answers what has nothing to say.</summary>
-    private static Microsoft.AspNetCore.Http.HttpResults.ContentHttpResult Null() => TypedResults.Content("null", "application/json");
+    public static Microsoft.AspNetCore.Http.HttpResults.ContentHttpResult Null() => TypedResults.Content("null", "application/json");
 
     private static string? NotEmpty(string? text) => string.IsNullOrEmpty(text) ? null : text;
 }

@@ -3,12 +3,13 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Hosting;
 using Orleans;
 using Plane.Grains.Keys;
+using Plane.Grains.Services;
 using Plane.Silo.Http.Json;
 
 namespace Plane.Silo.Http.Endpoints;
 
 /// <summary>
-/// <c>POST /ctrl/connect</c>. Answered by this controller's own <see cref="KeyConnector"/>, as the connects of cluster clients are.
+/// <c>POST /ctrl/connect</c>. Answered by this controller's own <see cref="KeyConnector"/> or <see cref="ServiceConnector"/>, as the connects of cluster clients are.
 /// </summary>
 internal static class ConnectEndpoint
 {
@@ -18,6 +19,7 @@ internal static class ConnectEndpoint
     public static async Task<IResult> ConnectAsync(
         HttpContext http,
         [FromServices] KeyConnector connector,
+        [FromServices] ServiceConnector services,
         [FromServices] IGrainFactory grains,
         [FromServices] SiloOptions options,
         [FromServices] HttpMetrics metrics,
@@ -49,16 +51,17 @@ internal static class ConnectEndpoint
         }
 
         var command = ConnectCommand.For(request, cluster);
+        Func<ConnectCommand, CancellationToken, Task<ConnectResult>> connect = request.Service is null ? connector.ConnectAsync : services.ConnectAsync;
         ConnectResult result;
-        if (request is { SpawnConfig: not null, WaitSeconds: > 0 })
+        if (request.WaitSeconds > 0 && (request.SpawnConfig is not null || request.Service is not null))
         {
             // Who waits while the controller stops is told to ask again, elsewhere.
             using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-            (command, result) = await ConnectWithinAsync(connector, grains, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
+            (command, result) = await ConnectWithinAsync(connect, grains, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
         }
         else
         {
-            result = await connector.ConnectAsync(command, cancellationToken);
+            result = await connect(command, cancellationToken);
         }
 
         command = command.AnsweredBy(result);
@@ -66,16 +69,16 @@ internal static class ConnectEndpoint
         metrics.Connected(time.GetElapsedTime(began), Grains.Metrics.MetricTags.OutcomeOf(result));
         return result.Holder is { } holder
             ? TypedResults.Json(Response(http.Request, options, command, result, holder), PlaneJson.Http)
-            : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused") { RetryAfter = result.RetryAfter };
+            : new ApiError(result.Refusal ?? ErrorKind.Other, result.Message ?? "refused") { RetryAfter = result.RetryAfter, OutputTail = result.OutputTail };
     }
 
     /// <summary>
     /// Connects; with time to wait, again when what kept it from a backend that stays has changed: (1) the holder was ending, and has ended; (2) no drone took a
-    /// new backend. Nothing tells of every way that a drone becomes free in, so (2) asks again, less and less often up to once a second; and then may find that another
+    /// new backend, or the service had as many as it may. Nothing tells of every way that a drone becomes free in, so (2) asks again, less and less often up to once a second; and then may find that another
     /// has started the backend. When the time is over the answer is what it would have been without it.
     /// </summary>
     private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(
-        KeyConnector connector,
+        Func<ConnectCommand, CancellationToken, Task<ConnectResult>> connect,
         IGrainFactory grains,
         ConnectRequest request,
         ConnectCommand command,
@@ -88,7 +91,7 @@ internal static class ConnectEndpoint
         var pauses = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), time);
         while (true)
         {
-            var result = await connector.ConnectAsync(command, cancellationToken);
+            var result = await connect(command, cancellationToken);
             var left = wait - time.GetElapsedTime(began);
             if (command.WaitsForEnd && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
             {
@@ -108,7 +111,7 @@ internal static class ConnectEndpoint
                 // Now it is the answer, also to repeats.
                 command = command with { WaitsForEnd = false };
             }
-            else if (result.Refusal == ErrorKind.NoDroneAvailable && left > TimeSpan.Zero)
+            else if (result.Refusal is ErrorKind.NoDroneAvailable or ErrorKind.ServiceFull && left > TimeSpan.Zero)
             {
                 // (2)
                 var next = pauses.Next();
@@ -144,6 +147,7 @@ internal static class ConnectEndpoint
     private static ConnectResponse Response(HttpRequest request, SiloOptions options, ConnectCommand command, ConnectResult result, HolderInfo holder)
     {
         var token = holder.StaticToken ?? command.Token;
+        var key = command.Service is { } service ? ServiceKeys.Within(service, command.Key) : command.Key;
         return new ConnectResponse
         {
             BackendId = holder.Identity.Backend,
@@ -152,15 +156,16 @@ internal static class ConnectEndpoint
             Token = token,
             Url = command.UrlOf(holder),
             BrowserUrl = command.BrowserUrlOf(holder),
+            ServiceUrl = command.Service is { } named ? ServiceLabel.UrlOf(named, command.Key, holder.Cluster) : null,
             Subdomain = holder.Subdomain,
             SecretToken = holder.StaticToken is null ? command.SecretToken : null,
             StatusUrl = $"{ControllerUrl(request, options)}/pub/b/{holder.Identity.Backend}/status",
             Drone = result.Spawned ? holder.Drone : null,
             Key = new KeyInfo
             {
-                Name = command.Key.Name,
-                Namespace = command.Key.Namespace,
-                Tag = command.Key.Tag,
+                Name = key.Name,
+                Namespace = key.Namespace,
+                Tag = key.Tag,
                 FencingToken = holder.Identity.Token,
             },
         };

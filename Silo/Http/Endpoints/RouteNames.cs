@@ -1,11 +1,13 @@
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>Reads the names in paths and queries. A backend or drone with an invalid name cannot exist: not found. A cluster's has its own error kind.</summary>
+/// <summary>Reads the names in paths and queries. A backend, drone or service with an invalid name cannot exist: not found. A cluster's has its own error kind.</summary>
 internal static class RouteNames
 {
     public static ApiError NoBackend { get; } = ApiError.NotFound("backend");
 
     public static ApiError NoDrone { get; } = ApiError.NotFound("drone");
+
+    public static ApiError NoService { get; } = ApiError.NotFound("service");
 
     public static ApiError BadCluster { get; } = new(ErrorKind.InvalidClusterName, ClusterName.Rule);
 

@@ -127,6 +127,7 @@ internal static class JsonExplanation
             _ when type == typeof(int) => $"must be a whole number from {int.MinValue} to {int.MaxValue}",
             _ when type == typeof(long) => "must be a whole number of 64 bits",
             _ when type == typeof(MountRequest) => "must be true or a relative path",
+            _ when type == typeof(ServiceAccess) => "must be \"public\", \"signed\" or {\"forward_auth\": URL}",
             _ when type == typeof(JsonText) => "must be valid JSON",
             _ when type == typeof(DateTimeOffset) => "must be a time in milliseconds since the Unix epoch",
             _ => options.GetTypeInfo(type).Kind switch

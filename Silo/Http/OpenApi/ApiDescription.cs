@@ -95,7 +95,7 @@ internal static class ApiDescription
             parameter.Schema = parameter.Name switch
             {
                 "limit" => new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "1", Maximum = $"{BackendQuery.MaxLimit}" },
-                "terminate" => new OpenApiSchema { Type = JsonSchemaType.Boolean },
+                "terminate" or "keep" => new OpenApiSchema { Type = JsonSchemaType.Boolean },
                 _ => parameter.Schema,
             };
         }
@@ -128,6 +128,10 @@ internal static class ApiDescription
         else if (type == typeof(MountRequest))
         {
             Become(schema, JsonSchemaType.Boolean | JsonSchemaType.String | nullable, "true for a directory named after the key, or a relative path.");
+        }
+        else if (type == typeof(ServiceAccess))
+        {
+            Become(schema, JsonSchemaType.String | JsonSchemaType.Object, "\"public\", \"signed\", or an object with forward_auth, a URL.");
         }
         else if (type.IsEnum)
         {
