@@ -65,7 +65,6 @@ internal sealed partial class BackendSupervisor
         return default;
     }
 
-
     /// <summary>A runtime of somebody's own may throw before its first await: that is a failure of the step like any other. Each attempt is a span.</summary>
     private static async Task<T> BeginAsync<T>(string name, Func<CancellationToken, Task<T>> step, CancellationToken cancellationToken)
     {
