@@ -38,7 +38,7 @@ internal sealed partial class WarmPools(
                 await signal.WaitAsync(next * (0.9 + (Random.Shared.NextDouble() / 5)), time, stoppingToken);
             }
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        finally
         {
             await watching;
         }

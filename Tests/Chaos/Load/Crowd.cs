@@ -12,6 +12,7 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
     private const int ServiceKeys = 8;
 
     private readonly Lock _lock = new();
+    private readonly ClaimWatch? _claims = claims;
     private readonly List<Ticket> _tickets = [];
     private readonly List<Ticket> _revoked = [];
     private readonly Queue<string> _recent = [];
@@ -87,7 +88,7 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
             };
             if (byService)
             {
-                claims!.Tell();
+                _claims!.Tell();
             }
 
             var (_, ticket) = await clients.ConnectAsync(wish, stop);
@@ -201,7 +202,7 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
     /// <summary>Its pool is then replaced.</summary>
     private async Task ChangeServiceAsync(Random random, CancellationToken stop)
     {
-        for (var number = 1; claims is not null; number++)
+        for (var number = 1; _claims is not null; number++)
         {
             await Task.Delay(numbers.Expiry * (0.5 + (2 * random.NextDouble())), TimeProvider.System, stop);
             if (!_isCalm)
