@@ -75,7 +75,6 @@ public sealed class ServiceRouteTests(ControllerFixture fixture) : IClassFixture
     [InlineData("Board")]
     [InlineData("a--b")]
     [InlineData("abcdefghijklmnopqrstuvwxyz12345")]
-    [InlineData("%00")]
     public async Task A_wrong_name_is_refused(string name)
     {
         (await PutAsync(name, Config())).ExpectError(HttpStatusCode.BadRequest, "InvalidRequest");
