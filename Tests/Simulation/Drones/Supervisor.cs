@@ -280,7 +280,8 @@ internal sealed class Supervisor
             _world.Judge.Told(container, key, token);
         }
 
-        yield return Wait.For(_world.Chance.Between(0, 20));
+        // Its answer.
+        yield return Wait.For(_world.Chance.Between(0, _world.Chance.Percent(15) ? 1_900 : 20));
         if (_world.Chance.Percent(8))
         {
             _world.Coverage.Count(Seen.ClaimRefused);
