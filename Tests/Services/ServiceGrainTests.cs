@@ -174,7 +174,7 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
         await plane.Store.AddSigningKeyAsync(service, key, default);
 
         var change = await Eventually.SeenAsync(
-            async _ => await proxy.ReadChanges(cluster, position, TimeSpan.FromSeconds(2)), p => p.Changes.Any(c => c.Service == service), "the proxy hears of it");
+            async token => await proxy.ReadChanges(cluster, position, TimeSpan.FromSeconds(2), token), p => p.Changes.Any(c => c.Service == service), "the proxy hears of it");
         var access = await Grain(plane).ReadAccess(service, cluster);
 
         Assert.Equal(ServiceAccess.Signed, access!.Access);
@@ -192,7 +192,7 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
         var (plane, cluster, _, service) = await StartAsync(On.Sqlite);
         var proxy = plane.Proxy(ProxyName.NewRandom());
         var position = await Eventually.SeenAsync(
-            async _ => (await proxy.ReadChanges(cluster, (await proxy.ReadChanges(cluster, null, TimeSpan.Zero)).Next, TimeSpan.FromMilliseconds(50))),
+            async token => await proxy.ReadChanges(cluster, (await proxy.ReadChanges(cluster, null, TimeSpan.Zero, token)).Next, TimeSpan.FromMilliseconds(50), token),
             p => p.Changes.Length == 0,
             "nothing more comes");
         var waiting = proxy.ReadChanges(cluster, position.Next, TimeSpan.FromSeconds(5));
