@@ -42,6 +42,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<DronePicker>();
         services.AddSingleton<KeyConnector>();
         services.AddSingleton<ServiceDirectory>();
+        services.AddSingleton<WantedImages>();
         services.AddSingleton<WakeLimiter>();
         services.AddSingleton<ServiceConnector>();
         services.AddSingleton<RenewalWriter>();
