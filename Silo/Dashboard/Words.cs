@@ -35,6 +35,14 @@ public static class Words
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
     };
 
+    /// <summary>A number.</summary>
+    /// <param name="count">The number.</param>
+    public static string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Thousandths of a core, as <c>1.5</c>.</summary>
+    /// <param name="millis">The thousandths.</param>
+    public static string Cores(long millis) => string.Create(CultureInfo.InvariantCulture, $"{millis / 1000.0:0.##}");
+
     /// <summary>A key, with its namespace where it has one.</summary>
     /// <param name="key">The key.</param>
     public static string Key(KeyInfo key)
