@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Orleans;
 
 namespace Plane;
@@ -58,5 +59,6 @@ public sealed record ConnectResponse
     /// <see cref="ServiceAccess"/>. None without a service.
     /// </summary>
     [Id(11)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? ServiceUrl { get; init; }
 }

@@ -88,7 +88,8 @@ internal sealed class ServiceConnector(IPlaneStore store, KeyConnector connector
             result = await StartAsync(connect, service, cancellationToken);
         }
 
-        return result.Holder is not { } holder ? Refused(key, result.Refusal ?? ErrorKind.Other, result.RetryAfter)
+        return result.Refusal == ErrorKind.NotFound ? new EnterReply { Outcome = EnterOutcome.NoSuchService }
+            : result.Holder is not { } holder ? Refused(key, result.Refusal ?? ErrorKind.Other, result.RetryAfter)
             : holder.Cluster != command.Cluster ? Refused(key, ErrorKind.KeyHeld, null)
             : new EnterReply { Outcome = EnterOutcome.Entered, Holder = holder, Key = key };
     }

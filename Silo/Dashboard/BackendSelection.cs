@@ -8,14 +8,15 @@ namespace Plane.Silo.Dashboard;
 /// <param name="Key">The key's name, or empty.</param>
 /// <param name="Cluster">The cluster, or empty.</param>
 /// <param name="Drone">The drone, or empty.</param>
-internal sealed record BackendSelection(BackendQuery? Query, string Status, string Key, string Cluster, string Drone)
+/// <param name="Service">The service, or empty.</param>
+internal sealed record BackendSelection(BackendQuery? Query, string Status, string Key, string Cluster, string Drone, string Service)
 {
     private const int MaxCursor = 512;
 
     public static BackendSelection Read(HttpRequest request)
     {
         string Text(string name) => request.Query[name] is [{ } value, ..] ? value : "";
-        var (status, key, cluster, drone, cursor) = (Text("status"), Text("key"), Text("cluster"), Text("drone"), Text("cursor"));
+        var (status, key, cluster, drone, service, cursor) = (Text("status"), Text("key"), Text("cluster"), Text("drone"), Text("service"), Text("cursor"));
         BackendQuery? query = new() { Cursor = cursor.Length is > 0 and <= MaxCursor ? cursor : null };
         if (BackendTransitions.TryParseWireName(status, out var state))
         {
@@ -42,6 +43,11 @@ internal sealed record BackendSelection(BackendQuery? Query, string Status, stri
             query = DroneName.TryParse(drone, out var name) ? query is null ? null : query with { Drone = name } : null;
         }
 
-        return new BackendSelection(query, status, key, cluster, drone);
+        if (service.Length > 0)
+        {
+            query = ServiceName.TryParse(service, out var name) ? query is null ? null : query with { Service = name } : null;
+        }
+
+        return new BackendSelection(query, status, key, cluster, drone, service);
     }
 }

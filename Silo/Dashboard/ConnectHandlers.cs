@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Plane.Grains.Keys;
+using Plane.Grains.Services;
 using Plane.Grains.Storage;
 using Plane.Silo.Dashboard.Pages;
 
@@ -10,13 +11,14 @@ namespace Plane.Silo.Dashboard;
 /// <summary>The form that connects.</summary>
 internal static class ConnectHandlers
 {
-    private static readonly string[] s_fields = ["name", "cluster", "pool", "image", "command", "idle", "user"];
+    private static readonly string[] s_fields = ["name", "service", "cluster", "pool", "image", "command", "idle", "user"];
 
     public static async Task<IResult> AskAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
         await PageAsync(http, store, [], null, null, cancellationToken);
 
     public static async Task<IResult> ConnectAsync(
-        HttpContext http, [FromServices] IPlaneStore store, [FromServices] KeyConnector connector, [FromServices] SiloOptions options, CancellationToken cancellationToken)
+        HttpContext http, [FromServices] IPlaneStore store, [FromServices] KeyConnector connector, [FromServices] ServiceConnector services,
+        [FromServices] SiloOptions options, CancellationToken cancellationToken)
     {
         var form = await http.Request.ReadFormAsync(cancellationToken);
         var values = s_fields.ToDictionary(f => f, f => form[f].ToString().Trim());
@@ -30,6 +32,7 @@ internal static class ConnectHandlers
             cluster = named;
         }
 
+        problem ??= values["service"].Length > 0 && request.Service is null ? ServiceName.Rule : null;
         problem ??= values["idle"].Length > 0 && Seconds(values["idle"]) is null ? "the seconds must be a whole number" : null;
         if (problem is not null)
         {
@@ -37,7 +40,7 @@ internal static class ConnectHandlers
         }
 
         var command = ConnectCommand.For(request, cluster);
-        var result = await connector.ConnectAsync(command, cancellationToken);
+        var result = await (command.Service is null ? connector.ConnectAsync(command, cancellationToken) : services.ConnectAsync(command, cancellationToken));
         command = command.AnsweredBy(result);
         return result.Holder is { } holder
             ? await PageAsync(
@@ -49,6 +52,7 @@ internal static class ConnectHandlers
     {
         Key = new KeyConfig { Name = values["name"] },
         User = Given(values["user"]),
+        Service = ServiceName.TryParse(values["service"], out var service) ? service : null,
         SpawnConfig = values["image"].Length + values["command"].Length == 0 ? null : new SpawnConfig
         {
             Pool = values["pool"],
@@ -63,7 +67,7 @@ internal static class ConnectHandlers
         HttpContext http, IPlaneStore store, Dictionary<string, string> values, string? problem, ConnectedView? result, CancellationToken cancellationToken)
     {
         var page = PageFactory.Page<ConnectPage>(
-            http, "Connect", "connect", ("Model", new ConnectModel(values, await store.ListClustersAsync(cancellationToken), problem, result)));
+            http, "Connect", "connect", ("Model", new ConnectModel(values, await store.ListClustersAsync(cancellationToken), [.. (await store.ListServicesAsync(cancellationToken)).Select(s => s.Service.Name)], problem, result)));
         page.StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
         return page;
     }

@@ -31,6 +31,8 @@ internal static class DashboardRoutes
         pages.MapGet("/clusters/{cluster}", PageHandlers.ClusterAsync);
         pages.MapGet("/backends", PageHandlers.BackendsAsync);
         pages.MapGet("/backends/{backend}", PageHandlers.BackendAsync);
+        pages.MapGet("/services", PageHandlers.ServicesAsync);
+        pages.MapGet("/services/{service}", PageHandlers.ServiceAsync);
         pages.MapGet("/events", PageHandlers.EventsAsync);
         pages.MapGet("/search", PageHandlers.SearchAsync);
         pages.MapGet("/connect", ConnectHandlers.AskAsync);

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using Plane.Grains.Clusters;
 using Plane.Grains.Storage;
 using Plane.Silo.Dashboard.Pages;
+using Plane.Silo.Http;
 using Plane.Silo.Http.Logs;
 
 namespace Plane.Silo.Dashboard;
@@ -38,7 +39,7 @@ internal static class PageHandlers
         }
 
         return PageFactory.Page<BackendsPage>(
-            http, "Backends", "backends", ("Model", new BackendsModel(page, wanted.Status, wanted.Key, wanted.Cluster, wanted.Drone)));
+            http, "Backends", "backends", ("Model", new BackendsModel(page, wanted.Status, wanted.Key, wanted.Cluster, wanted.Drone, wanted.Service)));
     }
 
     public static async Task<IResult> BackendAsync(
@@ -51,6 +52,22 @@ internal static class PageHandlers
 
         var usage = details.Status is >= BackendStatus.Starting and < BackendStatus.Terminated ? await drones.TryReadUsageAsync(details, cancellationToken) : null;
         return PageFactory.Page<Pages.BackendPage>(http, $"Backend {name}", "backends", ("Model", new BackendModel(details, usage)));
+    }
+
+    public static async Task<IResult> ServicesAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken) => PageFactory.Page<ServicesPage>(
+        http, "Services", "services", ("Services", (await store.ListServicesAsync(cancellationToken)).Select(ServiceViews.Summary).ToArray()));
+
+    public static async Task<IResult> ServiceAsync(HttpContext http, string service, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    {
+        if (!ServiceName.TryParse(service, out var name) || await store.ReadServiceAsync(name, cancellationToken) is not { } use)
+        {
+            return PageFactory.NotFound(http, "service");
+        }
+
+        var page = await store.ListBackendsAsync(new BackendQuery { Service = name, Live = true, Limit = FirstRows }, cancellationToken);
+        var keys = await store.ListSigningKeysAsync(name, cancellationToken) ?? [];
+        return PageFactory.Page<ServicePage>(
+            http, $"Service {name}", "services", ("Model", new ServiceModel(ServiceViews.Details(use), keys, page.Backends, page.NextCursor is not null)));
     }
 
     public static async Task<IResult> EventsAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)

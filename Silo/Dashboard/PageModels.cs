@@ -44,16 +44,24 @@ public sealed record OverviewModel(IReadOnlyList<Problem> Problems, IReadOnlyLis
 /// <param name="Key">The key that is asked for, or empty.</param>
 /// <param name="Cluster">The cluster that is asked for, or empty.</param>
 /// <param name="Drone">The drone that is asked for, or empty.</param>
-public sealed record BackendsModel(BackendPage Page, string Status, string Key, string Cluster, string Drone)
+/// <param name="Service">The service that is asked for, or empty.</param>
+public sealed record BackendsModel(BackendPage Page, string Status, string Key, string Cluster, string Drone, string Service)
 {
     /// <summary>Whether anything narrows the list.</summary>
-    public bool IsNarrowed => Key.Length + Cluster.Length + Drone.Length > 0 || Status != "live";
+    public bool IsNarrowed => Key.Length + Cluster.Length + Drone.Length + Service.Length > 0 || Status != "live";
 }
 
 /// <summary>What the page of one backend shows.</summary>
 /// <param name="Backend">The backend.</param>
 /// <param name="Usage">What it uses; null where its drone does not say.</param>
 public sealed record BackendModel(BackendDetails Backend, UsagePage? Usage);
+
+/// <summary>What the page of one service shows.</summary>
+/// <param name="Service">The service.</param>
+/// <param name="Keys">The keys that its visitors' tokens are checked with.</param>
+/// <param name="Backends">Its newest backends that have not ended.</param>
+/// <param name="HasMore">Whether it has more of them.</param>
+public sealed record ServiceModel(ServiceDetails Service, IReadOnlyList<SigningKeyInfo> Keys, IReadOnlyList<BackendSummary> Backends, bool HasMore);
 
 /// <summary>A question before something is done.</summary>
 /// <param name="Question">The question.</param>
@@ -67,9 +75,11 @@ public sealed record ConfirmModel(string Question, string Consequence, string Ac
 /// <summary>What the form that connects shows.</summary>
 /// <param name="Values">What was entered.</param>
 /// <param name="Clusters">The clusters that there are.</param>
+/// <param name="Services">The services that there are.</param>
 /// <param name="Problem">Why it was refused, or null.</param>
 /// <param name="Result">What came of it, or null.</param>
-public sealed record ConnectModel(IReadOnlyDictionary<string, string> Values, IReadOnlyList<ClusterName> Clusters, string? Problem, ConnectedView? Result)
+public sealed record ConnectModel(
+    IReadOnlyDictionary<string, string> Values, IReadOnlyList<ClusterName> Clusters, IReadOnlyList<ServiceName> Services, string? Problem, ConnectedView? Result)
 {
     /// <summary>What was entered in a field.</summary>
     /// <param name="field">The field.</param>

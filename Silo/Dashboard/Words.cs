@@ -88,6 +88,8 @@ public static class Words
             ClusterEventKind.DroneRegistered => "registered",
             ClusterEventKind.DroneDrained => "drained: takes no new backends",
             ClusterEventKind.DroneUndrained => "takes new backends again",
+            ClusterEventKind.Service => "a service was made or changed",
+            ClusterEventKind.ServiceDeleted => "a service was deleted",
             _ => happened.Kind.ToString(),
         };
     }

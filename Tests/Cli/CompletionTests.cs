@@ -13,6 +13,8 @@ public sealed class CompletionTests : IDisposable
     [InlineData("plane lo", "logs")]
     [InlineData("plane backends --sta", "--status")]
     [InlineData("plane completion ", "bash", "fish", "zsh")]
+    [InlineData("plane service ", "set", "list", "show", "delete", "url", "key")]
+    [InlineData("plane service key ", "add", "list", "delete")]
     public async Task The_program_completes_a_command_line(string line, params string[] expected)
     {
         var (code, lines) = await RunningProgram.RunAsync(Checkout.Dotnet, [Checkout.Cli, $"[suggest:{line.Length}]", line]);

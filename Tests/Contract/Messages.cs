@@ -154,6 +154,8 @@ public sealed class Messages
                 Backend = new BackendIdentity(BackendName.NewRandom(), new FencingToken(1)), Cluster = ClusterName.Parse("a"), Address = "a:1", Status = BackendStatus.Ready,
                 SecretToken = Secret,
             },
+            new SigningKey { Kid = "k", Alg = SigningAlgorithm.HS256, Material = Secret },
+            new SigningKeyRequest { Kid = "k", Alg = SigningAlgorithm.HS256, Secret = Secret },
         ];
         foreach (var message in messages)
         {
@@ -205,6 +207,7 @@ public sealed class Messages
             _ when type == typeof(TimeSpan) => new TimeSpan(random.NextInt64(-TimeSpan.TicksPerDay, TimeSpan.TicksPerDay)),
             _ when type == typeof(DateTimeOffset) => new DateTimeOffset(random.NextInt64(DateTime.MaxValue.Ticks), TimeSpan.Zero),
             _ when type == typeof(JsonText) => JsonText.TryParse(JsonSerializer.Serialize(new { a = Text(random), b = new[] { 1.5, -2 } }), out var j) ? j : throw new InvalidOperationException(),
+            _ when type == typeof(ServiceAccess) => random.Next(3) switch { 0 => ServiceAccess.Public, 1 => ServiceAccess.Signed, _ => ServiceAccess.ByForwardAuth(Text(random)) },
             _ when type == typeof(FencingToken) => new FencingToken(random.NextInt64(1, long.MaxValue)),
             _ when type == typeof(ClusterName) => ClusterName.Parse($"c{random.Next(99)}.example.com:{random.Next(1, 65_535)}"),
             _ when type == typeof(BearerToken) => random.Next(2) == 0 ? BearerToken.NewRandom() : BearerToken.NewStatic(),

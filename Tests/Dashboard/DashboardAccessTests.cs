@@ -24,6 +24,8 @@ public sealed partial class DashboardAccessTests : IAsyncLifetime
     [InlineData("/backends/BACKEND/terminate")]
     [InlineData("/clusters/test.example:9090")]
     [InlineData("/events")]
+    [InlineData("/services")]
+    [InlineData("/services/access")]
     [InlineData("/connect")]
     [InlineData("/search?q=access")]
     public async Task A_page_asks_for_the_login_first(string path)

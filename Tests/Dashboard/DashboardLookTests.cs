@@ -23,6 +23,11 @@ public sealed class DashboardLookTests
         await using var full = await DashboardUnderTest.StartAsync();
         var (backend, failed) = await FillAsync(full);
         full.InitScript = s_axe;
+        var service = new StringContent(
+            """{"spawn_config":{"executable":{"image":"registry.example/board:1"},"max_idle_seconds":60},"access":"signed","max_backends":5,"warm":{"count":2}}""",
+            System.Text.Encoding.UTF8,
+            "application/json");
+        (await full.Controller.SendAsync(HttpMethod.Put, "/ctrl/s/board", service)).Expect(System.Net.HttpStatusCode.Created);
         await using var empty = await DashboardUnderTest.StartAsync(withDrone: false);
         empty.InitScript = s_axe;
         var options = new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = width < 600 ? 844 : 640 }, ColorScheme = scheme };
@@ -32,14 +37,14 @@ public sealed class DashboardLookTests
         var bare = await empty.OpenAsync("/", options);
         foreach (var (page, path) in ((string, string)[])[
             ("overview", "/"), ("cluster", $"/clusters/{Controller.Cluster}"), ("backends", "/backends?status=all"), ("backend", $"/backends/{backend.Backend}"),
-            ("failed", $"/backends/{failed.Backend}"), ("events", "/events"), ("connect", "/connect"), ("terminate", $"/backends/{backend.Backend}/terminate"), ("missing", "/backends/no-such-backend"),
+            ("failed", $"/backends/{failed.Backend}"), ("services", "/services"), ("service", "/services/board"), ("events", "/events"), ("connect", "/connect"), ("terminate", $"/backends/{backend.Backend}/terminate"), ("missing", "/backends/no-such-backend"),
         ])
         {
             await filled.GotoAsync(full.Address(path));
             problems.AddRange(await LookAsync(filled, $"{page}-{name}"));
         }
 
-        foreach (var (page, path) in ((string, string)[])[("overview", "/"), ("backends", "/backends"), ("events", "/events"), ("cluster", "/clusters/nobody.example")])
+        foreach (var (page, path) in ((string, string)[])[("overview", "/"), ("backends", "/backends"), ("services", "/services"), ("events", "/events"), ("cluster", "/clusters/nobody.example")])
         {
             await bare.GotoAsync(empty.Address(path));
             problems.AddRange(await LookAsync(bare, $"{page}-empty-{name}"));

@@ -178,6 +178,33 @@ public sealed class DashboardPageTests
         await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("Nothing happened");
     }
 
+    [Fact]
+    public async Task Services_are_listed_and_one_shows_its_backends_and_who_may_enter()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var page = await dashboard.OpenAsync("/services");
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("There is no service");
+        var body = new StringContent("""{"spawn_config":{"executable":{"command":["board"]}},"access":"signed","max_backends":5}""", System.Text.Encoding.UTF8, "application/json");
+        (await dashboard.Controller.SendAsync(HttpMethod.Put, "/ctrl/s/board", body)).Expect(System.Net.HttpStatusCode.Created);
+        var connect = new System.Text.Json.Nodes.JsonObject { ["service"] = "board", ["key"] = new System.Text.Json.Nodes.JsonObject { ["name"] = "service-room" } };
+        (await dashboard.Controller.PostAsync("/ctrl/connect", connect)).Expect(System.Net.HttpStatusCode.OK);
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "board" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Backends that run" })).ToContainTextAsync("board/service-room");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Who may enter" })).ToContainTextAsync("It has no signing key");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Its backends of the past" }).ClickAsync();
+        await Expect(page.Locator("#count")).ToContainTextAsync("1 backend");
+
+        await page.GotoAsync(dashboard.Address("/connect"));
+        await page.GetByLabel("Key", new() { Exact = true }).FillAsync("form-room");
+        await page.GetByLabel("Service").SelectOptionAsync("board");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Connect" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("A backend was started");
+        await page.GotoAsync(dashboard.Address("/events"));
+        await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("a service was made or changed");
+        Assert.Empty(dashboard.Complaints);
+    }
+
     private static ILocatorAssertions Expect(ILocator locator) => Assertions.Expect(locator);
 
     private static async Task TabToAsync(IPage page, string name)

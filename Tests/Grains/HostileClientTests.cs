@@ -22,6 +22,8 @@ public sealed class HostileClientTests
         await using var plane = await GrainCluster.StartGatewayAsync(on);
         using var attacker = await plane.ConnectClientAsync();
         await using var good = await GoodClient.StartAsync(plane);
+        await plane.Store.PutServiceAsync(
+            ServiceName.Parse("hostile"), new ServiceConfig { SpawnConfig = Commands.Spawn(), Access = ServiceAccess.Public, MaxBackends = 10_000 }, default);
         var calls = new HostileCalls(attacker.Services.GetRequiredService<IClusterClient>(), await TestDrone.RegisterAsync(plane, plane.NewCluster()), plane);
         var wrong = new ConcurrentDictionary<string, string>();
         var refused = 0;
@@ -176,6 +178,9 @@ public sealed class HostileClientTests
             CpuMillis = ResourceAmounts.Most, MemoryBytes = ResourceAmounts.Most, DiskBytes = ResourceAmounts.Most, Gpus = ResourceAmounts.MostGpus,
         };
 
+        private static readonly ServiceName s_service = ServiceName.Parse("hostile");
+        private static readonly KeyConfig s_key = new() { Name = "Room 1", Namespace = "team" };
+
         private static readonly Type[] s_grains = [.. typeof(IKeyGrain).Assembly.GetTypes().Where(t => t.IsInterface && typeof(IGrain).IsAssignableFrom(t) && t != typeof(IReachable))];
 
         public IEnumerable<(string Name, Func<Task> Run)> All()
@@ -187,17 +192,17 @@ public sealed class HostileClientTests
                 var parameters = method.GetParameters();
                 foreach (var key in s_foreignKeys)
                 {
-                    yield return (name, () => CallAsync(method, key, [.. parameters.Select(p => Valid(p.ParameterType, p.Name!))]));
+                    yield return (name, () => CallAsync(method, key, [.. parameters.Select(p => Valid(method.DeclaringType!, p.ParameterType, p.Name!))]));
                 }
 
                 for (var i = 0; i < parameters.Length - 1; i++)
                 {
                     var at = i;
-                    foreach (var value in HostileValues.Of(parameters[i].ParameterType, Valid(parameters[i].ParameterType, parameters[i].Name!)))
+                    foreach (var value in HostileValues.Of(parameters[i].ParameterType, Valid(method.DeclaringType!, parameters[i].ParameterType, parameters[i].Name!)))
                     {
                         yield return ($"{name}({parameters[i].Name})", () =>
                         {
-                            var arguments = parameters.Select(p => Valid(p.ParameterType, p.Name!)).ToArray();
+                            var arguments = parameters.Select(p => Valid(method.DeclaringType!, p.ParameterType, p.Name!)).ToArray();
                             arguments[at] = value;
                             return CallAsync(method, KeyFor(method.DeclaringType!, arguments), arguments);
                         });
@@ -222,6 +227,7 @@ public sealed class HostileClientTests
                 nameof(ICertificateGrain) when arguments[0] is ClusterName cluster && cluster != default => GrainKeys.Certificate(cluster),
                 nameof(ICertificateGrain) => "c00",
                 nameof(IRouteGrain) => "r0",
+                nameof(IServiceGrain) => "s0",
                 nameof(IBackendGrain) => "hostile",
                 _ => null,
             };
@@ -247,9 +253,10 @@ public sealed class HostileClientTests
         }
 
         // Valid, and each time another one, so that a command that is accepted is carried out.
-        private object? Valid(Type type, string name) => type switch
+        private object? Valid(Type grain, Type type, string name) => type switch
         {
             _ when type == typeof(CancellationToken) => CancellationToken.None,
+            _ when type == typeof(ConnectCommand) && grain == typeof(IServiceGrain) => Command() with { Service = s_service, Spawn = null, BackendIdIsChosen = false },
             _ when type == typeof(ConnectCommand) => Command(),
             _ when type == typeof(DroneSession) => drone.Session,
             _ when type == typeof(DroneRegistration) => TestDrone.Describe(drone.Cluster) with { InstallationId = plane.Store.InstallationId, Capacity = s_capacity },
@@ -267,6 +274,18 @@ public sealed class HostileClientTests
             },
             _ when type == typeof(ProxyReport) => new ProxyReport { Cluster = drone.Cluster, Proxy = ProxyName.Parse("px-hostile"), Version = "1", InUse = [Identity()] },
             _ when type == typeof(RevokeScope) => new RevokeScope { User = "u", Token = BearerToken.NewRandom() },
+            _ when type == typeof(ServiceName) => s_service,
+            _ when type == typeof(EnterCommand) => new EnterCommand
+            {
+                Service = s_service,
+                Cluster = drone.Cluster,
+                Label = ServiceLabel.Of(s_service, s_key),
+                Key = s_key,
+                Token = BearerToken.NewRandom(),
+                SecretToken = RandomText.Secret(),
+                BackendId = BackendName.NewRandom(),
+                ClientNetwork = "203.0.113.0/24",
+            },
             _ when type == typeof(TxtValues) => new TxtValues { Owner = "o", Values = ["v"] },
             _ when type == typeof(ChallengeHold) => new ChallengeHold { Owner = "o" },
             _ when type == typeof(CertificateOrder) => new CertificateOrder { Id = "1", Owner = "o", Authority = "a" },

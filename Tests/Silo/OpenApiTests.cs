@@ -14,6 +14,8 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
         "POST /ctrl/b/revoke", "POST /ctrl/b/{backend}/prevent-renew", "GET /ctrl/b/{backend}", "GET /ctrl/backends",
         "GET /ctrl/clusters", "GET /ctrl/c/{cluster}/busiest", "GET /ctrl/b/{backend}/logs", "GET /ctrl/b/{backend}/usage", "GET /ctrl/events",
         "POST /ctrl/c/{cluster}/d/{drone}/drain", "POST /ctrl/c/{cluster}/d/{drone}/undrain", "GET /ctrl/c/{cluster}/state",
+        "GET /ctrl/s", "PUT /ctrl/s/{service}", "GET /ctrl/s/{service}", "DELETE /ctrl/s/{service}", "GET /ctrl/s/{service}/url",
+        "GET /ctrl/s/{service}/keys", "POST /ctrl/s/{service}/keys", "DELETE /ctrl/s/{service}/keys/{kid}",
         "GET /ctrl/c/{cluster}/dns/txt", "POST /ctrl/c/{cluster}/dns/txt", "GET /ctrl/status",
         "GET /pub/health", "GET /pub/live",
         "GET /pub/b/{backend}/status", "GET /pub/c/{cluster}/b/{backend}/status",
@@ -36,11 +38,11 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
     public async Task The_schemas_say_what_is_on_the_wire()
     {
         var schemas = (await _controller.GetAsync("/openapi.json")).Json!["components"]!["schemas"]!;
-        Assert.Equal(["auth", "key", "request_id", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
+        Assert.Equal(["auth", "key", "request_id", "service", "spawn_config", "user", "wait_seconds"], Properties(schemas["ConnectRequest"]!).Order(StringComparer.Ordinal));
         Assert.Equal(
-            ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key", "browser_url"],
+            ["backend_id", "spawned", "status", "token", "url", "subdomain", "secret_token", "status_url", "drone", "key", "browser_url", "service_url"],
             Properties(schemas["ConnectResponse"]!));
-        Assert.Equal(["id", "kind", "message"], Properties(schemas["PlaneError"]!));
+        Assert.Equal(["id", "kind", "message", "output_tail"], Properties(schemas["PlaneError"]!));
         Assert.Equal("string", Resolve(schemas, schemas["ConnectResponse"]!["properties"]!["backend_id"]!)["type"]!.GetValue<string>());
         var fencing = Resolve(schemas, schemas["KeyInfo"]!["properties"]!["fencing_token"]!);
         Assert.Equal("integer", fencing["type"]!.GetValue<string>());

@@ -113,7 +113,7 @@
         }
 
         async start() {
-            const query = new URLSearchParams({ status: this.box.dataset.status, key: this.box.dataset.key, cluster: this.box.dataset.cluster, drone: this.box.dataset.drone });
+            const query = new URLSearchParams({ status: this.box.dataset.status, key: this.box.dataset.key, cluster: this.box.dataset.cluster, drone: this.box.dataset.drone, service: this.box.dataset.service });
             this.after = (await (await get("/data/events")).json()).next;
             let cursor = null;
             do {
@@ -234,7 +234,8 @@
 
         wanted(happened) {
             const d = this.box.dataset;
-            return (!d.key || happened.key?.name === d.key) && (!d.cluster || happened.cluster === d.cluster) && (!d.drone || happened.drone === d.drone);
+            return (!d.key || happened.key?.name === d.key) && (!d.cluster || happened.cluster === d.cluster) && (!d.drone || happened.drone === d.drone)
+                && (!d.service || happened.service === d.service);
         }
 
         async follow() {
