@@ -51,6 +51,7 @@ internal sealed partial class DroneAgent(
     private RuntimeSet? _runtimes;
     private BackendSet? _backends;
     private DroneInspector? _inspector;
+    private ClaimCall? _claims;
     private LeaseDirectory? _leases;
     private GuardKeeper? _guard;
     private Task? _givingUp;
@@ -100,6 +101,7 @@ internal sealed partial class DroneAgent(
             await inspector.DisposeAsync();
         }
 
+        Interlocked.Exchange(ref _claims, null)?.Dispose();
         if (Interlocked.Exchange(ref _runtimes, null) is { } runtimes)
         {
             await runtimes.DisposeAsync();
@@ -172,6 +174,7 @@ internal sealed partial class DroneAgent(
         readiness.SetKinds(runtimes.Chosen);
         var ports = new PortAllocator(options, clock, state.PortCursor, rows);
         var portWatch = new PortWatch(ports, readiness, time, loggers.CreateLogger<PortWatch>());
+        var claims = _claims = new ClaimCall(time);
         var parts = new SupervisionParts(
             options,
             state,
@@ -179,6 +182,7 @@ internal sealed partial class DroneAgent(
             files,
             ports,
             new HttpProbe(time),
+            claims,
             clock,
             time,
             metrics,

@@ -9,6 +9,7 @@ using Plane.Grains.Metrics;
 using Plane.Grains.Services;
 using Plane.Grains.Storage;
 using Plane.Grains.Sweeps;
+using Plane.Grains.Warm;
 
 namespace Plane.Grains;
 
@@ -40,6 +41,8 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<DatabaseClockWatch>();
         services.AddSingleton<TokenWriter>();
         services.AddSingleton<DronePicker>();
+        services.AddSingleton<WarmSignal>();
+        services.AddSingleton<WarmClaims>();
         services.AddSingleton<KeyConnector>();
         services.AddSingleton<ServiceDirectory>();
         services.AddSingleton<WantedImages>();
@@ -51,6 +54,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService(static s => s.GetRequiredService<ChangeFeed>());
         services.AddHostedService<SweepService>();
+        services.AddHostedService<WarmPools>();
         return services;
     }
 }

@@ -44,6 +44,7 @@ internal sealed partial class HeartbeatLoop(
                     Kinds = readiness.Kinds,
                     UnavailableKinds = readiness.UnavailableKinds,
                     Inspector = inspector(),
+                    TakesClaims = true,
                     Capacity = capacity.Current,
                 };
                 var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);

@@ -62,7 +62,7 @@ public static class ConnectRules
             ?? FieldError.From("cluster", NameRules.NameProblem(command.Cluster))
             ?? (command.Token == default || command.Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
             ?? ValidateSecret(command.SecretToken)
-            ?? (command.ServiceVersion is null ? null : new FieldError("service_version", "must not be given: controllers set it"))
+            ?? (command is { ServiceVersion: null, Warm: null } ? null : new FieldError("service_version", "must not be given: controllers set it"))
             ?? (command.Request is null or { Id: not null, Digest.Length: 64 } && command.Request?.Digest.All(char.IsAsciiHexDigitLower) != false
                 ? null
                 : new FieldError("request_id", "must come with the digest of its request"))

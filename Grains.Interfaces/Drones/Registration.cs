@@ -203,6 +203,10 @@ public sealed record DroneHeartbeat
     [Id(7)]
     public string? Inspector { get; init; }
 
+    /// <summary>Whether it can run warm backends: it knows what a claim is. One that does not say so is given neither.</summary>
+    [Id(8)]
+    public bool TakesClaims { get; init; }
+
     /// <summary>What its backends may reserve now, or null from a drone that does not say: then what it registered counts.</summary>
     [Id(9)]
     public ResourceAmounts? Capacity { get; init; }

@@ -52,7 +52,10 @@ internal static class Placement
             : ResourceExtensions.All.Where(r => capacity.Of(r) > 0).Select(r => (double)with.Reserved.Of(r) / capacity.Of(r)).Append(places).Max();
     }
 
-    private static bool IsFit(DroneCandidate candidate, PlacementQuery query) =>
+    /// <summary>Whether a drone may be given what is asked for, as far as is known of it.</summary>
+    /// <param name="candidate">The drone.</param>
+    /// <param name="query">What is needed.</param>
+    public static bool IsFit(DroneCandidate candidate, PlacementQuery query) =>
         candidate.Pool == query.Pool
         && candidate.Kinds.Contains(query.Kind)
         && candidate.Backends < candidate.MaxBackends

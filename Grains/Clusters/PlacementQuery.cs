@@ -14,4 +14,9 @@ internal sealed record PlacementQuery
 
     /// <summary>Drones that were tried already.</summary>
     public DroneName[] Exclude { get; init; } = [];
+
+    /// <summary>What a backend needs.</summary>
+    /// <param name="spawn">How it is started.</param>
+    public static PlacementQuery For(SpawnConfig spawn) =>
+        new() { Pool = spawn.Pool, Kind = spawn.Executable.Kind, Requests = ResourceAmounts.Of(spawn.Executable) };
 }

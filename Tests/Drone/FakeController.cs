@@ -99,6 +99,26 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
         return id;
     }
 
+    /// <summary>Orders a warm backend.</summary>
+    public BackendIdentity SpawnWarm() => Spawn(null, o => o with { Key = new KeyConfig { Namespace = PoolKey.Prefix + "board", Name = "1.0.0" } });
+
+    /// <summary>Claims a warm backend; the result is its identity from then on.</summary>
+    public BackendIdentity Claim(BackendIdentity warm, string? path = "/.plane/claim", long more = 1)
+    {
+        var claimed = warm with { Token = new FencingToken(warm.Token.Value + more) };
+        Add(n => new DroneAction
+        {
+            Number = n,
+            Identity = claimed,
+            Kind = DroneActionKind.Claim,
+            Claim = new ClaimOrder
+            {
+                Key = new KeyConfig { Name = "room", Namespace = "board/team", Tag = "v1" }, StartToken = warm.Token, Service = ServiceName.Parse("board"), Path = path,
+            },
+        });
+        return claimed;
+    }
+
     public void Terminate(BackendIdentity identity, TerminationKind kind = TerminationKind.Soft, TerminationReason reason = TerminationReason.External) =>
         Add(n => new DroneAction
         {

@@ -85,7 +85,8 @@ internal sealed partial class PostgresStore
             update plane.drones
             set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8,
                 kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds), inspector = coalesce($11, inspector),
-                cpu_millis = coalesce($12, cpu_millis), memory_bytes = coalesce($13, memory_bytes), disk_bytes = coalesce($14, disk_bytes), gpus = coalesce($15, gpus)
+                claims_session = case when $12 then session end,
+                cpu_millis = coalesce($13, cpu_millis), memory_bytes = coalesce($14, memory_bytes), disk_bytes = coalesce($15, disk_bytes), gpus = coalesce($16, gpus)
             where cluster = $1 and name = $2 and session = $3 and (boot_id <> $5 or reading <= $6)
         )
         select {SessionSql}
@@ -100,6 +101,7 @@ internal sealed partial class PostgresStore
         Sql.Smalls(NumbersOf(heartbeat.Kinds)),
         Sql.Smalls(NumbersOf(heartbeat.UnavailableKinds)),
         Sql.Text(heartbeat.Inspector),
+        Sql.Bool(heartbeat.TakesClaims),
         Sql.Big(heartbeat.Capacity?.CpuMillis),
         Sql.Big(heartbeat.Capacity?.MemoryBytes),
         Sql.Big(heartbeat.Capacity?.DiskBytes),
@@ -113,7 +115,7 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             $"""
             select s.state, a.number, a.backend_id, a.fencing_token, a.kind, a.spawn, a.instance_id, a.boot_id, a.renew_at, a.soft_at, a.hard_at,
-                a.end_kind, a.end_reason
+                a.end_kind, a.end_reason, a.claim, a.start_token
             from (select {SessionSql} as state) s
             left join lateral (
                 select * from (
@@ -152,6 +154,7 @@ internal sealed partial class PostgresStore
             Kind = StoreText.Enumerated<TerminationKind>(r.GetInt16(11)),
             Reason = StoreText.Enumerated<TerminationReason>(r.GetInt16(12)),
         },
+        Claim = r.IsDBNull(13) ? null : StoreText.ReadClaim(r.GetString(13), r.GetInt64(14)),
     };
 
     public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => SessionAsync(
@@ -198,16 +201,16 @@ internal sealed partial class PostgresStore
 
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await QueryAsync(
         $"""
-        select d.name, d.pool, d.kinds, d.max_backends, {UseColumns}
+        select d.name, d.pool, d.kinds, d.max_backends, coalesce(d.claims_session = d.session, false), {UseColumns}
         from plane.drones d {UseSql}
         where d.cluster = $1 and d.ready and not d.draining and d.heartbeat_at > now() - $2 and u.backends < d.max_backends
         order by d.name
         """,
         static r => new DroneCandidate(
-            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(4), r.GetInt32(3))
+            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(5), r.GetInt32(3), r.GetBoolean(4))
         {
-            Capacity = ReadAmounts(r, 5),
-            Reserved = ReadAmounts(r, 9) ?? ResourceAmounts.None,
+            Capacity = ReadAmounts(r, 6),
+            Reserved = ReadAmounts(r, 10) ?? ResourceAmounts.None,
         },
         cancellationToken,
         Sql.Text(cluster.Value),

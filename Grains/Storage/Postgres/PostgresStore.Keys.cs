@@ -30,7 +30,7 @@ internal sealed partial class PostgresStore
         with l as materialized (
             select k.backend_id, i.pos, k.allow_renew, k.expires_at > now() as lives
             from plane.keys k
-            join unnest($1, $2) with ordinality as i (id, token, pos) on k.backend_id = i.id and k.fencing_token = i.token
+            join unnest($1, $2) with ordinality as i (id, token, pos) on k.backend_id = i.id and i.token in (k.fencing_token, k.start_token)
             order by k.backend_id
             for update of k
         ), u as (

@@ -41,7 +41,8 @@ internal sealed partial class SqliteStore
                     update drones
                     set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9,
                         kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds), inspector = coalesce($12, inspector),
-                        cpu_millis = coalesce($13, cpu_millis), memory_bytes = coalesce($14, memory_bytes), disk_bytes = coalesce($15, disk_bytes), gpus = coalesce($16, gpus)
+                        claims_session = case when $13 then session end,
+                        cpu_millis = coalesce($14, cpu_millis), memory_bytes = coalesce($15, memory_bytes), disk_bytes = coalesce($16, disk_bytes), gpus = coalesce($17, gpus)
                     where cluster = $1 and name = $2 and session = $3 and (boot_id <> $6 or reading <= $7)
                     """,
                     heartbeat.Session.Cluster.Value,
@@ -56,6 +57,7 @@ internal sealed partial class SqliteStore
                     heartbeat.Kinds is { } kinds ? TextOf(kinds) : null,
                     heartbeat.UnavailableKinds is { } unavailable ? TextOf(unavailable) : null,
                     heartbeat.Inspector,
+                    heartbeat.TakesClaims,
                     heartbeat.Capacity?.CpuMillis,
                     heartbeat.Capacity?.MemoryBytes,
                     heartbeat.Capacity?.DiskBytes,
@@ -79,7 +81,7 @@ internal sealed partial class SqliteStore
                     .. Readable(
                         s,
                         """
-                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
+                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason, claim, start_token
                         from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
                         """,
                         ReadAction,
@@ -147,15 +149,15 @@ internal sealed partial class SqliteStore
         s => Readable(
             s,
             $"""
-            select d.name, d.pool, d.kinds, count(b.id) as live, d.max_backends, {CapacityColumns}, {ReservedColumns}
+            select d.name, d.pool, d.kinds, count(b.id) as live, d.max_backends, coalesce(d.claims_session = d.session, 0), {CapacityColumns}, {ReservedColumns}
             from drones d left join backends b on b.cluster = d.cluster and b.drone = d.name and b.status < 70
             where d.cluster = $1 and d.ready = 1 and d.draining = 0 and d.heartbeat_lease > $2
             group by d.cluster, d.name having live < d.max_backends order by d.name
             """,
-            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4))
+            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4), r.GetBoolean(5))
             {
-                Capacity = ReadAmounts(r, 5),
-                Reserved = ReadAmounts(r, 9)!,
+                Capacity = ReadAmounts(r, 6),
+                Reserved = ReadAmounts(r, 10)!,
             },
             cluster.Value,
             s.Lease - _fresh),
@@ -345,6 +347,7 @@ internal sealed partial class SqliteStore
             Kind = StoreText.Enumerated<TerminationKind>(r.GetInt64(10)),
             Reason = StoreText.Enumerated<TerminationReason>(r.GetInt64(11)),
         },
+        Claim = r.IsDBNull(12) ? null : StoreText.ReadClaim(r.GetString(12), r.GetInt64(13)),
     };
 
     private static NodeState ReadNode(SqliteDataReader row) => new()

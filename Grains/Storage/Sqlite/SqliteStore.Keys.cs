@@ -336,7 +336,7 @@ internal sealed partial class SqliteStore
         var renewed = s.Execute(
             """
             update keys set expires_lease = max(expires_lease, $3)
-            where backend_id = $1 and fencing_token = $2 and allow_renew = 1 and expires_lease > $4
+            where backend_id = $1 and $2 in (fencing_token, start_token) and allow_renew = 1 and expires_lease > $4
             """,
             holder.Backend.Value,
             holder.Token.Value,
@@ -345,7 +345,7 @@ internal sealed partial class SqliteStore
         return renewed > 0
             ? RenewalOutcome.Renewed
             : s.Scalar(
-                "select expires_lease > $3 from keys where backend_id = $1 and fencing_token = $2", holder.Backend.Value, holder.Token.Value, s.Lease) switch
+                "select expires_lease > $3 from keys where backend_id = $1 and $2 in (fencing_token, start_token)", holder.Backend.Value, holder.Token.Value, s.Lease) switch
             {
                 null => RenewalOutcome.Unknown,
                 0 => RenewalOutcome.Expired,
