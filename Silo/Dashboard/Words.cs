@@ -102,6 +102,30 @@ public static class Words
         return drone.Draining ? "draining" : drone.Ready ? "ready" : "not ready";
     }
 
+    /// <summary>How far a drone is with an image.</summary>
+    /// <param name="image">The image on the drone.</param>
+    public static string Image(ServiceImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return image.Status switch
+        {
+            ImageStatus.Ready => "ready",
+            ImageStatus.Failed => "failed, tried again",
+            ImageStatus.Pulling when image.Percent is { } percent => string.Create(CultureInfo.InvariantCulture, $"pulling, {percent} %"),
+            ImageStatus.Pulling => "pulling",
+            _ => "waits",
+        };
+    }
+
+    /// <summary>The style of an image's state.</summary>
+    /// <param name="status">The state.</param>
+    public static string StyleOf(ImageStatus status) => status switch
+    {
+        ImageStatus.Ready => "is-ready",
+        ImageStatus.Failed => "is-failed",
+        _ => "is-starting",
+    };
+
     /// <summary>What runs a backend.</summary>
     /// <param name="kind">The kind.</param>
     public static string Kind(ExecutorKind kind) => kind == ExecutorKind.Docker ? "containers" : "processes";
