@@ -208,7 +208,7 @@ internal sealed class FakeContainer : IDisposable
 
     public BackendStart? Order { get; private set; }
 
-    public void Start(BackendStart start, int pid, long startTime, bool listens, Func<string, string, int> onPost)
+    public void Start(BackendStart start, int pid, long startTime, bool listens, Func<string, string, int>? onPost = null)
     {
         lock (_gate)
         {
@@ -219,7 +219,7 @@ internal sealed class FakeContainer : IDisposable
             {
                 _listener = new TcpListener(IPAddress.Parse(start.Ip), start.Port);
                 _listener.Start();
-                _ = ServeAsync(_listener, onPost);
+                _ = ServeAsync(_listener, onPost ?? ((_, _) => 404));
             }
         }
     }

@@ -92,9 +92,9 @@ internal sealed class Visitors(LifeFile life)
     /// <summary>
     /// Takes the claim, mostly as applications should. Of 32 one each refuses it, never answers, answers late, ends before its answer, or right after it; which one follows from its id.
     /// </summary>
-    private async Task ClaimAsync(NetworkStream stream, (string Text, string Rest) head)
+    private async Task ClaimAsync(NetworkStream stream, (string Text, string Body) head)
     {
-        var body = head.Rest;
+        var body = head.Body;
         var length = int.Parse(Header(head.Text, "Content-Length") ?? "0", CultureInfo.InvariantCulture);
         var buffer = new byte[4096];
         while (body.Length < length)
@@ -136,7 +136,7 @@ internal sealed class Visitors(LifeFile life)
     }
 
     /// <summary>The request's head, and what came of its body with it; null where none came.</summary>
-    private static async Task<(string Text, string Rest)?> HeadAsync(NetworkStream stream)
+    private static async Task<(string Text, string Body)?> HeadAsync(NetworkStream stream)
     {
         var buffer = new byte[MaxHead];
         var filled = 0;
