@@ -87,16 +87,16 @@ public sealed class PlacementTests
     [Fact]
     public void Shares_stay_close_together_on_drones_of_different_sizes()
     {
-        var drones = Enumerable.Range(0, 20).Select(i => Drone(max: 10_000) with { Capacity = Has(cpus: i < 10 ? 8 : 64, gib: 1_000) }).ToArray();
+        var drones = Enumerable.Range(0, 20).Select(i => Drone(max: 10_000) with { Capacity = Has(cpus: i < 10 ? 8 : 16, gib: 1_000) }).ToArray();
         var query = Docker with { Requests = new ResourceAmounts { CpuMillis = 250, MemoryBytes = GiB } };
         var random = new Random(7);
-        for (var i = 0; i < 1_400; i++)
+        for (var i = 0; i < 480; i++)
         {
             Place(drones, query, random);
         }
 
-        // 350 of 720 CPUs.
-        Assert.All(drones, d => Assert.InRange((double)d.Reserved.CpuMillis / d.Capacity!.CpuMillis, 0.35, 0.62));
+        // Half of the CPUs, and no drone is far from that.
+        Assert.All(drones, d => Assert.InRange((double)d.Reserved.CpuMillis / d.Capacity!.CpuMillis, 0.4, 0.6));
     }
 
     [Fact]
