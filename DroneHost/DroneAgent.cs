@@ -193,13 +193,14 @@ internal sealed partial class DroneAgent(
         var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
         var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
         var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
-        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
+        var capacity = new DroneCapacity(options, time, loggers.CreateLogger<DroneCapacity>());
+        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, capacity, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var usage = new UsageHistory(time);
         var inspector = _inspector = new DroneInspector(runtimes, usage, time, loggers.CreateLogger<DroneInspector>());
         string? inspectorAddress = null;
         var heartbeat = new HeartbeatLoop(
-            sessions, state, readiness, status, () => inspectorAddress ??= cluster.AddressOf<IDroneInspector>(inspector), clock, time, loggers.CreateLogger<HeartbeatLoop>());
+            sessions, state, readiness, capacity, status, () => inspectorAddress ??= cluster.AddressOf<IDroneInspector>(inspector), clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
         var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
         sessions.Registered += leases.RenewEverything;
@@ -210,6 +211,8 @@ internal sealed partial class DroneAgent(
         readiness.SetLeasesWritten(files.IsWritable);
         descriptors.Changed += () => readiness.SetShortOfDescriptors(descriptors.AreFew);
         guard.Changed += () => readiness.SetGuarded(guard.IsGuarded);
+        capacity.Changed += heartbeat.BeatNow;
+        metrics.ObserveResources(() => capacity.Current, () => ReservedOf(backends, capacity.Current));
         readiness.Changed += heartbeat.BeatNow;
         readiness.Changed += puller.ReadinessChanged;
 
@@ -232,12 +235,14 @@ internal sealed partial class DroneAgent(
         Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
         Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);
         Own(_localLoops, "output", inspector.RunAsync, _stopLocal.Token);
+        Own(_localLoops, "capacity", c => capacity.RunAsync(runtimes, c), _stopLocal.Token);
 
         Own(_controllerLoops, "session", RegisterAsync, _stopController.Token);
         Own(_controllerLoops, "heartbeat", heartbeat.RunAsync, _stopController.Token);
         Own(_controllerLoops, "renewals", leases.RenewAsync, _stopController.Token);
         Own(_controllerLoops, "actions", puller.RunAsync, _stopController.Token);
         Own(_controllerLoops, "reports", reporter.RunAsync, _stopController.Token);
+        OwnImages(runtimes, sessions);
 
         async Task RetryLeasesAsync(CancellationToken stopping)
         {

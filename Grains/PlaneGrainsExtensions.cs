@@ -45,6 +45,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<WarmClaims>();
         services.AddSingleton<KeyConnector>();
         services.AddSingleton<ServiceDirectory>();
+        services.AddSingleton<WantedImages>();
         services.AddSingleton<WakeLimiter>();
         services.AddSingleton<ServiceConnector>();
         services.AddSingleton<RenewalWriter>();

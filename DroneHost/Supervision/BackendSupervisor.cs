@@ -53,6 +53,7 @@ internal sealed partial class BackendSupervisor
     {
         _row = row;
         _order = row.Order ?? throw new InvalidOperationException($"{row.Identity.Backend} has ended");
+        Reserves = ResourceAmounts.Of(_order.Executable);
         _parts = parts;
         _logger = parts.Logger;
         _lookOutage = new Outage(parts.Time);
@@ -75,6 +76,9 @@ internal sealed partial class BackendSupervisor
     public BackendIdentity Identity => _row.Identity;
 
     public ExecutorKind Kind => _order.Executable.Kind;
+
+    /// <summary>What it reserves on the drone.</summary>
+    public ResourceAmounts Reserves { get; }
 
     public BackendLease Lease { get; }
 

@@ -153,7 +153,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
 
             // (3)
             heldPath = true;
-            var place = new Place(cluster, spawn.Pool, spawn.Executable.Kind);
+            var place = new Place(cluster, spawn.Pool, spawn.Executable.Kind, ResourceAmounts.Of(spawn.Executable));
             switch (key.TryBegin(new Attempt(place), seen))
             {
                 case (null, { } mine):
@@ -259,7 +259,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
     private async Task<ConnectResult?> TryDronesAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
     {
         var tried = new List<DroneName>();
-        var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind };
+        var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind, Requests = place.Requests };
         while (tried.Count < MaxDrones)
         {
             query = query with { Exclude = [.. tried] };
@@ -273,6 +273,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
             switch (acquired)
             {
                 case { Outcome: AcquireOutcome.Acquired, Holder: { } holder }:
+                    metrics.Placed("placed");
                     return Connected(holder, spawned: true);
 
                 case { Outcome: AcquireOutcome.Held }:
@@ -313,13 +314,15 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
                         : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; retry");
 
                 default:
+                    metrics.Placed("unfit");
                     tried.Add(drone);
                     break;
             }
         }
 
         var state = await drones.ReadStateAsync(place.Cluster, cancellationToken);
-        return ConnectResult.Refused(ErrorKind.NoDroneAvailable, Placement.ExplainNone(place.Cluster, state, query));
+        metrics.Placed(PlacementExplanation.IsTooLarge(state, query) ? "too_large" : "no_drone");
+        return ConnectResult.Refused(ErrorKind.NoDroneAvailable, PlacementExplanation.Of(place.Cluster, state, query));
     }
 
     /// <summary>With what an operator needs to find the fault. What visitors are answered is made of the kind alone.</summary>
@@ -375,7 +378,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
         }
     }
 
-    private sealed record Place(ClusterName Cluster, string Pool, ExecutorKind Kind);
+    private sealed record Place(ClusterName Cluster, string Pool, ExecutorKind Kind, ResourceAmounts Requests);
 
     /// <summary>An acquisition under way; ends with the refusal that others with the same wish share, or null where they should look again.</summary>
     private sealed class Attempt(Place place)

@@ -11,7 +11,7 @@ namespace Plane.Grains.Storage;
 /// serialisation failures, 40P01 and 40001, are retried inside); the outcome of a write is then unknown. Everything that changes something may be repeated.
 /// </para>
 /// </summary>
-public interface IPlaneStore : IServiceStore, IAsyncDisposable
+public interface IPlaneStore : IServiceStore, IImageStore, IAsyncDisposable
 {
     // ---- life ----
 

@@ -85,7 +85,7 @@ public enum AcquireOutcome
     /// <summary>Another holds the key: connect to it.</summary>
     Held,
 
-    /// <summary>The drone is not ready, draining, silent, full, or does not run this kind: pick another.</summary>
+    /// <summary>The drone is not ready, draining, silent, full, has too little left of a resource, or does not run this kind: pick another.</summary>
     DroneUnfit,
 
     /// <summary>The backend id was used before by another request.</summary>
@@ -164,7 +164,21 @@ public sealed record WarmBackend(
 /// <param name="Backends">What has not ended there.</param>
 /// <param name="MaxBackends">The most it runs.</param>
 /// <param name="TakesClaims">Whether it may take warm ones.</param>
-public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends, bool TakesClaims = false);
+public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends, bool TakesClaims = false)
+{
+    /// <summary>What its backends may reserve; null where it does not say.</summary>
+    public ResourceAmounts? Capacity { get; init; }
+
+    /// <summary>What they have reserved.</summary>
+    public ResourceAmounts Reserved { get; init; } = ResourceAmounts.None;
+}
+
+/// <summary>The images of a drone that runs containers.</summary>
+/// <param name="Cluster">Its cluster.</param>
+/// <param name="Drone">The drone.</param>
+/// <param name="Pool">Its pool.</param>
+/// <param name="Images">How far it is with what it pulls before it is needed.</param>
+public sealed record DroneImages(ClusterName Cluster, DroneName Drone, string Pool, IReadOnlyList<ImageState> Images);
 
 /// <summary>The cluster that a database belongs to.</summary>
 /// <param name="ClusterId">The cluster.</param>

@@ -101,6 +101,23 @@ internal static class StoreText
         }
     }
 
+    /// <summary>How far a drone is with its images.</summary>
+    public static string WriteImages(IReadOnlyList<ImageState> images) => JsonSerializer.Serialize(images, s_json);
+
+    /// <summary>Reads <see cref="WriteImages"/>.</summary>
+    /// <exception cref="FormatException">It is not such a text.</exception>
+    public static IReadOnlyList<ImageState> ReadImages(string? text)
+    {
+        try
+        {
+            return text is null ? [] : JsonSerializer.Deserialize<ImageState[]>(text, s_json) ?? throw new FormatException("a drone's images are not a list");
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException("a text is not a drone's images", e);
+        }
+    }
+
     public static SpawnOrder ReadSpawn(string text, LeaseDeadlines deadlines)
     {
         var stored = JsonSerializer.Deserialize<StoredSpawn>(text, s_json) ?? throw new FormatException("a spawn action holds no order");

@@ -1,3 +1,4 @@
+using Plane.Grains.Clusters;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Warm;
@@ -6,15 +7,14 @@ namespace Plane.Grains.Warm;
 internal sealed class WarmDrones
 {
     private readonly Lock _lock = new();
-    private readonly IReadOnlyList<DroneCandidate> _candidates;
+    private readonly DroneCandidate[] _candidates;
     private readonly SpawnConfig _spawn;
     private readonly Dictionary<DroneName, int> _placed;
-    private readonly Dictionary<DroneName, int> _picked = [];
     private readonly HashSet<DroneName> _unfit = [];
 
     public WarmDrones(IReadOnlyList<DroneCandidate> candidates, IEnumerable<WarmBackend> pool, SpawnConfig spawn)
     {
-        _candidates = candidates;
+        _candidates = [.. candidates];
         _spawn = spawn;
         _placed = pool.Where(b => !b.IsEnding).CountBy(b => b.Drone).ToDictionary();
     }
@@ -24,15 +24,14 @@ internal sealed class WarmDrones
     {
         lock (_lock)
         {
-            DroneCandidate[] now = [.. _candidates.Select(c => c with { Backends = c.Backends + _picked.GetValueOrDefault(c.Drone) })];
-            if (WarmPlan.Pick(now, _spawn, _placed, _unfit) is not { Drone: var drone })
+            if (WarmPlan.Pick(_candidates, _spawn, _placed, _unfit) is not { } candidate)
             {
                 return null;
             }
 
-            _placed[drone] = _placed.GetValueOrDefault(drone) + 1;
-            _picked[drone] = _picked.GetValueOrDefault(drone) + 1;
-            return drone;
+            _candidates[Array.IndexOf(_candidates, candidate)] = Placement.With(candidate, ResourceAmounts.Of(_spawn.Executable));
+            _placed[candidate.Drone] = _placed.GetValueOrDefault(candidate.Drone) + 1;
+            return candidate.Drone;
         }
     }
 
@@ -43,7 +42,6 @@ internal sealed class WarmDrones
         {
             _unfit.Add(drone);
             _placed[drone]--;
-            _picked[drone]--;
         }
     }
 }

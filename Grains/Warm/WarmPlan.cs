@@ -1,3 +1,4 @@
+using Plane.Grains.Clusters;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Warm;
@@ -45,18 +46,22 @@ internal sealed record WarmPlan(IReadOnlyList<WarmBackend> Ends, IReadOnlyList<i
     }
 
     /// <summary>
-    /// The drone for a backend of a pool: the one with the fewest of the pool, and of these the one with the smallest share of its places taken; null where none takes it.
+    /// The drone for a backend of a pool: the one with the fewest of the pool, and of these the one with the smallest dominant share (<see cref="Placement.DominantShare"/>);
+    /// null where none takes it.
     /// </summary>
     /// <param name="candidates">Drones that take backends.</param>
     /// <param name="spawn">What is to run.</param>
     /// <param name="placed">How many of the pool each drone has, with those that were placed since the candidates were read.</param>
     /// <param name="unfit">Drones that turned out unfit.</param>
     public static DroneCandidate? Pick(
-        IReadOnlyList<DroneCandidate> candidates, SpawnConfig spawn, IReadOnlyDictionary<DroneName, int> placed, IReadOnlySet<DroneName> unfit) =>
-        candidates
-            .Where(c => c.TakesClaims && c.Pool == spawn.Pool && c.Kinds.Contains(spawn.Executable.Kind) && c.Backends < c.MaxBackends && !unfit.Contains(c.Drone))
+        IReadOnlyList<DroneCandidate> candidates, SpawnConfig spawn, IReadOnlyDictionary<DroneName, int> placed, IReadOnlySet<DroneName> unfit)
+    {
+        var query = PlacementQuery.For(spawn);
+        return candidates
+            .Where(c => c.TakesClaims && !unfit.Contains(c.Drone) && Placement.IsFit(c, query))
             .OrderBy(c => placed.GetValueOrDefault(c.Drone))
-            .ThenBy(c => (double)c.Backends / c.MaxBackends)
+            .ThenBy(c => Placement.DominantShare(c, query.Requests))
             .ThenBy(c => c.Drone.Value, StringComparer.Ordinal)
             .FirstOrDefault();
+    }
 }

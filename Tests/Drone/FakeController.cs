@@ -15,6 +15,9 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
     private readonly Lock _gate = new();
     private readonly List<DroneAction> _actions = [];
     private long _session;
+    private WantedImage[] _wanted = [];
+    private string _wantedVersion = "v0";
+    private int _wantedNumber;
     private bool _isAway;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -59,6 +62,10 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
 
     /// <summary>Every event of every batch, in the order of arrival.</summary>
     public ConcurrentQueue<StateEvent> States { get; } = [];
+
+    public ConcurrentQueue<ImageQuery> ImageQueries { get; } = [];
+
+    public ConcurrentQueue<ImageReport> ImageReports { get; } = [];
 
     public ConcurrentQueue<long> Acknowledged { get; } = [];
 
@@ -221,6 +228,49 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
                 }),
             ],
         };
+    }
+
+    /// <summary>The images that the drone is to have.</summary>
+    public void Want(params WantedImage[] images)
+    {
+        lock (_gate)
+        {
+            _wanted = images;
+            _wantedVersion = $"v{++_wantedNumber}";
+            _changed.TrySetResult();
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    public async Task<ImagePage> ReadImages(ImageQuery query, TimeSpan wait, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        ImageQueries.Enqueue(query);
+        Task changed;
+        bool waits;
+        lock (_gate)
+        {
+            (changed, waits) = (_changed.Task, query.Known == _wantedVersion);
+        }
+
+        if (waits)
+        {
+            await Task.WhenAny(changed, Task.Delay(wait, TimeProvider.System, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+            Fail();
+        }
+
+        lock (_gate)
+        {
+            return new ImagePage { Session = StateOf(query.Session), Version = _wantedVersion, Images = _wanted };
+        }
+    }
+
+    public Task<SessionState> ReportImages(ImageReport report, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        ImageReports.Enqueue(report);
+        return Task.FromResult(StateOf(report.Session));
     }
 
     public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken = default) => Task.FromResult(ChangeOutcome.NotFound);

@@ -13,7 +13,7 @@ namespace Plane.Tests.Drone;
 /// A runtime in memory that outlives the agents of a test, as an engine does. Each fault is a hook; without any it behaves. "Containers" are listeners that
 /// answer HTTP.
 /// </summary>
-internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IContainerRuntime, IRuntimeFactory
+internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IContainerRuntime, IImageRuntime, IRuntimeFactory
 {
     private readonly Channel<BackendExit> _exits = Channel.CreateUnbounded<BackendExit>();
 
@@ -36,6 +36,10 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     public Func<BackendIdentity, CancellationToken, Task> OnGone { get; set; } = (_, _) => Task.CompletedTask;
 
     public Func<CancellationToken, Task> OnCheck { get; set; } = _ => Task.CompletedTask;
+
+    public Func<WantedImage, Action<int>, CancellationToken, Task> OnBring { get; set; } = (_, _, _) => Task.CompletedTask;
+
+    public Func<RuntimeResources?> Resources { get; set; } = () => null;
 
     /// <summary>Whether backends answer once started.</summary>
     public bool Listens { get; set; } = true;
@@ -70,6 +74,14 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
     public IContainerRuntime Create(RuntimeOwner owner) => this;
 
     public Task CheckAsync(CancellationToken cancellationToken) => OnCheck(cancellationToken);
+
+    public Task<RuntimeResources?> ReadResourcesAsync(CancellationToken cancellationToken) => Task.FromResult(Resources());
+
+    public Task BringAsync(WantedImage image, Action<int> progress, CancellationToken cancellationToken)
+    {
+        Calls.Enqueue($"bring {image.Image}");
+        return OnBring(image, progress, cancellationToken);
+    }
 
     public Task PrepareAsync(BackendStart start, CancellationToken cancellationToken)
     {
