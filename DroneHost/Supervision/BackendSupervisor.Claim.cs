@@ -63,12 +63,9 @@ internal sealed partial class BackendSupervisor
 
     private async Task<string?> DeliverAsync(string address, BackendClaim claim, CancellationToken cancellationToken)
     {
-        // As before it was warm: what has taken its port since must neither be told the key nor get the requests.
-        if (await LookAtListenerAsync(address, cancellationToken) is not { IsOwn: true })
-        {
-            return "what listens at its address is not known to be this backend";
-        }
-
-        return claim.Order.Path is null ? null : await _parts.Claims.DeliverAsync(address, _order.Protocol, claim, cancellationToken);
+        // At the same time, since an engine may take as long for the one as the backend for the other. What has taken its port since must not get the requests, whatever it answers.
+        var look = LookAtListenerAsync(address, cancellationToken);
+        var problem = claim.Order.Path is null ? null : await _parts.Claims.DeliverAsync(address, _order.Protocol, claim, cancellationToken);
+        return await look is { IsOwn: true } ? problem : "what listens at its address is not known to be this backend";
     }
 }

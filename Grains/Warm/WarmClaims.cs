@@ -55,8 +55,10 @@ internal sealed partial class WarmClaims(
                 return new ClaimEnd(claimed, null);
             }
 
-            refill.Set();
             var status = await WaitAsync(holder.Identity.Backend, cancellationToken);
+
+            // Not before: a start takes from the machine what the claim needs.
+            refill.Set();
             if (status < BackendStatus.Terminating)
             {
                 metrics.Claimed(status == BackendStatus.Ready ? "ready" : "late");

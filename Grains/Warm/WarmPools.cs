@@ -23,6 +23,7 @@ internal sealed partial class WarmPools(
 
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_settle = TimeSpan.FromMilliseconds(300);
 
     private readonly ILogger _logger = logger;
 
@@ -35,7 +36,11 @@ internal sealed partial class WarmPools(
             while (!stoppingToken.IsCancellationRequested)
             {
                 var next = await TryTurnAsync(failing, stoppingToken);
-                await signal.WaitAsync(next * (0.9 + (Random.Shared.NextDouble() / 5)), time, stoppingToken);
+                if (await signal.WaitAsync(next * (0.9 + (Random.Shared.NextDouble() / 5)), time, stoppingToken))
+                {
+                    // Claims come in bursts, and each is followed by a visit, which a start would be in the way of.
+                    await Task.Delay(s_settle, time, stoppingToken);
+                }
             }
         }
         finally

@@ -9,19 +9,20 @@ internal sealed class WarmSignal
 
     public void Set() => _channel.Writer.TryWrite(true);
 
-    /// <summary>Completes after a signal, and at the latest after the time.</summary>
-    public async Task WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>True after a signal; false after the time.</summary>
+    public async Task<bool> WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
     {
         using var timer = new CancellationTokenSource(atMost, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         try
         {
             await _channel.Reader.ReadAsync(either.Token);
+            return true;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             // The time is over.
-            return;
+            return false;
         }
     }
 }

@@ -77,14 +77,15 @@ public sealed class ClaimTests
     }
 
     [Fact]
-    public async Task What_took_its_port_is_not_told_the_key()
+    public async Task What_took_its_port_does_not_become_ready()
     {
         await using var drone = await DroneUnderTest.StartedAsync();
         var warm = await WarmAsync(drone);
         drone.Runtime.Listener = _ => new ListenerLook(false, "another program");
-        var ended = await drone.EndedAsync(drone.Controller.Claim(warm));
+        var claimed = drone.Controller.Claim(warm);
+        var ended = await drone.EndedAsync(claimed);
         Assert.Equal(TerminationReason.InternalError, ended.TerminationReason);
-        Assert.Empty(drone.Runtime.Posts);
+        Assert.DoesNotContain(BackendStatus.Ready, drone.Controller.StatesOf(claimed));
     }
 
     [Fact]

@@ -110,22 +110,30 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
     public async Task A_crash_loop_is_told_to_visitors_without_what_the_backend_wrote_and_to_operators_with_it(On on)
     {
         var (plane, cluster, drone, service) = await StartAsync(on);
-        for (var i = 0; i < 3; i++)
+        EnterReply visitor;
+        ConnectResult operators;
+
+        // On a busy machine the first rests may be over before the next call: each is twice as long.
+        while (true)
         {
-            var identity = (await Grain(plane).Enter(Enter(service, cluster, "room"))).Holder!.Identity;
+            visitor = await Grain(plane).Enter(Enter(service, cluster, "room"));
+            operators = await Grain(plane).Connect(Connect(service, cluster, new KeyConfig { Name = "room" }));
+            if (operators.Holder is null)
+            {
+                break;
+            }
+
+            var identity = operators.Holder.Identity;
             var reply = await drone.ReportAsync(drone.Event(identity, BackendStatus.Terminated, exitCode: 3) with { OutputTail = "password wrong" });
             Assert.True(Assert.Single(reply.Acks).Applied);
         }
-
-        var visitor = await Grain(plane).Enter(Enter(service, cluster, "room"));
-        var operators = await Grain(plane).Connect(Connect(service, cluster, new KeyConfig { Name = "room" }));
 
         Assert.Equal((EnterOutcome.Refused, (ErrorKind?)ErrorKind.CrashLoop), (visitor.Outcome, visitor.Refusal));
         Assert.True(visitor.RetryAfter > TimeSpan.Zero);
         Assert.DoesNotContain("password", visitor.Message, StringComparison.Ordinal);
         Assert.Equal((ErrorKind?)ErrorKind.CrashLoop, operators.Refusal);
         Assert.Equal("password wrong", operators.OutputTail);
-        Assert.Contains("the last 3 backends", operators.Message, StringComparison.Ordinal);
+        Assert.Matches("the last [0-9]+ backends", operators.Message);
         Assert.Contains("code 3", operators.Message, StringComparison.Ordinal);
     }
 
