@@ -21,6 +21,12 @@ internal static class EventIds
     public const int ProxyPipelineForwardFailed = 6551;
     public const int ProxyReadyReady = 6560;
     public const int ProxyProtocolRefused = 6570;
+    public const int ServiceReadFailed = 6580;
+    public const int ServiceStale = 6581;
+    public const int ServiceUnusableKey = 6582;
+    public const int ServiceEnterFailed = 6583;
+    public const int ServiceRefreshCut = 6584;
+    public const int ServiceForwardAuthUnavailable = 6585;
     public const int CertificateSlotServing = 6600;
     public const int CertificateFilesProblem = 6601;
     public const int CertificateFilesNoWildcard = 6602;

@@ -1,4 +1,6 @@
 using System.Diagnostics.Metrics;
+using Plane.Proxy.Services;
+using Plane.Proxy.Signing;
 
 namespace Plane.Proxy;
 
@@ -14,6 +16,9 @@ internal sealed class ProxyMetrics
     private readonly Counter<long> _errors;
     private readonly Counter<long> _cut;
     private readonly Histogram<double> _resolve;
+    private readonly Counter<long> _tokens;
+    private readonly Histogram<double> _entries;
+    private readonly Histogram<double> _auth;
 
     public ProxyMetrics(IMeterFactory factory)
     {
@@ -23,6 +28,9 @@ internal sealed class ProxyMetrics
         _errors = _meter.CreateCounter<long>("plane.proxy.errors", "{request}", "Requests that the proxy itself answered with an error, by kind");
         _cut = _meter.CreateCounter<long>("plane.proxy.connections.cut", "{request}", "Open requests cut because their token or backend was gone, or at the stop");
         _resolve = _meter.CreateHistogram<double>("plane.proxy.resolve.duration", "s", "How long look-ups of unknown routes took, starting backends included");
+        _tokens = _meter.CreateCounter<long>("plane.proxy.tokens.verified", "{token}", "Signed tokens verified for the first time, by what became of them");
+        _entries = _meter.CreateHistogram<double>("plane.proxy.services.entry.duration", "s", "How long the controller took to enter a service's key or have its backend scheduled, by outcome");
+        _auth = _meter.CreateHistogram<double>("plane.proxy.services.auth.duration", "s", "How long forward_auth services took to answer, by outcome");
     }
 
     public void Observe(string name, string unit, string description, Func<int> value) => _meter.CreateObservableGauge(name, value, unit, description);
@@ -35,6 +43,12 @@ internal sealed class ProxyMetrics
     public void Failed(string kind) => _errors.Add(1, new KeyValuePair<string, object?>("kind", kind));
 
     public void Resolved(TimeSpan duration) => _resolve.Record(duration.TotalSeconds);
+
+    public void TokenVerified(TokenProblem problem) => _tokens.Add(1, new KeyValuePair<string, object?>("outcome", problem == TokenProblem.None ? "Valid" : problem.ToString()));
+
+    public void ServiceEntered(EntryOutcomeKind outcome, TimeSpan duration) => _entries.Record(duration.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome.ToString()));
+
+    public void AuthAsked(AuthOutcome outcome, TimeSpan duration) => _auth.Record(duration.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome.ToString()));
 
     public void Cut(int count)
     {

@@ -146,6 +146,24 @@ public sealed class ProxyOptions
     [Description("how long an unknown token stays known as unknown")]
     public TimeSpan NegativeAnswer { get; set; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>The most signed tokens that are kept verified; those that were not used for long go first. About 2 kB each. Default 20,000.</summary>
+    [Description("the most signed tokens of services' visitors that are kept verified")]
+    public int TokenCacheSize { get; set; } = 20_000;
+
+    /// <summary>How long a navigation to a session that is being started waits before it gets the page that says so. Default 1 s: most warm starts take less.</summary>
+    [Description("how long a navigation to a service's session that is being started waits before it gets a page that says so")]
+    public TimeSpan StartingPageAfter { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a service's forward_auth URL may take to answer. Default 5 s.</summary>
+    [Description("how long a service's forward_auth URL may take to answer")]
+    public TimeSpan ForwardAuthTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// How long an answer of a forward_auth URL stands for the same question: longer spares the login service, and lets in a visitor for as long after a logout. Default 3 s.
+    /// </summary>
+    [Description("how long an answer of a service's forward_auth URL stands for the same question")]
+    public TimeSpan ForwardAuthCache { get; set; } = TimeSpan.FromSeconds(3);
+
     /// <summary>After so long without reading changes, routes are checked again as they are used, serving meanwhile. Default 15 s.</summary>
     [Description("check routes again after so long without reading changes")]
     public TimeSpan ChangeGap { get; set; } = TimeSpan.FromSeconds(15);

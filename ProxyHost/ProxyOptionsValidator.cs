@@ -43,6 +43,10 @@ public sealed class ProxyOptionsValidator : OptionsValidator<ProxyOptions>
         rules.Positive(o.ControllerWait, TimeSpan.FromSeconds(5));
         rules.Positive(o.UnknownRouteWait, TimeSpan.FromMinutes(5));
         rules.Positive(o.NegativeAnswer, TimeSpan.FromMinutes(1));
+        rules.Between(o.TokenCacheSize, 1, 1_000_000);
+        rules.Positive(o.StartingPageAfter, TimeSpan.FromMinutes(1));
+        rules.Positive(o.ForwardAuthTimeout, TimeSpan.FromMinutes(1));
+        rules.Between(o.ForwardAuthCache, TimeSpan.Zero, TimeSpan.FromMinutes(1));
         rules.Positive(o.ChangeGap, TimeSpan.FromMinutes(5));
         rules.Positive(o.RouteTrust, TimeSpan.FromMinutes(5));
         rules.Positive(o.ReportEvery, TimeSpan.FromSeconds(30));

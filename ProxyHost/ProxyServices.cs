@@ -10,7 +10,9 @@ using Plane.Proxy.Controller;
 using Plane.Proxy.Forwarding;
 using Plane.Proxy.ProxyProtocol;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Services;
 using Plane.Proxy.Sessions;
+using Plane.Proxy.Signing;
 using Plane.Proxy.Tls;
 
 namespace Plane.Proxy;
@@ -46,6 +48,12 @@ public static class ProxyServices
         services.AddSingleton(new SessionCookie(cluster));
         services.AddSingleton(s => new SessionAccess(options, cluster, s.GetRequiredService<RouteCache>()));
         services.AddSingleton<SessionEntry>();
+        services.AddSingleton<TokenVerifier>();
+        services.AddSingleton<ForwardAuth>();
+        services.AddSingleton<ServiceDirectory>();
+        services.AddSingleton<ServiceRoutes>();
+        services.AddSingleton<ServiceWaker>();
+        services.AddSingleton<ServiceGate>();
         services.AddSingleton<RouteFinder>();
         services.AddSingleton<ProxyPipeline>();
         services.AddSingleton<ProxyProtocolMiddleware>();
@@ -62,6 +70,7 @@ public static class ProxyServices
         services.AddSingleton<RouteChecks>();
         services.AddHostedService(s => s.GetRequiredService<RouteChecks>());
         services.AddHostedService<ChangeReader>();
+        services.AddHostedService<ServiceRefresh>();
         services.AddHostedService<Drain>();
         if (options.Https)
         {

@@ -105,6 +105,13 @@ public sealed record EnterCommand
     [Id(7)]
     public required string ClientNetwork { get; init; }
 
+    /// <summary>
+    /// Which keys the visitor's signed token opens, where the label is a hash and the token does not name its key in full: a key that is not among them is not entered. Null where every visitor
+    /// may enter.
+    /// </summary>
+    [Id(8)]
+    public KeyScope? Scope { get; init; }
+
     /// <summary>What is wrong with it, or <see langword="null"/>.</summary>
     public FieldError? Validate() =>
         FieldError.From("service", NameRules.NameProblem(Service))
@@ -115,6 +122,7 @@ public sealed record EnterCommand
                 ?? (key.Tag.Length == 0 ? null : new FieldError("key.tag", "must not be given"))
                 ?? (ServiceLabel.Of(Service, key) == Label ? null : new FieldError("key", "must be the key of the label"))
             : null)
+        ?? Scope?.Validate("scope")
         ?? (Token == default || Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
         ?? ConnectRules.ValidateSecret(SecretToken)
         ?? FieldError.From("backend_id", NameRules.NameProblem(BackendId))
@@ -136,6 +144,9 @@ public enum EnterOutcome
 
     /// <summary>There is no backend, and none is started: <see cref="EnterReply.Refusal"/> says why.</summary>
     Refused = 3,
+
+    /// <summary>The key of the label is not one of <see cref="EnterCommand.Scope"/>: it was neither entered nor started.</summary>
+    OutOfScope = 4,
 }
 
 /// <summary>The answer to an <see cref="EnterCommand"/>.</summary>

@@ -67,6 +67,11 @@ internal sealed class ServiceConnector(IPlaneStore store, KeyConnector connector
             return new EnterReply { Outcome = EnterOutcome.NoSuchLabel };
         }
 
+        if (command.Scope?.Has(key) == false)
+        {
+            return new EnterReply { Outcome = EnterOutcome.OutOfScope };
+        }
+
         var connect = new ConnectCommand
         {
             Key = ServiceKeys.Within(command.Service, key),

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -13,7 +14,8 @@ namespace Plane.Proxy.Answers;
 /// </summary>
 internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAnswers> logger)
 {
-    private const string RetryAfterSeconds = "5";
+    private const long RetryAfter = 5;
+    private const long MostRetryAfter = 3_600;
 
     /// <summary>Answers, if anything can still be answered.</summary>
     /// <param name="context">The request.</param>
@@ -21,7 +23,10 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
     /// <param name="backend">The backend, for the log; or empty.</param>
     /// <param name="status">Another status of the same kind, or null.</param>
     /// <param name="quiet">Whether it is no error that anyone looks for: it isn't counted.</param>
-    public async Task WriteAsync(HttpContext context, ProxyError error, string backend = "", int? status = null, bool quiet = false)
+    /// <param name="retryAfter">When to retry, where that is known.</param>
+    /// <param name="prepare">Sets headers of this answer that are not every error's.</param>
+    public async Task WriteAsync(
+        HttpContext context, ProxyError error, string backend = "", int? status = null, bool quiet = false, TimeSpan? retryAfter = null, Action<IHeaderDictionary>? prepare = null)
     {
         var response = context.Response;
         if (response.HasStarted || context.RequestAborted.IsCancellationRequested)
@@ -45,18 +50,20 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
 
         // A page of another origin may learn that the session has ended: the secret in the URL is what protects it.
         ResponseHeaders.AllowAllOrigins(headers);
-        if (error.Status == StatusCodes.Status503ServiceUnavailable)
+        var seconds = retryAfter is { } after ? (long)Math.Clamp(Math.Ceiling(after.TotalSeconds), 1, MostRetryAfter) : RetryAfter;
+        if (retryAfter is not null || error.Status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests)
         {
-            headers.RetryAfter = RetryAfterSeconds;
+            headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
         if (error.Status == StatusCodes.Status401Unauthorized)
         {
-            // RFC 9110 section 15.5.2 wants one; no browser asks for a password by this.
-            headers.WWWAuthenticate = "Cookie";
+            // RFC 9110 section 15.5.2 wants one.
+            headers.WWWAuthenticate = error.Challenge;
         }
 
-        var body = WantsPage(context.Request) ? Page(headers, error, id) : Json(headers, error, id);
+        prepare?.Invoke(headers);
+        var body = WantsPage(context.Request) ? Page(headers, error, id, error.IsPassing ? seconds : null) : Json(headers, error, id);
         headers.ContentLength = body.Length;
         if (!HttpMethods.IsHead(context.Request.Method))
         {
@@ -84,11 +91,11 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
         return buffer.WrittenMemory;
     }
 
-    private static ReadOnlyMemory<byte> Page(IHeaderDictionary headers, ProxyError error, string id)
+    private static ReadOnlyMemory<byte> Page(IHeaderDictionary headers, ProxyError error, string id, long? again)
     {
         headers.ContentType = "text/html; charset=utf-8";
         headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors *";
-        return Encoding.UTF8.GetBytes(ErrorPage.Render(error, id));
+        return Encoding.UTF8.GetBytes(ErrorPage.Render(error, id, again));
     }
 
     private void Log(ProxyError error, string id, string backend)

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Microsoft.AspNetCore.Http;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Signing;
 
 namespace Plane.Proxy.Answers;
 
@@ -106,6 +107,99 @@ internal sealed class ProxyError
     public static ProxyError Unavailable { get; } = new(
         "Unavailable", StatusCodes.Status503ServiceUnavailable, "the session can't be looked up at the moment", "One moment, please", "Sessions can’t be looked up right now. Please try again in a few seconds.");
 
+    /// <summary>A service's host whose label leads to no key that any controller knows.</summary>
+    public static ProxyError NoSuchSession { get; } = new(
+        "NotFound",
+        StatusCodes.Status404NotFound,
+        "there is no such session: no key with this label is known; ask for its URL (GET /ctrl/s/SERVICE/url), or name the key in the signed token",
+        "There is nothing at this address",
+        "The address belongs to no session. Please open it from the application.");
+
+    /// <summary>The service runs as many backends as it may.</summary>
+    public static ProxyError ServiceFull { get; } = Passing(
+        "ServiceFull", StatusCodes.Status503ServiceUnavailable, "the service runs as many backends as max_backends allows", "All places are taken", "As soon as one is free, this page opens the session.");
+
+    /// <summary>Backends of the key end one after another.</summary>
+    public static ProxyError CrashLoop { get; } = Passing(
+        "CrashLoop",
+        StatusCodes.Status503ServiceUnavailable,
+        "the last backends of this session ended by an error; the next start is after Retry-After",
+        "This session does not start",
+        "It ended by an error several times. This page tries again by itself, after a pause.");
+
+    /// <summary>Too many starts by requests lately.</summary>
+    public static ProxyError WakeLimited { get; } = Passing(
+        "WakeLimited",
+        StatusCodes.Status429TooManyRequests,
+        "requests have started too many backends lately, of this service or from this network",
+        "One moment, please",
+        "Many sessions are being started right now. This page tries again by itself.");
+
+    /// <summary>No drone has room.</summary>
+    public static ProxyError NoDroneAvailable { get; } = Passing(
+        "NoDroneAvailable", StatusCodes.Status503ServiceUnavailable, "no drone can start the backend now", "All machines are busy", "As soon as one is free, this page opens the session.");
+
+    /// <summary>The controller starts no backend, for a reason that is the operator's to read.</summary>
+    public static ProxyError NotStartable { get; } = new(
+        "NotStartable",
+        StatusCodes.Status502BadGateway,
+        "no backend could be started or joined for this session; the controller's log has the reason",
+        "This session could not be started",
+        "Please go back to the application and open it again.");
+
+    /// <summary>The web service that decides who may enter can't be asked, or its answer can't be understood.</summary>
+    public static ProxyError ForwardAuthUnavailable { get; } = new(
+        "ForwardAuthUnavailable",
+        StatusCodes.Status502BadGateway,
+        "the forward_auth URL of the service can't be reached, or does not answer as it should; the proxy's log has the reason",
+        "We can’t check who you are",
+        "The login service does not answer. Please try again in a moment.");
+
+    /// <summary>The web service that decides who may enter does not know the visitor.</summary>
+    public static ProxyError ForwardAuthUnauthorized { get; } = new(
+        "Unauthorized", StatusCodes.Status401Unauthorized, "the forward_auth URL of the service answered 401", "Please log in", "You are not logged in. Please open the session from the application.");
+
+    /// <summary>The web service that decides who may enter does not let the visitor in.</summary>
+    public static ProxyError ForwardAuthForbidden { get; } = new(
+        "Forbidden", StatusCodes.Status403Forbidden, "the forward_auth URL of the service refused the request", "You may not enter this session", "Your login does not open it.");
+
+    /// <summary>A signed token that opens other keys.</summary>
+    public static ProxyError TokenOfOtherKey { get; } = new(
+        "TokenForbidden", StatusCodes.Status403Forbidden, "the signed token is for other keys than this host's", "Your link opens another session", "Please open this one from the application.");
+
+    /// <summary>A token in the URL of a request that can't be led elsewhere.</summary>
+    public static ProxyError TokenNotExchanged { get; } = new(
+        "InvalidRequest",
+        StatusCodes.Status400BadRequest,
+        "?plane_token= is exchanged for a cookie by GET; a WebSocket and other methods bring the token as Authorization: Bearer, or as the cookie",
+        "That request makes no sense here",
+        "Please open the session from the application.");
+
+    /// <summary>What is answered to a token that opens nothing.</summary>
+    public static ProxyError Of(TokenProblem problem) => s_tokens.TryGetValue(problem, out var error) ? error : TokenOfOtherKey;
+
+    private static readonly FrozenDictionary<TokenProblem, ProxyError> s_tokens = new Dictionary<TokenProblem, ProxyError>
+    {
+        [TokenProblem.Missing] = Token("TokenMissing", "a signed token is needed: as ?plane_token=, as Authorization: Bearer, or as the cookie that ?plane_token= sets"),
+        [TokenProblem.TooLarge] = new(
+            "TokenTooLarge",
+            StatusCodes.Status400BadRequest,
+            $"the signed token is longer than {TokenVerifier.MaxLength} characters, which is what fits into a cookie: put less into its auth claim",
+            "That link is too long",
+            "Please go back to the application and open the session again."),
+        [TokenProblem.Malformed] = Token("TokenInvalid", "the signed token is not a compact JWS whose header has kid and alg"),
+        [TokenProblem.UnknownKey] = Token("TokenInvalid", "the service has no signing key of the token's kid"),
+        [TokenProblem.WrongAlgorithm] = Token("TokenInvalid", "the signed token's alg is not that of the service's key"),
+        [TokenProblem.BadSignature] = Token("TokenInvalid", "the signature of the token is not valid"),
+        [TokenProblem.BadClaims] = Token("TokenInvalid", "a claim of the signed token is missing, is there twice, or is not valid: exp, aud and one of key and keys are needed"),
+        [TokenProblem.Expired] = Token("TokenExpired", "the signed token has expired"),
+        [TokenProblem.NotYetValid] = Token("TokenNotYetValid", "the signed token is not valid yet: nbf or iat is in the future"),
+        [TokenProblem.LivesTooLong] = Token("TokenInvalid", "the signed token's exp is more than 24 hours ahead"),
+        [TokenProblem.OtherService] = new(
+            "TokenForbidden", StatusCodes.Status403Forbidden, "the signed token is for another service: aud must be this one's name", "Your link opens something else", "Please open the session from the application."),
+        [TokenProblem.OtherKey] = TokenOfOtherKey,
+    }.ToFrozenDictionary();
+
     /// <summary>A fault of the proxy.</summary>
     public static ProxyError Other { get; } = new(
         "Other", StatusCodes.Status500InternalServerError, "an internal error; the id finds it in the log", "Something went wrong", "The error has been noted. Please try again in a moment.");
@@ -125,7 +219,21 @@ internal sealed class ProxyError
     private static ProxyError Unready(string why, string text) => new(
         "NeverReady", StatusCodes.Status502BadGateway, $"the backend never became ready: {why}", "This session could not be started", $"{text} Please go back to the application and open it again.");
 
+    private static ProxyError Token(string kind, string message) => new(
+        kind, StatusCodes.Status401Unauthorized, message, "This link does not open the session", "It may have expired. Please go back to the application and open the session again.")
+    {
+        Challenge = "Bearer",
+    };
+
+    private static ProxyError Passing(string kind, int status, string message, string title, string text) => new(kind, status, message, title, text) { IsPassing = true };
+
     public string Kind { get; }
+
+    /// <summary>Whether it ends by itself: its page asks again.</summary>
+    public bool IsPassing { get; private init; }
+
+    /// <summary>What is asked for where the status is 401 (RFC 9110 section 11.6.1); no browser asks for a password by it.</summary>
+    public string Challenge { get; private init; } = "Cookie";
 
     public int Status { get; }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Plane.Proxy.Forwarding;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Services;
 
 namespace Plane.Proxy.Connections;
 
@@ -54,13 +55,26 @@ internal sealed class OpenExchanges(ProxyMetrics metrics)
     /// <summary>Cuts all that is open to a backend.</summary>
     public int CutBackend(BackendIdentity identity) => Cut(identity, null);
 
+    /// <summary>Cuts what is open of visits to services.</summary>
+    /// <param name="isCut">Whether a visit is one of them; called under a lock.</param>
+    public int CutVisits(Func<Visit, bool> isCut)
+    {
+        var cut = 0;
+        foreach (var use in _uses.Values)
+        {
+            cut += Cut(use, exchange => exchange.Visit is { } visit && isCut(visit));
+        }
+
+        return cut;
+    }
+
     /// <summary>Cuts everything: the time to drain is over.</summary>
     public int CutAll()
     {
         var cut = 0;
         foreach (var use in _uses.Values)
         {
-            cut += Cut(use, null);
+            cut += Cut(use, static _ => true);
         }
 
         return cut;
@@ -127,9 +141,10 @@ internal sealed class OpenExchanges(ProxyMetrics metrics)
         }
     }
 
-    private int Cut(BackendIdentity identity, string? tokenHash) => _uses.TryGetValue(identity, out var use) ? Cut(use, tokenHash) : 0;
+    private int Cut(BackendIdentity identity, string? tokenHash) =>
+        _uses.TryGetValue(identity, out var use) ? Cut(use, exchange => tokenHash is null || exchange.Entry.TokenHash == tokenHash) : 0;
 
-    private int Cut(BackendUse use, string? tokenHash)
+    private int Cut(BackendUse use, Func<Exchange, bool> isCut)
     {
         var cut = 0;
 
@@ -139,7 +154,7 @@ internal sealed class OpenExchanges(ProxyMetrics metrics)
             for (var exchange = use.First; exchange is not null;)
             {
                 var next = exchange.Next;
-                if (tokenHash is null || exchange.Entry.TokenHash == tokenHash)
+                if (isCut(exchange))
                 {
                     exchange.Cut();
                     cut++;

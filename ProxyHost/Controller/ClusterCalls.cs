@@ -10,17 +10,25 @@ internal sealed class ClusterCalls : IControllerCalls
     private readonly ProxyName _name;
     private readonly GatewayChoice<IRouteGrain> _routes;
     private readonly GatewayChoice<IProxyGrain> _proxies;
+    private readonly GatewayChoice<IServiceGrain> _services;
 
     public ClusterCalls(ClusterConnection cluster, ProxyOptions options, TimeProvider time, ILogger<ClusterCalls> logger)
     {
         _cluster = ClusterName.Parse(options.Cluster);
         _name = ProxyName.Parse(options.Name);
         _routes = new GatewayChoice<IRouteGrain>(way => cluster.GetGrain<IRouteGrain>(GrainKeys.Route(way)), time, logger, cluster.IsOfOwnSilo);
+        _services = new GatewayChoice<IServiceGrain>(way => cluster.GetGrain<IServiceGrain>(GrainKeys.Service(way)), time, logger, cluster.IsOfOwnSilo);
         _proxies = new GatewayChoice<IProxyGrain>(way => cluster.GetGrain<IProxyGrain>(GrainKeys.Proxy(_name, way)), time, logger, cluster.IsOfOwnSilo);
     }
 
     public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken) =>
         _routes.CallAsync((routes, c) => routes.Resolve(token, wait, c), attempt, cancellationToken);
+
+    public Task<ServiceAccessInfo?> ReadAccessAsync(ServiceName service, int attempt, CancellationToken cancellationToken) =>
+        _services.CallAsync((services, c) => services.ReadAccess(service, _cluster, c), attempt, cancellationToken);
+
+    public Task<EnterReply> EnterAsync(EnterCommand command, int attempt, CancellationToken cancellationToken) =>
+        _services.CallAsync((services, c) => services.Enter(command, c), attempt, cancellationToken);
 
     public Task<ChangePage> ReadChangesAsync(LogPosition? after, TimeSpan wait, CancellationToken cancellationToken) =>
         _proxies.CallAsync((proxy, c) => proxy.ReadChanges(_cluster, after, wait, c), skip: 0, cancellationToken);

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Services;
 using Plane.Proxy.Sessions;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -53,6 +54,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     }
 
     public RouteEntry Entry { get; }
+
+    /// <summary>The visit, where the host is a service's.</summary>
+    public Visit? Visit => _asked.Visit;
 
     // Guarded by the lock of Use (OpenExchanges).
     public BackendUse? Use { get; set; }
@@ -117,7 +121,8 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var connection = request.Headers.Connection;
         foreach (var (name, values) in request.Headers)
         {
-            if (!HeaderRules.StaysFromRequest(name, connection, _options.AnyHeaderNames))
+            if (!HeaderRules.StaysFromRequest(name, connection, _options.AnyHeaderNames)
+                && !(Visit is { Visitor.IsByHeader: true } && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase)))
             {
                 IsMalformed |= !TryAdd(proxyRequest, ref body, name, values);
             }
@@ -155,8 +160,10 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
         headers.TryAddWithoutValidation("x-verified-path", RequestTarget.Path(_asked.Target));
         headers.TryAddWithoutValidation("x-verified-backend", Entry.Backend);
-        AddIfAny(headers, "x-verified-username", Entry.Username);
-        AddIfAny(headers, "x-verified-user-data", Entry.UserData);
+
+        // The token of a service's route is the proxy's own: who visits is each request's to say.
+        AddIfAny(headers, "x-verified-username", Visit is null ? Entry.Username : Visit.Visitor.Username);
+        AddIfAny(headers, "x-verified-user-data", Visit is null ? Entry.UserData : Visit.Visitor.UserData);
         AddIfAny(headers, "x-verified-secret", Entry.Route.SecretToken);
 
         return default;
@@ -231,7 +238,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
     /// <summary>The token is in the path of the client, and not in that of the backend.</summary>
     private bool HidesToken => !_asked.ByCookie && !Entry.KeepsToken;
 
-    private bool AllowsOrigin(HttpContext context) => context.Request.Headers.Origin is { Count: 1 } origin && _access.Allows(Entry, origin.ToString());
+    private bool AllowsOrigin(HttpContext context) => context.Request.Headers.Origin is { Count: 1 } origin && _access.Allows(Web, origin.ToString());
+
+    private WebRules Web => Visit?.Policy.Web ?? Entry.Web;
 
     private void AddCors(HttpContext context, IHeaderDictionary headers)
     {
@@ -243,7 +252,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         {
             // The secret is in the URL. A cookie comes with other pages' requests too.
             ResponseHeaders.AllowAllOrigins(headers);
-            if (_access.DependsOnOrigin(Entry))
+            if (_access.DependsOnOrigin(Web))
             {
                 // What a browser keeps of this answer is not what an allowed origin would get.
                 headers.Append(HeaderNames.Vary, HeaderNames.Origin);

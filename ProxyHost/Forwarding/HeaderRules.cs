@@ -57,6 +57,13 @@ internal static class HeaderRules
     public static bool StaysFromResponse(string name, StringValues connection) =>
         s_fromResponse.Contains(name) || (connection.Count != 0 && IsNamed(name, connection) && !s_endToEnd.Contains(name));
 
+    /// <summary>Whether it says, in any spelling, what a request was for: what the proxy alone says to a forward_auth service.</summary>
+    public static bool IsOriginal(string name) => IsOfFamily(name, "original");
+
+    /// <summary>Whether it frames or addresses a message, or waits for its body: a question about a request has neither.</summary>
+    public static bool FramesMessage(string name) =>
+        name.Equals("Host", StringComparison.OrdinalIgnoreCase) || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase) || name.Equals("Expect", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Whether a client takes trailers, which a gRPC backend wants to know (RFC 9110 section 10.1.4).</summary>
     public static bool TakesTrailers(StringValues te)
     {

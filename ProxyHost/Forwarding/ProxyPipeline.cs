@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Plane.Proxy.Answers;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Routes;
+using Plane.Proxy.Services;
 using Plane.Proxy.Sessions;
 using Plane.Proxy.Tls;
 using Yarp.ReverseProxy.Forwarder;
@@ -15,7 +16,7 @@ namespace Plane.Proxy.Forwarding;
 /// What happens to a request:
 /// <list type="number">
 /// <item>its target is taken as it was received;</item>
-/// <item>its host must be the cluster's;</item>
+/// <item>its host must be the cluster's; a service's host goes its own way to a route (ProxyPipeline.Services.cs);</item>
 /// <item>its token, of the path or else of the session's cookie, leads to a route, from the cache or from the controller, however long the backend takes to start;</item>
 /// <item>the route's subdomain must be the host's; a request by cookie must come from the session's own pages; a browser that left out the slash behind the token is sent there;</item>
 /// <item>it is registered, so that it counts as use and can be cut, and only then is its route checked against the changes seen meanwhile;</item>
@@ -31,6 +32,10 @@ internal sealed partial class ProxyPipeline(
     SessionEntry sessions,
     SessionCookie cookie,
     SessionAccess access,
+    ServiceDirectory services,
+    ServiceRoutes serviceHosts,
+    ServiceGate gate,
+    ServiceWaker waker,
     OpenExchanges open,
     BackendHttp backends,
     ProxyStatus status,
@@ -142,6 +147,18 @@ internal sealed partial class ProxyPipeline(
             return errors.WriteAsync(context, ProxyError.Forbidden);
         }
 
+        if (ServiceRoutes.MayBe(subdomain) && (serviceHosts.TryGet(subdomain, out var route) || (route = ServiceRoutes.Read(subdomain.ToString())) is not null))
+        {
+            return ServeServiceAsync(context, target, route);
+        }
+
+        return SessionAsync(context, target, subdomain);
+    }
+
+    /// <summary>A request to a host that is not a service's.</summary>
+    private Task SessionAsync(HttpContext context, string target, ReadOnlySpan<char> subdomain)
+    {
+        var segment = RequestTarget.FirstSegment(target);
         if (segment.SequenceEqual(SessionEntry.Segment))
         {
             return sessions.AnswerAsync(context, target, subdomain.ToString());
@@ -232,22 +249,25 @@ internal sealed partial class ProxyPipeline(
 
     // 4.
     private ProxyError? Refusal(HttpContext context, RouteEntry entry, Asked asked) =>
-        !asked.ByCookie ? HostRule.Admits(entry.Route.Subdomain, asked.Subdomain) ? null : ProxyError.Forbidden
-        : SessionAccess.Admits(entry, asked.Subdomain) ? access.Refusal(context, entry, asked.Subdomain)
+        asked.Visit is not null ? null
+        : !asked.ByCookie ? HostRule.Admits(entry.Route.Subdomain, asked.Subdomain) ? null : ProxyError.Forbidden
+        : SessionAccess.Admits(entry, asked.Subdomain) ? access.Refusal(context, entry.Web, asked.Subdomain)
         : ProxyError.SessionEnded;
 
-    private async Task ForwardAsync(HttpContext context, RouteEntry entry, Asked asked)
+    /// <summary>Forwards a request by its route.</summary>
+    /// <returns>Whether it is answered; if not, nothing was sent, and the service that it visits has changed since it was let in.</returns>
+    private async Task<bool> ForwardAsync(HttpContext context, RouteEntry entry, Asked asked)
     {
         if (Refusal(context, entry, asked) is { } refusal)
         {
             await errors.WriteAsync(context, refusal, entry.Backend);
-            return;
+            return true;
         }
 
         if (PageRedirect.LocationOf(context, entry, asked) is { } location)
         {
             PageRedirect.Write(context, location);
-            return;
+            return true;
         }
 
         UpgradeRule.Apply(context);
@@ -258,13 +278,15 @@ internal sealed partial class ProxyPipeline(
             using var exchange = new Exchange(context, entry, asked, access, options, time);
             var error = ForwarderError.None;
             var overtaken = false;
+            var isCurrent = true;
 
             // 5.
             open.Begin(exchange);
             try
             {
+                isCurrent = asked.Visit is null or { IsCurrent: true };
                 overtaken = entry.IsDetached && cache.IsOvertaken(entry);
-                if (!overtaken)
+                if (isCurrent && !overtaken)
                 {
                     // 6.
                     using var span = PlaneTrace.Source.StartActivity("forward", ActivityKind.Client)?.SetTag(PlaneTrace.BackendTag, entry.Backend);
@@ -276,48 +298,51 @@ internal sealed partial class ProxyPipeline(
                 open.End(exchange);
             }
 
+            if (!isCurrent)
+            {
+                return false;
+            }
+
             if (overtaken)
             {
                 if (++lookUps == LookUps)
                 {
                     await errors.WriteAsync(context, ProxyError.Unavailable, entry.Backend);
-                    return;
+                    return true;
                 }
 
-                var again = await resolver.ResolveAsync(entry.Token, fresh: true, context.RequestAborted);
-                if (!await IsUsableAsync(context, again, asked, ProxyError.Unavailable, entry.Backend))
+                if (await FindAgainAsync(context, entry, asked, isRefused: false) is not { } again)
                 {
-                    return;
+                    return true;
                 }
 
-                entry = again.Entry!;
+                entry = again;
                 continue;
             }
 
             if (exchange.IsMalformed)
             {
                 await errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend);
-                return;
+                return true;
             }
 
             if (error == ForwarderError.None || context.RequestAborted.IsCancellationRequested || context.Response.HasStarted)
             {
-                return;
+                return true;
             }
 
             var unreachable = BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception);
             if (unreachable is { IsSlow: false, IsExhausted: false } && refused is null)
             {
                 refused = entry;
-                var fresh = await ResolveFreshAsync(entry.Token, context.RequestAborted);
-                if (!await IsUsableAsync(context, fresh, asked, ProxyError.BackendUnreachable, entry.Backend))
+                if (await FindAgainAsync(context, entry, asked, isRefused: true) is not { } fresh)
                 {
-                    return;
+                    return true;
                 }
 
-                if (!fresh.Entry!.LeadsLike(refused))
+                if (!fresh.LeadsLike(refused))
                 {
-                    entry = fresh.Entry;
+                    entry = fresh;
                     context.Response.StatusCode = StatusCodes.Status200OK;
                     continue;
                 }
@@ -331,23 +356,37 @@ internal sealed partial class ProxyPipeline(
                 ForwarderError.RequestBodyClient => errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend, context.Response.StatusCode),
                 _ => errors.WriteAsync(context, ProxyError.BackendUnreachable, entry.Backend),
             });
-            return;
+            return true;
         }
     }
 
     private static ProxyError ErrorOf(Resolution resolution, Asked asked, ProxyError unavailable) =>
         asked.ByCookie && resolution.Outcome == ResolutionOutcome.Gone ? ProxyError.SessionEnded : ProxyError.Of(resolution, unavailable);
 
-    private async Task<bool> IsUsableAsync(HttpContext context, Resolution resolution, Asked asked, ProxyError unavailable, string backend)
+    /// <summary>The route now, after a change or a refused connection; null where the request is answered instead.</summary>
+    private async Task<RouteEntry?> FindAgainAsync(HttpContext context, RouteEntry known, Asked asked, bool isRefused)
     {
+        var unavailable = isRefused ? ProxyError.BackendUnreachable : ProxyError.Unavailable;
+        if (asked.Visit is { } visit)
+        {
+            var found = await waker.FindAgainAsync(visit, known, unavailable, NetworkOf(context), context.RequestAborted);
+            if (found.Entry is null)
+            {
+                await errors.WriteAsync(context, found.Error!, known.Backend, retryAfter: found.RetryAfter);
+            }
+
+            return found.Entry;
+        }
+
+        var resolution = isRefused ? await ResolveFreshAsync(known.Token, context.RequestAborted) : await resolver.ResolveAsync(known.Token, fresh: true, context.RequestAborted);
         var error = resolution.Entry is { } entry ? Refusal(context, entry, asked) : ErrorOf(resolution, asked, unavailable);
         if (error is null)
         {
-            return true;
+            return resolution.Entry;
         }
 
-        await errors.WriteAsync(context, error, backend);
-        return false;
+        await errors.WriteAsync(context, error, known.Backend);
+        return null;
     }
 
     private async Task<Resolution> ResolveFreshAsync(BearerToken token, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Proxy.Connections;
 using Plane.Proxy.Controller;
+using Plane.Proxy.Services;
 
 namespace Plane.Proxy.Routes;
 
@@ -14,6 +15,7 @@ internal sealed partial class ChangeReader(
     IControllerCalls controller,
     RouteCache cache,
     RouteChecks checks,
+    ServiceDirectory services,
     OpenExchanges open,
     ChangeProgress progress,
     ControllerContact contact,
@@ -73,6 +75,7 @@ internal sealed partial class ChangeReader(
         foreach (var change in page.Changes)
         {
             cache.Apply(change);
+            services.Apply(change);
             var cut = change switch
             {
                 { Kind: ChangeKind.TokenRevoked, Backend: { } backend, TokenHash: { } hash } => open.CutToken(backend, hash),
@@ -90,6 +93,7 @@ internal sealed partial class ChangeReader(
         if (isFirst || page.Gap)
         {
             cache.MissedUpTo(page.Next);
+            services.MissedUpTo(page.Next);
         }
 
         if (gap > options.RouteTrust)

@@ -68,7 +68,7 @@ internal sealed class RouteCache
         lock (_gate)
         {
             return _openTo.TryGetValue(subdomain, out var backends)
-                && backends.Any(b => _byBackend[b][0].AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase));
+                && backends.Any(b => _byBackend[b][0].Web.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase));
         }
     }
 
@@ -244,7 +244,7 @@ internal sealed class RouteCache
     // Subdomain and origins are the backend's: they are the same for all of its tokens.
     private void Index(RouteEntry entry)
     {
-        if (entry.Route.Subdomain is { Length: > 0 } subdomain && entry.AllowedOrigins.Length > 0)
+        if (entry.Route.Subdomain is { Length: > 0 } subdomain && entry.Web.AllowedOrigins.Length > 0)
         {
             if (!_openTo.TryGetValue(subdomain, out var backends))
             {

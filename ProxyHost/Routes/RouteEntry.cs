@@ -1,4 +1,5 @@
 using System.Net;
+using Plane.Proxy.Sessions;
 
 namespace Plane.Proxy.Routes;
 
@@ -28,8 +29,7 @@ internal sealed class RouteEntry
         UserData = route.Auth?.Text;
         PathPrefix = "/" + token.Value;
         IsH2c = route.Web?.Protocol == BackendProtocol.H2c;
-        IsEmbeddable = route.Web?.Embed == true;
-        AllowedOrigins = route.Web?.AllowedOrigins ?? [];
+        Web = new WebRules(route.Web?.AllowedOrigins ?? [], route.Web?.Embed == true);
     }
 
     public BearerToken Token { get; }
@@ -61,11 +61,8 @@ internal sealed class RouteEntry
     /// <summary>Whether the backend speaks HTTP/2 without TLS.</summary>
     public bool IsH2c { get; }
 
-    /// <summary>Whether pages of other sites may show it in a frame.</summary>
-    public bool IsEmbeddable { get; }
-
-    /// <summary>Origins that the spawn config allows.</summary>
-    public string[] AllowedOrigins { get; }
+    /// <summary>Which pages of other origins may use it, as the spawn config says.</summary>
+    public WebRules Web { get; }
 
     /// <summary>Last use on the lease clock; the order of eviction. Written by every request, racing writes lose a millisecond at most.</summary>
     public long LastUsed

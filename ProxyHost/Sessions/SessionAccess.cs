@@ -7,7 +7,7 @@ using Plane.Proxy.Routes;
 namespace Plane.Proxy.Sessions;
 
 /// <summary>
-/// Which requests may use a session's cookie. A browser sends it with whatever it requests from the session's host, also for a page of another session, whose host is of the same site, so
+/// Which requests may use a session's cookie, or what else a browser sends to a host by itself. A browser sends it with whatever it requests from the session's host, also for a page of another session, whose host is of the same site, so
 /// that <c>SameSite</c> does not keep it back. What pages of other origins may do is: lead to the session, show it in a frame where the spawn config says <c>embed</c>, and everything
 /// where it, or the operator, allows their origin.
 /// </summary>
@@ -20,9 +20,9 @@ internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster, R
     public static bool Admits(RouteEntry entry, ReadOnlySpan<char> subdomain) =>
         !entry.KeepsToken && entry.Route.Subdomain is { Length: > 0 } own && subdomain.Equals(own, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether pages of the origin may use the backend with credentials.</summary>
-    public bool Allows(RouteEntry entry, string origin) =>
-        entry.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase) || options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase);
+    /// <summary>Whether pages of the origin may use the session with credentials.</summary>
+    public bool Allows(WebRules rules, string origin) =>
+        rules.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase) || options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
     /// Whether a request with credentials may follow a preflight, which carries no cookie: the operator allows the origin, or a session of this subdomain that is known here does. Which
@@ -32,21 +32,21 @@ internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster, R
         options.AllowedOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase) || routes.AllowsOrigin(subdomain, origin);
 
     /// <summary>Whether the answer to a request depends on the origin that it comes from.</summary>
-    public bool DependsOnOrigin(RouteEntry entry) => options.AllowedOrigins.Length > 0 || entry.AllowedOrigins.Length > 0;
+    public bool DependsOnOrigin(WebRules rules) => options.AllowedOrigins.Length > 0 || rules.AllowedOrigins.Length > 0;
 
     /// <summary>Why a request by cookie is refused, or null.</summary>
-    public ProxyError? Refusal(HttpContext context, RouteEntry entry, ReadOnlySpan<char> subdomain)
+    public ProxyError? Refusal(HttpContext context, WebRules rules, ReadOnlySpan<char> subdomain)
     {
         var headers = context.Request.Headers;
         var origin = headers.Origin;
         if (context.Request.Headers.Upgrade.Count != 0 || UpgradeRule.IsUpgrade(context))
         {
             // A browser always sends it (RFC 6455 section 4.1); what isn't a browser has no cookies that others could use.
-            return origin.Count == 0 || IsOwn(origin, subdomain) || IsAllowed(entry, origin) ? null : ProxyError.ForeignOrigin;
+            return origin.Count == 0 || IsOwn(origin, subdomain) || IsAllowed(rules, origin) ? null : ProxyError.ForeignOrigin;
         }
 
         var site = headers["Sec-Fetch-Site"];
-        if (Is(site, "same-origin") || Is(site, "none") || IsAllowed(entry, origin))
+        if (Is(site, "same-origin") || Is(site, "none") || IsAllowed(rules, origin))
         {
             return null;
         }
@@ -59,11 +59,11 @@ internal sealed class SessionAccess(ProxyOptions options, ClusterName cluster, R
 
         var isNavigation = Is(headers["Sec-Fetch-Mode"], "navigate") && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method));
         return !isNavigation ? ProxyError.ForeignOrigin
-            : entry.IsEmbeddable || Is(headers["Sec-Fetch-Dest"], "document") ? null
+            : rules.IsEmbeddable || Is(headers["Sec-Fetch-Dest"], "document") ? null
             : ProxyError.NotEmbeddable;
     }
 
-    private bool IsAllowed(RouteEntry entry, StringValues origin) => origin.Count == 1 && Allows(entry, origin.ToString());
+    private bool IsAllowed(WebRules rules, StringValues origin) => origin.Count == 1 && Allows(rules, origin.ToString());
 
     private bool IsOwn(StringValues origin, ReadOnlySpan<char> subdomain)
     {

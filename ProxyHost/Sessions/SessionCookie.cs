@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
@@ -5,7 +6,7 @@ using Microsoft.Extensions.Primitives;
 namespace Plane.Proxy.Sessions;
 
 /// <summary>
-/// The cookie that holds a browser session's token. It belongs to one host, and over HTTPS to that host alone, by the prefix that browsers enforce (<c>__Host-</c>, RFC 6265bis section
+/// The cookie that holds a browser session's token, or a visitor's signed one. It belongs to one host, and over HTTPS to that host alone, by the prefix that browsers enforce (<c>__Host-</c>, RFC 6265bis section
 /// 4.1.3.2). Cookies are not kept apart by port, so without HTTPS the port is part of the name. It has no expiry of its own: it is valid as long as the token is.
 /// </summary>
 internal sealed class SessionCookie(ClusterName cluster)
@@ -86,9 +87,18 @@ internal sealed class SessionCookie(ClusterName cluster)
         return rest.Length == 0 ? null : rest.ToString();
     }
 
-    public void Set(HttpResponse response, BearerToken token, bool embedded) => response.Headers.Append(
-        "Set-Cookie",
-        embedded ? $"{Name}={token.Value}; Path=/; HttpOnly; Secure; SameSite=None; Partitioned"
-            : _isSecure ? $"{Name}={token.Value}; Path=/; HttpOnly; Secure; SameSite=Lax"
-            : $"{Name}={token.Value}; Path=/; HttpOnly; SameSite=Lax");
+    /// <summary>Sets it.</summary>
+    /// <param name="response">The answer.</param>
+    /// <param name="token">The token: of a connection, or one that is signed. Neither has characters that a cookie can't hold.</param>
+    /// <param name="embedded">Whether pages of other sites may show the session.</param>
+    /// <param name="life">How long the browser keeps it; without it, until it is closed.</param>
+    public void Set(HttpResponse response, string token, bool embedded, TimeSpan? life = null)
+    {
+        var age = life is { } time ? string.Create(CultureInfo.InvariantCulture, $"; Max-Age={(long)Math.Ceiling(time.TotalSeconds)}") : "";
+        response.Headers.Append(
+            "Set-Cookie",
+            embedded ? $"{Name}={token}; Path=/{age}; HttpOnly; Secure; SameSite=None; Partitioned"
+                : _isSecure ? $"{Name}={token}; Path=/{age}; HttpOnly; Secure; SameSite=Lax"
+                : $"{Name}={token}; Path=/{age}; HttpOnly; SameSite=Lax");
+    }
 }

@@ -53,7 +53,7 @@ internal sealed class SessionEntry(RouteFinder finder, SessionCookie cookie, Err
         }
         else
         {
-            cookie.Set(context.Response, token, entry.IsEmbeddable);
+            cookie.Set(context.Response, token.Value, entry.Web.IsEmbeddable);
             Redirect(context.Response, location);
         }
     }
@@ -79,7 +79,8 @@ internal sealed class SessionEntry(RouteFinder finder, SessionCookie cookie, Err
         return location.ToString();
     }
 
-    private static void Redirect(HttpResponse response, string location)
+    /// <summary>Leads a browser on from a URL with a token in it, which no other page and no cache learns.</summary>
+    internal static void Redirect(HttpResponse response, string location)
     {
         response.StatusCode = StatusCodes.Status303SeeOther;
         var headers = response.Headers;

@@ -25,6 +25,9 @@ internal sealed class ApplicationHost : IAsyncDisposable
 
     public string Cluster { get; }
 
+    /// <summary>The controller's address.</summary>
+    public Uri Controller => _controller;
+
     /// <summary>Where more proxies connect to.</summary>
     public string Gateway { get; }
 

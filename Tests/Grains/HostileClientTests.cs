@@ -272,6 +272,7 @@ public sealed class HostileClientTests
                 SecretToken = RandomText.Secret(),
                 BackendId = BackendName.NewRandom(),
                 ClientNetwork = "203.0.113.0/24",
+                Scope = new KeyScope { Names = [s_key.Name], Prefixes = [""], Namespace = s_key.Namespace },
             },
             _ when type == typeof(TxtValues) => new TxtValues { Owner = "o", Values = ["v"] },
             _ when type == typeof(ChallengeHold) => new ChallengeHold { Owner = "o" },

@@ -14,6 +14,8 @@ internal sealed class FakeController : IControllerCalls
     private long _sequence = 100;
     private int _resolves;
 
+    public FakeController() => Services = new FakeServices(this);
+
     /// <summary>Every call fails, as with a controller that is away.</summary>
     public bool IsAway { get; set; }
 
@@ -93,6 +95,18 @@ internal sealed class FakeController : IControllerCalls
         Append(new Change { Position = default, Kind = ChangeKind.TokenRevoked, Cluster = route.Cluster, Backend = route.Backend, TokenHash = token.Hash() });
     }
 
+    /// <summary>Takes a token away that leads nowhere, or to a backend that was starting.</summary>
+    public void Drop(BearerToken token)
+    {
+        lock (_gate)
+        {
+            _routes.Remove(token.Value);
+            _starting.Remove(token.Value);
+        }
+
+        Wake();
+    }
+
     /// <summary>Takes the route away without a word in the log.</summary>
     public void ForgetSilently(BearerToken token)
     {
@@ -116,6 +130,16 @@ internal sealed class FakeController : IControllerCalls
         }
 
         Append(new Change { Position = default, Kind = ChangeKind.BackendState, Cluster = route.Cluster, Backend = route.Backend, Status = status });
+    }
+
+    /// <summary>What a resolve without a wait is answered.</summary>
+    public RouteReply Answer(BearerToken token)
+    {
+        lock (_gate)
+        {
+            return _routes.TryGetValue(token.Value, out var route) ? new RouteReply { Outcome = RouteOutcome.Found, Route = route, ReadAt = new LogPosition(_sequence, 0) }
+                : new RouteReply { Outcome = _starting.Contains(token.Value) ? RouteOutcome.Starting : RouteOutcome.Gone, ReadAt = new LogPosition(_sequence, 0) };
+        }
     }
 
     /// <summary>The attempts that look-ups were, in their order.</summary>
@@ -201,6 +225,21 @@ internal sealed class FakeController : IControllerCalls
         }
     }
 
+    /// <summary>The services that there are.</summary>
+    public FakeServices Services { get; }
+
+    public Task<ServiceAccessInfo?> ReadAccessAsync(ServiceName service, int attempt, CancellationToken cancellationToken)
+    {
+        Fail();
+        return Services.ReadAccessAsync(service);
+    }
+
+    public Task<EnterReply> EnterAsync(EnterCommand command, int attempt, CancellationToken cancellationToken)
+    {
+        Fail();
+        return Services.EnterAsync(command);
+    }
+
     public Task<ProxyReportReply> ReportAsync(BackendIdentity[] inUse, bool continues, CancellationToken cancellationToken)
     {
         Fail();
@@ -219,7 +258,7 @@ internal sealed class FakeController : IControllerCalls
         }
     }
 
-    private void Append(Change change)
+    public void Append(Change change)
     {
         lock (_gate)
         {

@@ -250,6 +250,25 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
         Assert.Equal(ErrorKind.InvalidRequest, (await plane.ConnectAsync(Commands.Connect(key with { Namespace = ".plane/warm/x" }, cluster))).Refusal);
     }
 
+    [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
+    public async Task A_key_that_the_visitors_token_does_not_open_is_not_started(On on)
+    {
+        var (plane, cluster, drone, service) = await StartAsync(on);
+        var key = new KeyConfig { Name = "Room 1", Namespace = "team" };
+        var label = ServiceLabel.Of(service, key);
+        await plane.Store.KeepLabelAsync(service, label, key, default);
+        var enter = Enter(service, cluster, label);
+        KeyScope[] others = [new() { Namespace = "team", Prefixes = ["room"] }, new() { Prefixes = [""] }, new() { Namespace = "team", Names = ["Room"] }, new() { Namespace = "team" }];
+        foreach (var scope in others)
+        {
+            Assert.Equal(EnterOutcome.OutOfScope, (await Grain(plane).Enter(enter with { Scope = scope })).Outcome);
+        }
+
+        Assert.Empty(await drone.ActionsAsync());
+        var entered = await Grain(plane).Enter(enter with { Scope = new KeyScope { Namespace = "team", Prefixes = ["Room"] } });
+        Assert.Equal((EnterOutcome.Entered, key), (entered.Outcome, entered.Key));
+    }
+
     [Fact]
     public async Task An_enter_command_that_breaks_a_rule_is_refused()
     {
@@ -261,6 +280,8 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
             valid with { Key = new KeyConfig { Name = "other" } }, valid with { Key = new KeyConfig { Name = "room", Tag = "t" } }, valid with { Token = default },
             valid with { Token = BearerToken.NewStatic() }, valid with { SecretToken = "" }, valid with { BackendId = default }, valid with { ClientNetwork = "" },
             valid with { ClientNetwork = new string('1', 65) },
+            valid with { Scope = new KeyScope { Names = [.. Enumerable.Repeat("n", KeyScope.MaxNames + 1)] } }, valid with { Scope = new KeyScope { Names = [""] } },
+            valid with { Scope = new KeyScope { Prefixes = ["a\n"] } }, valid with { Scope = new KeyScope { Names = null! } }, valid with { Scope = new KeyScope { Namespace = null! } },
         ];
         foreach (var command in bad)
         {

@@ -85,7 +85,7 @@ public sealed class DroneDouble
 
     /// <summary>Reports a state of a backend; must be applied.</summary>
     public async Task ReportAsync(
-        BackendIdentity backend, BackendStatus status, TerminationReason? reason = null, TerminationKind? kind = null, int? exitCode = null)
+        BackendIdentity backend, BackendStatus status, TerminationReason? reason = null, TerminationKind? kind = null, int? exitCode = null, string address = "127.0.0.1:31000")
     {
         var reply = await _grain.ReportStates(new StateBatch
         {
@@ -97,7 +97,7 @@ public sealed class DroneDouble
                     Sequence = Interlocked.Increment(ref _sequence),
                     Identity = backend,
                     Status = status,
-                    Address = status is BackendStatus.Ready ? "127.0.0.1:31000" : null,
+                    Address = status is BackendStatus.Ready ? address : null,
                     TerminationReason = reason,
                     TerminationKind = kind,
                     ExitCode = exitCode,

@@ -136,13 +136,13 @@ internal sealed class ProxySetting : IAsyncDisposable
     /// <summary>The backend's URL with a token of its own.</summary>
     public Uri Url { get; }
 
-    public static async Task<ProxySetting> StartAsync(string backend)
+    public static async Task<ProxySetting> StartAsync(string backend, params string[] arguments)
     {
         var installation = await Installation.StartAsync();
         try
         {
             await installation.AddDroneAsync(backend);
-            var (proxy, metrics) = await installation.AddProxyAsync();
+            var (proxy, metrics) = await installation.AddProxyAsync(arguments);
             return new ProxySetting(installation, proxy.Pid, metrics, new Uri((string)(await installation.ConnectAsync("bench"))["url"]!));
         }
         catch

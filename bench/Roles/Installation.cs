@@ -74,12 +74,12 @@ internal sealed class Installation : IAsyncDisposable
         return drone;
     }
 
-    public async Task<(RunningProgram Program, int Metrics)> AddProxyAsync()
+    public async Task<(RunningProgram Program, int Metrics)> AddProxyAsync(params string[] arguments)
     {
         var metrics = FreePort.Next();
         var proxy = await RunningProgram.StartDotnetAsync(
             Checkout.Cli,
-            ["proxy", "--gateway", Gateway, "--cluster", Cluster.Value, "--host", "127.0.0.1", "--port", Cluster.Value.Split(':')[1], "--log-level", "warning", "--metrics-port", $"{metrics}"],
+            ["proxy", "--gateway", Gateway, "--cluster", Cluster.Value, "--host", "127.0.0.1", "--port", Cluster.Value.Split(':')[1], "--log-level", "warning", "--metrics-port", $"{metrics}", .. arguments],
             name: "proxy");
         _parts.Add(proxy);
         await proxy.WaitForLineAsync("^ready proxy ");
