@@ -95,6 +95,10 @@ internal sealed partial class ControllerClient
 
                 last = parser.LastEventId is { Length: > 0 } seen ? seen : last;
             }
+
+            // A controller that stops ends the stream. One that ends each at once must not be asked in a tight loop.
+            failures = 0;
+            await Task.Delay(TimeSpan.FromMilliseconds(250), TimeProvider.System, cancellationToken).ConfigureAwait(false);
         }
     }
 

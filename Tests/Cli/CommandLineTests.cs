@@ -102,7 +102,7 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData(ErrorKind.InvalidRequest, "spawn_config.max_idle_seconds must be from 1 to 9", "--max-idle-seconds must be from 1 to 9")]
     [InlineData(ErrorKind.InvalidRequest, "the request is too long", "the request is too long")]
-    [InlineData(ErrorKind.KeyUnheldNoSpawnConfig, "no spawn_config", "nothing holds the key: give --image or --command to start a backend with")]
+    [InlineData(ErrorKind.KeyUnheldNoSpawnConfig, "no spawn_config", "nothing holds the key: give --image, --command or --service to start a backend with")]
     public void A_refused_connect_names_flags(ErrorKind kind, string message, string expected) =>
         Assert.Equal(expected, ConnectRefusal.InFlags(new PlaneError { Id = "x", Kind = kind, Message = message }));
 

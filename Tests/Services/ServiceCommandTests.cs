@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using Plane.Grains.Storage;
 using Plane.Tests.Silo;
 using Plane.Tests.Support;
 
@@ -87,7 +88,12 @@ public sealed class ServiceCommandTests(ControllerFixture fixture) : IClassFixtu
                 "Error: cannot find module 'express'");
         }
 
+        // The rest is over before a program has started.
+        fixture.Controller.Faults.Instead = (member, _) => member == nameof(IPlaneStore.AcquireAsync)
+            ? Task.FromResult(new AcquireResult(AcquireOutcome.CrashLoop, null) { HeldFor = TimeSpan.FromMinutes(1) })
+            : null;
         var lines = await RefusedAsync(1, "connect", "--service", "crash", "--key", "room");
+        fixture.Controller.Faults.Heal();
         Assert.Contains(lines, l => l.StartsWith("plane: the last 3 backends of this key failed soon after their start", StringComparison.Ordinal));
         Assert.Contains("  | Error: cannot find module 'express'", lines);
     }

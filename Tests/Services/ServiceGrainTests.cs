@@ -110,22 +110,30 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
     public async Task A_crash_loop_is_told_to_visitors_without_what_the_backend_wrote_and_to_operators_with_it(On on)
     {
         var (plane, cluster, drone, service) = await StartAsync(on);
-        for (var i = 0; i < 3; i++)
+        EnterReply visitor;
+        ConnectResult operators;
+
+        // On a busy machine the first rests may be over before the next call: each is twice as long.
+        while (true)
         {
-            var identity = (await Grain(plane).Enter(Enter(service, cluster, "room"))).Holder!.Identity;
+            visitor = await Grain(plane).Enter(Enter(service, cluster, "room"));
+            operators = await Grain(plane).Connect(Connect(service, cluster, new KeyConfig { Name = "room" }));
+            if (operators.Holder is null)
+            {
+                break;
+            }
+
+            var identity = operators.Holder.Identity;
             var reply = await drone.ReportAsync(drone.Event(identity, BackendStatus.Terminated, exitCode: 3) with { OutputTail = "password wrong" });
             Assert.True(Assert.Single(reply.Acks).Applied);
         }
-
-        var visitor = await Grain(plane).Enter(Enter(service, cluster, "room"));
-        var operators = await Grain(plane).Connect(Connect(service, cluster, new KeyConfig { Name = "room" }));
 
         Assert.Equal((EnterOutcome.Refused, (ErrorKind?)ErrorKind.CrashLoop), (visitor.Outcome, visitor.Refusal));
         Assert.True(visitor.RetryAfter > TimeSpan.Zero);
         Assert.DoesNotContain("password", visitor.Message, StringComparison.Ordinal);
         Assert.Equal((ErrorKind?)ErrorKind.CrashLoop, operators.Refusal);
         Assert.Equal("password wrong", operators.OutputTail);
-        Assert.Contains("the last 3 backends", operators.Message, StringComparison.Ordinal);
+        Assert.Matches("the last [0-9]+ backends", operators.Message);
         Assert.Contains("code 3", operators.Message, StringComparison.Ordinal);
     }
 
@@ -174,7 +182,7 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
         await plane.Store.AddSigningKeyAsync(service, key, default);
 
         var change = await Eventually.SeenAsync(
-            async _ => await proxy.ReadChanges(cluster, position, TimeSpan.FromSeconds(2)), p => p.Changes.Any(c => c.Service == service), "the proxy hears of it");
+            async token => await proxy.ReadChanges(cluster, position, TimeSpan.FromSeconds(2), token), p => p.Changes.Any(c => c.Service == service), "the proxy hears of it");
         var access = await Grain(plane).ReadAccess(service, cluster);
 
         Assert.Equal(ServiceAccess.Signed, access!.Access);
@@ -192,7 +200,7 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
         var (plane, cluster, _, service) = await StartAsync(On.Sqlite);
         var proxy = plane.Proxy(ProxyName.NewRandom());
         var position = await Eventually.SeenAsync(
-            async _ => (await proxy.ReadChanges(cluster, (await proxy.ReadChanges(cluster, null, TimeSpan.Zero)).Next, TimeSpan.FromMilliseconds(50))),
+            async token => await proxy.ReadChanges(cluster, (await proxy.ReadChanges(cluster, null, TimeSpan.Zero, token)).Next, TimeSpan.FromMilliseconds(50), token),
             p => p.Changes.Length == 0,
             "nothing more comes");
         var waiting = proxy.ReadChanges(cluster, position.Next, TimeSpan.FromSeconds(5));

@@ -26,6 +26,10 @@ public sealed class ErrorTests
     [InlineData(ErrorKind.DatabaseError, 503)]
     [InlineData(ErrorKind.RequestIdTaken, 409)]
     [InlineData(ErrorKind.KeysHeldOff, 503)]
+    [InlineData(ErrorKind.ServiceFull, 503)]
+    [InlineData(ErrorKind.CrashLoop, 503)]
+    [InlineData(ErrorKind.WakeLimited, 429)]
+    [InlineData(ErrorKind.SigningKeyTaken, 409)]
     public void Every_kind_has_its_status(ErrorKind kind, int status) => Assert.Equal(status, ErrorStatus.Of(kind));
 
     [Fact]

@@ -344,5 +344,5 @@ public abstract partial class StoreSuite
 
     private async Task<long> PutAsync(Func<ServiceConfig, ServiceConfig>? more = null) => (await Store.PutServiceAsync(Board, Config(more), default)).Service!.Version;
 
-    private Task FailAsync(BackendIdentity identity) => ApplyAsync(identity, BackendStatus.Terminated, e => e with { ExitCode = 7, OutputTail = "the end" });
+    private Task<StateAck> FailAsync(BackendIdentity identity) => ApplyAsync(identity, BackendStatus.Terminated, e => e with { ExitCode = 7, OutputTail = "the end" });
 }

@@ -40,7 +40,7 @@ internal sealed class Drone
     {
         Directory.CreateDirectory(_disk);
         Directory.CreateDirectory(Records);
-        await Tool.RunAsync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", _disk]);
+        await Tool.RunAsync("mount", ["-t", "tmpfs", "-o", "size=256m", "tmpfs", _disk]);
         await Cable.LayAsync();
         await File.WriteAllTextAsync(ClockFile, "+0");
     }

@@ -39,7 +39,7 @@ create table plane.service_keys (
     material text not null,
     created_at timestamptz not null,
     primary key (service, kid),
-    constraint service_keys_texts check (plane.is_service(service) and kid ~ '^[A-Za-z0-9._-]{1,64}$' and material ~ '^[A-Za-z0-9_-]{43,683}$'),
+    constraint service_keys_texts check (plane.is_service(service) and kid ~ '^[A-Za-z0-9._-]{1,64}$' and material ~ '^[A-Za-z0-9_-]+$' and char_length(material) between 43 and 683),
     constraint service_keys_numbers check (alg in (1, 2, 3))
 );
 comment on column plane.service_keys.material is 'for HS256 (1) a secret, as it is: proxies compute with it';
