@@ -65,7 +65,9 @@ internal sealed partial class WarmClaims(
 
             metrics.Claimed("failed");
             LogFailed(holder.Identity.Backend, service);
-            await WaitForReleaseAsync(holder.Identity.Backend, cancellationToken);
+
+            // The key is free once nothing of it runs.
+            await UntilAsync(holder.Identity.Backend, BackendStatus.Terminated, time.GetTimestamp(), Waits.Longest, cancellationToken);
         }
 
         return ClaimEnd.None;
@@ -78,10 +80,6 @@ internal sealed partial class WarmClaims(
         using var waiting = metrics.Waiting("claim");
         return await UntilAsync(backend, BackendStatus.Ready, begun, s_longest, cancellationToken);
     }
-
-    /// <summary>One that did not take its claim is stopped; the key is free once nothing of it runs.</summary>
-    private Task WaitForReleaseAsync(BackendName backend, CancellationToken cancellationToken) =>
-        UntilAsync(backend, BackendStatus.Terminated, time.GetTimestamp(), Waits.Longest, cancellationToken);
 
     // (1) to (4) of the feed's rule.
     private async Task<BackendStatus> UntilAsync(BackendName backend, BackendStatus status, long begun, TimeSpan atMost, CancellationToken cancellationToken)

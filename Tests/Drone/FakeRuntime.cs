@@ -286,7 +286,10 @@ internal sealed class FakeContainer : IDisposable
             if (status == 0)
             {
                 // Until the caller has had enough.
-                await stream.ReadAsync(buffer);
+                while (await stream.ReadAsync(buffer) > 0)
+                {
+                }
+
                 return;
             }
 

@@ -224,8 +224,14 @@ internal sealed class StorePair : IAsyncDisposable
 
     private async Task<(string, string, string)> WarmAsync(int drone)
     {
-        var number = SomeSession(drone);
         var identity = Some();
+        if (_chance.Percent(80) && _model.Key(PoolPlace) is { } held && _model.Find(held.Backend) is { } pooled && _identities.Exists(i => i.Model == pooled.Identity))
+        {
+            // Mostly the one that is started for the pool, by its own drone.
+            (drone, identity) = (pooled.Drone, _identities.Find(i => i.Model == pooled.Identity));
+        }
+
+        var number = SomeSession(drone);
         var state = new Box<SessionState>();
         Run(tx => _model.ApplyStates(tx, drone, number, [new Event(1, identity.Model, BackendStatus.Waiting, null, IsWarm: true)], state, new bool[1]));
         var reply = await _real.ApplyStatesAsync(

@@ -250,7 +250,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
             if (!over.IsCompleted)
             {
                 await KillAsync(part, static () => Task.CompletedTask);
-                await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(2 + random.NextDouble()), TimeProvider.System), over);
+                await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(4 + (2 * random.NextDouble())), TimeProvider.System), over);
             }
         }
     }

@@ -280,7 +280,14 @@ internal sealed class Supervisor
             _world.Judge.Told(container, key, token);
         }
 
-        yield return Wait.For(_world.Chance.Between(0, 20));
+        // The moment at which it is told and nothing of that is on the agent's disk is short, and so is aimed at.
+        if (!_world.IsCalm && _world.Chance.Percent(3))
+        {
+            _machine.CrashAgent(_world.Chance.Between(50, 20_000));
+        }
+
+        // Its answer.
+        yield return Wait.For(_world.Chance.Between(0, _world.Chance.Percent(15) ? 1_900 : 20));
         if (_world.Chance.Percent(8))
         {
             _world.Coverage.Count(Seen.ClaimRefused);

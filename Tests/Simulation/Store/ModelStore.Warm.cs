@@ -110,16 +110,20 @@ internal sealed partial class ModelStore
             yield return Wait.Step;
             if (bugs.HasFlag(Bug.ClaimWithoutRow))
             {
-                // What it saw is not looked at again.
+                // Found by its id when it is changed, whatever key it has by then.
                 yield return Wait.Run(tx.Lock(row));
-                row.Write(tx, b);
-                if (_keys[b.Key].Read(tx) is null)
+                if (row.Read(tx) is { Status: BackendStatus.Waiting } found)
                 {
-                    _keys[b.Key].Write(tx, new KeyRow(b.Name, b.Token, true, Clock + Ms(numbers.Expiry)));
+                    yield return Wait.Run(tx.Lock(_keys[found.Key]));
+                    if (_keys[found.Key].Read(tx)?.Backend == found.Name)
+                    {
+                        picked.Value = row;
+                        yield break;
+                    }
                 }
 
-                picked.Value = row;
-                yield break;
+                skipped.Add(b.Name);
+                continue;
             }
 
             yield return Wait.Run(tx.Lock(_keys[b.Key]));
