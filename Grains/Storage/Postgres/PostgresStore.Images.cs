@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace Plane.Grains.Storage.Postgres;
 
 // Images that drones pull before they are needed.
