@@ -105,7 +105,7 @@ internal sealed class DroneGrain(
         var begun = time.GetTimestamp();
         using var waiting = metrics.Waiting("images");
         using var subscription = feed.Subscribe(Topic.Services);
-        for (long? changedAt = null; ; changedAt = time.GetTimestamp())
+        for (var isChanged = false; ; isChanged = true)
         {
             var state = await store.ReadSessionAsync(query!.Session, cancellationToken).OrAskAgain();
             if (state != SessionState.Current)
@@ -113,7 +113,7 @@ internal sealed class DroneGrain(
                 return new ImagePage { Session = state };
             }
 
-            var wanted = await images.ReadAsync(_cluster, query.Pool, changedAt, cancellationToken).OrAskAgain();
+            var wanted = await images.ReadAsync(_cluster, query.Pool, isChanged, cancellationToken).OrAskAgain();
             var version = WantedImages.VersionOf(wanted);
             if (version != query.Known || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
             {

@@ -1,26 +1,29 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Plane.Grains.Feed;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Services;
 
 /// <summary>
 /// Which images drones are to have before they are needed: those of the services with <see cref="ServiceConfig.Prepull"/>. Every drone asks for them all the time, so the
-/// services are read at most every <see cref="s_kept"/> and after each change of one, by all that ask together. Thread-safe.
+/// services are read after each change of one, and at least every <see cref="s_kept"/>, by all that ask together. Thread-safe.
 /// </summary>
-internal sealed class WantedImages
+internal sealed class WantedImages : IDisposable
 {
-    // No longer than a drone's waiting call: what was changed while it did not wait is in its next answer.
-    private static readonly TimeSpan s_kept = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_kept = TimeSpan.FromSeconds(30);
 
     private readonly TimeProvider _time;
     private readonly SharedRead<Picture> _reads;
+    private readonly FeedSubscription _changes;
     private Picture? _latest;
+    private long _changedAt;
 
-    public WantedImages(IPlaneStore store, TimeProvider time)
+    public WantedImages(IPlaneStore store, ChangeFeed feed, TimeProvider time)
     {
         _time = time;
+        _changes = feed.Subscribe(Topic.Services);
         _reads = new SharedRead<Picture>(
             async () =>
             {
@@ -33,15 +36,25 @@ internal sealed class WantedImages
     /// <summary>What a drone is to have.</summary>
     /// <param name="cluster">Its cluster.</param>
     /// <param name="pool">Its pool.</param>
-    /// <param name="changedAt">The moment of a change of a service that the answer must know of, of the same clock; or null.</param>
+    /// <param name="isChanged">Whether the caller knows of a change of a service.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public async Task<IReadOnlyList<WantedImage>> ReadAsync(ClusterName cluster, string pool, long? changedAt, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<WantedImage>> ReadAsync(ClusterName cluster, string pool, bool isChanged, CancellationToken cancellationToken)
     {
-        var picture = Volatile.Read(ref _latest) is { } latest && (changedAt is { } moment ? latest.ReadAt >= moment : _time.GetElapsedTime(latest.ReadAt) < s_kept)
+        // The caller may have been signalled a moment before this.
+        if (_changes.TakeSignal() || isChanged)
+        {
+            Volatile.Write(ref _changedAt, _time.GetTimestamp());
+        }
+
+        var changedAt = Volatile.Read(ref _changedAt);
+        var picture = Volatile.Read(ref _latest) is { } latest && latest.ReadAt >= changedAt && _time.GetElapsedTime(latest.ReadAt) < s_kept
             ? latest
-            : await _reads.ReadSince(changedAt ?? _time.GetTimestamp()).WaitAsync(cancellationToken);
+            : await _reads.ReadAsync(cancellationToken);
         return Of(picture.Services.Where(s => ServiceConnector.IsIn(s, cluster) && s.Config.SpawnConfig.Pool == pool));
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _changes.Dispose();
 
     /// <summary>Whether a service's image is to be on a drone.</summary>
     public static bool IsOn(ServiceDefinition service, DroneImages drone) =>

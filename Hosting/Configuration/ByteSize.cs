@@ -22,7 +22,7 @@ public readonly record struct ByteSize(long Bytes)
     public static bool TryParse(string? text, out ByteSize size)
     {
         size = default;
-        if (text is not { Length: > 0 and <= 40 })
+        if (text is not { Length: > 0 and <= 40 } || !(char.IsAsciiDigit(text[0]) || text[0] == '.'))
         {
             return false;
         }
