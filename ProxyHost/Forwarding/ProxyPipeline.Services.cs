@@ -171,6 +171,32 @@ internal sealed partial class ProxyPipeline
         return found.Entry;
     }
 
+    /// <summary>The route now, after a change or a refused connection; null where the request is answered instead.</summary>
+    private async Task<RouteEntry?> FindAgainAsync(HttpContext context, RouteEntry known, Asked asked, bool isRefused)
+    {
+        var unavailable = isRefused ? ProxyError.BackendUnreachable : ProxyError.Unavailable;
+        if (asked.Visit is { } visit)
+        {
+            var found = await waker.FindAgainAsync(visit, known, unavailable, NetworkOf(context), context.RequestAborted);
+            if (found.Entry is null)
+            {
+                await errors.WriteAsync(context, found.Error!, known.Backend, retryAfter: found.RetryAfter);
+            }
+
+            return found.Entry;
+        }
+
+        var resolution = isRefused ? await ResolveFreshAsync(known.Token, context.RequestAborted) : await resolver.ResolveAsync(known.Token, fresh: true, context.RequestAborted);
+        var error = resolution.Entry is { } entry ? Refusal(context, entry, asked) : ErrorOf(resolution, asked, unavailable);
+        if (error is null)
+        {
+            return resolution.Entry;
+        }
+
+        await errors.WriteAsync(context, error, known.Backend);
+        return null;
+    }
+
     private async Task WriteStatusAsync(HttpContext context, Visit visit)
     {
         if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))

@@ -363,32 +363,6 @@ internal sealed partial class ProxyPipeline(
     private static ProxyError ErrorOf(Resolution resolution, Asked asked, ProxyError unavailable) =>
         asked.ByCookie && resolution.Outcome == ResolutionOutcome.Gone ? ProxyError.SessionEnded : ProxyError.Of(resolution, unavailable);
 
-    /// <summary>The route now, after a change or a refused connection; null where the request is answered instead.</summary>
-    private async Task<RouteEntry?> FindAgainAsync(HttpContext context, RouteEntry known, Asked asked, bool isRefused)
-    {
-        var unavailable = isRefused ? ProxyError.BackendUnreachable : ProxyError.Unavailable;
-        if (asked.Visit is { } visit)
-        {
-            var found = await waker.FindAgainAsync(visit, known, unavailable, NetworkOf(context), context.RequestAborted);
-            if (found.Entry is null)
-            {
-                await errors.WriteAsync(context, found.Error!, known.Backend, retryAfter: found.RetryAfter);
-            }
-
-            return found.Entry;
-        }
-
-        var resolution = isRefused ? await ResolveFreshAsync(known.Token, context.RequestAborted) : await resolver.ResolveAsync(known.Token, fresh: true, context.RequestAborted);
-        var error = resolution.Entry is { } entry ? Refusal(context, entry, asked) : ErrorOf(resolution, asked, unavailable);
-        if (error is null)
-        {
-            return resolution.Entry;
-        }
-
-        await errors.WriteAsync(context, error, known.Backend);
-        return null;
-    }
-
     private async Task<Resolution> ResolveFreshAsync(BearerToken token, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(s_freshRoute, time);
