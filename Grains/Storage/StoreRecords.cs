@@ -140,7 +140,7 @@ public sealed record ClaimRequest
     /// <summary>The cluster.</summary>
     public required ClusterName Cluster { get; init; }
 
-    /// <summary>Where the backend is told its key; null where it is not.</summary>
+    /// <summary>Where the backend gets its key; null where it does not.</summary>
     public string? Path { get; init; }
 }
 

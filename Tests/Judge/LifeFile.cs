@@ -52,7 +52,7 @@ internal sealed class LifeFile : IDisposable
     /// <summary>Whether it has no key yet.</summary>
     public bool IsWarm { get; private set; }
 
-    /// <summary>It is told its key: from here on it is this one's. Every claim is written down, also one that is repeated.</summary>
+    /// <summary>It gets its key: from here on it is this one's. Every claim is written down, also one that is repeated.</summary>
     public void Claim(string key, long token)
     {
         lock (_lock)

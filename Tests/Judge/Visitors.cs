@@ -44,7 +44,7 @@ internal sealed class Visitors(LifeFile life)
 
                 if (life.IsWarm && Header(head.Text, "User-Agent") != "plane-probe")
                 {
-                    // Nobody may come here before the claim.
+                    // No visitor may come here before the claim.
                     life.Write("visit");
                 }
 

@@ -3,7 +3,7 @@ using Plane.Tests.Grains;
 
 namespace Plane.Tests.Services;
 
-/// <summary>A drone that knows claims: it does what it is told at once, and claims as the test says.</summary>
+/// <summary>A drone that knows claims: it does what its actions say at once, and claims as the test says.</summary>
 internal sealed class WarmDrone : IAsyncDisposable
 {
     private readonly TestDrone _drone;

@@ -4,7 +4,7 @@ using Plane.Tests.Support;
 
 namespace Plane.Tests.Services;
 
-/// <summary>Pools of warm backends, and connects that claim them, over real stores and with drones that do what they are told.</summary>
+/// <summary>Pools of warm backends, and connects that claim them, over real stores and with drones that do what their actions say.</summary>
 public sealed class WarmTests(GrainClusters clusters) : IClassFixture<GrainClusters>
 {
     private static int s_services;

@@ -15,7 +15,7 @@ namespace Plane.Chaos.Verdict;
 /// <item>Then, too, every key that is asked for is answered, and every controller answers.</item>
 /// <item>Between the acknowledged drain of a drone and the request to end that, it gets no backend.</item>
 /// <item>All acknowledged connects with one request id name one backend and one token.</item>
-/// <item>A warm backend is visited by no client before it was told its key, is told one key and token, and clients are answered one for it.</item>
+/// <item>A warm backend is visited by no client before it has its key, gets one key and token, and clients are answered one for it.</item>
 /// <item>While nothing but one controller of several is unwell, see <see cref="Patience"/>.</item>
 /// </list>
 /// A connect that repeats another by its request id is judged as if it had begun with the first of them: it is answered what that one was.

@@ -280,7 +280,7 @@ internal sealed class Supervisor
             _world.Judge.Told(container, key, token);
         }
 
-        // The moment at which it is told and nothing of that is on the agent's disk is short, and so is aimed at.
+        // The moment between the request and its record on the agent's disk is short, so the fault aims at it.
         if (!_world.IsCalm && _world.Chance.Percent(3))
         {
             _machine.CrashAgent(_world.Chance.Between(50, 20_000));
