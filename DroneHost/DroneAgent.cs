@@ -51,6 +51,7 @@ internal sealed partial class DroneAgent(
     private RuntimeSet? _runtimes;
     private BackendSet? _backends;
     private DroneInspector? _inspector;
+    private ClaimCall? _claims;
     private LeaseDirectory? _leases;
     private GuardKeeper? _guard;
     private Task? _givingUp;
@@ -100,6 +101,7 @@ internal sealed partial class DroneAgent(
             await inspector.DisposeAsync();
         }
 
+        Interlocked.Exchange(ref _claims, null)?.Dispose();
         if (Interlocked.Exchange(ref _runtimes, null) is { } runtimes)
         {
             await runtimes.DisposeAsync();
@@ -172,6 +174,7 @@ internal sealed partial class DroneAgent(
         readiness.SetKinds(runtimes.Chosen);
         var ports = new PortAllocator(options, clock, state.PortCursor, rows);
         var portWatch = new PortWatch(ports, readiness, time, loggers.CreateLogger<PortWatch>());
+        var claims = _claims = new ClaimCall(time);
         var parts = new SupervisionParts(
             options,
             state,
@@ -179,6 +182,7 @@ internal sealed partial class DroneAgent(
             files,
             ports,
             new HttpProbe(time),
+            claims,
             clock,
             time,
             metrics,
@@ -189,13 +193,14 @@ internal sealed partial class DroneAgent(
         var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
         var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
         var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
-        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
+        var capacity = new DroneCapacity(options, time, loggers.CreateLogger<DroneCapacity>());
+        var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, capacity, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());
         var usage = new UsageHistory(time);
         var inspector = _inspector = new DroneInspector(runtimes, usage, time, loggers.CreateLogger<DroneInspector>());
         string? inspectorAddress = null;
         var heartbeat = new HeartbeatLoop(
-            sessions, state, readiness, status, () => inspectorAddress ??= cluster.AddressOf<IDroneInspector>(inspector), clock, time, loggers.CreateLogger<HeartbeatLoop>());
+            sessions, state, readiness, capacity, status, () => inspectorAddress ??= cluster.AddressOf<IDroneInspector>(inspector), clock, time, loggers.CreateLogger<HeartbeatLoop>());
         var puller = new ActionPuller(sessions, state, readiness, backends, time, metrics, loggers.CreateLogger<ActionPuller>());
         var reporter = new StateReporter(sessions, state, time, metrics, loggers.CreateLogger<StateReporter>());
         sessions.Registered += leases.RenewEverything;
@@ -206,6 +211,8 @@ internal sealed partial class DroneAgent(
         readiness.SetLeasesWritten(files.IsWritable);
         descriptors.Changed += () => readiness.SetShortOfDescriptors(descriptors.AreFew);
         guard.Changed += () => readiness.SetGuarded(guard.IsGuarded);
+        capacity.Changed += heartbeat.BeatNow;
+        metrics.ObserveResources(() => capacity.Current, () => ReservedOf(backends, capacity.Current));
         readiness.Changed += heartbeat.BeatNow;
         readiness.Changed += puller.ReadinessChanged;
 
@@ -228,12 +235,14 @@ internal sealed partial class DroneAgent(
         Own(_localLoops, "ready line", SayReadyAsync, _stopLocal.Token);
         Own(_localLoops, "prune", PruneAsync, _stopLocal.Token);
         Own(_localLoops, "output", inspector.RunAsync, _stopLocal.Token);
+        Own(_localLoops, "capacity", c => capacity.RunAsync(runtimes, c), _stopLocal.Token);
 
         Own(_controllerLoops, "session", RegisterAsync, _stopController.Token);
         Own(_controllerLoops, "heartbeat", heartbeat.RunAsync, _stopController.Token);
         Own(_controllerLoops, "renewals", leases.RenewAsync, _stopController.Token);
         Own(_controllerLoops, "actions", puller.RunAsync, _stopController.Token);
         Own(_controllerLoops, "reports", reporter.RunAsync, _stopController.Token);
+        OwnImages(runtimes, sessions);
 
         async Task RetryLeasesAsync(CancellationToken stopping)
         {

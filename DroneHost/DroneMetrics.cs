@@ -23,12 +23,15 @@ internal sealed class DroneMetrics
     private long _beforeAt;
     private double _cores;
     private long _bytes;
+    private readonly Meter _meter;
+    private readonly Counter<long> _imagePulls;
     private Func<int> _running = static () => 0;
 
     public DroneMetrics(IMeterFactory meters, TimeProvider time)
     {
         _time = time;
-        var meter = meters.Create("plane.drone");
+        var meter = _meter = meters.Create("plane.drone");
+        _imagePulls = meter.CreateCounter<long>("plane.drone.image_pulls", description: "Images pulled before they were needed, by outcome");
         Renewals = meter.CreateCounter<long>("plane.drone.renewals", description: "Leases renewed");
         RenewalsRefused = meter.CreateCounter<long>("plane.drone.renewals_refused", description: "Renewals refused by the controller");
         RenewalCallsFailed = meter.CreateCounter<long>("plane.drone.renewal_calls_failed", description: "Renewal calls without an answer");
@@ -76,6 +79,28 @@ internal sealed class DroneMetrics
     public Counter<long> UnsupervisedEnded { get; }
 
     public void ObserveBackends(Func<int> running) => _running = running;
+
+    public void ImagePulled(string outcome) => _imagePulls.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    /// <summary>Has the images observed that it is to have.</summary>
+    public void ObserveImages(Func<IReadOnlyCollection<ImageState>> images) => _meter.CreateObservableUpDownCounter(
+        "plane.drone.images",
+        () => Enum.GetValues<ImageStatus>().Select(s => new Measurement<int>(
+            images().Count(i => i.Status == s), new KeyValuePair<string, object?>("status", s.ToString().ToLowerInvariant()))),
+        "{image}",
+        "Images that it is to have before they are needed, by status");
+
+    /// <summary>Has observed what backends may reserve and have reserved.</summary>
+    public void ObserveResources(Func<ResourceAmounts> capacity, Func<ResourceAmounts> reserved)
+    {
+        foreach (var (name, what, amounts) in new[] { ("capacity", "that backends may reserve", capacity), ("reserved", "that backends have reserved", reserved) })
+        {
+            _meter.CreateObservableGauge($"plane.drone.{name}.cpu", () => amounts().CpuMillis / 1000.0, "{cpu}", $"CPUs {what}");
+            _meter.CreateObservableUpDownCounter($"plane.drone.{name}.memory", () => amounts().MemoryBytes, "By", $"Memory {what}");
+            _meter.CreateObservableUpDownCounter($"plane.drone.{name}.disk", () => amounts().DiskBytes, "By", $"Disk {what}");
+            _meter.CreateObservableUpDownCounter($"plane.drone.{name}.gpus", () => amounts().Gpus, "{gpu}", $"GPUs {what}");
+        }
+    }
 
     /// <summary>Takes a reading of all that run now. Called by one loop alone.</summary>
     public void SetUsage(IReadOnlyList<BackendUsage> usage)

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
+using Plane.Hosting;
 
 namespace Plane.Drone;
 
@@ -80,6 +81,30 @@ public sealed class DroneOptions
     /// <summary>The most backends that it is given at a time, 1 to 100,000, and never more than it has ports. Default 1,000.</summary>
     [Description("the most backends at a time; never more than it has ports")]
     public int MaxBackends { get; set; } = 1_000;
+
+    /// <summary>The CPUs that its backends may reserve, before <see cref="CpuOvercommit"/>. Default: those of the machine, or of the Docker engine's.</summary>
+    [Description("the CPUs that backends may reserve, as 3.5; by default the machine's, or the Docker engine's")]
+    public double? Cpus { get; set; }
+
+    /// <summary>The memory that its backends may reserve, before <see cref="MemoryOvercommit"/>. Default: that of the machine, or of the Docker engine's.</summary>
+    [Description("the memory that backends may reserve, as 14GiB; by default the machine's, or the Docker engine's")]
+    public ByteSize? Memory { get; set; }
+
+    /// <summary>The disk that its backends may reserve. Default: the size of the file system that the state file is in.</summary>
+    [Description("the disk that backends may reserve, as 200GiB; by default the size of the file system with the state file")]
+    public ByteSize? Disk { get; set; }
+
+    /// <summary>The GPUs that its backends may reserve. Default: NVIDIA's of this machine, where the Docker engine has their runtime.</summary>
+    [Description("the GPUs that backends may reserve; by default NVIDIA's of this machine, if the Docker engine has their runtime")]
+    public int? Gpus { get; set; }
+
+    /// <summary>How many times its CPUs may be reserved, 0.01 to 100: backends seldom use all that they reserve at once. Default 1.</summary>
+    [Description("how many times the CPUs may be reserved")]
+    public double CpuOvercommit { get; set; } = 1;
+
+    /// <summary>How many times its memory may be reserved, 0.01 to 100. Above 1 the kernel ends backends when memory runs short. Default 1.</summary>
+    [Description("how many times the memory may be reserved; above 1, the kernel kills backends where memory is short")]
+    public double MemoryOvercommit { get; set; } = 1;
 
     /// <summary>
     /// The ports of its backends as one text: <c>20000-29999</c> (<see cref="PortFrom"/> and <see cref="PortTo"/>) or <c>auto</c> (<see cref="DrawPorts"/>).

@@ -7,6 +7,8 @@ namespace Plane.Drone;
 /// <summary>Checks how a drone runs.</summary>
 public sealed class DroneOptionsValidator : OptionsValidator<DroneOptions>
 {
+    private const double MostCpus = 1_000_000;
+
     private static readonly TimeSpan s_longest = TimeSpan.FromDays(30);
 
     /// <inheritdoc/>
@@ -32,6 +34,10 @@ public sealed class DroneOptionsValidator : OptionsValidator<DroneOptions>
         // Where only processes run, DOCKER_HOST may be anything.
         rules.That(DockerEndpoint.TryParse(o.DockerHost, out var dockerHost) is not null || o.Runtime == "process", o.DockerHost, dockerHost);
         rules.Between(o.MaxBackends, 1, 100_000);
+        rules.That(o.Cpus is null or (>= 0 and <= MostCpus), o.Cpus, "must be from 0 to 1000000");
+        rules.That(o.Gpus is null or (>= 0 and <= ResourceAmounts.MostGpus), o.Gpus, "must be from 0 to 1024");
+        rules.That(o.CpuOvercommit is >= 0.01 and <= 100, o.CpuOvercommit, "must be from 0.01 to 100");
+        rules.That(o.MemoryOvercommit is >= 0.01 and <= 100, o.MemoryOvercommit, "must be from 0.01 to 100");
         rules.That(
             !o.HasUnreadableRange && o.PortFrom >= 1_024 && o.PortTo <= 65_535 && o.PortTo >= o.PortFrom,
             o.PortRange,

@@ -42,6 +42,9 @@ internal static class EventIds
     public const int BackendSupervisorNotReady = 3318;
     public const int BackendSupervisorNoTail = 3319;
     public const int BackendSupervisorAddressTaken = 3320;
+    public const int BackendSupervisorWarm = 3321;
+    public const int BackendSupervisorClaimed = 3322;
+    public const int BackendSupervisorNotClaimed = 3323;
     public const int BackendSetDied = 3321;
     public const int RuntimeSetAuto = 3331;
     public const int RuntimeSetNoDocker = 3332;
@@ -66,6 +69,12 @@ internal static class EventIds
     public const int PrunerPruned = 3411;
     public const int PrunerNotPruned = 3412;
     public const int PrunerNotForgotten = 3413;
+    public const int DroneCapacityChanged = 3421;
+    public const int DroneCapacityNotRead = 3422;
+    public const int ImagePrefetcherReady = 3431;
+    public const int ImagePrefetcherFailed = 3432;
+    public const int ImagePrefetcherDropped = 3433;
+    public const int ImagePrefetcherNoAnswer = 3434;
     public const int DroneAgentOpened = 3501;
     public const int DroneAgentLoopFailed = 3502;
     public const int DroneAgentLoopEnded = 3503;

@@ -11,6 +11,11 @@ internal static class EventIds
     public const int SweepServiceSwept = 2101;
     public const int SweepServiceFailed = 2102;
     public const int SweepServiceEnded = 2103;
+    public const int WarmPoolsFailed = 2120;
+    public const int WarmPoolsStarted = 2121;
+    public const int WarmPoolsEnded = 2122;
+    public const int WarmPoolsWaits = 2123;
+    public const int WarmClaimsFailed = 2130;
     public const int DatabaseClockWatchStepped = 2110;
     public const int DatabaseClockWatchTooFar = 2111;
     public const int PostgresStoreRetry = 2201;

@@ -9,6 +9,7 @@ using Plane.Grains.Metrics;
 using Plane.Grains.Services;
 using Plane.Grains.Storage;
 using Plane.Grains.Sweeps;
+using Plane.Grains.Warm;
 
 namespace Plane.Grains;
 
@@ -40,8 +41,11 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<DatabaseClockWatch>();
         services.AddSingleton<TokenWriter>();
         services.AddSingleton<DronePicker>();
+        services.AddSingleton<WarmSignal>();
+        services.AddSingleton<WarmClaims>();
         services.AddSingleton<KeyConnector>();
         services.AddSingleton<ServiceDirectory>();
+        services.AddSingleton<WantedImages>();
         services.AddSingleton<WakeLimiter>();
         services.AddSingleton<ServiceConnector>();
         services.AddSingleton<RenewalWriter>();
@@ -50,6 +54,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService(static s => s.GetRequiredService<ChangeFeed>());
         services.AddHostedService<SweepService>();
+        services.AddHostedService<WarmPools>();
         return services;
     }
 }

@@ -39,6 +39,7 @@ IBench[] all =
     new ControllersBench(),
     new SpawnBench(),
     new SpawnBurstBench(),
+    new WarmConnectBench(),
     new LeaseBench(),
     new ProxySmallBench(),
     new SessionCookieBench(),

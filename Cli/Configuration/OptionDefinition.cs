@@ -97,7 +97,7 @@ internal sealed class OptionDefinition
         }
         catch (Exception e) when (e is FormatException or ArgumentException)
         {
-            return Type == typeof(bool) ? "must be true or false" : Type == typeof(int) ? "must be a whole number" : e.Message;
+            return Type == typeof(bool) ? "must be true or false" : Type == typeof(int) ? "must be a whole number" : Type == typeof(double) ? "must be a number" : e.Message;
         }
     }
 

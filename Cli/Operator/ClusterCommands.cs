@@ -73,8 +73,9 @@ internal static class ClusterCommands
     {
         printer.Table(
             [
-                new("drone"), new("state"), new("pool", Leaves: 3, Shortens: true), new("backends", Leaves: 5), new("runs", Leaves: 4),
+                new("drone"), new("state"), new("pool", Leaves: 3, Shortens: true), new("backends", Leaves: 9), new("runs", Leaves: 5),
                 new("heartbeat", Leaves: 6), new("version", Leaves: 2), new("controller", Leaves: 1),
+                new("cpu", Leaves: 8), new("memory", Leaves: 7), new("disk", Leaves: 4), new("gpus", Leaves: 4),
             ],
             [.. state.Drones.Select(d => new[]
             {
@@ -86,6 +87,10 @@ internal static class ClusterCommands
                 Printer.Age(d.LastHeartbeatAge) + " ago",
                 d.Node.PlaneVersion,
                 d.Node.Controller,
+                Of(d, a => a.CpuMillis, n => (n / 1000.0).ToString("0.##", CultureInfo.InvariantCulture)),
+                Of(d, a => a.MemoryBytes, n => new ByteSize(n).ToString()),
+                Of(d, a => a.DiskBytes, n => new ByteSize(n).ToString()),
+                Of(d, a => a.Gpus, n => n.ToString(CultureInfo.InvariantCulture)),
             })],
             "no drones");
     }
@@ -99,6 +104,10 @@ internal static class ClusterCommands
             [.. state.Proxies.Select(p => new[] { p.Name, p.PlaneVersion, p.Controller })],
             "no proxies");
     }
+
+    // What is reserved of what there is; nothing where the drone does not say, or has none.
+    private static string Of(DroneState drone, Func<ResourceAmounts, long> amount, Func<long, string> text) =>
+        drone.Capacity is { } capacity && amount(capacity) is > 0 and var has ? $"{text(amount(drone.Reserved))} of {text(has)}" : "";
 
     // Any drone that runs sends a heartbeat every few seconds, so that one without for a minute is not there.
     internal static string StateText(DroneState drone) =>

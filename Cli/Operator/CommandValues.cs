@@ -2,6 +2,7 @@ using System.CommandLine.Parsing;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
+using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
@@ -45,6 +46,28 @@ internal static class CommandValues
         }
 
         result.AddError($"{Label(result)} must be a whole number");
+        return null;
+    }
+
+    public static double? Cpus(ArgumentResult result)
+    {
+        if (double.TryParse(Single(result), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number * 1000 <= ResourceRequests.MostCpuMillis)
+        {
+            return number;
+        }
+
+        result.AddError($"{Label(result)}: must be a number of CPUs from 0 to {ResourceRequests.MostCpuMillis / 1000}, as 0.5");
+        return null;
+    }
+
+    public static ByteSize? Bytes(ArgumentResult result)
+    {
+        if (ByteSize.TryParse(Single(result), out var size))
+        {
+            return size;
+        }
+
+        result.AddError($"{Label(result)}: {ByteSize.Rule}");
         return null;
     }
 

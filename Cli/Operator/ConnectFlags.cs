@@ -82,6 +82,7 @@ internal sealed class ConnectFlags
         Protocol = parsed.GetValue(_spawn.Protocol),
         AllowedOrigins = parsed.GetValue(_spawn.Origins) is { Length: > 0 } origins ? origins : null,
         Mount = _spawn.MountOf(parsed),
+        Requests = _spawn.RequestsOf(parsed),
         Id = parsed.GetValue(_id),
         RequestId = parsed.GetValue(_requestId),
         WaitSeconds = parsed.GetValue(_wait),

@@ -49,6 +49,8 @@ internal sealed record ConnectOptions
 
     public MountRequest? Mount { get; init; }
 
+    public ResourceRequests? Requests { get; init; }
+
     public BackendName? Id { get; init; }
 
     public string? RequestId { get; init; }
@@ -121,6 +123,7 @@ internal sealed record ConnectOptions
                 Env = Env,
                 StopGraceSeconds = StopGraceSeconds,
                 Mount = Mount,
+                ResourceRequests = Requests,
             },
         },
     };

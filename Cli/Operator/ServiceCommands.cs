@@ -133,7 +133,7 @@ internal static class ServiceCommands
         }
 
         var spawn = service.SpawnConfig;
-        printer.Facts(
+        printer.Facts([
             ("service", service.Name.Value),
             ("version", service.Version.ToString(CultureInfo.InvariantCulture)),
             ("runs", spawn.Executable.ToString()),
@@ -146,8 +146,17 @@ internal static class ServiceCommands
             ("lifetime", spawn.LifetimeLimitSeconds is { } lifetime ? $"{lifetime} s" : null),
             ("prepull", service.Prepull ? "yes" : null),
             ("created", Printer.Time(service.CreatedAt)),
-            ("updated", Printer.Time(service.UpdatedAt)));
+            ("updated", Printer.Time(service.UpdatedAt)),
+            .. (service.Images ?? []).Select(i => ($"image on {i.Drone}", (string?)Image(i))),
+        ]);
     }
+
+    private static string Image(ServiceImage image) => image.Status switch
+    {
+        ImageStatus.Pulling when image.Percent is { } percent => string.Create(CultureInfo.InvariantCulture, $"pulling, {percent} %"),
+        ImageStatus.Failed => $"failed: {image.Reason ?? "without a reason"}",
+        var status => status.ToString().ToLowerInvariant(),
+    };
 
     private static string Of(int count, int? most) =>
         most is { } bound ? string.Create(CultureInfo.InvariantCulture, $"{count} of {bound}") : count.ToString(CultureInfo.InvariantCulture);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
 
@@ -50,6 +51,17 @@ internal sealed class SpawnFlags
         Arity = ArgumentArity.OneOrMore,
     };
 
+    public Option<double?> Cpus { get; } = new("--request-cpus")
+    {
+        Description = "Reserve so many CPUs for it on its drone, as 0.5.",
+        HelpName = "CPUS",
+        CustomParser = CommandValues.Cpus,
+    };
+
+    public Option<ByteSize?> Memory { get; } = Bytes("--request-memory", "Reserve so much memory for it on its drone, as 512MiB.");
+
+    public Option<ByteSize?> Disk { get; } = Bytes("--request-disk", "Reserve so much disk for it on its drone, as 10GiB.");
+
     public Option<string?> Mount { get; } = new("--mount")
     {
         Description = "Mount a directory at /plane-data: the key's own, or this relative path.",
@@ -61,7 +73,7 @@ internal sealed class SpawnFlags
     public Option[] OfProgram => [Image, Command];
 
     /// <summary>The rest.</summary>
-    public Option[] OfStart => [WorkingDirectory, Cluster, Pool, Env, Idle, Lifetime, Grace, Embed, Protocol, Origins, Mount];
+    public Option[] OfStart => [WorkingDirectory, Cluster, Pool, Env, Cpus, Memory, Disk, Idle, Lifetime, Grace, Embed, Protocol, Origins, Mount];
 
     // An option of an array that isn't given reads as an empty one.
     public string[]? CommandOf(ParseResult parsed) => parsed.GetValue(Command) is { Length: > 0 } words ? words : null;
@@ -84,10 +96,25 @@ internal sealed class SpawnFlags
             Env = parsed.GetValue(Env),
             StopGraceSeconds = parsed.GetValue(Grace),
             Mount = MountOf(parsed),
+            ResourceRequests = RequestsOf(parsed),
         },
     };
 
     public MountRequest? MountOf(ParseResult parsed) => parsed.GetResult(Mount) is { Implicit: false } ? new MountRequest(parsed.GetValue(Mount)) : null;
+
+    public ResourceRequests? RequestsOf(ParseResult parsed)
+    {
+        var requests = new ResourceRequests
+        {
+            CpuMillis = parsed.GetValue(Cpus) is { } cpus ? (long)Math.Round(cpus * 1000) : null,
+            MemoryBytes = parsed.GetValue(Memory)?.Bytes,
+            DiskBytes = parsed.GetValue(Disk)?.Bytes,
+        };
+        return requests == new ResourceRequests() ? null : requests;
+    }
+
+    private static Option<ByteSize?> Bytes(string name, string description) =>
+        new(name) { Description = description, HelpName = "SIZE", CustomParser = CommandValues.Bytes };
 
     /// <summary>A number of seconds.</summary>
     public static Option<int?> Seconds(string name, string description) =>

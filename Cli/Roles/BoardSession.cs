@@ -15,6 +15,7 @@ namespace Plane.Cli.Roles;
 /// <summary>Brings the demo's board up through the HTTP API, as an application would, and says where it is.</summary>
 internal sealed class BoardSession(DemoOptions options, IServiceProvider controller, SiloOptions silo, IPlaneStore store) : BackgroundService
 {
+    private static readonly ServiceName s_service = ServiceName.Parse("board");
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
 
     protected override async Task ExecuteAsync(CancellationToken stop)
@@ -35,13 +36,11 @@ internal sealed class BoardSession(DemoOptions options, IServiceProvider control
             : new Executable { Command = JsonSerializer.Deserialize<string[]>(await BoardScriptAsync("command", stop).ConfigureAwait(false)) };
 
         using var client = new ControllerClient(url, token: null);
-        var response = await client.ConnectAsync(
-            new ConnectRequest
-            {
-                Key = new KeyConfig { Name = options.Key },
-                SpawnConfig = new SpawnConfig { Executable = executable, MaxIdleSeconds = 3_600 },
-            },
-            stop).ConfigureAwait(false);
+
+        // By a service, so that the address stays when the board has ended: opening it starts another one.
+        var config = new ServiceConfig { SpawnConfig = new SpawnConfig { Executable = executable, MaxIdleSeconds = 3_600 }, Access = ServiceAccess.Public };
+        await client.PutServiceAsync(s_service, JsonSerializer.SerializeToElement(config, PlaneJson.Http), stop).ConfigureAwait(false);
+        var response = await client.ConnectAsync(new ConnectRequest { Key = new KeyConfig { Name = options.Key }, Service = s_service }, stop).ConfigureAwait(false);
         Say($"Connected to key {options.Key}: backend {response.BackendId}, fencing token {response.Key.FencingToken}.");
         await foreach (var entry in client.FollowAsync(response.BackendId, stop).ConfigureAwait(false))
         {
@@ -62,7 +61,7 @@ internal sealed class BoardSession(DemoOptions options, IServiceProvider control
         Say("");
         Say("Open this in two browser windows and draw:");
         Say("");
-        Say("    " + response.Url);
+        Say("    " + response.ServiceUrl);
         Say("");
         Say("Ctrl-C ends everything.");
     }

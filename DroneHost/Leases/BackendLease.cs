@@ -12,6 +12,7 @@ internal sealed class BackendLease
     private volatile bool _isRefused;
     private volatile bool _isGivenUp;
     private long _askAt;
+    private long _claimToken;
 
     public BackendLease(BackendIdentity identity, LeaseDeadlines deadlines, bool isRefused, string instanceId, ILeaseClock clock)
     {
@@ -23,7 +24,11 @@ internal sealed class BackendLease
         _askAt = deadlines.RenewAt;
     }
 
+    /// <summary>The identity of its start: its name on this machine.</summary>
     public BackendIdentity Identity { get; }
+
+    /// <summary>What it is renewed under: the token of its claim, once it has one.</summary>
+    public BackendIdentity OnWire => Volatile.Read(ref _claimToken) is > 0 and var token ? Identity with { Token = new FencingToken(token) } : Identity;
 
     public LeaseDeadlines Deadlines => _deadlines;
 
@@ -78,6 +83,11 @@ internal sealed class BackendLease
         _deadlines = later;
         return true;
     }
+
+    /// <summary>
+    /// It holds another key from now on, under another token. Its deadlines stay: the claim has not moved its expiry. A renewal under way under the former token counts.
+    /// </summary>
+    public void Claim(FencingToken token) => Volatile.Write(ref _claimToken, token.Value);
 
     public void Refuse() => _isRefused = true;
 

@@ -153,6 +153,9 @@ internal sealed partial class LeaseKeeper(
     {
         var numbers = sessions.Numbers;
         var reading = clock.Milliseconds;
+
+        // A claim that comes while the call is under way changes what the next one asks under.
+        var asked = leases.ToDictionary(l => l.OnWire);
         var unanswered = Interlocked.Increment(ref _unanswered) - 1;
         foreach (var lease in leases)
         {
@@ -167,7 +170,7 @@ internal sealed partial class LeaseKeeper(
                 InstanceId = state.InstanceId,
                 BootId = clock.BootId,
                 Reading = reading,
-                Items = Array.ConvertAll(leases, l => l.Identity),
+                Items = [.. asked.Keys],
             };
             var reply = await TimeLimit.WithinAsync(
                 c => sessions.Leases.CallAsync((grain, c) => grain.Renew(batch, c), unanswered, c), AnswerLimit, time, cancellationToken);
@@ -179,7 +182,7 @@ internal sealed partial class LeaseKeeper(
                     _outage.End();
                 }
 
-                await ApplyAsync(leases, reply.Answers);
+                await ApplyAsync(asked, reply.Answers);
                 return;
             }
         }
@@ -211,13 +214,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    private async Task ApplyAsync(BackendLease[] asked, RenewalAnswer[] answers)
+    private async Task ApplyAsync(Dictionary<BackendIdentity, BackendLease> asked, RenewalAnswer[] answers)
     {
-        var byIdentity = asked.ToDictionary(l => l.Identity);
         var changes = new List<(BackendIdentity, LeaseDeadlines?, bool)>(answers.Length);
         foreach (var answer in answers)
         {
-            if (!byIdentity.TryGetValue(answer.Identity, out var lease))
+            if (!asked.TryGetValue(answer.Identity, out var lease))
             {
                 continue;
             }

@@ -11,10 +11,11 @@ internal static class BackendEnvironment
     private const string Key = "SESSION_BACKEND_KEY";
     private const string FencingToken = "SESSION_BACKEND_FENCING_TOKEN";
     private const string StaticToken = "SESSION_BACKEND_STATIC_TOKEN";
+    private const string Warm = "SESSION_BACKEND_WARM";
 
     /// <summary>The names that are Plane's.</summary>
     public static IReadOnlySet<string> Reserved { get; } =
-        new HashSet<string>(StringComparer.Ordinal) { Port, Backend, Key, FencingToken, StaticToken };
+        new HashSet<string>(StringComparer.Ordinal) { Port, Backend, Key, FencingToken, StaticToken, Warm };
 
     /// <summary>The whole environment.</summary>
     /// <param name="start">The backend.</param>
@@ -26,9 +27,12 @@ internal static class BackendEnvironment
         {
             [Port] = port.ToString(System.Globalization.CultureInfo.InvariantCulture),
             [Backend] = start.Identity.Backend.Value,
-            [Key] = start.Key.Name,
             [FencingToken] = start.Identity.Token.ToString(),
         };
+
+        // A warm backend has no key before it is claimed. The guard finds its processes by the token, which is that of its start.
+        (variables[Warm], variables[Key]) = ("1", start.Key.Name);
+        variables.Remove(PoolKey.Is(start.Key) ? Key : Warm);
         if (start.StaticToken is { } token)
         {
             variables[StaticToken] = token.Value;

@@ -26,6 +26,10 @@ public interface IContainerRuntime : IAsyncDisposable
     /// <exception cref="RuntimeUnavailableException">It doesn't; the message says why.</exception>
     Task CheckAsync(CancellationToken cancellationToken);
 
+    /// <summary>What the machine has that its backends run on, as far as it knows; null where that is this machine. GPUs are those that its backends can use.</summary>
+    /// <exception cref="RuntimeUnavailableException">It doesn't answer.</exception>
+    Task<RuntimeResources?> ReadResourcesAsync(CancellationToken cancellationToken) => Task.FromResult<RuntimeResources?>(null);
+
     /// <summary>Brings what is needed to start it (the image, by its pull policy).</summary>
     Task PrepareAsync(BackendStart start, CancellationToken cancellationToken);
 

@@ -96,3 +96,16 @@ public sealed class RuntimeFailureException(string message, Exception? innerExce
 /// <param name="message">What happened.</param>
 /// <param name="innerException">The cause, or null.</param>
 public sealed class RuntimeUnavailableException(string message, Exception? innerException = null) : Exception(message, innerException);
+
+/// <summary>What the machine has that a runtime's backends run on.</summary>
+public sealed record RuntimeResources
+{
+    /// <summary>Thousandths of a core; null where it is not known.</summary>
+    public long? CpuMillis { get; init; }
+
+    /// <summary>Bytes of memory; null where it is not known.</summary>
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>GPUs that backends can use.</summary>
+    public int Gpus { get; init; }
+}

@@ -128,8 +128,14 @@ internal sealed partial class ActionPuller(
                 case { Effect: ActionEffect.Spawned, Row: { } row }:
                     backends.Start(row);
                     break;
-                case { Effect: ActionEffect.EndAsked, Action.Terminate: { } order }:
-                    backends.Find(applied.Action.Identity)?.Ask(order.Kind, order.Reason);
+                case { Effect: ActionEffect.EndAsked, Action.Terminate: { } order, Row: { } row }:
+                    backends.Find(row.Identity)?.Ask(order.Kind, order.Reason);
+                    break;
+                case { Effect: ActionEffect.Claimed, Row: { Claim: { } claim } row }:
+                    backends.Find(row.Identity)?.Claim(claim);
+                    break;
+                case { Effect: ActionEffect.ClaimedTwice, Row: { } row }:
+                    backends.Find(row.Identity)?.ClaimedTwice();
                     break;
             }
         }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Drone.Housekeeping;
 using Plane.Hosting.Logging;
 
 namespace Plane.Drone.Session;
@@ -11,6 +12,7 @@ internal sealed partial class HeartbeatLoop(
     SessionKeeper sessions,
     State.DurableState state,
     DroneReadiness readiness,
+    DroneCapacity capacity,
     DroneStatus status,
     Func<string?> inspector,
     ILeaseClock clock,
@@ -42,6 +44,8 @@ internal sealed partial class HeartbeatLoop(
                     Kinds = readiness.Kinds,
                     UnavailableKinds = readiness.UnavailableKinds,
                     Inspector = inspector(),
+                    TakesClaims = true,
+                    Capacity = capacity.Current,
                 };
                 var answer = await TimeLimit.WithinAsync(c => sessions.Drone.CallAsync((drone, c) => drone.Heartbeat(heartbeat, c), skip: 0, c), numbers.RenewalCall, time, cancellationToken);
                 sessions.Observe(session, answer);

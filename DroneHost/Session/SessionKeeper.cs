@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
 using Plane.Hosting.Logging;
+using Plane.Drone.Housekeeping;
 using Plane.Drone.State;
 
 namespace Plane.Drone.Session;
@@ -19,6 +20,7 @@ internal sealed partial class SessionKeeper(
     DurableState state,
     DroneOptions options,
     DroneReadiness readiness,
+    DroneCapacity capacity,
     ILeaseClock clock,
     TimeProvider time,
     DroneMetrics metrics,
@@ -237,6 +239,7 @@ internal sealed partial class SessionKeeper(
             InstallationId = state.InstallationId,
             Ready = readiness.TakesBackends,
             LastAction = state.LastAction,
+            Capacity = capacity.Current,
         };
     }
 

@@ -9,6 +9,7 @@ internal static class ActionRows
     {
         { Kind: DroneActionKind.Spawn, Spawn: { } order } => Spawn(s, action, order, refusal),
         { Kind: DroneActionKind.Terminate, Terminate: { } order } => Terminate(s, action, order),
+        { Kind: DroneActionKind.Claim, Claim: { } order } => Claim(s, action, order),
 
         // An order of a kind without its content cannot be carried out, now or later.
         _ => Refuse(s, action, TerminationReason.InternalError, null, $"action {action.Number} has no content"),
@@ -29,6 +30,11 @@ internal static class ActionRows
         if (refusal(order) is { } message)
         {
             return Refuse(s, action, TerminationReason.InternalError, null, message);
+        }
+
+        if (PoolKey.Is(order.Key))
+        {
+            StateFile.MarkWarm(s);
         }
 
         var row = new BackendRow { Identity = action.Identity, Order = order, Status = BackendStatus.Scheduled, Deadlines = order.Deadlines };
@@ -55,22 +61,41 @@ internal static class ActionRows
             case { Status: BackendStatus.Terminated }:
                 return new AppliedAction(action, ActionEffect.AlreadyEnded, null);
             case var row:
-                BackendRows.AskEnd(s, action.Identity, order.Kind, order.Reason);
+                BackendRows.AskEnd(s, row.Identity, order.Kind, order.Reason);
                 return new AppliedAction(action, ActionEffect.EndAsked, row);
+        }
+    }
+
+    private static AppliedAction Claim(SqliteDatabase s, DroneAction action, ClaimOrder order)
+    {
+        var claim = new BackendClaim(order, action.Identity.Token);
+        switch (BackendRows.Find(s, action.Identity with { Token = order.StartToken }))
+        {
+            case null:
+                return new AppliedAction(action, ActionEffect.ClaimUnknown, null);
+            case { Claim.Token: var token } when token == claim.Token:
+                return new AppliedAction(action, ActionEffect.Repeated, null);
+            case { Claim: not null } row:
+                // A database that went back has given it away a second time. Which of the two claims counts is not for the drone to say.
+                BackendRows.AskEnd(s, row.Identity, TerminationKind.Hard, TerminationReason.InternalError);
+                return new AppliedAction(action, ActionEffect.ClaimedTwice, row);
+            case var row:
+                BackendRows.Claim(s, row.Identity, claim);
+                return new AppliedAction(action, row.Status == BackendStatus.Terminated ? ActionEffect.AlreadyEnded : ActionEffect.Claimed, row with { Claim = claim });
         }
     }
 
     private static AppliedAction Refuse(
         SqliteDatabase s, DroneAction action, TerminationReason reason, TerminationKind? kind, string message)
     {
-        OutboxRows.Add(s, OutboxRows.ToEvent(new StateChange
+        OutboxRows.Add(s, new StateChange
         {
             Identity = action.Identity,
             Status = BackendStatus.Terminated,
             Reason = reason,
             Kind = kind,
             Message = message,
-        }));
+        });
         return new AppliedAction(action, ActionEffect.SpawnRefused, null);
     }
 

@@ -10,14 +10,28 @@ internal static class BackendRows
     private const string Select =
         """
         select backend, token, order_json, status, instance_id, boot_id, renew_at, soft_at, hard_at, refused, port, address, pid, start_time, end_kind, end_reason,
-            stop_at, stop_boot, ended_at
-        from backends
+            stop_at, stop_boot, ended_at, claim_token, claim_json
+        from backends left join claims using (backend, token)
         """;
 
     public static List<BackendRow> ReadAll(SqliteDatabase s) => s.Query(Select, Read);
 
+    /// <summary>By the identity of its start or that of its claim.</summary>
     public static BackendRow? Find(SqliteDatabase s, BackendIdentity identity) =>
-        s.Single(Select + " where backend = $1 and token = $2", Read, identity.Backend.Value, identity.Token.Value);
+        s.Single(Select + " where backend = $1 and (token = $2 or claim_token = $2)", Read, identity.Backend.Value, identity.Token.Value);
+
+    /// <summary>What controllers know a backend by from now on.</summary>
+    public static BackendIdentity OnWire(SqliteDatabase s, BackendIdentity identity) =>
+        s.Scalar("select claim_token from claims where backend = $1 and token = $2", identity.Backend.Value, identity.Token.Value) is { } claimed
+            ? identity with { Token = new FencingToken(claimed) }
+            : identity;
+
+    public static void Claim(SqliteDatabase s, BackendIdentity identity, BackendClaim claim) => s.Execute(
+        "insert into claims (backend, token, claim_token, claim_json) values ($1, $2, $3, $4)",
+        identity.Backend.Value,
+        identity.Token.Value,
+        claim.Token.Value,
+        JsonSerializer.Serialize(claim.Order, PlaneJson.Http));
 
     public static void Insert(SqliteDatabase s, BackendRow row) => s.Execute(
         """
@@ -108,5 +122,8 @@ internal static class BackendRows
         StopAt = r.Long(16),
         StopBoot = r.Text(17),
         EndedAt = r.Long(18),
+        Claim = r.Long(19) is { } token
+            ? new BackendClaim(JsonSerializer.Deserialize<ClaimOrder>(r.GetString(20), PlaneJson.Http)!, new FencingToken(token))
+            : null,
     };
 }

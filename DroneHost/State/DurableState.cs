@@ -154,7 +154,7 @@ internal sealed class DurableState : IAsyncDisposable
                 SetMeta(s, PortCursorKey, port.ToString(CultureInfo.InvariantCulture));
             }
 
-            OutboxRows.Add(s, OutboxRows.ToEvent(change));
+            OutboxRows.Add(s, change);
             return true;
         });
         OutboxGrew?.Invoke();
@@ -174,15 +174,20 @@ internal sealed class DurableState : IAsyncDisposable
     /// Forgets backends that ended so long ago that their ports have rested, and whose last event was acknowledged. Those of another boot are counted from this
     /// boot's start.
     /// </summary>
-    public Task<int> ForgetEndedAsync(long endedBefore, string boot) => _writer.WriteAsync(s => s.Execute(
-        """
-        delete from backends
-        where status = $1 and (case when stop_boot = $2 then ended_at else 0 end) < $3
-            and not exists (select 1 from outbox o where o.backend = backends.backend and o.token = backends.token)
-        """,
-        (int)BackendStatus.Terminated,
-        boot,
-        endedBefore));
+    public Task<int> ForgetEndedAsync(long endedBefore, string boot) => _writer.WriteAsync(s =>
+    {
+        var forgotten = s.Execute(
+            """
+            delete from backends
+            where status = $1 and (case when stop_boot = $2 then ended_at else 0 end) < $3
+                and not exists (select 1 from outbox o where o.backend = backends.backend and o.token = backends.token)
+            """,
+            (int)BackendStatus.Terminated,
+            boot,
+            endedBefore);
+        s.Execute("delete from claims where not exists (select 1 from backends b where b.backend = claims.backend and b.token = claims.token)");
+        return forgotten;
+    });
 
     private static Dictionary<string, string> ReadOrMakeIdentity(SqliteDatabase s, DroneOptions options)
     {

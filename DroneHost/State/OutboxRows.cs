@@ -8,11 +8,10 @@ internal static class OutboxRows
 {
     private const int MaxMessage = 1_000;
 
-    /// <summary>The event of a step; its number is given by the table.</summary>
-    public static StateEvent ToEvent(StateChange change) => new()
+    private static StateEvent ToEvent(StateChange change, BackendIdentity onWire) => new()
     {
         Sequence = 0,
-        Identity = change.Identity,
+        Identity = onWire,
         Status = change.Status,
         Address = change.Address,
         TerminationReason = change.Reason,
@@ -20,13 +19,15 @@ internal static class OutboxRows
         ExitCode = change.ExitCode,
         Message = Shorten(change.Message),
         OutputTail = change.OutputTail,
+        IsWarm = change.IsWarm,
     };
 
-    public static void Add(SqliteDatabase s, StateEvent stateEvent) => s.Execute(
+    /// <summary>Adds the event of a step; its number is given by the table.</summary>
+    public static void Add(SqliteDatabase s, StateChange change) => s.Execute(
         "insert into outbox (backend, token, event_json) values ($1, $2, $3)",
-        stateEvent.Identity.Backend.Value,
-        stateEvent.Identity.Token.Value,
-        JsonSerializer.Serialize(stateEvent, PlaneJson.Http));
+        change.Identity.Backend.Value,
+        change.Identity.Token.Value,
+        JsonSerializer.Serialize(ToEvent(change, BackendRows.OnWire(s, change.Identity)), PlaneJson.Http));
 
     private static string? Shorten(string? message)
     {

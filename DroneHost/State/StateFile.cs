@@ -8,7 +8,13 @@ namespace Plane.Drone.State;
 internal static class StateFile
 {
     /// <summary>The schema that this program reads and writes.</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
+
+    /// <summary>
+    /// The schema of a file that never had a warm backend. What version 2 adds is a table that a program of version 1 ignores; it must not go on with a warm backend, which it
+    /// would take for one that holds its key. So the version is raised with the first of them (<see cref="MarkWarm"/>).
+    /// </summary>
+    private const int VersionWithoutWarm = 1;
 
     /// <summary>"PLDR": tells a drone's state from any other SQLite file.</summary>
     private const int ApplicationId = 0x504C4452;
@@ -56,6 +62,16 @@ internal static class StateFile
         create table probe (id integer primary key, filler blob) strict;
         """;
 
+    private const string ClaimsSchema =
+        """
+        create table if not exists claims (
+            backend text not null,
+            token integer not null,
+            claim_token integer not null,
+            claim_json text not null,
+            primary key (backend, token)) strict, without rowid;
+        """;
+
     /// <exception cref="StartRefusedException">The file is damaged, of a newer version, or not a drone's.</exception>
     public static SqliteDatabase Open(string path)
     {
@@ -90,6 +106,15 @@ internal static class StateFile
         }
     }
 
+    /// <summary>From here on a program that does not know warm backends refuses the file.</summary>
+    public static void MarkWarm(SqliteDatabase session)
+    {
+        if (session.Scalar("pragma user_version") < SchemaVersion)
+        {
+            session.Execute(FormattableString.Invariant($"pragma user_version = {SchemaVersion}"));
+        }
+    }
+
     private static StartRefusedException Damaged(string path) => new(
         $"the state file {path} is damaged; move it away to start as a new drone (what it ran is then lost, and its keys expire)", ExitCodes.Usage);
 
@@ -114,15 +139,15 @@ internal static class StateFile
 
     private static void Migrate(SqliteDatabase session)
     {
-        if (session.Scalar("pragma user_version") == SchemaVersion)
+        session.Execute("begin immediate");
+        if (session.Scalar("pragma user_version") == 0)
         {
-            return;
+            session.Execute(Schema);
+            session.Execute(FormattableString.Invariant($"pragma application_id = {ApplicationId}"));
+            session.Execute(FormattableString.Invariant($"pragma user_version = {VersionWithoutWarm}"));
         }
 
-        session.Execute("begin immediate");
-        session.Execute(Schema);
-        session.Execute(FormattableString.Invariant($"pragma application_id = {ApplicationId}"));
-        session.Execute(FormattableString.Invariant($"pragma user_version = {SchemaVersion}"));
+        session.Execute(ClaimsSchema);
         session.Execute("commit");
     }
 }

@@ -43,7 +43,16 @@ internal sealed record BackendRow
 
     /// <summary>When it was gone: a reading of the lease clock.</summary>
     public long? EndedAt { get; init; }
+
+    /// <summary>What it was claimed for, where it is a warm backend that was.</summary>
+    public BackendClaim? Claim { get; init; }
 }
+
+/// <summary>
+/// The claim of a warm backend. Its name on this machine (in labels, lease files and rows) stays the identity of its start; what the drone says of it to controllers carries the token of
+/// the claim.
+/// </summary>
+internal sealed record BackendClaim(ClaimOrder Order, FencingToken Token);
 
 /// <summary>
 /// A step of a backend's life to be recorded: the row is changed and the event put into the outbox in one commit. Members that are null leave the row's value
@@ -80,6 +89,9 @@ internal sealed record StateChange
 
     /// <summary>The last lines of its output, with its end.</summary>
     public string? OutputTail { get; init; }
+
+    /// <summary>Whether it answers and waits for a claim.</summary>
+    public bool IsWarm { get; init; }
 }
 
 /// <summary>What became of an action.</summary>
@@ -100,9 +112,18 @@ internal enum ActionEffect
     /// <summary>An end of a backend that is not known here; a later spawn of it is refused.</summary>
     EndRemembered,
 
-    /// <summary>An end of a backend that has ended.</summary>
+    /// <summary>An end or a claim of a backend that has ended.</summary>
     AlreadyEnded,
+
+    /// <summary>A warm backend that was claimed.</summary>
+    Claimed,
+
+    /// <summary>A claim of a backend that was claimed for something else: it must not serve either.</summary>
+    ClaimedTwice,
+
+    /// <summary>A claim of a backend that is not known here: its lease, which nothing here renews, expires.</summary>
+    ClaimUnknown,
 }
 
-/// <summary>An action with what became of it.</summary>
+/// <summary>An action with what became of it, and the backend that it concerns as it is after it.</summary>
 internal sealed record AppliedAction(DroneAction Action, ActionEffect Effect, BackendRow? Row);

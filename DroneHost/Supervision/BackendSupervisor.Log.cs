@@ -10,6 +10,15 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(EventIds.BackendSupervisorReady, LogLevel.Information, "{Backend} is ready: {Address}")]
     private partial void LogReady(BackendName backend, string address);
 
+    [LoggerMessage(EventIds.BackendSupervisorWarm, LogLevel.Information, "{Backend} waits for a claim: {Address}")]
+    private partial void LogWarm(BackendName backend, string address);
+
+    [LoggerMessage(EventIds.BackendSupervisorClaimed, LogLevel.Information, "{Backend} was claimed: it holds a key of service {Service} with fencing token {Token}")]
+    private partial void LogClaimed(BackendName backend, ServiceName service, FencingToken token);
+
+    [LoggerMessage(EventIds.BackendSupervisorNotClaimed, LogLevel.Warning, "{Backend} did not take its claim: {Reason}")]
+    private partial void LogNotClaimed(BackendName backend, string reason);
+
     [LoggerMessage(EventIds.BackendSupervisorStopping, LogLevel.Information, "{Backend} is stopped ({Reason}), killed after {Grace} s")]
     private partial void LogStopping(BackendName backend, string reason, double grace);
 

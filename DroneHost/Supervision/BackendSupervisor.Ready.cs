@@ -14,8 +14,8 @@ internal sealed partial class BackendSupervisor
     private readonly Outage _lookOutage;
     private string? _hint;
 
-    /// <summary>Where requests are routed to it; null where none are.</summary>
-    public string? ReadyAddress => _wasReady && IsRunning && !_signals.HasEnded ? Volatile.Read(ref _started)?.Address : null;
+    /// <summary>Where requests are routed to it, or will be once it is claimed; null where none are.</summary>
+    public string? ReadyAddress => (_wasReady || _isWarm) && IsRunning && !_signals.HasEnded ? Volatile.Read(ref _started)?.Address : null;
 
     /// <summary>
     /// Takes in that another program listens at its address. It is killed rather than stopped: until its end is reported, requests reach that program.

@@ -10,7 +10,7 @@ namespace Plane.Drone.Supervision;
 /// <summary>
 /// One backend's life on this drone. A single task (<see cref="RunAsync"/>) leads it:
 /// <para>
-/// <c>loading</c> (what it needs is brought) → <c>starting</c> (port and state durable; created, last look, started) → <c>waiting</c> (probed) → <c>ready</c> →
+/// <c>loading</c> (what it needs is brought) → <c>starting</c> (port and state durable; created, last look, started) → <c>waiting</c> (probed; a warm one until it is claimed) → <c>ready</c> →
 /// <c>terminating</c> (stop signal, grace) → <c>hard-terminating</c> (kill, and a kill of the processes themselves where the runtime is slow) → <c>terminated</c>.
 /// </para>
 /// <para>
@@ -53,6 +53,7 @@ internal sealed partial class BackendSupervisor
     {
         _row = row;
         _order = row.Order ?? throw new InvalidOperationException($"{row.Identity.Backend} has ended");
+        Reserves = ResourceAmounts.Of(_order.Executable);
         _parts = parts;
         _logger = parts.Logger;
         _lookOutage = new Outage(parts.Time);
@@ -65,11 +66,19 @@ internal sealed partial class BackendSupervisor
         {
             Lease.GiveUp();
         }
+
+        if (row.Claim is { } claim)
+        {
+            Claim(claim);
+        }
     }
 
     public BackendIdentity Identity => _row.Identity;
 
     public ExecutorKind Kind => _order.Executable.Kind;
+
+    /// <summary>What it reserves on the drone.</summary>
+    public ResourceAmounts Reserves { get; }
 
     public BackendLease Lease { get; }
 
@@ -220,6 +229,17 @@ internal sealed partial class BackendSupervisor
                 return;
             }
 
+            if (PoolKey.Is(_order.Key))
+            {
+                // It may be claimed in a second or in a week.
+                span?.Stop();
+            }
+
+            if (!await BecomeClaimedAsync(started.Address, stopping))
+            {
+                return;
+            }
+
             LogReady(Identity.Backend, started.Address);
         }
 
@@ -328,85 +348,5 @@ internal sealed partial class BackendSupervisor
         }
     }
 
-    /// <summary>
-    /// Does a step until it is done, the backend is to end, or its runtime has been away for too long. A step that doesn't heed its cancellation is left under
-    /// way, and waited for before anything is said to be over.
-    /// </summary>
-    private async Task<(bool Done, T? Value)> StepAsync<T>(string name, Func<CancellationToken, Task<T>> step, CancellationToken stopping)
-    {
-        var since = _parts.Time.GetTimestamp();
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), _parts.Time);
-        var outage = new Outage(_parts.Time);
-        while (!_signals.HasEnded)
-        {
-            var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-            var task = BeginAsync(name, step, cancel.Token);
-            await Task.WhenAny(task, _signals.Any);
-            if (!task.IsCompleted)
-            {
-                await cancel.CancelAsync();
-                await Task.WhenAny(task, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
-                if (!task.IsCompleted)
-                {
-                    _underWay = task.ContinueWith(
-                        t => LogStepCut(Identity.Backend, t.Exception?.GetBaseException().Message ?? "late"),
-                        CancellationToken.None,
-                        TaskContinuationOptions.None,
-                        TaskScheduler.Default);
-                    return default;
-                }
-            }
-
-            cancel.Dispose();
-            try
-            {
-                return (true, await task);
-            }
-            catch (RuntimeUnavailableException e)
-            {
-                if (_parts.Time.GetElapsedTime(since) > _parts.Options.RuntimeAwayLimit)
-                {
-                    throw new RuntimeFailureException($"it could not be started within {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
-                }
-
-                if (outage.IsNews(e.Message))
-                {
-                    LogRuntimeAway(Identity.Backend, e.Message);
-                }
-
-                await Task.WhenAny(backoff.WaitAsync(stopping), _signals.Any);
-                stopping.ThrowIfCancellationRequested();
-            }
-            catch (Exception e) when (_signals.HasEnded && !stopping.IsCancellationRequested)
-            {
-                // Cancelled, or failed while it was: the end is under way for another reason.
-                LogStepCut(Identity.Backend, e.Message);
-            }
-        }
-
-        return default;
-    }
-
     private StateChange Step(BackendStatus status) => new() { Identity = Identity, Status = status, Address = _started?.Address };
-
-    /// <summary>A runtime of somebody's own may throw before its first await: that is a failure of the step like any other. Each attempt is a span.</summary>
-    private static async Task<T> BeginAsync<T>(string name, Func<CancellationToken, Task<T>> step, CancellationToken cancellationToken)
-    {
-        using var span = PlaneTrace.Source.StartActivity(name);
-        try
-        {
-            return await step(cancellationToken);
-        }
-        catch (Exception e)
-        {
-            span.Fail(e);
-            throw;
-        }
-    }
-
-    private static async Task<bool> Nothing(Task task)
-    {
-        await task;
-        return true;
-    }
 }

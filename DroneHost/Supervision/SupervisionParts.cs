@@ -13,6 +13,7 @@ internal sealed record SupervisionParts(
     LeaseDirectory Leases,
     PortAllocator Ports,
     HttpProbe Probe,
+    ClaimCall Claims,
     ILeaseClock Clock,
     TimeProvider Time,
     DroneMetrics Metrics,

@@ -109,6 +109,15 @@ public sealed record BackendDetails
     [Id(24)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? ServiceVersion { get; init; }
+
+    /// <summary>The fencing token that it was started under, where it was warm and got its key later.</summary>
+    [Id(25)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public FencingToken? StartToken { get; init; }
+
+    /// <summary>What its drone calls it on its machine.</summary>
+    [JsonIgnore]
+    public BackendIdentity AsStarted => new(BackendId, StartToken ?? Key.FencingToken);
 }
 
 /// <summary>A row of the list of backends.</summary>

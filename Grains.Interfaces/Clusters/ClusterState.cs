@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Plane;
 
 /// <summary>A program of the cluster, as <c>GET /ctrl/c/{cluster}/state</c> tells it.</summary>
@@ -48,6 +50,13 @@ public sealed record DroneState
 
     /// <summary>What it is meant to run and cannot now, because the runtime does not answer.</summary>
     public ExecutorKind[] UnavailableKinds { get; init; } = [];
+
+    /// <summary>What its backends may reserve; null where it does not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ResourceAmounts? Capacity { get; init; }
+
+    /// <summary>What its backends have reserved.</summary>
+    public ResourceAmounts Reserved { get; init; } = ResourceAmounts.None;
 }
 
 /// <summary>A cluster's drones and proxies.</summary>

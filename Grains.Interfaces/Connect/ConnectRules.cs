@@ -62,7 +62,7 @@ public static class ConnectRules
             ?? FieldError.From("cluster", NameRules.NameProblem(command.Cluster))
             ?? (command.Token == default || command.Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
             ?? ValidateSecret(command.SecretToken)
-            ?? (command.ServiceVersion is null ? null : new FieldError("service_version", "must not be given: controllers set it"))
+            ?? (command is { ServiceVersion: null, Warm: null } ? null : new FieldError("service_version", "must not be given: controllers set it"))
             ?? (command.Request is null or { Id: not null, Digest.Length: 64 } && command.Request?.Digest.All(char.IsAsciiHexDigitLower) != false
                 ? null
                 : new FieldError("request_id", "must come with the digest of its request"))
@@ -166,6 +166,7 @@ public static class ConnectRules
             ?? FieldError.From($"{at}.credentials.username", ValueProblem(executable.Credentials?.Username, 1024))
             ?? FieldError.From($"{at}.credentials.password", ValueProblem(executable.Credentials?.Password, MaxValue))
             ?? (executable.ResourceLimits is { } limits ? Validate(limits, $"{at}.resource_limits") : null)
+            ?? (executable.ResourceRequests is { } requests ? Validate(requests, executable.ResourceLimits, $"{at}.resource_requests") : null)
             ?? (executable.Kind == ExecutorKind.Process ? ProcessOnly(executable, at) : executable.WorkingDirectory is null
                 ? null
                 : new FieldError($"{at}.working_directory", "is for process executables only"))
@@ -200,6 +201,15 @@ public static class ConnectRules
         ?? FieldError.From($"{at}.cpu_time_limit", RangeProblem(limits.CpuTimeLimit, 1, int.MaxValue))
         ?? FieldError.From($"{at}.memory_limit_bytes", RangeProblem(limits.MemoryLimitBytes, 1, long.MaxValue))
         ?? FieldError.From($"{at}.disk_limit_bytes", RangeProblem(limits.DiskLimitBytes, 1, long.MaxValue));
+
+    private static FieldError? Validate(ResourceRequests requests, ResourceLimits? limits, string at) =>
+        FieldError.From($"{at}.cpu_millis", RequestProblem(requests.CpuMillis, ResourceRequests.MostCpuMillis, limits?.CpuMillis, "10 times resource_limits.cpu_period_percent"))
+        ?? FieldError.From(
+            $"{at}.memory_bytes", RequestProblem(requests.MemoryBytes, ResourceAmounts.Most, limits?.MemoryLimitBytes, "resource_limits.memory_limit_bytes"))
+        ?? FieldError.From($"{at}.disk_bytes", RequestProblem(requests.DiskBytes, ResourceAmounts.Most, limits?.DiskLimitBytes, "resource_limits.disk_limit_bytes"));
+
+    private static string? RequestProblem(long? value, long most, long? limit, string limitName) =>
+        RangeProblem(value, 0, most) ?? (value > limit ? $"must not be more than {limitName}" : null);
 
     private static string? RangeProblem(long? value, long least, long most) =>
         value is null || (value >= least && value <= most)

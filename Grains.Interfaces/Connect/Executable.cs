@@ -94,6 +94,11 @@ public sealed record Executable
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Gpus { get; init; }
 
+    /// <summary>What is reserved for it on its drone, where that is not as much as <see cref="ResourceLimits"/>.</summary>
+    [Id(11)]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ResourceRequests? ResourceRequests { get; init; }
+
     /// <summary>What carries it out.</summary>
     [JsonIgnore]
     public ExecutorKind Kind => Image is null ? ExecutorKind.Process : ExecutorKind.Docker;
@@ -146,4 +151,8 @@ public sealed record ResourceLimits
     [Id(4)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public long? DiskLimitBytes { get; init; }
+
+    /// <summary><see cref="CpuPeriodPercent"/> in thousandths of a core.</summary>
+    [JsonIgnore]
+    public long? CpuMillis => CpuPeriodPercent * 10L;
 }

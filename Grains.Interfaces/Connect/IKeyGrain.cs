@@ -84,6 +84,10 @@ public sealed record ConnectCommand
     [Id(14)]
     public long? ServiceVersion { get; init; }
 
+    /// <summary>How the service's warm backends are claimed, where it keeps any. Set with <see cref="ServiceVersion"/>.</summary>
+    [Id(15)]
+    public WarmConfig? Warm { get; init; }
+
     /// <summary>
     /// Completes a request: draws the backend's name, a key where none was given, and the tokens, so that a call whose outcome is unknown can be repeated as the
     /// same request.

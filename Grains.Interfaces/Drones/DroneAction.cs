@@ -11,6 +11,9 @@ public enum DroneActionKind
 
     /// <summary>End a backend.</summary>
     Terminate,
+
+    /// <summary>Give a warm backend the key that it was claimed for.</summary>
+    Claim,
 }
 
 /// <summary>One entry of a drone's list of things to do. Applied in the order of <see cref="Number"/>, acknowledged once durable on the drone.</summary>
@@ -36,6 +39,10 @@ public sealed record DroneAction
     /// <summary>How to end it.</summary>
     [Id(4)]
     public TerminateOrder? Terminate { get; init; }
+
+    /// <summary>Which key a warm backend has got.</summary>
+    [Id(5)]
+    public ClaimOrder? Claim { get; init; }
 }
 
 /// <summary>How to start a backend.</summary>
@@ -78,6 +85,30 @@ public sealed record TerminateOrder
     /// <summary>Why.</summary>
     [Id(1)]
     public required TerminationReason Reason { get; init; }
+}
+
+/// <summary>
+/// Which key a warm backend has got. The action's identity has the fencing token of the claim; everything that the backend's drone says from then on carries that
+/// token. What it said before under <see cref="StartToken"/> still counts.
+/// </summary>
+[GenerateSerializer, Immutable, Alias("plane.ClaimOrder")]
+public sealed record ClaimOrder
+{
+    /// <summary>The key.</summary>
+    [Id(0)]
+    public required KeyConfig Key { get; init; }
+
+    /// <summary>The fencing token that the backend was started under.</summary>
+    [Id(1)]
+    public required FencingToken StartToken { get; init; }
+
+    /// <summary>The service that it is a backend of.</summary>
+    [Id(2)]
+    public required ServiceName Service { get; init; }
+
+    /// <summary>Where the backend is to be told, as <c>/.plane/claim</c>; null where it needs not know its key.</summary>
+    [Id(3)]
+    public string? Path { get; init; }
 }
 
 /// <summary>A waiting drone's answer.</summary>

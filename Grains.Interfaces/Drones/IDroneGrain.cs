@@ -31,6 +31,17 @@ public interface IDroneGrain : IReachable
     [Alias("ReportStates"), AlwaysInterleave]
     Task<StateReply> ReportStates(StateBatch batch, CancellationToken cancellationToken = default);
 
+    /// <summary>The images that the drone is to have before they are needed; waits for another list where it has this one.</summary>
+    /// <param name="query">Who asks, and the list that it has.</param>
+    /// <param name="wait">How long to wait, at most 5 s.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    [Alias("ReadImages"), AlwaysInterleave]
+    Task<ImagePage> ReadImages(ImageQuery query, TimeSpan wait, CancellationToken cancellationToken = default);
+
+    /// <summary>Records how far the drone is with its images.</summary>
+    [Alias("ReportImages"), AlwaysInterleave]
+    Task<SessionState> ReportImages(ImageReport report, CancellationToken cancellationToken = default);
+
     /// <summary>No new backends on this drone from now on.</summary>
     /// <param name="terminate">Also ends those that run, gracefully.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>

@@ -92,6 +92,10 @@ public sealed record DroneRegistration
     [Id(12)]
     public long LastAction { get; init; }
 
+    /// <summary>What its backends may reserve; null from a drone that does not say: then <see cref="MaxBackends"/> alone bounds it.</summary>
+    [Id(13)]
+    public ResourceAmounts? Capacity { get; init; }
+
     /// <summary>The greatest number of an action.</summary>
     public const long MaxAction = NameRules.MaxExact;
 
@@ -111,7 +115,8 @@ public sealed record DroneRegistration
         ?? FieldError.From("version", NameRules.TextProblem(Version, 1))
         ?? FieldError.From("hash", NameRules.TextProblem(Hash, 0))
         ?? FieldError.From("last_action", LastAction is < 0 or > MaxAction ? $"must be from 0 to {MaxAction}" : null)
-        ?? FieldError.From("installation_id", InstallationId is null ? null : NameRules.IdProblem(InstallationId));
+        ?? FieldError.From("installation_id", InstallationId is null ? null : NameRules.IdProblem(InstallationId))
+        ?? Capacity?.Validate("capacity");
 
     internal static string? KindsProblem(ExecutorKind[]? kinds) =>
         kinds is not { Length: > 0 } ? "must name at least one kind of executable"
@@ -198,6 +203,14 @@ public sealed record DroneHeartbeat
     [Id(7)]
     public string? Inspector { get; init; }
 
+    /// <summary>Whether it can run warm backends: it knows what a claim is. One that does not say so is given neither.</summary>
+    [Id(8)]
+    public bool TakesClaims { get; init; }
+
+    /// <summary>What its backends may reserve now, or null from a drone that does not say: then what it registered counts.</summary>
+    [Id(9)]
+    public ResourceAmounts? Capacity { get; init; }
+
     /// <summary>The longest address.</summary>
     public const int MaxInspector = 255;
 
@@ -209,7 +222,8 @@ public sealed record DroneHeartbeat
         ?? FieldError.From("reading", NameRules.ReadingProblem(Reading))
         ?? FieldError.From("kinds", Kinds is null ? null : DroneRegistration.KindsProblem(Kinds))
         ?? FieldError.From("unavailable_kinds", UnavailableProblem())
-        ?? FieldError.From("inspector", Inspector is null || IsClientObject(Inspector) ? null : "must be the address of an object of a cluster client");
+        ?? FieldError.From("inspector", Inspector is null || IsClientObject(Inspector) ? null : "must be the address of an object of a cluster client")
+        ?? Capacity?.Validate("capacity");
 
     // Anything else would let a drone name a grain, which controllers then call for it.
     private static bool IsClientObject(string address) =>

@@ -47,6 +47,13 @@ public sealed record StateEvent
     [Id(8)]
     public string? OutputTail { get; init; }
 
+    /// <summary>
+    /// Whether it answers and waits for a claim: a warm backend stays <see cref="BackendStatus.Waiting"/> until it is claimed. Comes with an event of that state, also
+    /// of one that was reported before.
+    /// </summary>
+    [Id(9)]
+    public bool IsWarm { get; init; }
+
     /// <summary>The longest message.</summary>
     public const int MaxMessage = 1_000;
 
@@ -64,6 +71,7 @@ public sealed record StateEvent
         : NameRules.EnumProblem(TerminationReason) is not null || NameRules.EnumProblem(TerminationKind) is not null ? "the event's reason or kind of end is unknown"
         : Address is not null && !IsEndPoint(Address) ? "the address is no IP address with a port"
         : Status == BackendStatus.Ready && Address is null ? "a backend that is ready has an address"
+        : IsWarm && (Status != BackendStatus.Waiting || Address is null) ? "a backend that waits for a claim is waiting and has an address"
         : null;
 
     /// <summary>

@@ -28,6 +28,10 @@ public sealed record ServiceDetails
     /// <summary>Whether drones pull the image before it is needed.</summary>
     public bool Prepull { get; init; }
 
+    /// <summary>Where its image is pulled before it is needed: the drones of its cluster and pool that run containers and are there now.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ServiceImage[]? Images { get; init; }
+
     /// <summary>How many backends it has that have not ended, those without a key left out.</summary>
     public required int Backends { get; init; }
 
@@ -36,6 +40,27 @@ public sealed record ServiceDetails
 
     /// <summary>When it was last changed.</summary>
     public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>A service's image on a drone.</summary>
+public sealed record ServiceImage
+{
+    /// <summary>The drone.</summary>
+    public required DroneName Drone { get; init; }
+
+    /// <summary>Its cluster.</summary>
+    public required ClusterName Cluster { get; init; }
+
+    /// <summary>How far the drone is.</summary>
+    public required ImageStatus Status { get; init; }
+
+    /// <summary>While it is pulled: how much is there, 0 to 100, as far as the engine says.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Percent { get; init; }
+
+    /// <summary>Why it failed; it is tried again.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Reason { get; init; }
 }
 
 /// <summary>A row of the list of services (<c>GET /ctrl/s</c>).</summary>

@@ -30,6 +30,9 @@ public static class ServiceRules
                 ? new FieldError("max_backends", string.Create(CultureInfo.InvariantCulture, $"must be from 1 to {ServiceConfig.MostBackends}"))
                 : null)
             ?? config.Warm?.Validate("warm")
+            ?? (config is { Warm: not null, SpawnConfig.Executable.Mount: not null }
+                ? new FieldError("warm", "cannot be combined with a mount, which is of one key: a warm backend has none when it is started")
+                : null)
             ?? (config is { Prepull: true, SpawnConfig.Executable.Image: null } ? new FieldError("prepull", "needs an image") : null);
     }
 

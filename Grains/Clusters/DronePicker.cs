@@ -19,7 +19,7 @@ internal sealed class DronePicker(IPlaneStore store, TimeProvider time)
     private readonly Dictionary<ClusterName, Cluster> _clusters = [];
 
     /// <summary>
-    /// A drone for a new backend: the less loaded of two chosen at random among those that are ready, not draining, below capacity and able to run it; null where
+    /// A drone for a new backend: the less loaded of two chosen at random among those that are ready, not draining, able to run it and have room for it; null where
     /// there is none.
     /// </summary>
     public async Task<DroneName?> PickAsync(ClusterName cluster, PlacementQuery query, CancellationToken cancellationToken)
@@ -94,22 +94,23 @@ internal sealed class DronePicker(IPlaneStore store, TimeProvider time)
         public SharedRead<ClusterState> States { get; }
     }
 
-    private sealed class Picture(long readAt, IReadOnlyList<DroneCandidate> candidates)
+    private sealed class Picture(long readAt, IEnumerable<DroneCandidate> candidates)
     {
-        private readonly Dictionary<DroneName, int> _picked = [];
+        // As they were read, with what was picked since.
+        private readonly DroneCandidate[] _candidates = [.. candidates];
 
         public long ReadAt { get; } = readAt;
 
         public DroneName? Pick(PlacementQuery query)
         {
-            lock (_picked)
+            lock (_candidates)
             {
-                if (Placement.Pick(candidates, query, _picked, Random.Shared) is not { } candidate)
+                if (Placement.Pick(_candidates, query, Random.Shared) is not { } candidate)
                 {
                     return null;
                 }
 
-                _picked[candidate.Drone] = _picked.GetValueOrDefault(candidate.Drone) + 1;
+                _candidates[Array.IndexOf(_candidates, candidate)] = Placement.With(candidate, query.Requests);
                 return candidate.Drone;
             }
         }

@@ -3,6 +3,7 @@ using Orleans.Concurrency;
 using Plane.Grains.Backends;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
+using Plane.Grains.Services;
 using Plane.Grains.Storage;
 
 namespace Plane.Grains.Drones;
@@ -14,7 +15,7 @@ namespace Plane.Grains.Drones;
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class DroneGrain(
-    IPlaneStore store, StateWriter states, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IDroneGrain
+    IPlaneStore store, StateWriter states, WantedImages images, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IDroneGrain
 {
     private const int ActionsPerPage = 256;
 
@@ -96,6 +97,35 @@ internal sealed class DroneGrain(
     {
         Check(batch is null ? Missing("batch") : batch.Validate(), batch?.Session);
         return states.ApplyAsync(batch!.Session, batch.Events, cancellationToken).OrAskAgain();
+    }
+
+    public async Task<ImagePage> ReadImages(ImageQuery query, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        Check(query is null ? Missing("query") : query.Validate(), query?.Session);
+        var begun = time.GetTimestamp();
+        using var waiting = metrics.Waiting("images");
+        using var subscription = feed.Subscribe(Topic.Services);
+        for (var isChanged = false; ; isChanged = true)
+        {
+            var state = await store.ReadSessionAsync(query!.Session, cancellationToken).OrAskAgain();
+            if (state != SessionState.Current)
+            {
+                return new ImagePage { Session = state };
+            }
+
+            var wanted = await images.ReadAsync(_cluster, query.Pool, isChanged, cancellationToken).OrAskAgain();
+            var version = WantedImages.VersionOf(wanted);
+            if (version != query.Known || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
+            {
+                return new ImagePage { Session = state, Version = version, Images = [.. wanted] };
+            }
+        }
+    }
+
+    public Task<SessionState> ReportImages(ImageReport report, CancellationToken cancellationToken)
+    {
+        Check(report is null ? Missing("report") : report.Validate(), report?.Session);
+        return store.ReportImagesAsync(report!.Session, report.Images, cancellationToken).OrAskAgain();
     }
 
     public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken) => SetDrainingAsync(draining: true, terminate, cancellationToken);

@@ -15,6 +15,9 @@ internal enum TopicKind
     /// <summary>Anything that changes a route of one cluster.</summary>
     Routes,
 
+    /// <summary>A service was made, changed or deleted.</summary>
+    Services,
+
     /// <summary>Any change.</summary>
     Any,
 }
@@ -26,6 +29,8 @@ internal enum TopicKind
 internal readonly record struct Topic(TopicKind Kind, string Name, string Within = "")
 {
     public static Topic Any => new(TopicKind.Any, "");
+
+    public static Topic Services => new(TopicKind.Services, "");
 
     public static Topic Backend(BackendName backend) => new(TopicKind.Backend, backend.Value);
 
@@ -64,6 +69,7 @@ internal readonly record struct Topic(TopicKind Kind, string Name, string Within
                 break;
 
             case ChangeKind.Service:
+                yield return Services;
                 yield return AllRoutes;
                 break;
         }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Plane.Grains.Clusters;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
+using Plane.Grains.Warm;
 
 namespace Plane.Grains.Keys;
 
@@ -38,16 +39,17 @@ namespace Plane.Grains.Keys;
 /// <item>Not held: without a spawn config or a cluster there is nothing to start.</item>
 /// <item>Another connect to the key is acquiring already: wait for it, then (1) again; or it was while this one looked: (1) again. A burst of connects
 /// to a new key makes one acquisition.</item>
+/// <item>By a service that keeps warm backends, one of them is claimed for the key (<see cref="WarmClaims"/>).</item>
 /// <item>A drone is picked and the key acquired on it. A drone that turns out unfit is excluded and another picked; a key that another got
 /// first: (1) again.</item>
 /// </list>
-/// A request with an id of its own is answered once: (1) and (4) store the id with the token, or find that it was answered before. Its token is written by a
+/// A request with an id of its own is answered once: (1) and (5) store the id with the token, or find that it was answered before. Its token is written by a
 /// transaction of its own instead of the batch.
 /// <para>
 /// Any number of threads. What is remembered of a key, for as long as a connect to it is under way, is that one is acquiring it: it saves statements.
 /// </para>
 /// </summary>
-internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DronePicker drones, ControllerMetrics metrics)
+internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DronePicker drones, WarmClaims warm, ControllerMetrics metrics)
 {
     /// <summary>How often a lost race for the key is run again.</summary>
     public const int MaxRetries = 3;
@@ -151,11 +153,11 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
 
             // (3)
             heldPath = true;
-            var place = new Place(cluster, spawn.Pool, spawn.Executable.Kind);
+            var place = new Place(cluster, spawn.Pool, spawn.Executable.Kind, ResourceAmounts.Of(spawn.Executable));
             switch (key.TryBegin(new Attempt(place), seen))
             {
                 case (null, { } mine):
-                    // (4)
+                    // (4) and (5)
                     if (await AcquireAsync(command, key, mark, mine, cancellationToken) is { } result)
                     {
                         return result;
@@ -221,7 +223,12 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
         var found = false;
         try
         {
-            result = await TryDronesAsync(command, mark, attempt.Place, cancellationToken);
+            (var isDecided, result) = await TryWarmAsync(command, mark, attempt.Place.Cluster, cancellationToken);
+            if (!isDecided)
+            {
+                result = await TryDronesAsync(command, mark, attempt.Place, cancellationToken);
+            }
+
             found = result?.Refusal is null;
             return result;
         }
@@ -232,11 +239,27 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
         }
     }
 
+    /// <summary>Whether a warm backend decided it, and with what: null where the key's holder is to be looked for.</summary>
+    private async Task<(bool IsDecided, ConnectResult? Result)> TryWarmAsync(
+        ConnectCommand command, RequestMark? mark, ClusterName cluster, CancellationToken cancellationToken)
+    {
+        var end = await warm.ClaimAsync(command, cluster, cancellationToken);
+        return end switch
+        {
+            // The answer of a request with an id is stored with the token of the held path.
+            { Holder: { } holder } => (true, mark is null ? Connected(holder, spawned: false) : null),
+            { Last.Outcome: AcquireOutcome.Held } => (true, null),
+
+            // What refuses a claim refuses a start likewise, which says why.
+            _ => (false, null),
+        };
+    }
+
     /// <summary>A result, or null where another got the key.</summary>
     private async Task<ConnectResult?> TryDronesAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
     {
         var tried = new List<DroneName>();
-        var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind };
+        var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind, Requests = place.Requests };
         while (tried.Count < MaxDrones)
         {
             query = query with { Exclude = [.. tried] };
@@ -250,6 +273,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
             switch (acquired)
             {
                 case { Outcome: AcquireOutcome.Acquired, Holder: { } holder }:
+                    metrics.Placed("placed");
                     return Connected(holder, spawned: true);
 
                 case { Outcome: AcquireOutcome.Held }:
@@ -290,13 +314,15 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
                         : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; retry");
 
                 default:
+                    metrics.Placed("unfit");
                     tried.Add(drone);
                     break;
             }
         }
 
         var state = await drones.ReadStateAsync(place.Cluster, cancellationToken);
-        return ConnectResult.Refused(ErrorKind.NoDroneAvailable, Placement.ExplainNone(place.Cluster, state, query));
+        metrics.Placed(PlacementExplanation.IsTooLarge(state, query) ? "too_large" : "no_drone");
+        return ConnectResult.Refused(ErrorKind.NoDroneAvailable, PlacementExplanation.Of(place.Cluster, state, query));
     }
 
     /// <summary>With what an operator needs to find the fault. What visitors are answered is made of the kind alone.</summary>
@@ -352,7 +378,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
         }
     }
 
-    private sealed record Place(ClusterName Cluster, string Pool, ExecutorKind Kind);
+    private sealed record Place(ClusterName Cluster, string Pool, ExecutorKind Kind, ResourceAmounts Requests);
 
     /// <summary>An acquisition under way; ends with the refusal that others with the same wish share, or null where they should look again.</summary>
     private sealed class Attempt(Place place)

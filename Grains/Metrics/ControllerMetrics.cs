@@ -9,6 +9,8 @@ internal sealed class ControllerMetrics
 
     private readonly Meter _meter;
     private readonly Counter<long> _connects;
+    private readonly Counter<long> _claims;
+    private readonly Counter<long> _placements;
     private readonly Counter<long> _renewals;
     private readonly Counter<long> _states;
     private readonly Histogram<int> _batchSize;
@@ -25,6 +27,8 @@ internal sealed class ControllerMetrics
     {
         _meter = meters.Create(MeterName);
         _connects = _meter.CreateCounter<long>("plane.controller.connects", "{connect}", "Connects, by outcome.");
+        _claims = _meter.CreateCounter<long>("plane.controller.claims", "{claim}", "Claims of warm backends, by outcome.");
+        _placements = _meter.CreateCounter<long>("plane.controller.placements", "{attempt}", "Attempts to place a new backend on a drone, by outcome.");
         _renewals = _meter.CreateCounter<long>("plane.controller.renewals", "{renewal}", "Renewals of leases, by outcome.");
         _states = _meter.CreateCounter<long>("plane.controller.states", "{event}", "State events of drones, by outcome.");
         _batchSize = _meter.CreateHistogram<int>("plane.controller.batch.size", "{item}", "Items written in one statement, by writer.");
@@ -40,6 +44,10 @@ internal sealed class ControllerMetrics
     }
 
     public void Connected(string outcome) => _connects.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void Claimed(string outcome) => _claims.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void Placed(string outcome) => _placements.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
     public void Renewed(RenewalOutcome outcome, int count) =>
         _renewals.Add(count, new KeyValuePair<string, object?>("outcome", outcome.ToString().ToLowerInvariant()));

@@ -113,6 +113,7 @@ internal sealed class ServiceConnector(IPlaneStore store, KeyConnector connector
                 {
                     Spawn = spawn,
                     ServiceVersion = service.Version,
+                    Warm = service.Config.Warm,
                     Cluster = spawn.Cluster is { } named && ClusterName.TryParse(named, out var cluster) ? cluster : command.Cluster,
                 },
                 cancellationToken);

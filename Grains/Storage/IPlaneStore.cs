@@ -11,7 +11,7 @@ namespace Plane.Grains.Storage;
 /// serialisation failures, 40P01 and 40001, are retried inside); the outcome of a write is then unknown. Everything that changes something may be repeated.
 /// </para>
 /// </summary>
-public interface IPlaneStore : IServiceStore, IAsyncDisposable
+public interface IPlaneStore : IServiceStore, IImageStore, IAsyncDisposable
 {
     // ---- life ----
 
@@ -75,8 +75,14 @@ public interface IPlaneStore : IServiceStore, IAsyncDisposable
     Task<AcquireResult> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Gives a free or expired key to a warm backend of the command's service and version: with the checks of <see cref="AcquireAsync"/>, the backend's key and fencing token are changed, and connection token
+    /// and claim action written, in one transaction. The lease's expiry stays. The request's own id is not stored: a repeat finds the key held.
+    /// </summary>
+    Task<AcquireResult> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Prolongs leases that are held, allowed to be renewed and not expired; rows in id order, an expiry never moves back. The results are in the order of
-    /// the holders.
+    /// the holders. A backend that was claimed may be named by the token of its start as well.
     /// </summary>
     Task<IReadOnlyList<RenewalOutcome>> RenewAsync(IReadOnlyList<BackendIdentity> holders, CancellationToken cancellationToken);
 
@@ -132,6 +138,15 @@ public interface IPlaneStore : IServiceStore, IAsyncDisposable
     /// <summary>Queues a backend's end for its drone. Unchanged where the same or a harder end is queued, or it has ended.</summary>
     Task<ChangeOutcome> TerminateAsync(
         BackendName backend, ClusterName? cluster, TerminationKind kind, TerminationReason reason, CancellationToken cancellationToken);
+
+    /// <summary>All backends that are in a pool: not ended and not claimed.</summary>
+    Task<IReadOnlyList<WarmBackend>> ListWarmAsync(CancellationToken cancellationToken);
+
+    /// <summary>How long no warm backend of a service's version is to be started, because the last starts failed; zero where that time is over, null where the last one did not fail.</summary>
+    Task<TimeSpan?> ReadWarmDelayAsync(ServiceName service, long version, CancellationToken cancellationToken);
+
+    /// <summary>Queues the soft end of backends that are still in a pool; those that were claimed meanwhile are left alone. The result is how many ends were queued.</summary>
+    Task<int> EndWarmAsync(IReadOnlyList<BackendIdentity> backends, CancellationToken cancellationToken);
 
     /// <summary>Everything known of a backend, with its history, or null.</summary>
     Task<BackendDetails?> ReadBackendAsync(BackendName backend, CancellationToken cancellationToken);

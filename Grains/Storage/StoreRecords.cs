@@ -85,7 +85,7 @@ public enum AcquireOutcome
     /// <summary>Another holds the key: connect to it.</summary>
     Held,
 
-    /// <summary>The drone is not ready, draining, silent, full, or does not run this kind: pick another.</summary>
+    /// <summary>The drone is not ready, draining, silent, full, has too little left of a resource, or does not run this kind: pick another.</summary>
     DroneUnfit,
 
     /// <summary>The backend id was used before by another request.</summary>
@@ -114,6 +114,9 @@ public enum AcquireOutcome
 
     /// <summary>The service has another version than the one that the spawn config is of.</summary>
     ServiceChanged,
+
+    /// <summary>A claim alone: no warm backend of the service may be claimed now.</summary>
+    NoneWarm,
 }
 
 /// <summary>The result of an acquisition.</summary>
@@ -128,13 +131,54 @@ public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
     public TimeSpan HeldFor { get; init; }
 }
 
+/// <summary>The claim of a warm backend for a free or expired key.</summary>
+public sealed record ClaimRequest
+{
+    /// <summary>The request of the connect, with service, version and spawn config.</summary>
+    public required ConnectCommand Command { get; init; }
+
+    /// <summary>The cluster.</summary>
+    public required ClusterName Cluster { get; init; }
+
+    /// <summary>Where the backend gets its key; null where it does not.</summary>
+    public string? Path { get; init; }
+}
+
+/// <summary>A backend in a pool: it has not ended and is not claimed.</summary>
+/// <param name="Identity">The backend and the token of its start.</param>
+/// <param name="Service">Its service.</param>
+/// <param name="Version">The version of the service that it was started with.</param>
+/// <param name="Cluster">Its cluster.</param>
+/// <param name="Drone">Its drone.</param>
+/// <param name="Place">Its place in the pool (<see cref="PoolKey"/>).</param>
+/// <param name="IsWarm">Whether it answers.</param>
+/// <param name="IsEnding">Whether its end is queued or under way, or its drone takes no new backends: it will not be claimed.</param>
+/// <param name="Age">How long ago it was scheduled.</param>
+public sealed record WarmBackend(
+    BackendIdentity Identity, ServiceName Service, long Version, ClusterName Cluster, DroneName Drone, int Place, bool IsWarm, bool IsEnding, TimeSpan Age);
+
 /// <summary>A drone that may take a new backend.</summary>
 /// <param name="Drone">The drone.</param>
 /// <param name="Pool">Its pool.</param>
 /// <param name="Kinds">What it can run.</param>
 /// <param name="Backends">What has not ended there.</param>
 /// <param name="MaxBackends">The most it runs.</param>
-public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends);
+/// <param name="TakesClaims">Whether it may take warm ones.</param>
+public sealed record DroneCandidate(DroneName Drone, string Pool, ExecutorKind[] Kinds, int Backends, int MaxBackends, bool TakesClaims = false)
+{
+    /// <summary>What its backends may reserve; null where it does not say.</summary>
+    public ResourceAmounts? Capacity { get; init; }
+
+    /// <summary>What they have reserved.</summary>
+    public ResourceAmounts Reserved { get; init; } = ResourceAmounts.None;
+}
+
+/// <summary>The images of a drone that runs containers.</summary>
+/// <param name="Cluster">Its cluster.</param>
+/// <param name="Drone">The drone.</param>
+/// <param name="Pool">Its pool.</param>
+/// <param name="Images">How far it is with what it pulls before it is needed.</param>
+public sealed record DroneImages(ClusterName Cluster, DroneName Drone, string Pool, IReadOnlyList<ImageState> Images);
 
 /// <summary>The cluster that a database belongs to.</summary>
 /// <param name="ClusterId">The cluster.</param>

@@ -51,11 +51,11 @@ internal static class StoreText
         return clean.ToString();
     }
 
-    /// <summary>What an event says beside its state, or null: a message while the backend waits, of which the empty one removes it, and the end of its output.</summary>
-    public static (string? Message, string? OutputTail)? NoteOf(StateEvent e)
+    /// <summary>What an event says beside its state, or null: a message while the backend waits, of which the empty one removes it, the end of its output, and that it is warm.</summary>
+    public static (string? Message, string? OutputTail, bool IsWarm)? NoteOf(StateEvent e)
     {
         var message = e.Status == BackendStatus.Waiting ? e.Message : null;
-        return message is null && e.OutputTail is null ? null : (message, e.OutputTail);
+        return message is null && e.OutputTail is null && !e.IsWarm ? null : (message, e.OutputTail, e.IsWarm);
     }
 
     public static string WriteSpawn(ConnectCommand command) =>
@@ -101,6 +101,23 @@ internal static class StoreText
         }
     }
 
+    /// <summary>How far a drone is with its images.</summary>
+    public static string WriteImages(IReadOnlyList<ImageState> images) => JsonSerializer.Serialize(images, s_json);
+
+    /// <summary>Reads <see cref="WriteImages"/>.</summary>
+    /// <exception cref="FormatException">It is not such a text.</exception>
+    public static IReadOnlyList<ImageState> ReadImages(string? text)
+    {
+        try
+        {
+            return text is null ? [] : JsonSerializer.Deserialize<ImageState[]>(text, s_json) ?? throw new FormatException("a drone's images are not a list");
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException("a text is not a drone's images", e);
+        }
+    }
+
     public static SpawnOrder ReadSpawn(string text, LeaseDeadlines deadlines)
     {
         var stored = JsonSerializer.Deserialize<StoredSpawn>(text, s_json) ?? throw new FormatException("a spawn action holds no order");
@@ -113,6 +130,26 @@ internal static class StoreText
             Protocol = stored.Protocol ?? default,
             TraceParent = PlaneTrace.ValidOrNull(stored.TraceParent),
         };
+    }
+
+    /// <summary>
+    /// What a lease must have left for its backend to be claimed: before the soft deadline, with time for a renewal. A drone that renews keeps far more.
+    /// </summary>
+    public static TimeSpan LeftToClaim(LeaseNumbers numbers) => numbers.Expiry - numbers.Soft + numbers.RenewalCall;
+
+    /// <summary>What the drone of a claimed backend is to know, but for the token of its start, which is found with the backend.</summary>
+    public static string WriteClaim(ClaimRequest request)
+    {
+        var (key, service) = (request.Command.Key, request.Command.Service ?? throw new ArgumentException("a claim needs a service", nameof(request)));
+        return JsonSerializer.Serialize(new StoredClaim(key, service, request.Path), s_json);
+    }
+
+    /// <summary>Reads <see cref="WriteClaim"/>.</summary>
+    /// <exception cref="FormatException">It is not such a text.</exception>
+    public static ClaimOrder ReadClaim(string text, long startToken)
+    {
+        var stored = JsonSerializer.Deserialize<StoredClaim>(text, s_json) ?? throw new FormatException("a claim action holds no order");
+        return new ClaimOrder { Key = stored.Key, StartToken = new FencingToken(startToken), Service = stored.Service, Path = stored.Path };
     }
 
     /// <summary>The static token of the backend that the command starts; only where it asked for one.</summary>
@@ -199,6 +236,8 @@ internal static class StoreText
     /// <exception cref="FormatException">It is none.</exception>
     public static T? Enumerated<T>(long? value)
         where T : struct, Enum => value is { } given ? Enumerated<T>(given) : null;
+
+    private sealed record StoredClaim(KeyConfig Key, ServiceName Service, string? Path);
 
     private sealed record StoredSpawn(Executable Executable, KeyConfig Key, BearerToken? StaticToken, BackendProtocol? Protocol, string? TraceParent);
 }

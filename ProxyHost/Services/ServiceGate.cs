@@ -17,7 +17,7 @@ internal readonly record struct Admission(Visitor? Visitor, ProxyError? Error = 
 /// <summary>
 /// Decides who may enter a service, before its key is looked at, so that no request that is refused starts anything:
 /// <list type="number">
-/// <item>A signed token as <c>Authorization: Bearer</c> was put there by whoever wrote the request. What an application uses there for itself names no key of the service, and passes.</item>
+/// <item>A signed token as <c>Authorization: Bearer</c> was put there by the request's author. What an application uses there for itself names no key of the service, and passes.</item>
 /// <item>Anything else a browser may have sent by itself, for any page: where the request comes from decides, as in browser sessions (<see cref="SessionAccess"/>).</item>
 /// <item>Then the service's access: no one is asked anything, the cookie holds a signed token, or another web service lets the visitor in.</item>
 /// </list>
@@ -58,7 +58,7 @@ internal sealed class ServiceGate(TokenVerifier verifier, SessionCookie cookie, 
     }
 
     /// <summary>
-    /// Exchanges a signed token of the URL for the cookie, and leads to the URL without it. Whoever follows the link may have any cookie, or none; a page of another origin may not have its
+    /// Exchanges a signed token of the URL for the cookie, and leads to the URL without it. A visitor who follows the link may have any cookie, or none; a page of another origin may not have its
     /// token set, unless by leading there.
     /// </summary>
     public async Task<ProxyError?> ExchangeAsync(HttpContext context, ServicePolicy policy, ServiceRoute route, string target, ClusterName cluster)

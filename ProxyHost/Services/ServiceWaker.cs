@@ -183,7 +183,7 @@ internal sealed partial class ServiceWaker(
         metrics.ServiceEntered(outcome.Kind, time.GetElapsedTime(begun));
         lock (route)
         {
-            // A refusal stays for a moment, as an unknown token does: a page that asks again and again asks the controller once in that time.
+            // A refusal stays for a moment, as an unknown token does: a page that repeats its request costs the controller one call in that time.
             flight.Until = time.GetTimestamp() + (long)(options.NegativeAnswer.TotalSeconds * time.TimestampFrequency);
             if (outcome.Entered is { } entered)
             {

@@ -66,8 +66,9 @@ internal static class PageHandlers
 
         var page = await store.ListBackendsAsync(new BackendQuery { Service = name, Live = true, Limit = FirstRows }, cancellationToken);
         var keys = await store.ListSigningKeysAsync(name, cancellationToken) ?? [];
+        var details = await ServiceViews.DetailsAsync(use, store, cancellationToken);
         return PageFactory.Page<ServicePage>(
-            http, $"Service {name}", "services", ("Model", new ServiceModel(ServiceViews.Details(use), keys, page.Backends, page.NextCursor is not null)));
+            http, $"Service {name}", "services", ("Model", new ServiceModel(details, keys, page.Backends, page.NextCursor is not null)));
     }
 
     public static async Task<IResult> EventsAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)

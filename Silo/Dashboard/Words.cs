@@ -35,6 +35,14 @@ public static class Words
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
     };
 
+    /// <summary>A number.</summary>
+    /// <param name="count">The number.</param>
+    public static string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Thousandths of a core, as <c>1.5</c>.</summary>
+    /// <param name="millis">The thousandths.</param>
+    public static string Cores(long millis) => string.Create(CultureInfo.InvariantCulture, $"{millis / 1000.0:0.##}");
+
     /// <summary>A key, with its namespace where it has one.</summary>
     /// <param name="key">The key.</param>
     public static string Key(KeyInfo key)
@@ -93,6 +101,30 @@ public static class Words
         ArgumentNullException.ThrowIfNull(drone);
         return drone.Draining ? "draining" : drone.Ready ? "ready" : "not ready";
     }
+
+    /// <summary>How far a drone is with an image.</summary>
+    /// <param name="image">The image on the drone.</param>
+    public static string Image(ServiceImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return image.Status switch
+        {
+            ImageStatus.Ready => "ready",
+            ImageStatus.Failed => "failed, tried again",
+            ImageStatus.Pulling when image.Percent is { } percent => string.Create(CultureInfo.InvariantCulture, $"pulling, {percent} %"),
+            ImageStatus.Pulling => "pulling",
+            _ => "waits",
+        };
+    }
+
+    /// <summary>The style of an image's state.</summary>
+    /// <param name="status">The state.</param>
+    public static string StyleOf(ImageStatus status) => status switch
+    {
+        ImageStatus.Ready => "is-ready",
+        ImageStatus.Failed => "is-failed",
+        _ => "is-starting",
+    };
 
     /// <summary>What runs a backend.</summary>
     /// <param name="kind">The kind.</param>

@@ -1,3 +1,4 @@
+using Plane.Grains.Services;
 using Plane.Grains.Storage;
 
 namespace Plane.Silo.Http;
@@ -5,7 +6,13 @@ namespace Plane.Silo.Http;
 /// <summary>Services as they are shown.</summary>
 internal static class ServiceViews
 {
-    public static ServiceDetails Details(ServiceUse use)
+    /// <summary>A service with what runs for it, and where its image is.</summary>
+    public static async Task<ServiceDetails> DetailsAsync(ServiceUse use, IPlaneStore store, CancellationToken cancellationToken) => Details(use) with
+    {
+        Images = use.Service.Config.Prepull ? [.. (await store.ListImagesAsync(cancellationToken)).Where(d => WantedImages.IsOn(use.Service, d)).Select(d => On(use.Service, d))] : null,
+    };
+
+    private static ServiceDetails Details(ServiceUse use)
     {
         var config = use.Service.Config;
         return new ServiceDetails
@@ -44,6 +51,20 @@ internal static class ServiceViews
     {
         Executable = spawn.Executable with { Credentials = spawn.Executable.Credentials! with { Password = password } },
     };
+
+    private static ServiceImage On(ServiceDefinition service, DroneImages drone)
+    {
+        // A drone that has not reported the image yet waits to.
+        var state = drone.Images.FirstOrDefault(i => i.Image == service.Config.SpawnConfig.Executable.Image);
+        return new ServiceImage
+        {
+            Drone = drone.Drone,
+            Cluster = drone.Cluster,
+            Status = state?.Status ?? ImageStatus.Pending,
+            Percent = state?.Percent,
+            Reason = state?.Reason,
+        };
+    }
 
     private static WarmState? Warm(ServiceUse use) => use.Service.Config.Warm is { } warm
         ? new WarmState { Count = warm.Count, MaxAgeSeconds = warm.MaxAgeSeconds, ClaimPath = warm.ClaimPath, Ready = use.WarmReady, Starting = use.WarmStarting }

@@ -30,10 +30,18 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             var drones = rig.Drones.Select(d => d.Name).ToList();
             var keys = Enumerable.Range(1, options.Keys).Select(i => $"room {i}").ToList();
             using var clients = new Clients(log, rig, Path.Combine(folder.Records, "process"));
-            var crowd = new Crowd(clients, drones, keys, _numbers, seed);
+
+            // An older build has no services.
+            var claims = options.Other is null ? new ClaimWatch() : null;
+            if (claims is not null)
+            {
+                await clients.PutServiceAsync(0, stop);
+            }
+
+            var crowd = new Crowd(clients, drones, keys, _numbers, seed, claims);
             using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = crowd.RunAsync(load.Token);
-            var hand = new FaultHand(rig, _numbers, reporter.Say);
+            var hand = new FaultHand(rig, _numbers, reporter.Say, claims);
             await hand.RunAsync(plan, stop);
             reporter.Say($"faults are over: there were {plan.Count}");
 
@@ -131,9 +139,10 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
     /// <summary>Every key once more, over every controller, and what was acknowledged before: tickets open what they were given for, revoked ones nothing.</summary>
     private static async Task ProbeAsync(Clients clients, Crowd crowd, List<string> keys, int controllers, CancellationToken stop)
     {
-        foreach (var (key, i) in keys.Select((k, i) => (k, i)))
+        var wishes = keys.Select((k, i) => new Wish(k) { InContainer = i % 2 == 0 }).Concat(crowd.OfService.Select(k => new Wish(k) { ByService = true }));
+        foreach (var wish in wishes)
         {
-            for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(new Wish(key) { InContainer = i % 2 == 0 }, stop)).Entry.Ok; attempt++)
+            for (var attempt = 0; attempt < 20 && !(await clients.ConnectAsync(wish, stop)).Entry.Ok; attempt++)
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
             }

@@ -19,6 +19,8 @@ public sealed class Connects
             from a in number
             from b in number
             select new ResourceLimits { CpuPeriod = a, CpuPeriodPercent = b, CpuTimeLimit = b, MemoryLimitBytes = a, DiskLimitBytes = b };
+        var amount = Gen.Elements<long?>(null, long.MinValue, -1, 0, 1, 64, 1_000_001, 1L << 53, (1L << 53) + 1, long.MaxValue);
+        var requests = from a in amount from b in amount from c in amount select new ResourceRequests { CpuMillis = a, MemoryBytes = b, DiskBytes = c };
         var executable =
             from image in text
             from command in Gen.ArrayOf(text)
@@ -27,6 +29,7 @@ public sealed class Connects
             from grace in number
             from gpus in number
             from resource in limits
+            from request in requests
             from which in Gen.Choose(0, 255)
             select new Executable
             {
@@ -39,6 +42,7 @@ public sealed class Connects
                 StopGraceSeconds = grace,
                 Gpus = (which & 64) == 0 ? gpus : null,
                 ResourceLimits = (which & 128) == 0 ? resource : null,
+                ResourceRequests = (which & 3) == 0 ? request : null,
                 Credentials = (which & 3) == 0 ? new RegistryCredentials { Username = name!, Password = value! } : null,
             };
         var spawn =
@@ -72,6 +76,16 @@ public sealed class Connects
             Assert.NotEmpty(error.Problem);
             Assert.True(error.Message.Length < 400, error.Message);
             return;
+        }
+
+        // Sums of what any number of backends reserve are bounded by what one may reserve.
+        if (request.SpawnConfig is { } accepted)
+        {
+            var reserves = ResourceAmounts.Of(accepted.Executable);
+            Assert.InRange(reserves.CpuMillis, 0, ResourceRequests.MostCpuMillis);
+            Assert.InRange(reserves.MemoryBytes, 0, ResourceAmounts.Most);
+            Assert.InRange(reserves.DiskBytes, 0, ResourceAmounts.Most);
+            Assert.InRange(reserves.Gpus, ResourceAmounts.AllGpus, 64);
         }
 
         // What passed holds nothing that the parts behind cannot carry: it survives UTF-8 and JSON as it is.
@@ -116,6 +130,14 @@ public sealed class Connects
         { "resource_limits.memory_limit_bytes", e => e with { ResourceLimits = new ResourceLimits { MemoryLimitBytes = 0 } } },
         { "resource_limits.cpu_period", e => e with { ResourceLimits = new ResourceLimits { CpuPeriod = 999 } } },
         { "resource_limits.cpu_period_percent", e => e with { ResourceLimits = new ResourceLimits { CpuPeriodPercent = -1 } } },
+        { "resource_requests.cpu_millis", e => e with { ResourceRequests = new ResourceRequests { CpuMillis = -1 } } },
+        { "resource_requests.cpu_millis", e => e with { ResourceRequests = new ResourceRequests { CpuMillis = 1_000_001 } } },
+        { "resource_requests.memory_bytes", e => e with { ResourceRequests = new ResourceRequests { MemoryBytes = long.MinValue } } },
+        { "resource_requests.memory_bytes", e => e with { ResourceRequests = new ResourceRequests { MemoryBytes = (1L << 53) + 1 } } },
+        { "resource_requests.disk_bytes", e => e with { ResourceRequests = new ResourceRequests { DiskBytes = long.MaxValue } } },
+        { "resource_requests.cpu_millis", e => e with { ResourceRequests = new ResourceRequests { CpuMillis = 501 }, ResourceLimits = new ResourceLimits { CpuPeriodPercent = 50 } } },
+        { "resource_requests.memory_bytes", e => e with { ResourceRequests = new ResourceRequests { MemoryBytes = 2 }, ResourceLimits = new ResourceLimits { MemoryLimitBytes = 1 } } },
+        { "resource_requests.disk_bytes", e => e with { ResourceRequests = new ResourceRequests { DiskBytes = 2 }, ResourceLimits = new ResourceLimits { DiskLimitBytes = 1 } } },
         { "working_directory", e => e with { WorkingDirectory = "/x" } },
     };
 
@@ -123,6 +145,41 @@ public sealed class Connects
     [MemberData(nameof(BadExecutables))]
     public void A_bad_field_of_an_executable_is_named(string field, Func<Executable, Executable> change) =>
         Assert.Equal($"spawn_config.executable.{field}", ConnectRules.Validate(With(change))?.Path);
+
+    [Fact]
+    public void What_a_backend_reserves_is_its_requests_and_else_its_limits()
+    {
+        static ResourceAmounts Of(ResourceRequests? requests, ResourceLimits? limits, int? gpus = null)
+        {
+            var request = With(e => e with { ResourceRequests = requests, ResourceLimits = limits, Gpus = gpus });
+            Assert.Null(ConnectRules.Validate(request));
+            return ResourceAmounts.Of(request.SpawnConfig!.Executable);
+        }
+
+        Assert.Equal(ResourceAmounts.None, Of(null, null));
+        Assert.Equal(ResourceAmounts.None, Of(new ResourceRequests(), new ResourceLimits { CpuTimeLimit = 9 }));
+        var limits = new ResourceLimits { CpuPeriodPercent = 150, MemoryLimitBytes = 7, DiskLimitBytes = 8 };
+        Assert.Equal(new ResourceAmounts { CpuMillis = 1_500, MemoryBytes = 7, DiskBytes = 8 }, Of(null, limits));
+        Assert.Equal(new ResourceAmounts { CpuMillis = 1_500, MemoryBytes = 5, DiskBytes = 8 }, Of(new ResourceRequests { MemoryBytes = 5 }, limits));
+
+        // What is limited need not be reserved.
+        Assert.Equal(ResourceAmounts.None, Of(new ResourceRequests { CpuMillis = 0, MemoryBytes = 0, DiskBytes = 0 }, limits));
+        Assert.Equal(ResourceAmounts.Most, Of(null, new ResourceLimits { MemoryLimitBytes = long.MaxValue }).MemoryBytes);
+        Assert.Equal(ResourceAmounts.AllGpus, Of(null, null, -1).Gpus);
+        Assert.Equal(3, Of(new ResourceRequests { CpuMillis = 1 }, null, 3).Gpus);
+    }
+
+    [Fact]
+    public void Amounts_are_whole_numbers()
+    {
+        foreach (var text in new[] { "1.5", "1e3", "-0.1", "\"1\"", "\"500m\"", "NaN", "Infinity", "9223372036854775808", "true", "[1]" })
+        {
+            Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<ResourceRequests>($"{{\"cpu_millis\": {text}}}", PlaneJson.Http));
+        }
+
+        Assert.Equal(500, JsonSerializer.Deserialize<ResourceRequests>("{\"cpu_millis\": 500}", PlaneJson.Http)!.CpuMillis);
+        Assert.Null(JsonSerializer.Deserialize<ResourceRequests>("{\"cpu_millis\": null}", PlaneJson.Http)!.CpuMillis);
+    }
 
     [Fact]
     public void An_executable_is_bounded_in_all_as_it_is_in_each_part()
@@ -142,6 +199,7 @@ public sealed class Connects
             ConnectRules.Validate(new ConnectRequest { SpawnConfig = new SpawnConfig { Executable = change(new Executable { Command = ["x"] }) } })?.Path;
 
         Assert.Null(Path(e => e with { WorkingDirectory = "/x" }));
+        Assert.Null(Path(e => e with { ResourceRequests = new ResourceRequests { CpuMillis = 100, MemoryBytes = 1, DiskBytes = 1 } }));
         Assert.EndsWith("resource_limits", Path(e => e with { ResourceLimits = new ResourceLimits() }), StringComparison.Ordinal);
         Assert.EndsWith("network_name", Path(e => e with { NetworkName = "n" }), StringComparison.Ordinal);
         Assert.EndsWith("gpus", Path(e => e with { Gpus = 1 }), StringComparison.Ordinal);

@@ -37,7 +37,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public FakeController Controller { get; } = new();
 
-    public FakeRuntime Runtime { get; } = new();
+    public FakeRuntime Runtime { get; set; } = new();
 
     /// <summary>A second runtime, where the test has one.</summary>
     public FakeRuntime? More { get; set; }

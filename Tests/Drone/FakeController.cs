@@ -15,6 +15,9 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
     private readonly Lock _gate = new();
     private readonly List<DroneAction> _actions = [];
     private long _session;
+    private WantedImage[] _wanted = [];
+    private string _wantedVersion = "v0";
+    private int _wantedNumber;
     private bool _isAway;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -60,6 +63,10 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
     /// <summary>Every event of every batch, in the order of arrival.</summary>
     public ConcurrentQueue<StateEvent> States { get; } = [];
 
+    public ConcurrentQueue<ImageQuery> ImageQueries { get; } = [];
+
+    public ConcurrentQueue<ImageReport> ImageReports { get; } = [];
+
     public ConcurrentQueue<long> Acknowledged { get; } = [];
 
     public ConcurrentQueue<long> Reads { get; } = [];
@@ -90,6 +97,26 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
         };
         Add(n => new DroneAction { Number = n, Identity = id, Kind = DroneActionKind.Spawn, Spawn = with?.Invoke(order) ?? order });
         return id;
+    }
+
+    /// <summary>Orders a warm backend.</summary>
+    public BackendIdentity SpawnWarm() => Spawn(null, o => o with { Key = new KeyConfig { Namespace = PoolKey.Prefix + "board", Name = "1.0.0" } });
+
+    /// <summary>Claims a warm backend; the result is its identity from then on.</summary>
+    public BackendIdentity Claim(BackendIdentity warm, string? path = "/.plane/claim", long more = 1)
+    {
+        var claimed = warm with { Token = new FencingToken(warm.Token.Value + more) };
+        Add(n => new DroneAction
+        {
+            Number = n,
+            Identity = claimed,
+            Kind = DroneActionKind.Claim,
+            Claim = new ClaimOrder
+            {
+                Key = new KeyConfig { Name = "room", Namespace = "board/team", Tag = "v1" }, StartToken = warm.Token, Service = ServiceName.Parse("board"), Path = path,
+            },
+        });
+        return claimed;
     }
 
     public void Terminate(BackendIdentity identity, TerminationKind kind = TerminationKind.Soft, TerminationReason reason = TerminationReason.External) =>
@@ -201,6 +228,49 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
                 }),
             ],
         };
+    }
+
+    /// <summary>The images that the drone is to have.</summary>
+    public void Want(params WantedImage[] images)
+    {
+        lock (_gate)
+        {
+            _wanted = images;
+            _wantedVersion = $"v{++_wantedNumber}";
+            _changed.TrySetResult();
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    public async Task<ImagePage> ReadImages(ImageQuery query, TimeSpan wait, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        ImageQueries.Enqueue(query);
+        Task changed;
+        bool waits;
+        lock (_gate)
+        {
+            (changed, waits) = (_changed.Task, query.Known == _wantedVersion);
+        }
+
+        if (waits)
+        {
+            await Task.WhenAny(changed, Task.Delay(wait, TimeProvider.System, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+            Fail();
+        }
+
+        lock (_gate)
+        {
+            return new ImagePage { Session = StateOf(query.Session), Version = _wantedVersion, Images = _wanted };
+        }
+    }
+
+    public Task<SessionState> ReportImages(ImageReport report, CancellationToken cancellationToken = default)
+    {
+        Fail();
+        ImageReports.Enqueue(report);
+        return Task.FromResult(StateOf(report.Session));
     }
 
     public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken = default) => Task.FromResult(ChangeOutcome.NotFound);

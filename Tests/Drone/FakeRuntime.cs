@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Threading.Channels;
 using Plane.Drone.Runtimes;
 using Plane.Drone.Supervision;
@@ -12,7 +13,7 @@ namespace Plane.Tests.Drone;
 /// A runtime in memory that outlives the agents of a test, as an engine does. Each fault is a hook; without any it behaves. "Containers" are listeners that
 /// answer HTTP.
 /// </summary>
-internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IContainerRuntime, IRuntimeFactory
+internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IContainerRuntime, IImageRuntime, IRuntimeFactory
 {
     private readonly Channel<BackendExit> _exits = Channel.CreateUnbounded<BackendExit>();
 
@@ -36,8 +37,18 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
 
     public Func<CancellationToken, Task> OnCheck { get; set; } = _ => Task.CompletedTask;
 
+    public Func<WantedImage, Action<int>, CancellationToken, Task> OnBring { get; set; } = (_, _, _) => Task.CompletedTask;
+
+    public Func<RuntimeResources?> Resources { get; set; } = () => null;
+
     /// <summary>Whether backends answer once started.</summary>
     public bool Listens { get; set; } = true;
+
+    /// <summary>What a backend answers a POST with: a status, from the request's target and body. 0: it never answers.</summary>
+    public Func<string, string, int> OnPost { get; set; } = (_, _) => 204;
+
+    /// <summary>The targets and bodies of the POSTs, in order.</summary>
+    public ConcurrentQueue<(string Target, string Body)> Posts { get; } = [];
 
     /// <summary>What is seen at a backend's address.</summary>
     public Func<BackendIdentity, ListenerLook> Listener { get; set; } = _ => ListenerLook.Own;
@@ -64,6 +75,14 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
 
     public Task CheckAsync(CancellationToken cancellationToken) => OnCheck(cancellationToken);
 
+    public Task<RuntimeResources?> ReadResourcesAsync(CancellationToken cancellationToken) => Task.FromResult(Resources());
+
+    public Task BringAsync(WantedImage image, Action<int> progress, CancellationToken cancellationToken)
+    {
+        Calls.Enqueue($"bring {image.Image}");
+        return OnBring(image, progress, cancellationToken);
+    }
+
     public Task PrepareAsync(BackendStart start, CancellationToken cancellationToken)
     {
         Calls.Enqueue($"prepare {start.Identity.Backend}");
@@ -82,7 +101,11 @@ internal sealed class FakeRuntime(ExecutorKind kind = ExecutorKind.Process) : IC
         }
 
         var (pid, startTime) = Process();
-        container.Start(start, pid, startTime, Listens);
+        container.Start(start, pid, startTime, Listens, (target, body) =>
+        {
+            Posts.Enqueue((target, body));
+            return OnPost(target, body);
+        });
         return container.Started;
     }
 
@@ -185,7 +208,7 @@ internal sealed class FakeContainer : IDisposable
 
     public BackendStart? Order { get; private set; }
 
-    public void Start(BackendStart start, int pid, long startTime, bool listens)
+    public void Start(BackendStart start, int pid, long startTime, bool listens, Func<string, string, int>? onPost = null)
     {
         lock (_gate)
         {
@@ -196,7 +219,7 @@ internal sealed class FakeContainer : IDisposable
             {
                 _listener = new TcpListener(IPAddress.Parse(start.Ip), start.Port);
                 _listener.Start();
-                _ = ServeAsync(_listener);
+                _ = ServeAsync(_listener, onPost ?? ((_, _) => 404));
             }
         }
     }
@@ -219,19 +242,69 @@ internal sealed class FakeContainer : IDisposable
 
     public void Dispose() => Exit(0);
 
-    private static async Task ServeAsync(TcpListener listener)
+    private static async Task ServeAsync(TcpListener listener, Func<string, string, int> onPost)
     {
         try
         {
             while (true)
             {
-                using var connection = await listener.AcceptTcpClientAsync();
-                await connection.GetStream().WriteAsync("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray());
+                _ = AnswerAsync(await listener.AcceptTcpClientAsync(), onPost);
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException or InvalidOperationException)
         {
             return;
         }
+    }
+
+    private static async Task AnswerAsync(TcpClient accepted, Func<string, string, int> onPost)
+    {
+        using var connection = accepted;
+        try
+        {
+            var stream = connection.GetStream();
+            var request = "";
+            var buffer = new byte[4096];
+            int end;
+            while ((end = request.IndexOf("\r\n\r\n", StringComparison.Ordinal)) < 0 || request.Length < end + 4 + LengthOf(request))
+            {
+                var count = await stream.ReadAsync(buffer);
+                if (count == 0)
+                {
+                    return;
+                }
+
+                request += Encoding.UTF8.GetString(buffer, 0, count);
+            }
+
+            var status = 404;
+            if (request.StartsWith("POST ", StringComparison.Ordinal))
+            {
+                status = onPost(request.Split(' ')[1], request[(end + 4)..]);
+            }
+
+            if (status == 0)
+            {
+                // Until the caller has had enough.
+                while (await stream.ReadAsync(buffer) > 0)
+                {
+                }
+
+                return;
+            }
+
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status} For the test\r\nConnection: close\r\n{(status == 204 ? "" : "Content-Length: 0\r\n")}\r\n"));
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException or InvalidOperationException)
+        {
+            return;
+        }
+    }
+
+    private static int LengthOf(string request)
+    {
+        const string Header = "content-length:";
+        var at = request.IndexOf(Header, StringComparison.OrdinalIgnoreCase);
+        return at < 0 ? 0 : int.Parse(request.AsSpan(at + Header.Length, request.IndexOf('\r', at) - at - Header.Length), System.Globalization.CultureInfo.InvariantCulture);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Plane.Tests.Demo;
 using Plane.Tests.Support;
 using Xunit.Abstractions;
@@ -21,7 +22,7 @@ public sealed class DemoTests(ITestOutputHelper output)
             name: "demo");
         var connected = await demo.WaitForLineAsync(@"backend ([a-z0-9-]+), fencing token (\d+)", TimeSpan.FromMinutes(2));
         var (backend, token) = (connected.Groups[1].Value, connected.Groups[2].Value);
-        var url = (await demo.WaitForLineAsync(@"^\s+(http://localhost:\d+/\S+/)\s*$", TimeSpan.FromMinutes(1))).Groups[1].Value;
+        var url = (await demo.WaitForLineAsync(@"^\s+(http://demo-board--board\.localhost:\d+/)\s*$", TimeSpan.FromMinutes(1))).Groups[1].Value;
 
         await using (var ada = await BoardPage.OpenAsync(url, "Ada"))
         await using (var grace = await BoardPage.OpenAsync(url, "Grace"))
@@ -37,6 +38,17 @@ public sealed class DemoTests(ITestOutputHelper output)
             await ada.InkAsync(.42, .46);
             Assert.Equal((backend, "demo-board", token), await ada.SessionAsync());
             await ada.LookAsync($"demo-{runtime}");
+        }
+
+        // The address outlives the board.
+        await KillAsync(demo, backend);
+        await using (var again = await BoardPage.OpenAsync(url, "Ada"))
+        {
+            var (woken, key, later) = await again.SessionAsync();
+            Assert.NotEqual(backend, woken);
+            Assert.True(long.Parse(later, CultureInfo.InvariantCulture) > long.Parse(token, CultureInfo.InvariantCulture), $"{later} after {token}");
+            Assert.Equal("demo-board", key);
+            backend = woken;
         }
 
         demo.Send(Signal.Interrupt);
@@ -60,6 +72,18 @@ public sealed class DemoTests(ITestOutputHelper output)
             name: "demo");
         Assert.NotEqual(0, await demo.WaitForExitAsync());
         Assert.Contains("--runtime process", demo.Transcript(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Kills a backend through the API, and waits until it has ended.</summary>
+    private static async Task KillAsync(RunningProgram demo, string backend)
+    {
+        var controller = (await demo.WaitForLineAsync(@"ready controller url=(\S+)")).Groups[1].Value;
+        using var http = new HttpClient { BaseAddress = new Uri(controller) };
+        (await http.PostAsync(new Uri($"/ctrl/b/{backend}/hard-terminate", UriKind.Relative), null)).EnsureSuccessStatusCode();
+        await Eventually.SeenAsync(
+            async token => await http.GetStringAsync(new Uri($"/pub/b/{backend}/status", UriKind.Relative), token),
+            status => status.Contains("\"terminated\"", StringComparison.Ordinal),
+            "the board has ended");
     }
 
     /// <summary>A part of a circle, in parts of the board's height and, drawn round, of its width. In few steps: the browser draws a frame for each.</summary>

@@ -1,7 +1,9 @@
+using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Clusters;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
+using Plane.Grains.Warm;
 
 namespace Plane.Tests.Grains;
 
@@ -415,7 +417,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         {
             var metrics = new ControllerMetrics(new TestMeters());
             _tokens = new TokenWriter(plane.Store, TimeProvider.System, metrics);
-            Connector = new KeyConnector(plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), metrics);
+            Connector = new KeyConnector(plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), plane.SiloServices.GetRequiredService<WarmClaims>(), metrics);
         }
 
         internal KeyConnector Connector { get; }

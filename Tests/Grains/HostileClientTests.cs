@@ -172,6 +172,12 @@ public sealed class HostileClientTests
     /// <summary>The calls: each method with each argument, and each member of it, replaced by each hostile value; and with grain keys that are none.</summary>
     private sealed class HostileCalls(IClusterClient client, TestDrone drone, GrainCluster plane)
     {
+        // More than the attacker's backends reserve: they must not be refused for that.
+        private static readonly ResourceAmounts s_capacity = new()
+        {
+            CpuMillis = ResourceAmounts.Most, MemoryBytes = ResourceAmounts.Most, DiskBytes = ResourceAmounts.Most, Gpus = ResourceAmounts.MostGpus,
+        };
+
         private static readonly ServiceName s_service = ServiceName.Parse("hostile");
         private static readonly KeyConfig s_key = new() { Name = "Room 1", Namespace = "team" };
 
@@ -238,6 +244,8 @@ public sealed class HostileClientTests
                 DroneHeartbeat { Session: { } s } => s,
                 StateBatch { Session: { } s } => s,
                 RenewalBatch { Session: { } s } => s,
+                ImageQuery { Session: { } s } => s,
+                ImageReport { Session: { } s } => s,
                 DroneRegistration r => new DroneSession(r.Cluster, r.Name, 1),
                 _ => drone.Session,
             };
@@ -251,13 +259,18 @@ public sealed class HostileClientTests
             _ when type == typeof(ConnectCommand) && grain == typeof(IServiceGrain) => Command() with { Service = s_service, Spawn = null, BackendIdIsChosen = false },
             _ when type == typeof(ConnectCommand) => Command(),
             _ when type == typeof(DroneSession) => drone.Session,
-            _ when type == typeof(DroneRegistration) => TestDrone.Describe(drone.Cluster) with { InstallationId = plane.Store.InstallationId },
+            _ when type == typeof(DroneRegistration) => TestDrone.Describe(drone.Cluster) with { InstallationId = plane.Store.InstallationId, Capacity = s_capacity },
             _ when type == typeof(DroneHeartbeat) =>
-                new DroneHeartbeat { Session = drone.Session, InstanceId = drone.Registration.InstanceId, BootId = drone.Registration.BootId, Reading = 1, Ready = true },
+                new DroneHeartbeat { Session = drone.Session, InstanceId = drone.Registration.InstanceId, BootId = drone.Registration.BootId, Reading = 1, Ready = true, Capacity = s_capacity },
             _ when type == typeof(StateBatch) => new StateBatch { Session = drone.Session, Events = [drone.Event(Identity(), BackendStatus.Ready)] },
             _ when type == typeof(RenewalBatch) => new RenewalBatch
             {
                 Session = drone.Session, InstanceId = drone.Registration.InstanceId, BootId = drone.Registration.BootId, Reading = 1, Items = [Identity()],
+            },
+            _ when type == typeof(ImageQuery) => new ImageQuery { Session = drone.Session, Known = "known" },
+            _ when type == typeof(ImageReport) => new ImageReport
+            {
+                Session = drone.Session, Images = [new ImageState { Image = "image:1", Status = ImageStatus.Pulling, Percent = 1, Reason = "why" }],
             },
             _ when type == typeof(ProxyReport) => new ProxyReport { Cluster = drone.Cluster, Proxy = ProxyName.Parse("px-hostile"), Version = "1", InUse = [Identity()] },
             _ when type == typeof(RevokeScope) => new RevokeScope { User = "u", Token = BearerToken.NewRandom() },
@@ -307,6 +320,7 @@ public sealed class HostileClientTests
                     PullPolicy = PullPolicy.Never,
                     Credentials = new RegistryCredentials { Username = "u", Password = "p" },
                     ResourceLimits = new ResourceLimits { CpuPeriod = 100_000, CpuPeriodPercent = 100, CpuTimeLimit = 1, MemoryLimitBytes = 1, DiskLimitBytes = 1 },
+                    ResourceRequests = new ResourceRequests { CpuMillis = 1_000, MemoryBytes = 1, DiskBytes = 1 },
                     Mount = new MountRequest("data"),
                     NetworkName = "net",
                     StopGraceSeconds = 1,

@@ -15,15 +15,18 @@ internal sealed class LifeFile : IDisposable
 
     private readonly FileStream _file;
     private readonly Lock _lock = new();
-    private readonly string _identity;
+    private readonly string _backend;
+    private string _identity;
+    private string _answer;
     private bool _stopped;
 
     private LifeFile(string directory)
     {
-        var backend = Variable("SESSION_BACKEND_ID");
+        var backend = _backend = Variable("SESSION_BACKEND_ID");
         var token = Variable("SESSION_BACKEND_FENCING_TOKEN");
         _identity = $"{backend} {token} {Uri.EscapeDataString(Variable("SESSION_BACKEND_KEY"))}";
-        Answer = $"{backend} {token}";
+        _answer = $"{backend} {token}";
+        IsWarm = Environment.GetEnvironmentVariable("SESSION_BACKEND_WARM") == "1";
         Directory.CreateDirectory(directory);
         // The clock is part of the name: should a backend be started twice, which would be a violation, each start has a file.
         var path = Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{backend}.{token}.{Now()}-{Environment.ProcessId}.life"));
@@ -32,7 +35,34 @@ internal sealed class LifeFile : IDisposable
     }
 
     /// <summary>Who this is, as clients are told.</summary>
-    public string Answer { get; }
+    public string Answer
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _answer;
+            }
+        }
+    }
+
+    /// <summary>The backend's id.</summary>
+    public string Backend => _backend;
+
+    /// <summary>Whether it has no key yet.</summary>
+    public bool IsWarm { get; private set; }
+
+    /// <summary>It gets its key: from here on it is this one's. Every claim is written down, also one that is repeated.</summary>
+    public void Claim(string key, long token)
+    {
+        lock (_lock)
+        {
+            _identity = string.Create(CultureInfo.InvariantCulture, $"{_backend} {token} {Uri.EscapeDataString(key)}");
+            _answer = string.Create(CultureInfo.InvariantCulture, $"{_backend} {token}");
+            IsWarm = false;
+            Write("claim");
+        }
+    }
 
     /// <summary>Begins the record in the directory that the backend was told.</summary>
     public static LifeFile Open() => new(Environment.GetEnvironmentVariable("JUDGE_DIR") is { Length: > 0 } directory ? directory : "/plane-data");

@@ -33,7 +33,7 @@ internal static class Program
         var port = int.Parse(Environment.GetEnvironmentVariable("PORT") ?? "8080", CultureInfo.InvariantCulture);
         using var listener = new TcpListener(IPAddress.Any, port);
         listener.Start();
-        var serving = new Visitors(life.Answer).ServeAsync(listener);
+        var serving = new Visitors(life).ServeAsync(listener);
         if (await Task.WhenAny(ending.Task, serving) == serving)
         {
             await serving;

@@ -1,14 +1,18 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 
 namespace Plane.Judge;
 
 /// <summary>Tells every visitor who this backend is: by one HTTP response, or over a WebSocket, which otherwise echoes.</summary>
-internal sealed class Visitors(string answer)
+internal sealed class Visitors(LifeFile life)
 {
     private const int MaxHead = 32 * 1024;
+    private const string Claim = "POST /.plane/claim ";
 
     public async Task ServeAsync(TcpListener listener)
     {
@@ -32,12 +36,25 @@ internal sealed class Visitors(string answer)
                     return;
                 }
 
-                if (Header(head, "Sec-WebSocket-Key") is { } key)
+                if (head.Text.StartsWith(Claim, StringComparison.Ordinal))
+                {
+                    await ClaimAsync(stream, head);
+                    return;
+                }
+
+                if (life.IsWarm && Header(head.Text, "User-Agent") != "plane-probe")
+                {
+                    // No visitor may come here before the claim.
+                    life.Write("visit");
+                }
+
+                if (Header(head.Text, "Sec-WebSocket-Key") is { } key)
                 {
                     await EchoAsync(stream, key);
                     return;
                 }
 
+                var answer = life.Answer;
                 await stream.WriteAsync(Encoding.ASCII.GetBytes(
                     $"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {answer.Length}\r\nConnection: close\r\n\r\n{answer}"));
             }
@@ -57,7 +74,7 @@ internal sealed class Visitors(string answer)
         await stream.WriteAsync(Encoding.ASCII.GetBytes(
             $"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"));
         using var socket = WebSocket.CreateFromStream(stream, new WebSocketCreationOptions { IsServer = true });
-        await socket.SendAsync(Encoding.ASCII.GetBytes(answer), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+        await socket.SendAsync(Encoding.ASCII.GetBytes(life.Answer), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
         var buffer = new byte[16 * 1024];
         while (true)
         {
@@ -72,8 +89,54 @@ internal sealed class Visitors(string answer)
         }
     }
 
-    /// <summary>The request's head; null where none came. Its body is of no interest: every answer closes the connection.</summary>
-    private static async Task<string?> HeadAsync(NetworkStream stream)
+    /// <summary>
+    /// Takes the claim, mostly as applications should. Of 32 one each refuses it, never answers, answers late, ends before its answer, or right after it; which one follows from its id.
+    /// </summary>
+    private async Task ClaimAsync(NetworkStream stream, (string Text, string Body) head)
+    {
+        var body = head.Body;
+        var length = int.Parse(Header(head.Text, "Content-Length") ?? "0", CultureInfo.InvariantCulture);
+        var buffer = new byte[4096];
+        while (body.Length < length)
+        {
+            var read = await stream.ReadAsync(buffer);
+            if (read == 0)
+            {
+                return;
+            }
+
+            body += Encoding.Latin1.GetString(buffer, 0, read);
+        }
+
+        var claim = JsonNode.Parse(body)!;
+        life.Claim((string)claim["key"]!, (long)claim["fencing_token"]!);
+        var mood = SHA256.HashData(Encoding.ASCII.GetBytes(life.Backend))[0] % 32;
+        switch (mood)
+        {
+            case 0:
+                await stream.WriteAsync("HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray());
+                return;
+            case 1:
+                await Task.Delay(TimeSpan.FromSeconds(30), TimeProvider.System);
+                return;
+            case 2:
+                Process.GetCurrentProcess().Kill();
+                return;
+            case 4:
+                await Task.Delay(TimeSpan.FromSeconds(1.5), TimeProvider.System);
+                break;
+        }
+
+        await stream.WriteAsync("HTTP/1.1 204 Yes\r\nConnection: close\r\n\r\n"u8.ToArray());
+        if (mood == 3)
+        {
+            await stream.FlushAsync();
+            Process.GetCurrentProcess().Kill();
+        }
+    }
+
+    /// <summary>The request's head, and what came of its body with it; null where none came.</summary>
+    private static async Task<(string Text, string Body)?> HeadAsync(NetworkStream stream)
     {
         var buffer = new byte[MaxHead];
         var filled = 0;
@@ -86,9 +149,9 @@ internal sealed class Visitors(string answer)
             }
 
             filled += read;
-            if (buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8) >= 0)
+            if (buffer.AsSpan(0, filled).IndexOf("\r\n\r\n"u8) is >= 0 and var end)
             {
-                return Encoding.Latin1.GetString(buffer, 0, filled);
+                return (Encoding.Latin1.GetString(buffer, 0, end), Encoding.Latin1.GetString(buffer, end + 4, filled - end - 4));
             }
         }
 

@@ -1,4 +1,6 @@
+using Docker.DotNet.Models;
 using Plane.Drone.Runtimes;
+using Plane.Drone.Runtimes.Docker;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Runtimes;
@@ -120,6 +122,60 @@ public sealed class DockerPullTests : IAsyncLifetime
 
         Assert.Contains("cannot be pulled", failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("wrong-secret", failure.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_image_is_brought_before_it_is_needed_and_then_it_is_there()
+    {
+        var runtime = (IImageRuntime)_bench.NewRuntime();
+        _registry.Only = new RegistryCredentials { Username = "u", Password = "p" };
+        var percents = new List<int>();
+        var image = new WantedImage { Image = _registry.Image, Credentials = _registry.Only };
+        await runtime.BringAsync(image, percents.Add, default);
+
+        Assert.Equal(0, percents[0]);
+        Assert.All(percents, p => Assert.InRange(p, 0, 99));
+        await _bench.NewRuntime().PrepareAsync(await StartOf(PullPolicy.Never), default);
+        percents.Clear();
+        await runtime.BringAsync(image with { Credentials = null }, percents.Add, default);
+        Assert.Empty(percents);
+        var failure = await Assert.ThrowsAsync<RuntimeFailureException>(() => runtime.BringAsync(image with { Image = "a b" }, percents.Add, default));
+        Assert.Contains("not an image reference", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pulls_share_counts_all_layers_alike_and_never_goes_back()
+    {
+        var layers = new PullLayers();
+        Assert.Equal(0, layers.Percent);
+        Take("Pulling from library/app", "1.0");
+        Assert.Equal(0, layers.Percent);
+        Take("Pulling fs layer", "a");
+        Take("Already exists", "b");
+        Assert.Equal(50, layers.Percent);
+        Take("Downloading", "a", 50, 100);
+        Assert.Equal(70, layers.Percent);
+        Take("Pulling fs layer", "c");
+        Take("Waiting", "d");
+        Assert.Equal(70, layers.Percent);
+        foreach (var id in new[] { "a", "c", "d" })
+        {
+            Take("Download complete", id);
+            Take("Extracting", id, 200, 100);
+            Take("Pull complete", id);
+        }
+
+        Assert.Equal(99, layers.Percent);
+        Assert.Equal((50e-6, 100e-6), (layers.Megabytes, layers.TotalMegabytes));
+        layers.Take(null);
+        Take("Downloading", "e", -5, 0);
+        Take("Downloading", new string('x', 1_000), 1, 1);
+        Assert.Equal(99, layers.Percent);
+
+        void Take(string status, string id, long? current = null, long? total = null) => layers.Take(new JSONMessage
+        {
+            Status = status, ID = id, Progress = current is null ? null : new JSONProgress { Current = current.Value, Total = total!.Value },
+        });
     }
 
     [Theory]

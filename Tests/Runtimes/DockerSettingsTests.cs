@@ -59,6 +59,33 @@ public sealed class DockerSettingsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Requests_are_weights_and_reservations_in_the_engine()
+    {
+        var (_, seen) = await StartedAsync(e => e with { ResourceRequests = new ResourceRequests { CpuMillis = 500, MemoryBytes = 32 << 20, DiskBytes = 1 } });
+        Assert.Equal((512, 32 << 20, 0, 0), (seen.HostConfig!.CPUShares, seen.HostConfig.MemoryReservation, seen.HostConfig.Memory, seen.HostConfig.CPUQuota));
+
+        // Limits alone weigh as before, and what is below the engine's bounds is left out.
+        foreach (var (requests, shares) in new (ResourceRequests?, long)[]
+        {
+            (null, 0), (new ResourceRequests { CpuMillis = 0, MemoryBytes = 0 }, 0), (new ResourceRequests { CpuMillis = 1, MemoryBytes = 1 }, 2),
+            (new ResourceRequests { CpuMillis = ResourceRequests.MostCpuMillis }, 262_144),
+        })
+        {
+            var spec = ContainerSpecs.Compose(
+                await WithAsync(e => e with { ResourceRequests = requests, ResourceLimits = new ResourceLimits { CpuPeriodPercent = 100_000 } }), Image(), new DockerRuntimeOptions { InstanceId = "i" });
+            Assert.Equal((shares, 0), (spec.HostConfig!.CPUShares, spec.HostConfig.MemoryReservation));
+        }
+    }
+
+    [Fact]
+    public async Task The_engine_says_what_its_machine_has()
+    {
+        var has = await _bench.NewRuntime().ReadResourcesAsync(default);
+        var info = await (await DockerEngine.SharedAsync()).Client.System.GetSystemInfoAsync();
+        Assert.Equal((info.NCPU * 1_000, info.MemTotal, 0), (has!.CpuMillis, has.MemoryBytes, has.Gpus));
+    }
+
+    [Fact]
     public async Task A_percentage_alone_is_of_the_default_period()
     {
         var (_, seen) = await StartedAsync(e => e with { ResourceLimits = new ResourceLimits { CpuPeriodPercent = 150 } });

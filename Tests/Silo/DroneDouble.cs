@@ -54,6 +54,24 @@ public sealed class DroneDouble
         Inspector = inspector,
     }));
 
+    /// <summary>Says with a heartbeat what its backends may reserve.</summary>
+    public async Task HasAsync(ResourceAmounts capacity) => Assert.Equal(SessionState.Current, await _grain.Heartbeat(new DroneHeartbeat
+    {
+        Session = _session,
+        InstanceId = _instance,
+        BootId = BootTimeClock.Instance.BootId,
+        Reading = BootTimeClock.Instance.Milliseconds,
+        Ready = true,
+        Capacity = capacity,
+    }));
+
+    /// <summary>Asks which images it is to have.</summary>
+    public Task<ImagePage> ReadImagesAsync(string pool, string? known = null, TimeSpan wait = default) =>
+        _grain.ReadImages(new ImageQuery { Session = _session, Pool = pool, Known = known }, wait);
+
+    public async Task ReportImagesAsync(params ImageState[] images) =>
+        Assert.Equal(SessionState.Current, await _grain.ReportImages(new ImageReport { Session = _session, Images = images }));
+
     public Task<ChangeOutcome> DrainAsync() => _grain.Drain(terminate: false);
 
     public Task<ChangeOutcome> UndrainAsync() => _grain.Undrain();

@@ -43,6 +43,18 @@ public enum Bug
     /// <summary>Whether a lease has expired is decided by the start of the transaction alone, which may lie before a step of the clock.</summary>
     ExpiredByStart = 1 << 14,
 
+    /// <summary>A claim looks for a warm backend without holding its row.</summary>
+    ClaimWithoutRow = 1 << 15,
+
+    /// <summary>The fencing token of a claim is drawn before the row of the key that it is for is held.</summary>
+    ClaimTokenBeforeRow = 1 << 16,
+
+    /// <summary>A warm backend is reported ready when it answers, and the store believes it.</summary>
+    ReadyBeforeClaim = 1 << 17,
+
+    /// <summary>The agent knows of a claim only in memory.</summary>
+    ClaimNotStored = 1 << 18,
+
     /// <summary>No mistake but a broken assumption: the database's clock is stepped forward further than is tolerated.</summary>
     ClockStepTooFar = 1 << 12,
 

@@ -25,6 +25,9 @@ public enum Focus
 
     /// <summary>The database's clock is set forward and back while statements stand still.</summary>
     Clock,
+
+    /// <summary>Warm backends are kept, and claimed.</summary>
+    Warm,
 }
 
 /// <summary>What one schedule is made of. Each seed mixes other faults in other strengths: what every fault at once would drown, some mixes show.</summary>
@@ -72,6 +75,7 @@ internal sealed class Settings
             3 => Focus.Agents,
             4 => Focus.Ids,
             5 => Focus.Clock,
+            6 => Focus.Warm,
             _ => Focus.Mixed,
         };
         switch (focus ?? drawn)
@@ -91,6 +95,14 @@ internal sealed class Settings
             case Focus.Ids:
                 (Kinds, Faults, IdleBetween, ChosenIds, KeepEnded) = ([5, 6, 5, 6, 0, 4], 7, 3_000, true, 1_000);
                 break;
+            case Focus.Warm:
+                (Pool, Faults, IdleBetween, MaxBackends, Stubborn) = (1 + chance.Below(3), 6, chance.Pick<long>(800, 2_500, 8_000), 8, 10);
+                if (chance.Percent(50))
+                {
+                    (Kinds, AgentStalls, DatabaseStalls) = ([0, 1, 0, 5, 6, 7, 11], 12_000, 4_000);
+                }
+
+                break;
             case Focus.Clock:
                 (Kinds, Faults, IdleBetween, DatabaseStalls) = ([10, 10, 10, 5], 8, 800, 40_000);
                 break;
@@ -109,6 +121,9 @@ internal sealed class Settings
     public int Drones { get; }
 
     public int Keys { get; }
+
+    /// <summary>How many warm backends are kept; their keys follow those of clients.</summary>
+    public int Pool { get; }
 
     public int ClientsPerKey { get; }
 

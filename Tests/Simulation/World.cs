@@ -58,6 +58,9 @@ internal sealed class World
 
     public Machine[] Machines { get; }
 
+    /// <summary>How many warm backends were started, for their names.</summary>
+    public long WarmStarts { get; set; }
+
     /// <summary>True time.</summary>
     public long Now => Scheduler.Now;
 

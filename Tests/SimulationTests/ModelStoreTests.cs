@@ -25,6 +25,7 @@ public sealed class ModelStoreTests
             "acquire Acquired", "acquire Held", "acquire DroneUnfit", "acquire BackendIdTaken", "renew Renewed", "renew Expired", "renew Unknown", "renew Prevented",
             "issue Issued", "issue NotHeld", "apply Current:True", "apply Current:False", "apply Replaced:", "register 0", "register 1", "heartbeat Current",
             "heartbeat Replaced", "terminate Changed", "terminate Unchanged", "prevent Changed", "drain Changed", "drain Unchanged", "acknowledge Current",
+            "claim Acquired", "claim Held", "claim NoneWarm",
         ];
         Assert.Empty(wanted.Except(answers));
     }

@@ -32,6 +32,10 @@ public sealed class ScheduleTests
     [InlineData(Bug.TerminatedTooEarly, Focus.Agents, 200, "terminated is final")]
     [InlineData(Bug.DeadlinesFromAnswer, Focus.Messages, 1_500, "at most one")]
     [InlineData(Bug.ExpiredByStart, Focus.Clock, 2_000, "at most one")]
+    [InlineData(Bug.ClaimWithoutRow, Focus.Warm, 1_500, "claimed once")]
+    [InlineData(Bug.ClaimTokenBeforeRow, Focus.Warm, 2_500, "tokens grow")]
+    [InlineData(Bug.ReadyBeforeClaim, Focus.Warm, 200, "ready is claimed")]
+    [InlineData(Bug.ClaimNotStored, Focus.Warm, 500, "everyone ends")]
     public void A_planted_mistake_is_found(Bug bug, Focus focus, int within, string rule)
     {
         var campaign = new Campaign();

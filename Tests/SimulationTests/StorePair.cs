@@ -15,6 +15,11 @@ internal sealed class StorePair : IAsyncDisposable
 {
     private const int Keys = 3;
     private const int Drones = 2;
+
+    // The last of the keys is a service's, and behind it is the one place of its pool.
+    private const int ServiceKey = Keys - 1;
+    private const int PoolPlace = Keys;
+    private static readonly ServiceName s_board = ServiceName.Parse("board");
     private static readonly ClusterName s_cluster = ClusterName.Parse("example.com");
     private static readonly ControllerName s_controller = ControllerName.Parse("co-test");
 
@@ -28,11 +33,12 @@ internal sealed class StorePair : IAsyncDisposable
     private readonly List<(BackendIdentity Model, BackendIdentity Real)> _identities = [];
     private readonly long[] _sessions = new long[Drones];
     private long _reading = 5_000;
+    private long _version;
 
     private StorePair(ulong seed)
     {
         _chance = new Chance(seed);
-        _model = new ModelStore(new Scheduler(_chance), new LeaseNumbers(), Bug.None, () => _clock.Milliseconds, _history, Keys, Drones);
+        _model = new ModelStore(new Scheduler(_chance), new LeaseNumbers(), Bug.None, () => _clock.Milliseconds, _history, Keys, Drones, pool: 1);
         _real = new SqliteStore(_directory["plane.db"], new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System, _clock);
     }
 
@@ -42,6 +48,13 @@ internal sealed class StorePair : IAsyncDisposable
     {
         var pair = new StorePair(seed);
         await pair._real.InitializeAsync(default);
+        var config = new ServiceConfig
+        {
+            SpawnConfig = new SpawnConfig { Executable = new Executable { Command = ["board"] } },
+            Access = new ServiceAccess { Kind = ServiceAccessKind.Public },
+            Warm = new WarmConfig { Count = 1 },
+        };
+        pair._version = (await pair._real.PutServiceAsync(s_board, config, default)).Service!.Version;
         return pair;
     }
 
@@ -56,8 +69,19 @@ internal sealed class StorePair : IAsyncDisposable
     {
         var drone = _chance.Below(Drones);
         var key = _chance.Below(Keys);
-        switch (_chance.Below(24))
+        switch (_chance.Below(32))
         {
+            case 24:
+            case 25:
+            case 26:
+                return await AcquireAsync(drone, PoolPlace);
+            case 27:
+            case 28:
+                return await WarmAsync(drone);
+            case 29:
+            case 30:
+            case 31:
+                return await ClaimAsync();
             case 0:
                 var by = _chance.Pick<long>(1, 3_000, 8_000, 25_000, 61_000);
                 _clock.Advance(TimeSpan.FromMilliseconds(by));
@@ -108,7 +132,11 @@ internal sealed class StorePair : IAsyncDisposable
 
     private static DroneName Drone(int drone) => DroneName.Parse(drone == 0 ? "dr-one" : "dr-two");
 
-    private static KeyConfig Key(int key) => new() { Name = string.Create(CultureInfo.InvariantCulture, $"key-{key}") };
+    private KeyConfig Key(int key)
+    {
+        var config = new KeyConfig { Name = string.Create(CultureInfo.InvariantCulture, $"key-{key}") };
+        return key switch { ServiceKey => ServiceKeys.Within(s_board, config), PoolPlace => PoolKey.Of(s_board, _version, s_cluster, 0), _ => config };
+    }
 
     private static DroneSession Session(int drone, long number) => new(s_cluster, Drone(drone), number);
 
@@ -144,7 +172,7 @@ internal sealed class StorePair : IAsyncDisposable
         var state = new Box<SessionState>();
         Run(tx => _model.Heartbeat(tx, drone, number, "i", "boot", reading, true, state));
         var real = await _real.HeartbeatDroneAsync(
-            new DroneHeartbeat { Session = Session(drone, number), InstanceId = "i", BootId = "boot", Reading = reading, Ready = true }, s_controller, default);
+            new DroneHeartbeat { Session = Session(drone, number), InstanceId = "i", BootId = "boot", Reading = reading, Ready = true, TakesClaims = true }, s_controller, default);
         return ($"heartbeat {drone} {number}", $"{state.Value}", $"{real}");
     }
 
@@ -154,7 +182,7 @@ internal sealed class StorePair : IAsyncDisposable
         var again = _commands.Count > 0 && _chance.Percent(15) ? _commands[_chance.Below(_commands.Count)] : default;
         if (again.Command is null)
         {
-            BackendName? chosen = _chance.Percent(30) ? BackendName.Parse(string.Create(CultureInfo.InvariantCulture, $"own-{_chance.Below(3)}")) : null;
+            BackendName? chosen = key != PoolPlace && _chance.Percent(30) ? BackendName.Parse(string.Create(CultureInfo.InvariantCulture, $"own-{_chance.Below(3)}")) : null;
             var command = new ConnectCommand
             {
                 Key = Key(key),
@@ -164,6 +192,8 @@ internal sealed class StorePair : IAsyncDisposable
                 Cluster = s_cluster,
                 Token = BearerToken.NewRandom(),
                 SecretToken = RandomText.Secret(),
+                Service = key >= ServiceKey ? s_board : null,
+                ServiceVersion = key >= ServiceKey ? _version : null,
             };
             again = (command, key, _commands.Count + 1);
             _commands.Add(again);
@@ -188,6 +218,49 @@ internal sealed class StorePair : IAsyncDisposable
 
         return (
             $"acquire {asked.BackendId} key {itsKey} drone {drone}",
+            $"{model.Outcome} {Named(model.Outcome, model.Holder?.Name, model.Holder?.Status)}",
+            $"{real.Outcome} {Named(real.Outcome, real.Holder?.Identity.Backend, real.Holder?.Status)}");
+    }
+
+    private async Task<(string, string, string)> WarmAsync(int drone)
+    {
+        var identity = Some();
+        if (_chance.Percent(80) && _model.Key(PoolPlace) is { } held && _model.Find(held.Backend) is { } pooled && _identities.Exists(i => i.Model == pooled.Identity))
+        {
+            // Mostly the one that is started for the pool, by its own drone.
+            (drone, identity) = (pooled.Drone, _identities.Find(i => i.Model == pooled.Identity));
+        }
+
+        var number = SomeSession(drone);
+        var state = new Box<SessionState>();
+        Run(tx => _model.ApplyStates(tx, drone, number, [new Event(1, identity.Model, BackendStatus.Waiting, null, IsWarm: true)], state, new bool[1]));
+        var reply = await _real.ApplyStatesAsync(
+            Session(drone, number), [new StateEvent { Sequence = 1, Identity = identity.Real, Status = BackendStatus.Waiting, Address = "127.0.0.1:1", IsWarm = true }], default);
+        return ($"warm {identity.Model.Backend} drone {drone} {number}", $"{state.Value}", $"{reply.Session}");
+    }
+
+    private async Task<(string, string, string)> ClaimAsync()
+    {
+        var command = new ConnectCommand
+        {
+            Key = Key(ServiceKey),
+            BackendId = BackendName.NewRandom(),
+            Cluster = s_cluster,
+            Token = BearerToken.NewRandom(),
+            SecretToken = RandomText.Secret(),
+            Service = s_board,
+            ServiceVersion = _version,
+        };
+        var model = new Claiming { Key = ServiceKey, Command = -1 };
+        Run(tx => _model.Claim(tx, model));
+        var real = await _real.ClaimAsync(new ClaimRequest { Command = command, Cluster = s_cluster }, default);
+        if (real is { Outcome: AcquireOutcome.Acquired, Holder: { } holder } && model is { Outcome: AcquireOutcome.Acquired, Holder: { } own })
+        {
+            _identities.Add((own.Identity, holder.Identity));
+        }
+
+        return (
+            "claim",
             $"{model.Outcome} {Named(model.Outcome, model.Holder?.Name, model.Holder?.Status)}",
             $"{real.Outcome} {Named(real.Outcome, real.Holder?.Identity.Backend, real.Holder?.Status)}");
     }
@@ -251,13 +324,14 @@ internal sealed class StorePair : IAsyncDisposable
         var status = _chance.Pick(
             BackendStatus.Loading, BackendStatus.Starting, BackendStatus.Waiting, BackendStatus.Ready, BackendStatus.Terminating, BackendStatus.Terminated);
         var state = new Box<SessionState>();
-        var isOfDrone = _model.Find(identity.Model.Backend) is { } b && b.Identity == identity.Model && b.Drone == drone;
-        var applied = new bool[1];
-        Run(tx => _model.ApplyStates(tx, drone, number, [new Event(1, identity.Model, status, null)], state, applied));
-        var reply = await _real.ApplyStatesAsync(Session(drone, number), [new StateEvent { Sequence = 1, Identity = identity.Real, Status = status }], default);
+        var known = _model.Find(identity.Model.Backend) is { } b && b.IsNamed(identity.Model) && b.Drone == drone ? b : null;
+        TerminationReason? reason = status == BackendStatus.Terminated ? TerminationReason.External : null;
+        Run(tx => _model.ApplyStates(tx, drone, number, [new Event(1, identity.Model, status, reason)], state, new bool[1]));
+        var reply = await _real.ApplyStatesAsync(
+            Session(drone, number), [new StateEvent { Sequence = 1, Identity = identity.Real, Status = status, Address = "127.0.0.1:1", TerminationReason = reason }], default);
 
         // A state that was applied before counts as applied.
-        var counts = state.Value == SessionState.Current ? $"{isOfDrone && _history.Has(identity.Model, status)}" : "";
+        var counts = state.Value == SessionState.Current ? $"{known is not null && _history.Has(known.Identity, status)}" : "";
         return (
             $"apply {identity.Model.Backend} {status} drone {drone} {number}",
             $"{state.Value}:{counts}",
@@ -278,8 +352,8 @@ internal sealed class StorePair : IAsyncDisposable
         var page = await _real.ReadActionsAsync(Session(drone, number), after, 1_000, default);
         return (
             $"actions {drone} {number} after {after}",
-            $"{state} {string.Join(", ", model.Select(a => $"{a.Number} {a.Identity.Backend} {a.Spawn?.HardAt} {(a.Spawn is null ? a.Kind : null)}"))}",
-            $"{page.Session} {string.Join(", ", page.Actions.Select(a => $"{a.Number} {a.Identity.Backend} {a.Spawn?.Deadlines.HardAt} {a.Terminate?.Kind}"))}");
+            $"{state} {string.Join(", ", model.Select(a => $"{a.Number} {a.Identity.Backend} {a.Spawn?.HardAt} {(a.StartToken > 0 ? "claim" : a.Spawn is null ? $"{a.Kind}" : "")}"))}",
+            $"{page.Session} {string.Join(", ", page.Actions.Select(a => $"{a.Number} {a.Identity.Backend} {a.Spawn?.Deadlines.HardAt} {(a.Claim is null ? $"{a.Terminate?.Kind}" : "claim")}"))}");
     }
 
     private async Task<(string, string, string)> AcknowledgeAsync(int drone)
@@ -346,6 +420,15 @@ internal sealed class StorePair : IAsyncDisposable
         public bool Has(BackendIdentity identity, BackendStatus status) => _stored.Contains((identity, status));
 
         public void Acquired(StoredBackend backend) => _stored.Add((backend.Identity, backend.Status));
+
+        public void Claimed(StoredBackend backend, int from)
+        {
+            var start = backend.Identity with { Token = new FencingToken(backend.StartToken) };
+            foreach (var status in Enum.GetValues<BackendStatus>().Where(s => Has(start, s)))
+            {
+                _stored.Add((backend.Identity, status));
+            }
+        }
 
         public void StatusStored(StoredBackend backend) => _stored.Add((backend.Identity, backend.Status));
 

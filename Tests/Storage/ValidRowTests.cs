@@ -26,6 +26,11 @@ public sealed class ValidRowTests
         "update backends set acquired_by = 'x'", "update backends set static_token = 'x'", "update keys set fencing_token = -1", "update history set status = 11",
         "update history set termination_kind = 3", "update tokens set hash = 'x'", "update tokens set user_name = 'a\u0007'", "update tokens set secret = ''",
         $"update tokens set auth = '{new string('a', 8_193)}'", "update actions set drone = 'one'", "update actions set number = 0", "update actions set kind = 2", "update actions set spawn = null",
+        "update backends set cpu_millis = -1, memory_bytes = 0, disk_bytes = 0, gpus = 0", "update backends set cpu_millis = 0, memory_bytes = 9007199254740993, disk_bytes = 0, gpus = 0",
+        "update backends set cpu_millis = 0, memory_bytes = 0, disk_bytes = 0, gpus = 1025", "update backends set cpu_millis = null",
+        "update drones set cpu_millis = 0, memory_bytes = -1, disk_bytes = 0, gpus = 0", "update drones set cpu_millis = 0, memory_bytes = 0, disk_bytes = 9007199254740993, gpus = 0",
+        "update drones set cpu_millis = 0, memory_bytes = 0, disk_bytes = 0, gpus = -1", "update drones set gpus = null", "update drone_images set drone = 'one'",
+        "update drone_images set images = ''",
         "update drones set name = 'one'", "update drones set reading = -1", "update drones set max_backends = 0", "update drones set instance_id = 'a b'", "update drones set version = ''",
         "update changes set kind = 5", "update changes set cluster = 'A'", "update changes set drone = 'one' where drone is not null", "update changes set backend_id = 'A' where backend_id is not null",
         "update changes set status = 1", "update changes set token_hash = 'x'", "update proxies set name = 'px-'", "update controllers set id = 'one'", "update txt_values set owner = ''",
@@ -154,8 +159,15 @@ public sealed class ValidRowTests
     private static async Task FillAsync(IPlaneStore store)
     {
         await store.HeartbeatControllerAsync(s_controller, "1", "", default);
-        await RegisterAsync(store);
-        await store.AcquireAsync(Request("room") with { Mark = new RequestMark(new string('a', 64), new string('b', 64), [1]) }, default);
+        var session = await RegisterAsync(store);
+        await store.HeartbeatDroneAsync(
+            new DroneHeartbeat { Session = session, InstanceId = "i", BootId = "b", Reading = 1, Ready = true, Capacity = new ResourceAmounts { CpuMillis = 1 } }, s_controller, default);
+        await store.ReportImagesAsync(session, [new ImageState { Image = "image:1", Status = ImageStatus.Ready }], default);
+        var request = Request("room") with { Mark = new RequestMark(new string('a', 64), new string('b', 64), [1]) };
+        var executable = request.Command.Spawn!.Executable with { ResourceRequests = new ResourceRequests { CpuMillis = 1 } };
+        Assert.Equal(
+            AcquireOutcome.Acquired,
+            (await store.AcquireAsync(request with { Command = request.Command with { Spawn = request.Command.Spawn with { Executable = executable } } }, default)).Outcome);
         await store.ReportProxyAsync(new ProxyReport { Cluster = s_cluster, Proxy = ProxyName.Parse("px-a"), Version = "1" }, s_controller, default);
         await store.SetTxtAsync(s_cluster, new TxtValues { Owner = "o", Values = ["v"] }, TimeSpan.FromMinutes(1), default);
         await store.HoldChallengeAsync(s_cluster, new ChallengeHold { Owner = "o" }, default);

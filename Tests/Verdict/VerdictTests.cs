@@ -35,6 +35,37 @@ public sealed class VerdictTests
     public void A_backend_that_was_started_twice_is_found() =>
         OnlyFinds(Rules.AtMostOne, [Lived("one", 10, "k", 1, 5), Lived("one", 10, "k", 3, 4)], []);
 
+    private static readonly string s_claimed = $"{Second} start one 10 -\n{2 * Second} claim one 12 k\n{3 * Second} claim one 12 k\n{9 * Second} stop one 12 k\n";
+
+    [Fact]
+    public void A_warm_backend_lives_for_no_key_until_its_claim_and_for_that_key_then()
+    {
+        var lives = Life.ParseAll(s_claimed, "warm");
+        Assert.Equal([(true, 10L, 1L, 2L), (false, 12L, 2L, 9L)], lives.Select(l => (l.IsWarm, l.Token, l.First / Second, l.Last / Second)));
+        Assert.Equal("k", lives[1].Key);
+        Assert.Empty(Judgement.Of([.. lives, Lived("two", 11, "k", 0.2, 1.9), Lived("other", 13, "-", 1, 5)], [Connected("k", "one", 12, 1.5, 3)]));
+    }
+
+    [Fact]
+    public void A_claim_of_a_key_whose_backend_still_lives_is_found() =>
+        OnlyFinds(Rules.AtMostOne, [.. Life.ParseAll(s_claimed, "warm"), Lived("two", 11, "k", 0.2, 2.5)], []);
+
+    [Fact]
+    public void A_claim_with_a_token_that_is_not_greater_is_found() =>
+        OnlyFinds(Rules.TokensGrow, [.. Life.ParseAll(s_claimed, "warm"), Lived("two", 13, "k", 0.2, 0.5)], []);
+
+    [Fact]
+    public void A_warm_backend_that_is_told_two_keys_is_found() =>
+        OnlyFinds(Rules.ClaimedOnce, [.. Life.ParseAll($"{s_claimed.Replace("stop", "alive", StringComparison.Ordinal)}{10 * Second} claim one 14 other\n", "warm")], []);
+
+    [Fact]
+    public void A_backend_that_was_given_to_two_keys_is_found() =>
+        OnlyFinds(Rules.ClaimedOnce, [], [Connected("k", "one", 10, 1, 2), Connected("other", "one", 11, 1, 3)]);
+
+    [Fact]
+    public void A_visit_before_the_claim_is_found() =>
+        OnlyFinds(Rules.NotBeforeClaim, [.. Life.ParseAll($"{Second} start one 10 -\n{2 * Second} visit one 10 -\n", "warm")], []);
+
     [Fact]
     public void Lives_of_different_keys_may_overlap() =>
         Assert.Empty(Judgement.Of([Lived("one", 10, "k", 1, 5), Lived("two", 11, "other", 2, 5)], []));

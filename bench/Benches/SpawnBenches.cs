@@ -62,6 +62,8 @@ internal sealed class SpawnBurstBench : IBench
 /// <summary>A controller, a proxy and a drone that runs containers, each a process of its own, and the same engine without them.</summary>
 internal sealed class SpawnSetting : IAsyncDisposable
 {
+    private const string Service = "bench";
+
     private static readonly TimeSpan s_between = TimeSpan.FromMilliseconds(2);
 
     private readonly Installation _installation;
@@ -72,6 +74,7 @@ internal sealed class SpawnSetting : IAsyncDisposable
     private readonly List<string> _backends = [];
     private readonly Lock _lock = new();
     private int _keys;
+    private int _coldStarts;
 
     private SpawnSetting(Installation installation, TempDirectory directory, RunningProgram drone, string image)
     {
@@ -105,10 +108,65 @@ internal sealed class SpawnSetting : IAsyncDisposable
     }
 
     /// <summary>A key that nobody holds: milliseconds from the connect to the first byte through the proxy.</summary>
-    public async Task<double> SpawnAsync()
+    public Task<double> SpawnAsync()
     {
         var body = Installation.Body($"spawn-{Interlocked.Increment(ref _keys)}");
         body["spawn_config"]!["executable"]!["image"] = _image;
+        return ConnectAsync(body);
+    }
+
+    /// <summary>The same, by the service that keeps warm backends.</summary>
+    public Task<double> ClaimAsync() =>
+        ConnectAsync(new JsonObject { ["key"] = new JsonObject { ["name"] = $"warm-{Interlocked.Increment(ref _keys)}" }, ["service"] = Service });
+
+    /// <summary>How many connects by the service had to start a backend.</summary>
+    public int ColdStarts => Volatile.Read(ref _coldStarts);
+
+    /// <summary>Has the service keep so many warm backends, and waits until they are.</summary>
+    public async Task WarmAsync(int count)
+    {
+        // A script of the server's takes the claim.
+        const string Command = """
+            mkdir -p /www/cgi-bin; printf '#!/bin/sh\nprintf "Status: 204 No Content\\r\\n\\r\\n"\n' > /www/cgi-bin/claim; chmod +x /www/cgi-bin/claim; exec httpd -f -p "$PORT" -h /www
+            """;
+        var body = new JsonObject
+        {
+            ["spawn_config"] = new JsonObject
+            {
+                ["executable"] = new JsonObject { ["image"] = _image, ["pull_policy"] = "Never", ["command"] = new JsonArray("/bin/sh", "-c", Command) },
+            },
+            ["access"] = "public",
+            ["warm"] = new JsonObject { ["count"] = count, ["claim_path"] = "/cgi-bin/claim" },
+        };
+        using var put = await _installation.Http.PutAsJsonAsync(new Uri(_installation.Url, $"ctrl/s/{Service}"), body);
+        if (!put.IsSuccessStatusCode)
+        {
+            throw new InvalidOperationException($"service: {(int)put.StatusCode} {await put.Content.ReadAsStringAsync()}");
+        }
+
+        await FullAsync(count);
+    }
+
+    /// <summary>Waits until the pool is full again.</summary>
+    public Task FullAsync(int count) => Eventually.SeenAsync(
+        async token =>
+        {
+            var warm = JsonNode.Parse(await _installation.Http.GetStringAsync(new Uri(_installation.Url, $"ctrl/s/{Service}"), token))!["warm"]!;
+            return ((int)warm["ready"]!, (int)warm["starting"]!);
+        },
+        warm => warm == (count, 0),
+        "the pool is full",
+        TimeSpan.FromMinutes(5));
+
+    /// <summary>Ends the service with all that it started.</summary>
+    public async Task DropServiceAsync()
+    {
+        using var response = await _installation.Http.DeleteAsync(new Uri(_installation.Url, $"ctrl/s/{Service}"));
+        response.EnsureSuccessStatusCode();
+    }
+
+    private async Task<double> ConnectAsync(JsonObject body)
+    {
         var begun = TimeProvider.System.GetTimestamp();
         using var response = await _installation.Http.PostAsJsonAsync(new Uri(_installation.Url, "ctrl/connect"), body);
         var text = await response.Content.ReadAsStringAsync();
@@ -121,6 +179,7 @@ internal sealed class SpawnSetting : IAsyncDisposable
         lock (_lock)
         {
             _backends.Add((string)answer["backend_id"]!);
+            _coldStarts += body.ContainsKey("service") && (bool)answer["spawned"]! ? 1 : 0;
         }
 
         await FirstByteAsync(new Uri((string)answer["url"]!));

@@ -18,6 +18,12 @@ internal static class ContainerSpecs
     // The kernel's least quota (CONFIG_CFS_BANDWIDTH, min_cfs_quota_period).
     private const long LeastQuota = 1_000;
 
+    // The kernel's bounds of cpu.shares, and the engine's of a reservation.
+    private const long SharesOfCore = 1_024;
+    private const long LeastShares = 2;
+    private const long MostShares = 262_144;
+    private const long LeastReservation = 6 << 20;
+
     private static readonly string PortKey = string.Create(CultureInfo.InvariantCulture, $"{Port}/tcp");
 
     /// <summary>The request.</summary>
@@ -46,6 +52,8 @@ internal static class ContainerSpecs
 
                 // Without it the engine grants as much swap again: the limit would be twice what was asked for, and slow.
                 MemorySwap = limits?.MemoryLimitBytes ?? 0,
+                MemoryReservation = ReservationOf(start.Executable.ResourceRequests),
+                CPUShares = SharesOf(start.Executable.ResourceRequests),
                 CPUPeriod = period ?? 0,
                 CPUQuota = quota ?? 0,
                 Ulimits = limits?.CpuTimeLimit is { } seconds ? [new Ulimit { Name = "cpu", Soft = seconds, Hard = seconds }] : null!,
@@ -93,6 +101,12 @@ internal static class ContainerSpecs
         IPAddress.TryParse(ip, out var address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any)
             ? address.ToString()
             : throw new RuntimeFailureException($"A backend's port is published on one address, not on '{RuntimeText.Shown(ip)}'.");
+
+    // As many per core as a container has that asks for none; 0 is that.
+    private static long SharesOf(ResourceRequests? requests) =>
+        requests?.CpuMillis is > 0 and var millis ? Math.Clamp(millis * SharesOfCore / 1_000, LeastShares, MostShares) : 0;
+
+    private static long ReservationOf(ResourceRequests? requests) => requests?.MemoryBytes is >= LeastReservation and var bytes ? bytes : 0;
 
     private static (long? Period, long? Quota) Cpu(ResourceLimits? limits)
     {

@@ -12,7 +12,7 @@ public sealed partial class DockerRuntime
     private async Task<StartedBackend?> StartOnceAsync(BackendStart start, CancellationToken cancellationToken)
     {
         var backend = start.Identity;
-        var spec = ContainerSpecs.Compose(start, ImageOf(start.Executable), _options);
+        var spec = ContainerSpecs.Compose(start, ImageOf(start.Executable.Image), _options);
         if (start.Executable.Mount is { } mount)
         {
             ContainerSpecs.AddMount(spec, await MountAsync(mount, start, cancellationToken));

@@ -14,9 +14,10 @@ namespace Plane.Drone.Runtimes.Docker;
 /// comes to run in spite of this, such as a copy of a container with its labels, is ended by <see cref="EndUnsupervisedAsync"/>.
 /// </para>
 /// </summary>
-public sealed partial class DockerRuntime : IContainerRuntime
+public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
 {
     private const int Parallel = 8;
+    private const string NvidiaDevices = "/proc/driver/nvidia/gpus";
 
     private readonly DockerRuntimeOptions _options;
     private readonly TimeProvider _time;
@@ -82,13 +83,35 @@ public sealed partial class DockerRuntime : IContainerRuntime
     public async Task PrepareAsync(BackendStart start, CancellationToken cancellationToken)
     {
         var executable = start.Executable;
+        Action<PullStep>? progress = start.Progress is { } say ? step => say(step.Text) : null;
+        await EnsureAsync(executable.Image, executable.PullPolicy ?? PullPolicy.IfNotPresent, executable.Credentials, progress, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task BringAsync(WantedImage image, Action<int> progress, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        return EnsureAsync(image.Image, image.PullPolicy, image.Credentials, step => progress(step.Percent), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<RuntimeResources?> ReadResourcesAsync(CancellationToken cancellationToken)
+    {
         try
         {
-            await _images.EnsureAsync(ImageOf(executable), executable.PullPolicy ?? PullPolicy.IfNotPresent, executable.Credentials, start.Progress, cancellationToken);
+            var info = await _docker.InfoAsync(cancellationToken);
+            return new RuntimeResources
+            {
+                CpuMillis = info.NCPU is > 0 and var cpus ? cpus * 1_000 : null,
+                MemoryBytes = info.MemTotal is > 0 and var memory ? memory : null,
+
+                // The engine does not say how many there are; this machine's driver does.
+                Gpus = _docker.IsLocal && info.Runtimes?.ContainsKey("nvidia") == true && Directory.Exists(NvidiaDevices) ? Directory.GetDirectories(NvidiaDevices).Length : 0,
+            };
         }
         catch (DockerErrorException e)
         {
-            throw new RuntimeFailureException($"The image {executable.Image} cannot be looked up: {e.Message}", e);
+            throw new RuntimeUnavailableException($"The Docker engine at {_options.Host} does not say what it has: {e.Message}", e);
         }
     }
 
@@ -212,10 +235,22 @@ public sealed partial class DockerRuntime : IContainerRuntime
 
     private static string NameOf(BackendIdentity backend) => GuardTarget.ContainerOf(backend);
 
-    private static ImageReference ImageOf(Executable executable) =>
-        ImageReference.TryParse(executable.Image, out var image)
-            ? image
-            : throw new RuntimeFailureException($"'{RuntimeText.Shown(executable.Image)}' is not an image reference.");
+    private static ImageReference ImageOf(string? text) =>
+        ImageReference.TryParse(text, out var image) ? image : throw new RuntimeFailureException($"'{RuntimeText.Shown(text)}' is not an image reference.");
+
+    private async Task EnsureAsync(
+        string? text, PullPolicy policy, RegistryCredentials? credentials, Action<PullStep>? progress, CancellationToken cancellationToken)
+    {
+        var image = ImageOf(text);
+        try
+        {
+            await _images.EnsureAsync(image, policy, credentials, progress, cancellationToken);
+        }
+        catch (DockerErrorException e)
+        {
+            throw new RuntimeFailureException($"The image {text} cannot be looked up: {e.Message}", e);
+        }
+    }
 
     private static Task ForEachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, ValueTask> body, CancellationToken cancellationToken) =>
         System.Threading.Tasks.Parallel.ForEachAsync(items, new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken }, body);

@@ -3,13 +3,18 @@ using Docker.DotNet.Models;
 
 namespace Plane.Drone.Runtimes.Docker;
 
+/// <summary>A step of a pull.</summary>
+/// <param name="Text">In words.</param>
+/// <param name="Percent">How far it is, 0 to 99.</param>
+internal readonly record struct PullStep(string Text, int Percent);
+
 /// <summary>Brings images by the pull policy. A pull that fails says so inside an answer that began with 200, which is read to its end.</summary>
 internal sealed class ImagePuller(DockerCalls docker, DockerRuntimeOptions options, TimeProvider time)
 {
     private static readonly TimeSpan ProgressEvery = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Makes sure that the image is there.</summary>
-    public async Task EnsureAsync(ImageReference image, PullPolicy policy, RegistryCredentials? credentials, Action<string>? progress, CancellationToken cancellationToken)
+    public async Task EnsureAsync(ImageReference image, PullPolicy policy, RegistryCredentials? credentials, Action<PullStep>? progress, CancellationToken cancellationToken)
     {
         if (policy != PullPolicy.Always && await docker.HasImageAsync(image, cancellationToken))
         {
@@ -21,7 +26,7 @@ internal sealed class ImagePuller(DockerCalls docker, DockerRuntimeOptions optio
             throw new RuntimeFailureException($"The image {image.Text} is not on this drone, and its pull policy is never.");
         }
 
-        progress?.Invoke($"pulling {image.Text}");
+        progress?.Invoke(new PullStep($"pulling {image.Text}", 0));
         await PullAsync(image, credentials, progress, cancellationToken);
         if (!await docker.HasImageAsync(image, cancellationToken))
         {
@@ -29,9 +34,9 @@ internal sealed class ImagePuller(DockerCalls docker, DockerRuntimeOptions optio
         }
     }
 
-    private async Task PullAsync(ImageReference image, RegistryCredentials? credentials, Action<string>? progress, CancellationToken cancellationToken)
+    private async Task PullAsync(ImageReference image, RegistryCredentials? credentials, Action<PullStep>? progress, CancellationToken cancellationToken)
     {
-        var layers = new Dictionary<string, JSONProgress>(StringComparer.Ordinal);
+        var layers = new PullLayers();
         var reported = time.GetTimestamp();
         var received = false;
         string? error = null;
@@ -63,22 +68,15 @@ internal sealed class ImagePuller(DockerCalls docker, DockerRuntimeOptions optio
             received = true;
             idle.CancelAfter(options.PullIdleTimeout);
             error ??= message?.Error?.Message;
-            if (message is { Status: "Downloading", ID: { Length: < 200 } id, Progress: { Total: > 0 } layer } && (layers.Count < 1000 || layers.ContainsKey(id)))
-            {
-                layers[id] = layer;
-            }
-
-            if (progress is not null && layers.Count > 0 && time.GetElapsedTime(reported) >= ProgressEvery)
+            layers.Take(message);
+            if (progress is not null && layers.HasDownloads && time.GetElapsedTime(reported) >= ProgressEvery)
             {
                 reported = time.GetTimestamp();
-                progress(string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"pulling {image.Text}: {MegabytesOf(layers, l => l.Current):F1} of {MegabytesOf(layers, l => l.Total):F1} MB"));
+                progress(new PullStep(
+                    string.Create(CultureInfo.InvariantCulture, $"pulling {image.Text}: {layers.Megabytes:F1} of {layers.TotalMegabytes:F1} MB"), layers.Percent));
             }
         }
     }
-
-    private static double MegabytesOf(Dictionary<string, JSONProgress> layers, Func<JSONProgress, long?> bytes) => layers.Values.Sum(l => (double)(bytes(l) ?? 0)) / 1e6;
 
     private static RuntimeFailureException Failed(ImageReference image, string reason, Exception? cause = null) =>
         new($"The image {image.Text} cannot be pulled: {RuntimeText.Shown(reason)}", cause!);

@@ -60,7 +60,11 @@ internal sealed partial class PostgresStore
         // A backend's later note counts.
         var notes = events.Select(e => (e.Identity, Note: StoreText.NoteOf(e))).Where(n => n.Note is not null)
             .GroupBy(n => n.Identity, n => n.Note!.Value)
-            .Select(g => (g.Key, Message: g.LastOrDefault(n => n.Message is not null).Message, Tail: g.LastOrDefault(n => n.OutputTail is not null).OutputTail))
+            .Select(g => (
+                g.Key,
+                Message: g.LastOrDefault(n => n.Message is not null).Message,
+                Tail: g.LastOrDefault(n => n.OutputTail is not null).OutputTail,
+                IsWarm: g.Any(n => n.IsWarm)))
             .ToList();
         if (notes.Count == 0)
         {
@@ -70,15 +74,16 @@ internal sealed partial class PostgresStore
         await ExecuteAsync(
             """
             with e as (
-                select * from unnest($3, $4, $5, $6) as t (id, token, message, tail)
+                select * from unnest($3, $4, $5, $6, $7) as t (id, token, message, tail, warm)
             ), l as (
-                select b.id from plane.backends b join e on e.id = b.id and e.token = b.fencing_token
+                select b.id from plane.backends b join e on e.id = b.id and e.token in (b.fencing_token, b.start_token)
                 where $1 is null or (b.cluster = $1 and b.drone = $2)
                 order by b.id for update of b
             )
             update plane.backends b
-            set output_tail = coalesce(e.tail, b.output_tail), message = case when e.message is null or b.status > 40 then b.message else nullif(e.message, '') end
-            from e join l on l.id = e.id where b.id = e.id and b.fencing_token = e.token
+            set output_tail = coalesce(e.tail, b.output_tail), message = case when e.message is null or b.status > 40 then b.message else nullif(e.message, '') end,
+                warm_at = case when e.warm and b.key_namespace like '.plane/warm/%' then coalesce(b.warm_at, now()) else b.warm_at end
+            from e join l on l.id = e.id where b.id = e.id and e.token in (b.fencing_token, b.start_token)
             """,
             cancellationToken,
             Sql.Text(session?.Cluster.Value),
@@ -86,7 +91,8 @@ internal sealed partial class PostgresStore
             Sql.Texts([.. notes.Select(n => n.Key.Backend.Value)]),
             Sql.Bigs([.. notes.Select(n => n.Key.Token.Value)]),
             Sql.Texts([.. notes.Select(n => n.Message)]),
-            Sql.Texts([.. notes.Select(n => n.Tail)]));
+            Sql.Texts([.. notes.Select(n => n.Tail)]),
+            Sql.Bools([.. notes.Select(n => n.IsWarm)]));
     }
 
     public async Task<ChangeOutcome> TerminateAsync(
@@ -116,14 +122,14 @@ internal sealed partial class PostgresStore
             $"""
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_at, b.lifetime_ends_at, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version,
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version, b.start_token,
                 h.status, h.at, h.termination_reason, h.termination_kind, {ExitError}
             from plane.backends b
             left join plane.keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             left join plane.history h on h.backend_id = b.id
             where b.id = $1 order by h.status
             """,
-            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(27) ? null : ReadEntry(r, 27)),
+            static r => (Details: ReadDetails(r), Entry: r.IsDBNull(28) ? null : ReadEntry(r, 28)),
             cancellationToken,
             Sql.Text(backend.Value));
         return rows.Count == 0 ? null : rows[0].Details with { History = [.. rows.Select(r => r.Entry).OfType<StatusEntry>()] };
@@ -252,6 +258,7 @@ internal sealed partial class PostgresStore
         OutputTail = TextOrNull(r, 24),
         Service = TextOrNull(r, 25) is { } service ? ServiceName.Parse(service) : null,
         ServiceVersion = ValueOrNull<long>(r, 26),
+        StartToken = ValueOrNull<long>(r, 27) is { } start ? new FencingToken(start) : null,
     };
 
     private static StatusEntry ReadEntry(NpgsqlDataReader r, int at) => new()

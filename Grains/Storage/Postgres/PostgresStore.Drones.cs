@@ -9,6 +9,19 @@ internal sealed partial class PostgresStore
     private const string SessionSql =
         "coalesce((select case when d.session = $3 then 0 when d.session > $3 then 1 else 2 end from plane.drones d where d.cluster = $1 and d.name = $2), 2)";
 
+    // A drone's backends, what it has, and what they have reserved of it. Sums are bounded, so that no row of a drone is too large to be read.
+    private const string UseColumns = "u.backends, d.cpu_millis, d.memory_bytes, d.disk_bytes, d.gpus, u.cpu, u.memory, u.disk, u.gpus";
+
+    private const string UseSql =
+        """
+        cross join lateral (
+            select count(*)::integer as backends, least(coalesce(sum(b.cpu_millis), 0), 9007199254740992)::bigint as cpu,
+                least(coalesce(sum(b.memory_bytes), 0), 9007199254740992)::bigint as memory, least(coalesce(sum(b.disk_bytes), 0), 9007199254740992)::bigint as disk,
+                coalesce(sum(b.gpus), 0)::integer as gpus
+            from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70
+        ) u
+        """;
+
     public async Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken)
     {
         if (registration.InstallationId is { } foreign && foreign != InstallationId)
@@ -22,7 +35,10 @@ internal sealed partial class PostgresStore
         }
 
         var session = await ScalarAsync<long>(
-            "select plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            """
+            select r.session, plane.set_capacity($1, $2, r.session, $15, $16, $17, $18)
+            from plane.register_drone($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as r (session)
+            """,
             cancellationToken,
             Sql.Text(registration.Cluster.Value),
             Sql.Text(registration.Name.Value),
@@ -37,7 +53,11 @@ internal sealed partial class PostgresStore
             Sql.Bool(registration.Ready),
             Sql.Text(controller.Value),
             Sql.Span(_numbers.HeartbeatFresh),
-            Sql.Big(registration.LastAction));
+            Sql.Big(registration.LastAction),
+            Sql.Big(registration.Capacity?.CpuMillis),
+            Sql.Big(registration.Capacity?.MemoryBytes),
+            Sql.Big(registration.Capacity?.DiskBytes),
+            Sql.Int(registration.Capacity?.Gpus));
         if (session == 0)
         {
             return new RegistrationReply
@@ -64,7 +84,9 @@ internal sealed partial class PostgresStore
         with u as (
             update plane.drones
             set heartbeat_at = now(), instance_id = $4, boot_id = $5, reading = $6, ready = $7, controller = $8,
-                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds), inspector = coalesce($11, inspector)
+                kinds = coalesce($9, kinds), unavailable_kinds = coalesce($10, unavailable_kinds), inspector = coalesce($11, inspector),
+                claims_session = case when $12 then session end,
+                cpu_millis = coalesce($13, cpu_millis), memory_bytes = coalesce($14, memory_bytes), disk_bytes = coalesce($15, disk_bytes), gpus = coalesce($16, gpus)
             where cluster = $1 and name = $2 and session = $3 and (boot_id <> $5 or reading <= $6)
         )
         select {SessionSql}
@@ -78,7 +100,12 @@ internal sealed partial class PostgresStore
         Sql.Text(controller.Value),
         Sql.Smalls(NumbersOf(heartbeat.Kinds)),
         Sql.Smalls(NumbersOf(heartbeat.UnavailableKinds)),
-        Sql.Text(heartbeat.Inspector));
+        Sql.Text(heartbeat.Inspector),
+        Sql.Bool(heartbeat.TakesClaims),
+        Sql.Big(heartbeat.Capacity?.CpuMillis),
+        Sql.Big(heartbeat.Capacity?.MemoryBytes),
+        Sql.Big(heartbeat.Capacity?.DiskBytes),
+        Sql.Int(heartbeat.Capacity?.Gpus));
 
     public Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken) =>
         SessionAsync($"select {SessionSql}", session, cancellationToken);
@@ -88,7 +115,7 @@ internal sealed partial class PostgresStore
         var rows = await QueryAsync(
             $"""
             select s.state, a.number, a.backend_id, a.fencing_token, a.kind, a.spawn, a.instance_id, a.boot_id, a.renew_at, a.soft_at, a.hard_at,
-                a.end_kind, a.end_reason
+                a.end_kind, a.end_reason, a.claim, a.start_token
             from (select {SessionSql} as state) s
             left join lateral (
                 select * from (
@@ -127,6 +154,7 @@ internal sealed partial class PostgresStore
             Kind = StoreText.Enumerated<TerminationKind>(r.GetInt16(11)),
             Reason = StoreText.Enumerated<TerminationReason>(r.GetInt16(12)),
         },
+        Claim = r.IsDBNull(13) ? null : StoreText.ReadClaim(r.GetString(13), r.GetInt64(14)),
     };
 
     public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => SessionAsync(
@@ -172,18 +200,18 @@ internal sealed partial class PostgresStore
         cancellationToken);
 
     public async Task<IReadOnlyList<DroneCandidate>> ListCandidatesAsync(ClusterName cluster, CancellationToken cancellationToken) => await QueryAsync(
-        """
-        select * from (
-            select d.name, d.pool, d.kinds, d.max_backends,
-                (select count(*) from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)::integer as backends
-            from plane.drones d
-            where d.cluster = $1 and d.ready and not d.draining and d.heartbeat_at > now() - $2
-        ) d
-        where d.backends < d.max_backends
+        $"""
+        select d.name, d.pool, d.kinds, d.max_backends, coalesce(d.claims_session = d.session, false), {UseColumns}
+        from plane.drones d {UseSql}
+        where d.cluster = $1 and d.ready and not d.draining and d.heartbeat_at > now() - $2 and u.backends < d.max_backends
         order by d.name
         """,
         static r => new DroneCandidate(
-            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(4), r.GetInt32(3)),
+            DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetFieldValue<short[]>(2)), r.GetInt32(5), r.GetInt32(3), r.GetBoolean(4))
+        {
+            Capacity = ReadAmounts(r, 6),
+            Reserved = ReadAmounts(r, 10) ?? ResourceAmounts.None,
+        },
         cancellationToken,
         Sql.Text(cluster.Value),
         Sql.Span(_numbers.HeartbeatFresh));
@@ -195,9 +223,8 @@ internal sealed partial class PostgresStore
             $"""
             select d.name, d.version, d.hash, d.controller, {ControllerAge.Replace("{0}", "d.heartbeat_at", StringComparison.Ordinal)},
                 d.ready and d.heartbeat_at > now() - $2, d.draining, (extract(epoch from now() - d.heartbeat_at) * 1000)::bigint,
-                (select count(*) from plane.backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)::integer,
-                d.pool, d.max_backends, d.kinds, d.unavailable_kinds
-            from plane.drones d left join plane.controllers c on c.id = d.controller
+                d.pool, d.max_backends, d.kinds, d.unavailable_kinds, {UseColumns}
+            from plane.drones d left join plane.controllers c on c.id = d.controller {UseSql}
             where d.cluster = $1 order by d.name
             """,
             static r => new DroneState
@@ -206,11 +233,13 @@ internal sealed partial class PostgresStore
                 Ready = r.GetBoolean(5),
                 Draining = r.GetBoolean(6),
                 LastHeartbeatAge = Math.Max(0, r.GetInt64(7)),
-                BackendCount = r.GetInt32(8),
-                Pool = r.GetString(9),
-                MaxBackends = r.GetInt32(10),
-                Kinds = ReadKinds(r.GetFieldValue<short[]>(11)),
-                UnavailableKinds = ReadKinds(r.GetFieldValue<short[]>(12)),
+                Pool = r.GetString(8),
+                MaxBackends = r.GetInt32(9),
+                Kinds = ReadKinds(r.GetFieldValue<short[]>(10)),
+                UnavailableKinds = ReadKinds(r.GetFieldValue<short[]>(11)),
+                BackendCount = r.GetInt32(12),
+                Capacity = ReadAmounts(r, 13),
+                Reserved = ReadAmounts(r, 17) ?? ResourceAmounts.None,
             },
             cancellationToken,
             Sql.Text(cluster.Value),
@@ -235,6 +264,17 @@ internal sealed partial class PostgresStore
         PlaneHash = row.GetString(2),
         Controller = row.GetString(3),
         ControllerHeartbeatAge = Math.Max(0, row.GetInt64(4)),
+    };
+
+    private static NpgsqlParameter[] Amounts(ResourceAmounts amounts) =>
+        [Sql.Big(amounts.CpuMillis), Sql.Big(amounts.MemoryBytes), Sql.Big(amounts.DiskBytes), Sql.Int(amounts.Gpus)];
+
+    private static ResourceAmounts? ReadAmounts(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : new ResourceAmounts
+    {
+        CpuMillis = row.GetInt64(at),
+        MemoryBytes = row.GetInt64(at + 1),
+        DiskBytes = row.GetInt64(at + 2),
+        Gpus = row.GetInt32(at + 3),
     };
 
     private static short?[]? NumbersOf(ExecutorKind[]? kinds) => kinds?.Select(k => (short?)k).ToArray();

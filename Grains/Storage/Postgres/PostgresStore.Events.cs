@@ -23,7 +23,7 @@ internal sealed partial class PostgresStore
                     and ($4::text is null or cluster = $4 or kind = 5)
                 order by transaction_id {(after is null ? "desc" : "asc")}, sequence {(after is null ? "desc" : "asc")} limit $3
             ) c on true
-            left join plane.backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token
+            left join plane.backends b on b.id = c.backend_id and c.fencing_token in (b.fencing_token, b.start_token)
             left join plane.history h on h.backend_id = b.id and h.status = c.status and c.kind = 1
             order by c.transaction_id, c.sequence
             """,

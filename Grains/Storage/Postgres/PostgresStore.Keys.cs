@@ -30,7 +30,7 @@ internal sealed partial class PostgresStore
         with l as materialized (
             select k.backend_id, i.pos, k.allow_renew, k.expires_at > now() as lives
             from plane.keys k
-            join unnest($1, $2) with ordinality as i (id, token, pos) on k.backend_id = i.id and k.fencing_token = i.token
+            join unnest($1, $2) with ordinality as i (id, token, pos) on k.backend_id = i.id and i.token in (k.fencing_token, k.start_token)
             order by k.backend_id
             for update of k
         ), u as (
@@ -41,9 +41,13 @@ internal sealed partial class PostgresStore
 
     private const string AcquireSql =
         """
-        select * from plane.acquire_once(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+        select a.* from plane.acquire_once(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) a
         """;
+
+    // Once it has acquired: a backend that reserves nothing is not compared with anything.
+    private static readonly string s_acquireReservingSql =
+        AcquireSql.Replace("select a.*", "select a.*, plane.reserve(a.outcome, a.h_id, $33, $34, $35, $36)", StringComparison.Ordinal);
 
     public async Task<IReadOnlyList<TokenResult>> IssueTokensAsync(IReadOnlyList<TokenRequest> requests, CancellationToken cancellationToken)
     {
@@ -110,15 +114,14 @@ internal sealed partial class PostgresStore
 
     public async Task<AcquireResult> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
     {
-        var command = request.Command;
-        var spawn = command.Spawn ?? throw new ArgumentException("an acquisition needs a spawn config", nameof(request));
-        var staticToken = StoreText.StaticTokenOf(command);
+        var spawn = request.Command.Spawn ?? throw new ArgumentException("an acquisition needs a spawn config", nameof(request));
+        var reserves = ResourceAmounts.Of(spawn.Executable);
         for (var attempt = 1; ; attempt++)
         {
             try
             {
                 var rows = await QueryAsync(
-                    AcquireSql,
+                    reserves == ResourceAmounts.None ? AcquireSql : s_acquireReservingSql,
                     r => (
                         Result: new AcquireResult((AcquireOutcome)r.GetInt16(0), HolderOrNull(r, 1))
                         {
@@ -127,38 +130,7 @@ internal sealed partial class PostgresStore
                         },
                         Changed: ValueOrNull<bool>(r, 11) ?? false),
                     cancellationToken,
-                    Sql.Text(request.Mark?.IdHash),
-                    Sql.Text(request.Mark?.Digest),
-                    Sql.Bytes(request.Mark?.Sealed),
-                    Sql.Span(RequestIdentity.Kept),
-                    Sql.Text(command.BackendId.Value),
-                    Sql.Bool(command.BackendIdIsChosen),
-                    Sql.Text(command.Key.Namespace),
-                    Sql.Text(command.Key.Name),
-                    Sql.Text(command.Key.Tag),
-                    Sql.Text(request.Cluster.Value),
-                    Sql.Text(request.Drone.Value),
-                    Sql.Text(spawn.Pool),
-                    Sql.Small((short)spawn.Executable.Kind),
-                    Sql.Text(spawn.Executable.Image),
-                    Sql.Int(spawn.LifetimeLimitSeconds),
-                    Sql.Int(spawn.MaxIdleSeconds),
-                    Sql.Text(spawn.Subdomain),
-                    Sql.Text(command.Token.Hash()),
-                    Sql.Text(command.SecretToken),
-                    Sql.Text(command.User),
-                    Sql.Text(command.Auth?.Text),
-                    Sql.Text(staticToken?.Value),
-                    Sql.Text(staticToken?.Hash()),
-                    Sql.Text(StoreText.WriteSpawn(command)),
-                    Sql.Span(_numbers.Expiry),
-                    Sql.Span(_numbers.HeartbeatFresh),
-                    Sql.Big((long)_numbers.RenewAfter.TotalMilliseconds),
-                    Sql.Big((long)_numbers.Soft.TotalMilliseconds),
-                    Sql.Big((long)_numbers.Hard.TotalMilliseconds),
-                    Sql.Text(StoreText.WriteWeb(spawn)),
-                    Sql.Text(command.Service?.Value),
-                    Sql.Big(command.ServiceVersion));
+                    AcquireParameters(request, spawn, reserves));
                 var (result, changed) = rows[0];
                 if (result.Outcome == AcquireOutcome.Acquired)
                 {
@@ -172,7 +144,7 @@ internal sealed partial class PostgresStore
 
                 return result;
             }
-            catch (PostgresException e) when (e.SqlState == "PLN02")
+            catch (PostgresException e) when (e.SqlState is "PLN02" or "PLN04")
             {
                 return new AcquireResult(AcquireOutcome.DroneUnfit, null);
             }
@@ -190,6 +162,48 @@ internal sealed partial class PostgresStore
                 return new AcquireResult(AcquireOutcome.BackendIdTaken, null);
             }
         }
+    }
+
+    private NpgsqlParameter[] AcquireParameters(AcquireRequest request, SpawnConfig spawn, ResourceAmounts reserves)
+    {
+        var command = request.Command;
+        var staticToken = StoreText.StaticTokenOf(command);
+        return
+        [
+            Sql.Text(request.Mark?.IdHash),
+            Sql.Text(request.Mark?.Digest),
+            Sql.Bytes(request.Mark?.Sealed),
+            Sql.Span(RequestIdentity.Kept),
+            Sql.Text(command.BackendId.Value),
+            Sql.Bool(command.BackendIdIsChosen),
+            Sql.Text(command.Key.Namespace),
+            Sql.Text(command.Key.Name),
+            Sql.Text(command.Key.Tag),
+            Sql.Text(request.Cluster.Value),
+            Sql.Text(request.Drone.Value),
+            Sql.Text(spawn.Pool),
+            Sql.Small((short)spawn.Executable.Kind),
+            Sql.Text(spawn.Executable.Image),
+            Sql.Int(spawn.LifetimeLimitSeconds),
+            Sql.Int(spawn.MaxIdleSeconds),
+            Sql.Text(spawn.Subdomain),
+            Sql.Text(command.Token.Hash()),
+            Sql.Text(command.SecretToken),
+            Sql.Text(command.User),
+            Sql.Text(command.Auth?.Text),
+            Sql.Text(staticToken?.Value),
+            Sql.Text(staticToken?.Hash()),
+            Sql.Text(StoreText.WriteSpawn(command)),
+            Sql.Span(_numbers.Expiry),
+            Sql.Span(_numbers.HeartbeatFresh),
+            Sql.Big((long)_numbers.RenewAfter.TotalMilliseconds),
+            Sql.Big((long)_numbers.Soft.TotalMilliseconds),
+            Sql.Big((long)_numbers.Hard.TotalMilliseconds),
+            Sql.Text(StoreText.WriteWeb(spawn)),
+            Sql.Text(command.Service?.Value),
+            Sql.Big(command.ServiceVersion),
+            .. reserves == ResourceAmounts.None ? [] : Amounts(reserves),
+        ];
     }
 
     public async Task<IReadOnlyList<RenewalOutcome>> RenewAsync(IReadOnlyList<BackendIdentity> holders, CancellationToken cancellationToken)

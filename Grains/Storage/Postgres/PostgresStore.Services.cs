@@ -16,8 +16,9 @@ internal sealed partial class PostgresStore
         select {ServiceColumns}, u.backends, u.ready, u.starting
         from plane.services s
         cross join lateral (
-            select count(*) filter (where b.key_namespace not like '.plane/%') as backends, 0::bigint as ready,
-                count(*) filter (where b.key_namespace like '.plane/%') as starting
+            select count(*) filter (where b.key_namespace not like '.plane/%') as backends,
+                count(*) filter (where b.key_namespace like '.plane/%' and b.service_version = s.version and b.status = 40 and b.end_kind = 0 and b.warm_at is not null) as ready,
+                count(*) filter (where b.key_namespace like '.plane/%' and b.service_version = s.version and b.status <= 40 and b.end_kind = 0 and b.warm_at is null) as starting
             from plane.backends b where b.service = s.name and b.status < 70
         ) u
         """;

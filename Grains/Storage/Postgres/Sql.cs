@@ -26,6 +26,8 @@ internal static class Sql
 
     public static NpgsqlParameter Bool(bool value) => Make(NpgsqlDbType.Boolean, value);
 
+    public static NpgsqlParameter Bools(bool[] values) => Make(NpgsqlDbType.Array | NpgsqlDbType.Boolean, values);
+
     public static NpgsqlParameter Span(TimeSpan value) => Make(NpgsqlDbType.Interval, value);
 
     private static NpgsqlParameter Make(NpgsqlDbType type, object? value) => new() { NpgsqlDbType = type, Value = value ?? DBNull.Value };

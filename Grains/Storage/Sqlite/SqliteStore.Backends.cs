@@ -31,7 +31,7 @@ internal sealed partial class SqliteStore
             """
             select b.id, b.fencing_token, b.cluster, b.drone, b.pool, b.key_namespace, b.key_name, b.key_tag, k.backend_id is not null, b.allow_renew,
                 b.status, b.status_at, b.created_at, b.last_used_at, k.expires_lease, b.lifetime_ends_lease, b.max_idle_seconds, b.address, b.subdomain,
-                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version
+                b.uses_static_token, b.executor, b.image, b.exit_code, b.message, b.output_tail, b.service, b.service_version, b.start_token
             from backends b left join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
             where b.id = $1
             """,
@@ -133,30 +133,42 @@ internal sealed partial class SqliteStore
     {
         var id = e.Identity.Backend.Value;
         var known = s.Single(
-            "select status, cluster from backends where id = $1 and fencing_token = $2 and ($3 is null or (cluster = $3 and drone = $4))",
-            static r => Tuple.Create((BackendStatus)r.GetInt32(0), r.GetString(1)),
+            """
+            select status, cluster, fencing_token, key_namespace glob '.plane/warm/*' from backends
+            where id = $1 and $2 in (fencing_token, start_token) and ($3 is null or (cluster = $3 and drone = $4))
+            """,
+            static r => Tuple.Create((BackendStatus)r.GetInt32(0), r.GetString(1), r.GetInt64(2), r.GetBoolean(3)),
             id,
             e.Identity.Token.Value,
             session?.Cluster.Value,
             session?.Drone.Value);
-        if (known is not var (stored, cluster))
+        if (known is not var (stored, cluster, token, isInPool))
         {
             return new StateAck { Sequence = e.Sequence, Applied = false, Refusal = StoreText.Refusal(false, default) };
         }
 
-        if (StoreText.NoteOf(e) is var (message, tail))
+        if (StoreText.NoteOf(e) is var (message, tail, isWarm))
         {
             s.Execute(
                 """
                 update backends
-                set output_tail = coalesce($2, output_tail), message = case when $3 is null or status > 40 then message else nullif($3, '') end where id = $1
+                set output_tail = coalesce($2, output_tail), message = case when $3 is null or status > 40 then message else nullif($3, '') end,
+                    warm_lease = coalesce(warm_lease, $4)
+                where id = $1
                 """,
                 id,
                 tail,
-                message);
+                message,
+                isWarm && isInPool ? s.Lease : null);
+            if (isWarm && isInPool)
+            {
+                NoteWarm(s, id, failed: false);
+            }
         }
 
-        if (!BackendTransitions.IsAllowed(stored, e.Status, TransitionSource.Drone))
+        // One in a pool is not ready, and one that was claimed is only under the token of its claim.
+        var isEarly = e.Status == BackendStatus.Ready && (isInPool || e.Identity.Token.Value != token);
+        if (isEarly || !BackendTransitions.IsAllowed(stored, e.Status, TransitionSource.Drone))
         {
             var before = s.Scalar("select 1 from history where backend_id = $1 and status = $2", id, (int)e.Status) is not null;
             return new StateAck { Sequence = e.Sequence, Applied = before, Refusal = before ? null : StoreText.Refusal(true, stored) };
@@ -186,12 +198,16 @@ internal sealed partial class SqliteStore
             (int?)e.TerminationReason,
             (int?)e.TerminationKind,
             e.ExitCode is { } code ? code != 0 : null);
-        s.Log(ChangeKind.BackendState, cluster, id, e.Identity.Token.Value, e.Status);
+        s.Log(ChangeKind.BackendState, cluster, id, token, e.Status);
         if (e.Status == BackendStatus.Terminated)
         {
-            s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, e.Identity.Token.Value);
+            s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, token);
             s.Execute("delete from actions where backend_id = $1", id);
             NoteEnd(s, id);
+            if (isInPool && e.TerminationReason is null or TerminationReason.StartupTimeout or TerminationReason.InternalError)
+            {
+                NoteWarm(s, id, failed: true);
+            }
         }
 
         return new StateAck { Sequence = e.Sequence, Applied = true };
@@ -284,6 +300,7 @@ internal sealed partial class SqliteStore
             OutputTail = TextOrNull(r, 24),
             Service = TextOrNull(r, 25) is { } service ? ServiceName.Parse(service) : null,
             ServiceVersion = NumberOrNull(r, 26),
+            StartToken = NumberOrNull(r, 27) is { } start ? new FencingToken(start) : null,
         };
     }
 }

@@ -7,6 +7,14 @@ namespace Plane.Grains.Storage.Sqlite;
 internal sealed partial class SqliteStore
 {
     private const string LiveCount = "(select count(*) from backends b where b.cluster = d.cluster and b.drone = d.name and b.status < 70)";
+    private const string CapacityColumns = "d.cpu_millis, d.memory_bytes, d.disk_bytes, d.gpus";
+
+    // Sums are bounded, so that none is too large to be read; a sum of integers that is too large would be an error.
+    private const string ReservedColumns =
+        """
+        cast(min(total(b.cpu_millis), 9007199254740992) as integer), cast(min(total(b.memory_bytes), 9007199254740992) as integer),
+            cast(min(total(b.disk_bytes), 9007199254740992) as integer), cast(total(b.gpus) as integer)
+        """;
 
     public Task<RegistrationReply> RegisterDroneAsync(DroneRegistration registration, ControllerName controller, CancellationToken cancellationToken)
     {
@@ -32,7 +40,9 @@ internal sealed partial class SqliteStore
                     """
                     update drones
                     set heartbeat_lease = $4, instance_id = $5, boot_id = $6, reading = $7, ready = $8, controller = $9,
-                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds), inspector = coalesce($12, inspector)
+                        kinds = coalesce($10, kinds), unavailable_kinds = coalesce($11, unavailable_kinds), inspector = coalesce($12, inspector),
+                        claims_session = case when $13 then session end,
+                        cpu_millis = coalesce($14, cpu_millis), memory_bytes = coalesce($15, memory_bytes), disk_bytes = coalesce($16, disk_bytes), gpus = coalesce($17, gpus)
                     where cluster = $1 and name = $2 and session = $3 and (boot_id <> $6 or reading <= $7)
                     """,
                     heartbeat.Session.Cluster.Value,
@@ -46,7 +56,12 @@ internal sealed partial class SqliteStore
                     controller.Value,
                     heartbeat.Kinds is { } kinds ? TextOf(kinds) : null,
                     heartbeat.UnavailableKinds is { } unavailable ? TextOf(unavailable) : null,
-                    heartbeat.Inspector);
+                    heartbeat.Inspector,
+                    heartbeat.TakesClaims,
+                    heartbeat.Capacity?.CpuMillis,
+                    heartbeat.Capacity?.MemoryBytes,
+                    heartbeat.Capacity?.DiskBytes,
+                    heartbeat.Capacity?.Gpus);
                 return StateOf(s, heartbeat.Session);
             },
             cancellationToken);
@@ -66,7 +81,7 @@ internal sealed partial class SqliteStore
                     .. Readable(
                         s,
                         """
-                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason
+                        select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason, claim, start_token
                         from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
                         """,
                         ReadAction,
@@ -134,11 +149,16 @@ internal sealed partial class SqliteStore
         s => Readable(
             s,
             $"""
-            select name, pool, kinds, backends, max_backends
-            from (select d.*, {LiveCount} as backends from drones d where d.cluster = $1 and d.ready = 1 and d.draining = 0 and d.heartbeat_lease > $2)
-            where backends < max_backends order by name
+            select d.name, d.pool, d.kinds, count(b.id) as live, d.max_backends, coalesce(d.claims_session = d.session, 0), {CapacityColumns}, {ReservedColumns}
+            from drones d left join backends b on b.cluster = d.cluster and b.drone = d.name and b.status < 70
+            where d.cluster = $1 and d.ready = 1 and d.draining = 0 and d.heartbeat_lease > $2
+            group by d.cluster, d.name having live < d.max_backends order by d.name
             """,
-            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4)),
+            static r => new DroneCandidate(DroneName.Parse(r.GetString(0)), r.GetString(1), ReadKinds(r.GetString(2)), r.GetInt32(3), r.GetInt32(4), r.GetBoolean(5))
+            {
+                Capacity = ReadAmounts(r, 6),
+                Reserved = ReadAmounts(r, 10)!,
+            },
             cluster.Value,
             s.Lease - _fresh),
         cancellationToken);
@@ -152,9 +172,11 @@ internal sealed partial class SqliteStore
                     s,
                     $"""
                     select d.name, d.version, d.hash, d.controller, $2 - coalesce(c.heartbeat_lease, d.heartbeat_lease),
-                        d.ready = 1 and d.heartbeat_lease > $3, d.draining, $2 - d.heartbeat_lease, {LiveCount}, d.pool, d.max_backends, d.kinds,
-                        d.unavailable_kinds
-                    from drones d left join controllers c on c.id = d.controller where d.cluster = $1 order by d.name
+                        d.ready = 1 and d.heartbeat_lease > $3, d.draining, $2 - d.heartbeat_lease, count(b.id), d.pool, d.max_backends, d.kinds,
+                        d.unavailable_kinds, {CapacityColumns}, {ReservedColumns}
+                    from drones d left join controllers c on c.id = d.controller
+                    left join backends b on b.cluster = d.cluster and b.drone = d.name and b.status < 70
+                    where d.cluster = $1 group by d.cluster, d.name order by d.name
                     """,
                     static r => new DroneState
                     {
@@ -167,6 +189,8 @@ internal sealed partial class SqliteStore
                         MaxBackends = r.GetInt32(10),
                         Kinds = ReadKinds(r.GetString(11)),
                         UnavailableKinds = ReadKinds(r.GetString(12)),
+                        Capacity = ReadAmounts(r, 13),
+                        Reserved = ReadAmounts(r, 17)!,
                     },
                     cluster.Value,
                     s.Lease,
@@ -272,6 +296,16 @@ internal sealed partial class SqliteStore
             registration.Ready,
             controller.Value,
             s.Lease);
+
+        // A drone that does not say has no bound, whatever it said under an earlier session.
+        s.Execute(
+            "update drones set cpu_millis = $3, memory_bytes = $4, disk_bytes = $5, gpus = $6 where cluster = $1 and name = $2",
+            cluster,
+            name,
+            registration.Capacity?.CpuMillis,
+            registration.Capacity?.MemoryBytes,
+            registration.Capacity?.DiskBytes,
+            registration.Capacity?.Gpus);
         CountOnFrom(s, cluster, name, registration.LastAction);
         var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
         s.Log(ChangeKind.DroneAction, cluster, status: BackendStatus.Scheduled, drone: name);
@@ -313,6 +347,7 @@ internal sealed partial class SqliteStore
             Kind = StoreText.Enumerated<TerminationKind>(r.GetInt64(10)),
             Reason = StoreText.Enumerated<TerminationReason>(r.GetInt64(11)),
         },
+        Claim = r.IsDBNull(12) ? null : StoreText.ReadClaim(r.GetString(12), r.GetInt64(13)),
     };
 
     private static NodeState ReadNode(SqliteDataReader row) => new()
@@ -322,6 +357,24 @@ internal sealed partial class SqliteStore
         PlaneHash = row.GetString(2),
         Controller = row.GetString(3),
         ControllerHeartbeatAge = row.GetInt64(4),
+    };
+
+    private static ResourceAmounts? ReadCapacity(SqliteSession s, string cluster, string drone) => s.Single(
+        $"select {CapacityColumns} from drones d where d.cluster = $1 and d.name = $2 and d.gpus is not null", static r => ReadAmounts(r, 0)!, cluster, drone);
+
+    private static ResourceAmounts ReadReserved(SqliteSession s, string cluster, string drone, string? except) => s.Single(
+        $"select {ReservedColumns} from backends b where b.cluster = $1 and b.drone = $2 and b.status < 70 and b.id is not $3",
+        static r => ReadAmounts(r, 0)!,
+        cluster,
+        drone,
+        except)!;
+
+    private static ResourceAmounts? ReadAmounts(SqliteDataReader row, int at) => row.IsDBNull(at) ? null : new ResourceAmounts
+    {
+        CpuMillis = row.GetInt64(at),
+        MemoryBytes = row.GetInt64(at + 1),
+        DiskBytes = row.GetInt64(at + 2),
+        Gpus = row.GetInt32(at + 3),
     };
 
     private static string TextOf(ExecutorKind[] kinds) => string.Join(',', kinds.Distinct().Select(k => ((int)k).ToString(CultureInfo.InvariantCulture)));

@@ -20,7 +20,7 @@ internal sealed partial class SqliteStore
                     where sequence > $1 and (kind in (1, 2, 5) or kind = 3 and status is not null) and ($3 is null or cluster = $3 or kind = 5)
                     order by sequence {(after is null ? "desc" : "asc")} limit $2
                 ) c
-                left join backends b on b.id = c.backend_id and b.fencing_token = c.fencing_token
+                left join backends b on b.id = c.backend_id and c.fencing_token in (b.fencing_token, b.start_token)
                 left join history h on h.backend_id = b.id and h.status = c.status and c.kind = 1
                 order by c.sequence
                 """,

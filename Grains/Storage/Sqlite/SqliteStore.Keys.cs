@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Plane.Grains.Clusters;
 
 namespace Plane.Grains.Storage.Sqlite;
 
@@ -203,8 +204,16 @@ internal sealed partial class SqliteStore
             return new AcquireResult(AcquireOutcome.DroneUnfit, null);
         }
 
+        var expired = s.ScalarText("select backend_id from keys where namespace = $1 and name = $2", key.Namespace, key.Name);
+        var reserves = ResourceAmounts.Of(spawn.Executable);
+        var capacity = reserves == ResourceAmounts.None ? null : ReadCapacity(s, cluster, drone);
+        if (capacity is not null && reserves.ShortOn(capacity, ReadReserved(s, cluster, drone, except: expired)).Any())
+        {
+            return new AcquireResult(AcquireOutcome.DroneUnfit, null);
+        }
+
         // 2. An expired holder goes, its backend is lost.
-        if (s.ScalarText("select backend_id from keys where namespace = $1 and name = $2", key.Namespace, key.Name) is { } expired)
+        if (expired is not null)
         {
             MarkLost(s, expired);
         }
@@ -248,6 +257,16 @@ internal sealed partial class SqliteStore
             StoreText.WriteWeb(spawn),
             command.Service?.Value,
             command.ServiceVersion);
+        if (reserves != ResourceAmounts.None)
+        {
+            s.Execute(
+                "update backends set cpu_millis = $2, memory_bytes = $3, disk_bytes = $4, gpus = $5 where id = $1",
+                id,
+                reserves.CpuMillis,
+                reserves.MemoryBytes,
+                reserves.DiskBytes,
+                capacity is null ? Math.Max(0, reserves.Gpus) : reserves.NeededOn(capacity, Resource.Gpus));
+        }
 
         // 5. Connection token, history, change log, spawn action.
         if (staticToken is { } shared)
@@ -317,7 +336,7 @@ internal sealed partial class SqliteStore
         var renewed = s.Execute(
             """
             update keys set expires_lease = max(expires_lease, $3)
-            where backend_id = $1 and fencing_token = $2 and allow_renew = 1 and expires_lease > $4
+            where backend_id = $1 and $2 in (fencing_token, start_token) and allow_renew = 1 and expires_lease > $4
             """,
             holder.Backend.Value,
             holder.Token.Value,
@@ -326,7 +345,7 @@ internal sealed partial class SqliteStore
         return renewed > 0
             ? RenewalOutcome.Renewed
             : s.Scalar(
-                "select expires_lease > $3 from keys where backend_id = $1 and fencing_token = $2", holder.Backend.Value, holder.Token.Value, s.Lease) switch
+                "select expires_lease > $3 from keys where backend_id = $1 and $2 in (fencing_token, start_token)", holder.Backend.Value, holder.Token.Value, s.Lease) switch
             {
                 null => RenewalOutcome.Unknown,
                 0 => RenewalOutcome.Expired,

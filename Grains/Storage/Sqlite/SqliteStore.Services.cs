@@ -15,8 +15,10 @@ internal sealed partial class SqliteStore
         $"""
         select {ServiceColumns},
             (select count(*) from backends b where b.service = s.name and b.status < 70 and b.key_namespace not like '.plane/%'),
-            0,
-            (select count(*) from backends b where b.service = s.name and b.status < 70 and b.key_namespace like '.plane/%')
+            (select count(*) from backends b where b.service = s.name and b.service_version = s.version and b.status = 40 and b.end_kind = 0
+                and b.key_namespace like '.plane/%' and b.warm_lease is not null),
+            (select count(*) from backends b where b.service = s.name and b.service_version = s.version and b.status <= 40 and b.end_kind = 0
+                and b.key_namespace like '.plane/%' and b.warm_lease is null)
         from services s
         """;
 
@@ -265,6 +267,12 @@ internal sealed partial class SqliteStore
             return;
         }
 
+        NoteFailure(s, keyNamespace, keyName, service, id);
+    }
+
+    /// <summary>Counts a failed start of a key, or of the warm backends of a service's version, for which there is one key.</summary>
+    private static void NoteFailure(SqliteSession s, string keyNamespace, string keyName, string service, string id)
+    {
         var before = s.Scalar(
             "select count from service_failures where namespace = $1 and name = $2 and failed_lease >= $3",
             keyNamespace,

@@ -34,7 +34,7 @@ internal static class ServiceEndpoints
 
     public static async Task<IResult> DescribeAsync(string service, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
         ServiceName.TryParse(service, out var name) && await store.ReadServiceAsync(name, cancellationToken) is { } use
-            ? TypedResults.Json(ServiceViews.Details(use), PlaneJson.Http)
+            ? TypedResults.Json(await ServiceViews.DetailsAsync(use, store, cancellationToken), PlaneJson.Http)
             : RouteNames.NoService;
 
     public static async Task<IResult> PutAsync(
@@ -71,7 +71,7 @@ internal static class ServiceEndpoints
         services.Forget(name);
         return written.Service is { } now
             ? TypedResults.Json(
-                ServiceViews.Details(await store.ReadServiceAsync(name, cancellationToken) ?? new ServiceUse(now, 0, 0, 0)),
+                await ServiceViews.DetailsAsync(await store.ReadServiceAsync(name, cancellationToken) ?? new ServiceUse(now, 0, 0, 0), store, cancellationToken),
                 PlaneJson.Http,
                 statusCode: written.Outcome == ServiceWriteOutcome.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK)
             : ApiError.Invalid($"there are {ServiceLimits.MaxServices} services, as many as there may be: delete one first");

@@ -67,7 +67,7 @@ internal sealed class BackendLogs(DroneOutput drones, IPlaneStore store, TimePro
     public async IAsyncEnumerable<OutputLine[]> FollowAsync(
         BackendDetails backend, LogQuery query, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var identity = new BackendIdentity(backend.BackendId, backend.Key.FencingToken);
+        var identity = backend.AsStarted;
         var relay = Join(identity, backend, after, isResumed: query.After is not null);
         try
         {

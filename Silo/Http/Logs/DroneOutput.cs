@@ -29,7 +29,7 @@ internal sealed partial class DroneOutput(IPlaneStore store, IGrainFactory grain
 
         try
         {
-            return (await inspector.ReadUsage(new BackendIdentity(backend.BackendId, backend.Key.FencingToken)).WaitAsync(s_usage, time, cancellationToken))?.Cleaned();
+            return (await inspector.ReadUsage(backend.AsStarted).WaitAsync(s_usage, time, cancellationToken))?.Cleaned();
         }
         catch (Exception e) when (CallFailed.IsUnknownOutcome(e))
         {
@@ -65,7 +65,7 @@ internal sealed partial class DroneOutput(IPlaneStore store, IGrainFactory grain
     /// <exception cref="OutputUnavailableException">No answer.</exception>
     public async Task<OutputPage> ReadAsync(BackendDetails backend, Func<OutputRequest, OutputRequest> with, CancellationToken cancellationToken)
     {
-        var request = with(new OutputRequest { Backend = new BackendIdentity(backend.BackendId, backend.Key.FencingToken), Executor = backend.Executor });
+        var request = with(new OutputRequest { Backend = backend.AsStarted, Executor = backend.Executor });
         if (await FindAsync(backend, cancellationToken) is not { } inspector)
         {
             throw new OutputUnavailableException($"drone {backend.Drone} has not said where it can be asked: it is not connected, or its version is older") { IsFinal = true };

@@ -1,9 +1,10 @@
+using Plane.Chaos.Load;
 using Plane.Chaos.Parts;
 
 namespace Plane.Chaos.Faults;
 
 /// <summary>Does what was planned, and undoes it, whatever happens in between.</summary>
-internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> say)
+internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> say, ClaimWatch? claims = null)
 {
     public async Task RunAsync(IReadOnlyList<PlannedFault> plan, CancellationToken cancellationToken)
     {
@@ -52,6 +53,12 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
                 break;
             case FaultKinds.KillAgent:
                 await KillAsync(Drone(fault).Agent, WaitAsync);
+                break;
+            case FaultKinds.KillAgentAtClaim:
+                await KillAtClaimsAsync(Drone(fault).Agent, random, WaitAsync());
+                break;
+            case FaultKinds.KillSiloAtClaim:
+                await KillAtClaimsAsync(Controller(fault).Part, random, WaitAsync());
                 break;
             case FaultKinds.KillGuard:
                 if (Drone(fault).GuardPid() is { } killedGuard)
@@ -231,6 +238,21 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         await part.EndAsync(Signal.Kill);
         await wait();
         part.Start();
+    }
+
+    /// <summary>A claim takes some milliseconds from the request to the backend's answer: a kill may come before, between or after any two of its steps.</summary>
+    private async Task KillAtClaimsAsync(Part part, Random random, Task over)
+    {
+        while (claims is not null && !over.IsCompleted)
+        {
+            await Task.WhenAny(claims.Next, over);
+            await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(random.Next(0, 60)), TimeProvider.System), over);
+            if (!over.IsCompleted)
+            {
+                await KillAsync(part, static () => Task.CompletedTask);
+                await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(4 + (2 * random.NextDouble())), TimeProvider.System), over);
+            }
+        }
     }
 
     private static async Task FreezeAsync(Part part, Func<Task> wait)

@@ -23,6 +23,8 @@ internal static class FaultKinds
     public const string KillDatabase = "kill-database";
     public const string KillAgent = "kill-agent";
     public const string FreezeAgent = "freeze-agent";
+    public const string KillAgentAtClaim = "kill-agent-at-claim";
+    public const string KillSiloAtClaim = "kill-controller-at-claim";
     public const string KillGuard = "kill-guard";
     public const string FreezeGuard = "freeze-guard";
     public const string KillProxy = "kill-proxy";
@@ -88,6 +90,9 @@ internal static class FaultKinds
             // Without one an agent may not even restart: on a busy machine that takes as long.
             (KillAgent, AllDrones, guard ? 4 : 0, 0, 1.6),
             (FreezeAgent, AllDrones, guard ? 4 : 1, 0.02, guard ? 1.6 : 0.1),
+            // Again and again, each time some milliseconds after a client asked for a key of the service, and back at once.
+            (KillAgentAtClaim, ["dr-1", "dr-3"], guard ? 3 : 0, 0.3, 1),
+            (KillSiloAtClaim, silos, 2, 0.2, 0.6),
             (KillGuard, AllDrones, guard ? 2 : 0, 0, 0),
             (FreezeGuard, AllDrones, guard ? 2 : 0, 0.1, 1.6),
             (KillProxy, AllProxies, 2, 0, 0.4),

@@ -22,7 +22,11 @@ internal static class FaultPlan
             var lasts = expiry * (shortest + ((longest - shortest) * random.NextDouble()));
             // One fault at a time of a kind and target: two that overlap would undo each other's end.
             // Agent and guard of a drone count as one: that they aren't dead together is an assumption that guarantees rest on.
-            var name = $"{(FaultKinds.OfTheWay.Contains(kind) ? "way" : kind is FaultKinds.KillGuard or FaultKinds.FreezeGuard ? "agent" : kind.Split('-')[^1])} {target}";
+            var part = FaultKinds.OfTheWay.Contains(kind) ? "way"
+                : kind is FaultKinds.KillGuard or FaultKinds.FreezeGuard or FaultKinds.KillAgentAtClaim ? "agent"
+                : kind == FaultKinds.KillSiloAtClaim ? "controller"
+                : kind.Split('-')[^1];
+            var name = $"{part} {target}";
             if (busy.TryGetValue(name, out var until) && until > at)
             {
                 continue;

@@ -38,6 +38,9 @@ internal sealed record Wish(string Key)
 
     public int WaitSeconds { get; init; }
 
+    /// <summary>Whether it is by the service that keeps warm backends.</summary>
+    public bool ByService { get; init; }
+
     /// <summary>One of <see cref="Probes"/>, where it is measured.</summary>
     public string? Probe { get; init; }
 }
@@ -57,6 +60,39 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
     private int _asked;
     private volatile int[] _open = [.. Enumerable.Range(0, rig.Controllers.Count)];
 
+    /// <summary>The service that keeps warm backends.</summary>
+    public const string Service = "chaos";
+
+    /// <summary>Makes or changes the service.</summary>
+    /// <param name="number">Each has another environment, and so another version.</param>
+    /// <param name="cancellationToken">The end of the run.</param>
+    public Task<Entry> PutServiceAsync(int number, CancellationToken cancellationToken)
+    {
+        var executable = Executable(0);
+        ((JsonObject)executable["env"]!)["JUDGE_VERSION"] = number.ToString(CultureInfo.InvariantCulture);
+        return AskAsync(
+            new Entry { Op = "service", Start = 0, End = 0 },
+            HttpMethod.Put,
+            $"ctrl/s/{Service}",
+            new JsonObject
+            {
+                ["spawn_config"] = new JsonObject { ["executable"] = executable },
+                ["access"] = "public",
+                ["warm"] = new JsonObject { ["count"] = 4, ["max_age_seconds"] = 30 },
+            },
+            null,
+            cancellationToken);
+    }
+
+    private JsonObject Executable(int stopMilliseconds) => new()
+    {
+        ["env"] = new JsonObject
+        {
+            ["JUDGE_STOP_MS"] = stopMilliseconds.ToString(CultureInfo.InvariantCulture), ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredPGO"] = "0", ["JUDGE_DIR"] = processRecords,
+        },
+        ["command"] = new JsonArray(Checkout.Dotnet, Checkout.Judge),
+    };
+
     /// <summary>Connects to a key; a new backend runs as the caller wishes.</summary>
     /// <param name="wish">What to.</param>
     /// <param name="cancellationToken">The end of the run.</param>
@@ -64,33 +100,34 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
     public async Task<(Entry Entry, Ticket? Ticket)> ConnectAsync(Wish wish, CancellationToken cancellationToken, int? turn = null)
     {
         Ticket? ticket = null;
-        var env = new JsonObject
-        {
-            ["JUDGE_STOP_MS"] = wish.StopMilliseconds.ToString(CultureInfo.InvariantCulture), ["DOTNET_EnableDiagnostics"] = "0", ["DOTNET_TieredPGO"] = "0",
-        };
-        var executable = new JsonObject { ["env"] = env };
+        var executable = Executable(wish.StopMilliseconds);
         if (wish.InContainer)
         {
+            executable.Remove("command");
+            ((JsonObject)executable["env"]!).Remove("JUDGE_DIR");
             (executable["image"], executable["pull_policy"], executable["mount"]) = (_image, "Never", true);
-        }
-        else
-        {
-            executable["command"] = new JsonArray(Checkout.Dotnet, Checkout.Judge);
-            env["JUDGE_DIR"] = processRecords;
         }
 
         var request = new JsonObject
         {
             ["key"] = new JsonObject { ["name"] = wish.Key },
-            ["spawn_config"] = new JsonObject { ["executable"] = executable, ["use_static_token"] = wish.IsStatic },
             ["wait_seconds"] = wish.WaitSeconds,
         };
+        if (wish.ByService)
+        {
+            request["service"] = Service;
+        }
+        else
+        {
+            request["spawn_config"] = new JsonObject { ["executable"] = executable, ["use_static_token"] = wish.IsStatic };
+        }
+
         if (wish.RequestId is not null)
         {
             request["request_id"] = wish.RequestId;
         }
 
-        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Probe = wish.Probe, Controller = turn is { } t ? rig.Controllers[_open[t % _open.Length]].Name : null, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
+        var entry = await AskAsync(new Entry { Op = Ops.Connect, Key = wish.Key, Request = wish.RequestId, Probe = wish.Probe, Service = wish.ByService ? Service : null, Controller = turn is { } t ? rig.Controllers[_open[t % _open.Length]].Name : null, Start = 0, End = 0 }, HttpMethod.Post, "ctrl/connect", request, (json, entry) =>
         {
             ticket = new Ticket(NumberOf((string)json["token"]!), (string)json["backend_id"]!, (string)json["token"]!);
             return entry with
@@ -204,7 +241,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
             using var response = await _proxies[proxy].SendAsync(request, patience.Token);
             var text = await response.Content.ReadAsStringAsync(patience.Token);
             entry = response.StatusCode == HttpStatusCode.OK
-                ? entry with { Ok = true, Answered = text.Split(' ')[0] }
+                ? Answered(entry, text)
                 : entry with { Error = ((int)response.StatusCode).ToString(CultureInfo.InvariantCulture) };
         }
         catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
@@ -227,7 +264,7 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
             {
                 await socket.ConnectAsync(new Uri($"ws://{Rig.Cluster}/{ticket.Token}/stream"), _proxies[proxy], patience.Token);
                 var first = await socket.ReceiveAsync(buffer.AsMemory(), patience.Token);
-                entry = entry with { Ok = true, Answered = Encoding.ASCII.GetString(buffer, 0, first.Count).Split(' ')[0] };
+                entry = Answered(entry, Encoding.ASCII.GetString(buffer, 0, first.Count));
             }
         }
         catch (Exception e) when (Failure(e, cancellationToken) is { } failure)
@@ -325,6 +362,16 @@ internal sealed class Clients(RequestLog log, Rig rig, string processRecords) : 
         }
 
         return log.Add(entry with { End = BootClock.Now });
+    }
+
+    /// <summary>A backend says who it is and under which token.</summary>
+    private static Entry Answered(Entry entry, string text)
+    {
+        var words = text.Split(' ');
+        return entry with
+        {
+            Ok = true, Answered = words[0], AnsweredToken = words.Length > 1 && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var token) ? token : 0,
+        };
     }
 
     /// <summary>What is written for an exception that a fault explains; null for what nothing explains and for the end of the run.</summary>

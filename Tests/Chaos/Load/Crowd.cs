@@ -4,13 +4,15 @@ namespace Plane.Chaos.Load;
 /// The users: they connect to a bounded set of keys, visit what they got, hold connections open, and end, revoke and drain. When calm they only connect, visit
 /// and look.
 /// </summary>
-internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IReadOnlyList<string> keys, LeaseNumbers numbers, int seed)
+internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IReadOnlyList<string> keys, LeaseNumbers numbers, int seed, ClaimWatch? claims = null)
 {
     private const int Workers = 5;
     private const int MaxStreams = 8;
     private const int Remembered = 40;
+    private const int ServiceKeys = 8;
 
     private readonly Lock _lock = new();
+    private readonly ClaimWatch? _claims = claims;
     private readonly List<Ticket> _tickets = [];
     private readonly List<Ticket> _revoked = [];
     private readonly Queue<string> _recent = [];
@@ -18,6 +20,9 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
     private readonly HashSet<int> _tried = [];
     private volatile bool _isCalm;
     private int _streams;
+
+    /// <summary>The keys of the service.</summary>
+    public IReadOnlyList<string> OfService { get; } = claims is null ? [] : [.. Enumerable.Range(1, ServiceKeys).Select(i => $"seat {i}")];
 
     /// <summary>Every backend that anybody was told of.</summary>
     public IReadOnlyList<string> Backends
@@ -54,7 +59,7 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
     {
         try
         {
-            await Task.WhenAll([.. Enumerable.Range(0, Workers).Select(i => WorkAsync(new Random(seed + i), stop)), WatchAsync(new Random(seed - 1), stop), DrainAsync(new Random(seed - 2), stop)]);
+            await Task.WhenAll([.. Enumerable.Range(0, Workers).Select(i => WorkAsync(new Random(seed + i), stop)), WatchAsync(new Random(seed - 1), stop), DrainAsync(new Random(seed - 2), stop), ChangeServiceAsync(new Random(seed - 3), stop)]);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -69,16 +74,23 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
         {
             await Task.Delay(TimeSpan.FromMilliseconds(random.Next(100, 500)), TimeProvider.System, stop);
             streams.RemoveAll(s => s.IsCompletedSuccessfully);
-            var key = keys[random.Next(keys.Count)];
+            var byService = OfService.Count > 0 && random.Next(5) < 2;
+            var key = byService ? OfService[random.Next(OfService.Count)] : keys[random.Next(keys.Count)];
             int[] stops = [0, 0, 300, (int)(numbers.Grace.TotalMilliseconds * 3)];
             var wish = new Wish(key)
             {
+                ByService = byService,
                 InContainer = random.Next(2) == 0,
                 StopMilliseconds = stops[random.Next(stops.Length)],
                 IsStatic = random.Next(8) == 0,
                 WaitSeconds = random.Next(4) == 0 ? 3 : 0,
                 RequestId = random.Next(3) == 0 ? $"{random.NextInt64():x16}" : null,
             };
+            if (byService)
+            {
+                _claims!.Tell();
+            }
+
             var (_, ticket) = await clients.ConnectAsync(wish, stop);
             if (wish.RequestId is not null)
             {
@@ -101,9 +113,11 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
                     await clients.VisitAsync(ticket, random.Next(2), stop);
                     break;
                 case < 0.545 when !_isCalm:
+                case < 0.85 when byService && !_isCalm:
+                    // A session of the service is short: that is what its warm backends are for.
                     await clients.TerminateAsync(ticket.Backend, hard: random.Next(2) == 0, stop);
                     break;
-                case < 0.60 when !_isCalm && !ticket.IsStatic:
+                case < 0.90 when !_isCalm && !ticket.IsStatic && (byService || random.Next(8) == 0):
                     await RevokeAsync(ticket, random.Next(2), stop);
                     break;
                 default:
@@ -181,6 +195,19 @@ internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IRead
             while (!(await clients.UndrainAsync(drone, stop)).Ok)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, stop);
+            }
+        }
+    }
+
+    /// <summary>Its pool is then replaced.</summary>
+    private async Task ChangeServiceAsync(Random random, CancellationToken stop)
+    {
+        for (var number = 1; _claims is not null; number++)
+        {
+            await Task.Delay(numbers.Expiry * (0.5 + (2 * random.NextDouble())), TimeProvider.System, stop);
+            if (!_isCalm)
+            {
+                await clients.PutServiceAsync(number, stop);
             }
         }
     }

@@ -47,6 +47,12 @@ internal sealed record Entry
     /// <summary>Which backend answered.</summary>
     public string? Answered { get; init; }
 
+    /// <summary>Under which fencing token it answered.</summary>
+    public long AnsweredToken { get; init; }
+
+    /// <summary>The service that a connect was made by.</summary>
+    public string? Service { get; init; }
+
     /// <summary>Over which proxy it went.</summary>
     public string? Proxy { get; init; }
 

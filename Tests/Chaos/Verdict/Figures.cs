@@ -9,6 +9,9 @@ internal sealed class Figures
 
     public required int Tokens { get; init; }
 
+    /// <summary>How many backends were started without a key, and how many of them were told one.</summary>
+    public required (int Started, int Claimed) Warm { get; init; }
+
     public required IReadOnlyDictionary<string, int> Connects { get; init; }
 
     public required IReadOnlyDictionary<string, int> Others { get; init; }
@@ -30,12 +33,13 @@ internal sealed class Figures
     {
         var connects = entries.Where(e => e.Op == Ops.Connect).ToList();
         var (without, key) = LongestGap(lives, connects);
-        var handovers = lives.GroupBy(l => l.Key)
+        var handovers = lives.Where(l => !l.IsWarm).GroupBy(l => l.Key)
             .SelectMany(g => g.OrderBy(l => l.First).Zip(g.OrderBy(l => l.First).Skip(1), (a, b) => b.First - a.Last))
             .ToList();
         return new Figures
         {
             Backends = lives.Select(l => l.Backend).Distinct().Count(),
+            Warm = (lives.Count(l => l.IsWarm), lives.Count(l => !l.IsWarm && lives.Any(w => w.IsWarm && w.File == l.File))),
             Tokens = connects.Where(c => c.Ok).Select(c => c.Token).Concat(lives.Select(l => l.Token)).Distinct().Count(),
             Connects = Count(connects, e => e.Ok ? (e.Spawned ? "spawned" : "joined") : e.Error ?? "refused"),
             Others = Count(entries.Where(e => e.Op is not (Ops.Connect or Ops.Phase or Ops.History or Ops.Health or Ops.Fault or Ops.Window)), e => $"{e.Op} {(e.Ok ? "ok" : e.Error)}"),
@@ -51,7 +55,7 @@ internal sealed class Figures
     {
         yield return $"connects: {List(Connects)}";
         yield return $"others: {List(Others)}";
-        yield return $"backends: {Backends}, fencing tokens: {Tokens}";
+        yield return $"backends: {Backends}, fencing tokens: {Tokens}; started warm: {Warm.Started}, of them claimed: {Warm.Claimed}";
         yield return $"longest time a key was without a backend while asked for: {Text(LongestWithout)}{(LongestWithoutKey is null ? "" : $" (key {LongestWithoutKey})")}";
         yield return $"narrowest hand-over of a key: {(NarrowestHandover is { } narrow ? Text(narrow) : "none")}; longest time a backend was frozen: {Text(LongestFreeze)}";
         foreach (var line in WhileUnwell)

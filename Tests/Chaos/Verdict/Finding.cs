@@ -33,5 +33,7 @@ internal static class Rules
     public const string ShortWaits = "while one controller is well, no client waits longer than a second";
     public const string SaysSo = "an unwell controller says so";
     public const string WellAgain = "an unwell controller recovers, or leaves and comes back";
+    public const string ClaimedOnce = "a warm backend gets one key";
+    public const string NotBeforeClaim = "no visitor reaches a backend that is not claimed";
     public const string DrainHolds = "a draining drone gets nothing new";
 }

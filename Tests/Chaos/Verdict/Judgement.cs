@@ -15,6 +15,7 @@ namespace Plane.Chaos.Verdict;
 /// <item>Then, too, every key that is asked for is answered, and every controller answers.</item>
 /// <item>Between the acknowledged drain of a drone and the request to end that, it gets no backend.</item>
 /// <item>All acknowledged connects with one request id name one backend and one token.</item>
+/// <item>A warm backend is visited by no client before it has its key, gets one key and token, and clients are answered one for it.</item>
 /// <item>While nothing but one controller of several is unwell, see <see cref="Patience"/>.</item>
 /// </list>
 /// A connect that repeats another by its request id is judged as if it had begun with the first of them: it is answered what that one was.
@@ -47,6 +48,7 @@ internal sealed class Judgement
         Acknowledged();
         Drains();
         Repeats();
+        Claims();
         _findings.AddRange(Patience.Judge(_entries));
         return [.. _findings.OrderBy(f => f.At)];
     }
@@ -104,7 +106,7 @@ internal sealed class Judgement
                     Find(Rules.ConnectNamesHolder, $"key {ofKey.Key}: answered {connect.Backend}, which had been seen as terminated {Seconds(connect.Start - gone)} before the request", connect.End);
                 }
 
-                foreach (var life in lifeOf[connect.Backend!].Where(l => l.Token != connect.Token || l.Key != connect.Key))
+                foreach (var life in lifeOf[connect.Backend!].Where(l => !l.IsWarm).Where(l => l.Token != connect.Token || l.Key != connect.Key))
                 {
                     Find(Rules.ConnectNamesHolder, $"answered {connect.Backend} ({connect.Token}) of key {connect.Key}, which knows itself as {life.Token} of key {life.Key}", connect.End);
                 }
@@ -187,6 +189,10 @@ internal sealed class Judgement
             {
                 Find(Rules.RightBackend, $"ticket {visit.Ticket} of {connect.Backend} was answered by {visit.Answered}", visit.End);
             }
+            else if (connect is not null && visit.AnsweredToken is > 0 and var token && token != connect.Token)
+            {
+                Find(Rules.RightBackend, $"ticket {visit.Ticket} of {connect.Backend} ({connect.Token}) was answered by it as {token}", visit.End);
+            }
         }
     }
 
@@ -253,6 +259,31 @@ internal sealed class Judgement
             foreach (var connect in _entries.Where(e => e is { Op: Ops.Connect, Ok: true, Spawned: true } && e.Drone == drain.Drone && e.Start > drain.End && e.End < until))
             {
                 Find(Rules.DrainHolds, $"{connect.Backend} was spawned on {drain.Drone} {Seconds(connect.Start - drain.End)} after it began to drain", connect.End);
+            }
+        }
+    }
+
+    private void Claims()
+    {
+        foreach (var life in _lives)
+        {
+            if (life.EarlyVisits > 0)
+            {
+                Find(Rules.NotBeforeClaim, $"{Name(life)} was visited {life.EarlyVisits} times before it was claimed", life.Last);
+            }
+
+            if (life.SecondClaim is { } second)
+            {
+                Find(Rules.ClaimedOnce, $"{Name(life)} of key {life.Key} was told another claim: {second}", life.Last);
+            }
+        }
+
+        // What clients were told of it: one key and one token for each backend.
+        foreach (var ofBackend in _entries.Where(e => e is { Op: Ops.Connect, Ok: true }).GroupBy(e => e.Backend))
+        {
+            if (ofBackend.Select(e => (e.Key, e.Token)).Distinct().Count() > 1)
+            {
+                Find(Rules.ClaimedOnce, $"{ofBackend.Key} was given to {string.Join(" and ", ofBackend.Select(e => $"key {e.Key} ({e.Token})").Distinct())}", ofBackend.Max(e => e.End));
             }
         }
     }

@@ -100,7 +100,7 @@ public sealed class SignedEntryTests
         using var service = TestService.Signed(proxy, backend.Address);
         Assert.Equal(HttpStatusCode.OK, await service.StatusAsync(null, headers: ("Authorization", $"Bearer {service.Token()}")));
 
-        // Whoever wrote this header wrote the request: no other page's browser adds it.
+        // The request's author wrote this header: no other page's browser adds it.
         Assert.Equal(HttpStatusCode.OK, await service.StatusAsync(null, headers: [("Authorization", $"bearer {service.Token()}"), ("Origin", "https://other.example"), ("Sec-Fetch-Site", "cross-site")]));
         Assert.All(backend.Requests, r => Assert.DoesNotContain("authorization", r, StringComparison.OrdinalIgnoreCase));
         Assert.All(backend.Requests, r => Assert.Contains("\r\nx-verified-username: ada\r\n", r, StringComparison.Ordinal));
@@ -237,7 +237,7 @@ public sealed class SignedEntryTests
         using var byOld = await OpenAsync(proxy, service, old);
         Assert.Equal("TokenInvalid", await service.KindAsync(young));
 
-        // Both are valid while the application changes over; nobody is cut.
+        // Both are valid while the application changes over; no connection is cut.
         service.Fake.Set("board", ServiceAccess.Signed, [service.Signer.Key, next.Key]);
         await Eventually.SeenAsync(async _ => await TryOpenAsync(proxy, service, young), opened => opened, "the new key opens");
         using var byYoung = await OpenAsync(proxy, service, young);

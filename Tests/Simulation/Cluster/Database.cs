@@ -16,7 +16,7 @@ internal sealed class Database
     {
         _world = world;
         Process = NewProcess();
-        Store = new ModelStore(world.Scheduler, world.Numbers, world.Bugs, () => Clock, world.Judge, world.Settings.Keys, world.Settings.Drones);
+        Store = new ModelStore(world.Scheduler, world.Numbers, world.Bugs, () => Clock, world.Judge, world.Settings.Keys, world.Settings.Drones, world.Settings.Pool);
     }
 
     public ModelStore Store { get; }

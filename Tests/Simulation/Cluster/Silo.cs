@@ -205,7 +205,23 @@ internal sealed class Silo
                 yield break;
             }
 
-            var raced = false;
+            var claimed = new Box<ClaimEnd>();
+            if (_world.Settings.Pool > 0)
+            {
+                yield return Wait.Run(Claim(key, command, claimed));
+                if (claimed.Value.IsUnknown)
+                {
+                    yield break;
+                }
+
+                if (claimed.Value.Holder is not null)
+                {
+                    answer.Value = new Connection(claimed.Value.Holder);
+                    yield break;
+                }
+            }
+
+            var raced = claimed.Value.IsHeld;
             for (var tries = 0; tries < 4 && !raced; tries++)
             {
                 if (PickDrone() is not { } drone)
@@ -244,6 +260,42 @@ internal sealed class Silo
         answer.Value = new Connection(null);
     }
 
+    /// <summary>Mirrors <c>WarmClaims.ClaimAsync</c>.</summary>
+    private IEnumerator<Wait> Claim(int key, long command, Box<ClaimEnd> end)
+    {
+        var ok = new Box<bool>();
+        for (var failed = 0; failed < 2; failed++)
+        {
+            var claiming = new Claiming { Key = key, Command = command };
+            yield return Wait.Run(Database.Run(tx => Store.Claim(tx, claiming), ok));
+            if (!ok.Value || claiming.Outcome != AcquireOutcome.Acquired)
+            {
+                _world.Coverage.Count(Seen.ClaimOfHeldKey, claiming.Outcome == AcquireOutcome.Held ? 1 : 0);
+                end.Value = new ClaimEnd(!ok.Value, claiming.Outcome == AcquireOutcome.Held, null);
+                yield break;
+            }
+
+            var holder = claiming.Holder!;
+            var until = _world.Now + 4_000;
+            while (_world.Now < until && Store.Find(holder.Name) is { Status: < BackendStatus.Ready })
+            {
+                yield return Wait.For(20);
+            }
+
+            if (Store.Find(holder.Name) is { Status: < BackendStatus.Terminating })
+            {
+                end.Value = new ClaimEnd(false, false, holder);
+                yield break;
+            }
+
+            until = _world.Now + 5_000;
+            while (_world.Now < until && Store.Find(holder.Name) is { Lives: true })
+            {
+                yield return Wait.For(20);
+            }
+        }
+    }
+
     public IEnumerator<Wait> Terminate(BackendName name, TerminationKind kind, Box<Done?> answer)
     {
         var ok = new Box<bool>();
@@ -273,6 +325,11 @@ internal sealed class Silo
     private void Begin()
     {
         _world.Scheduler.Start(Process, SweepLost(), _world.Chance.Between(0, 5_000));
+        if (_world.Settings.Pool > 0)
+        {
+            _world.Scheduler.Start(Process, Refill(), _world.Chance.Between(0, 3_000));
+        }
+
         if (_world.Settings.ChosenIds)
         {
             _world.Scheduler.Start(Process, CleanUp(), _world.Chance.Between(0, 10_000));
@@ -308,6 +365,35 @@ internal sealed class Silo
         }
     }
 
+    /// <summary>Mirrors <c>WarmPools</c>: a backend in each free place.</summary>
+    private IEnumerator<Wait> Refill()
+    {
+        var ok = new Box<bool>();
+        while (true)
+        {
+            for (var key = _world.Settings.Keys; key < _world.Settings.Keys + _world.Settings.Pool && !_world.IsCalm; key++)
+            {
+                if ((Store.Key(key) is { } held && held.ExpiresAt >= Store.Clock) || PickDrone() is not { } drone)
+                {
+                    continue;
+                }
+
+                var number = ++_world.WarmStarts;
+                var acquisition = new Acquisition
+                {
+                    Name = BackendName.Parse(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"w{number}")),
+                    Chosen = false,
+                    Key = key,
+                    Drone = drone,
+                    Command = -number,
+                };
+                yield return Wait.Run(Database.Run(tx => Store.Acquire(tx, acquisition), ok));
+            }
+
+            yield return Wait.For(_world.Chance.Between(300, 5_000));
+        }
+    }
+
     private IEnumerator<Wait> CleanUp()
     {
         var ok = new Box<bool>();
@@ -317,4 +403,7 @@ internal sealed class Silo
             yield return Wait.For(_world.Chance.Between(8_000, 12_000));
         }
     }
+
+    /// <summary>What became of the claims for a connect.</summary>
+    private readonly record struct ClaimEnd(bool IsUnknown, bool IsHeld, StoredBackend? Holder);
 }

@@ -62,6 +62,11 @@ internal sealed class Agent(World world, Machine machine, Process process)
     private IEnumerator<Wait> Adopt()
     {
         var known = State.Backends.Values.Where(b => b.Status < BackendStatus.Terminated).ToList();
+        if (world.Has(Bug.ClaimNotStored))
+        {
+            known.ForEach(static b => b.Claim = null);
+        }
+
         foreach (var row in known)
         {
             Lead(row, isNew: false);
@@ -303,7 +308,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
             backend.Lease.AskAt = reading + (long)world.Numbers.RenewalCall.TotalMilliseconds;
         }
 
-        var items = Array.ConvertAll(due, b => b.Identity);
+        var items = Array.ConvertAll(due, b => b.Lease.OnWire);
         var (instance, boot) = (State.InstanceId, machine.BootId);
         yield return Wait.Step;
         var request = world.Network.Ask<Renewed>(
@@ -316,7 +321,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
             Observe(session, reply.Session);
             if (reply.Session == SessionState.Current)
             {
-                yield return Wait.Run(Apply(due, reply));
+                yield return Wait.Run(Apply(due, items, reply));
                 yield break;
             }
         }
@@ -330,7 +335,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
         _renew.Pulse();
     }
 
-    private IEnumerator<Wait> Apply(Supervisor[] asked, Renewed reply)
+    private IEnumerator<Wait> Apply(Supervisor[] asked, BackendIdentity[] items, Renewed reply)
     {
         var deadlines = reply.Deadlines!;
         if (world.Has(Bug.DeadlinesFromAnswer))
@@ -348,7 +353,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 if (backend.Lease.TryProlong(deadlines))
                 {
                     backend.Lease.AskAt = backend.Lease.Deadlines.RenewAt;
-                    world.Coverage.Count(Seen.Renewal);
+                    world.Coverage.Count(items[i] == backend.Lease.OnWire ? Seen.Renewal : Seen.RenewedUnderStartToken);
                     prolonged.Add(backend);
                 }
             }
@@ -427,12 +432,13 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 foreach (var action in page.Actions)
                 {
                     // Only what the commit made; supervisors begin after it.
-                    if (State.Backends.TryGetValue(action.Identity, out var row) && row.Status < BackendStatus.Terminated)
+                    if (State.Find(action.Identity) is { Status: < BackendStatus.Terminated } row)
                     {
                         Lead(row, isNew: true);
+                        Find(row.Identity)?.Claimed();
                         if (ends.Contains(action.Number))
                         {
-                            Find(action.Identity)?.Ask(action.Kind, action.Reason);
+                            Find(row.Identity)?.Ask(action.Kind, action.Reason);
                         }
                     }
                 }
@@ -464,7 +470,14 @@ internal sealed class Agent(World world, Machine machine, Process process)
 
                 State.Backends[action.Identity] = new KnownBackend { Identity = action.Identity, Key = action.Key, Deadlines = deadlines };
             }
-            else if (State.Backends.TryGetValue(action.Identity, out var row))
+            else if (action.StartToken > 0)
+            {
+                if (State.Find(action.Identity with { Token = new FencingToken(action.StartToken) }) is { Claim: null } warm)
+                {
+                    warm.Claim = (action.Key, action.Identity.Token.Value);
+                }
+            }
+            else if (State.Find(action.Identity) is { } row)
             {
                 if (row.Status < BackendStatus.Terminated)
                 {
@@ -507,6 +520,14 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 Observe(session, reply.Session);
                 if (reply.Session == SessionState.Current)
                 {
+                    for (var i = 0; i < events.Length; i++)
+                    {
+                        if (reply.Applied[i] && State.Backends.TryGetValue(events[i].Identity, out var row) && row.Claim is not null)
+                        {
+                            world.Coverage.Count(Seen.SaidUnderStartToken);
+                        }
+                    }
+
                     yield return Wait.For(world.Disk());
                     State.Outbox.RemoveAll(e => e.Sequence <= events[^1].Sequence);
                     continue;

@@ -9,7 +9,11 @@ internal sealed class Container(BackendIdentity identity, int key, string instan
 {
     public BackendIdentity Identity { get; } = identity;
 
-    public int Key { get; } = key;
+    /// <summary>The key that it holds: that of its start until it is claimed.</summary>
+    public int Key { get; set; } = key;
+
+    /// <summary>What it was told by a claim.</summary>
+    public (int Key, long Token)? Told { get; set; }
 
     /// <summary>The label: of which drone instance it is.</summary>
     public string Instance { get; } = instance;

@@ -17,8 +17,12 @@ internal sealed class StateFile(string instanceId)
 
     public long LastAction { get; set; }
 
-    public void Post(BackendIdentity identity, BackendStatus status, TerminationReason? reason) =>
-        Outbox.Add(new Event(++_sequence, identity, status, reason));
+    /// <summary>By the identity of its start or that of its claim.</summary>
+    public KnownBackend? Find(BackendIdentity identity) => Backends.TryGetValue(identity, out var row) ? row
+        : Backends.Values.FirstOrDefault(b => b.Claim is not null && b.OnWire == identity);
+
+    public void Post(BackendIdentity identity, BackendStatus status, TerminationReason? reason, bool isWarm = false) =>
+        Outbox.Add(new Event(++_sequence, Backends.GetValueOrDefault(identity)?.OnWire ?? identity, status, reason, isWarm));
 }
 
 /// <summary>A backend in the state file.</summary>
@@ -27,6 +31,12 @@ internal sealed class KnownBackend
     public required BackendIdentity Identity { get; init; }
 
     public required int Key { get; init; }
+
+    /// <summary>The claim of a warm one.</summary>
+    public (int Key, long Token)? Claim { get; set; }
+
+    /// <summary>What controllers know it by.</summary>
+    public BackendIdentity OnWire => Claim is { Token: var token } ? Identity with { Token = new FencingToken(token) } : Identity;
 
     public required LeaseDeadlines Deadlines { get; set; }
 

@@ -37,6 +37,8 @@ internal sealed class Supervisor
         {
             Lease.GiveUp();
         }
+
+        Claimed();
     }
 
     public BackendIdentity Identity => _row.Identity;
@@ -55,6 +57,16 @@ internal sealed class Supervisor
     {
         _signals.Ask(new EndCause(kind, reason));
         Look(_machine.Milliseconds);
+    }
+
+    /// <summary>Takes in that it was claimed, where the row says so.</summary>
+    public void Claimed()
+    {
+        if (_row.Claim is { Token: var token })
+        {
+            Lease.Claim(new FencingToken(token));
+            _wake.Pulse();
+        }
     }
 
     public void Exited(int? code)
@@ -219,10 +231,67 @@ internal sealed class Supervisor
                 yield return Wait.On(_wake, c.AnswersAt - _world.Now);
             }
 
+            if (!_signals.HasEnded && _world.Store.IsInPool(_row.Key))
+            {
+                yield return Wait.Run(BecomeClaimed());
+            }
+
             if (!_signals.HasEnded)
             {
                 yield return Wait.Run(Record(BackendStatus.Ready, null));
             }
+        }
+    }
+
+    /// <summary>Mirrors <c>BecomeClaimedAsync</c>.</summary>
+    private IEnumerator<Wait> BecomeClaimed()
+    {
+        if (_row.Claim is null)
+        {
+            yield return Wait.For(_world.Disk());
+            _machine.State.Post(Identity, BackendStatus.Waiting, null, isWarm: true);
+            _agent.OutboxGrew();
+        }
+
+        if (_world.Has(Bug.ReadyBeforeClaim))
+        {
+            yield break;
+        }
+
+        while (_row.Claim is null && !_signals.HasEnded)
+        {
+            yield return Wait.On(_wake);
+        }
+
+        // The call: it may be answered late, and the agent may die before it sees the answer.
+        var until = _world.Now + _world.Chance.Between(1, _world.Chance.Percent(10) ? 1_900 : 30);
+        while (!_signals.HasEnded && _world.Now < until)
+        {
+            yield return Wait.On(_wake, until - _world.Now);
+        }
+
+        if (_signals.HasEnded || _row.Claim is not var (key, token))
+        {
+            yield break;
+        }
+
+        if (Runtime.Find(Identity) is { State: FoundState.Running } container)
+        {
+            _world.Judge.Told(container, key, token);
+        }
+
+        // The moment between the request and its record on the agent's disk is short, so the fault aims at it.
+        if (!_world.IsCalm && _world.Chance.Percent(3))
+        {
+            _machine.CrashAgent(_world.Chance.Between(50, 20_000));
+        }
+
+        // Its answer.
+        yield return Wait.For(_world.Chance.Between(0, _world.Chance.Percent(15) ? 1_900 : 20));
+        if (_world.Chance.Percent(8))
+        {
+            _world.Coverage.Count(Seen.ClaimRefused);
+            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError));
         }
     }
 

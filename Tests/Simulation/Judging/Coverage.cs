@@ -81,6 +81,20 @@ public enum Seen
     AnswerLost,
     /// <summary>IdUsedAgain.</summary>
     IdUsedAgain,
+    /// <summary>Claim.</summary>
+    Claim,
+    /// <summary>ClaimOfHeldKey.</summary>
+    ClaimOfHeldKey,
+    /// <summary>ClaimTold.</summary>
+    ClaimTold,
+    /// <summary>ClaimToldAgain.</summary>
+    ClaimToldAgain,
+    /// <summary>ClaimRefused.</summary>
+    ClaimRefused,
+    /// <summary>SaidUnderStartToken.</summary>
+    SaidUnderStartToken,
+    /// <summary>RenewedUnderStartToken.</summary>
+    RenewedUnderStartToken,
 }
 
 /// <summary>Counts of <see cref="Seen"/>.</summary>

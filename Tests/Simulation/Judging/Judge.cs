@@ -13,8 +13,9 @@ internal sealed record Violation(string Rule, string Text);
 internal sealed class Judge(World world) : IStoreObserver
 {
     private readonly Dictionary<BackendIdentity, Life> _lives = [];
-    private readonly List<Container>[] _running = [.. Enumerable.Range(0, world.Settings.Keys).Select(_ => new List<Container>())];
-    private readonly long[] _lastToken = new long[world.Settings.Keys];
+    private readonly List<Container>[] _running = [.. Enumerable.Range(0, world.Settings.Keys + world.Settings.Pool).Select(_ => new List<Container>())];
+    private readonly long[] _lastToken = new long[world.Settings.Keys + world.Settings.Pool];
+    private readonly HashSet<BackendName> _claimed = [];
     private readonly HashSet<BackendName> _ids = [];
 
     public Violation? Violation { get; private set; }
@@ -47,6 +48,19 @@ internal sealed class Judge(World world) : IStoreObserver
     }
 
     public void Stopped(Container container) => _running[container.Key].Remove(container);
+
+    /// <summary>A warm backend learns which key it has got: the one of its claim, and no other later.</summary>
+    public void Told(Container container, int key, long token)
+    {
+        world.Coverage.Count(container.Told is null ? Seen.ClaimTold : Seen.ClaimToldAgain);
+        world.Tell("judge", $"{container} is told key {key}, token {token}");
+        if (container.Told is { } before && before != (key, token))
+        {
+            Break("told one key", $"{container} is told key {key} with token {token} after {before}");
+        }
+
+        container.Told = (key, token);
+    }
 
     /// <summary>A drone has put <c>terminated</c> into its outbox.</summary>
     public void SaidToBeOver(BackendIdentity identity)
@@ -88,8 +102,51 @@ internal sealed class Judge(World world) : IStoreObserver
         _lives[backend.Identity] = new Life { AcquiredAt = world.Now, Key = backend.Key };
     }
 
+    /// <summary>A warm backend holds another key from this moment on: nothing else may run for it.</summary>
+    public void Claimed(StoredBackend backend, int from)
+    {
+        world.Coverage.Count(Seen.Claim);
+        world.Tell("store", $"key {backend.Key} is claimed for {backend.Name}, token {backend.Token} after {backend.StartToken}, on dr-{backend.Drone}");
+        if (!_claimed.Add(backend.Name))
+        {
+            Break("claimed once", $"{backend.Name} is claimed for key {backend.Key} and was claimed before");
+        }
+
+        if (backend.Token <= _lastToken[backend.Key])
+        {
+            Break("tokens grow", $"{backend.Name} is claimed for key {backend.Key} with token {backend.Token} after {_lastToken[backend.Key]}");
+        }
+
+        _lastToken[backend.Key] = backend.Token;
+        var start = new BackendIdentity(backend.Name, new FencingToken(backend.StartToken));
+        var before = _lives[start];
+        before.FreedAt = world.Now;
+        _lives[backend.Identity] = new Life { AcquiredAt = world.Now, Key = backend.Key, Status = backend.Status, Renewals = before.Renewals };
+        if (_running[from].Find(c => c.Identity == start) is { } container)
+        {
+            if (_running[backend.Key] is [var other, ..])
+            {
+                Break("at most one", $"{container} is claimed for key {backend.Key} while {other} runs");
+            }
+
+            _running[from].Remove(container);
+            container.Key = backend.Key;
+            _running[backend.Key].Add(container);
+        }
+    }
+
     public void StatusStored(StoredBackend backend)
     {
+        if (backend.Status == BackendStatus.Ready && (backend.StartToken > 0 || world.Store.IsInPool(backend.Key)))
+        {
+            // From here on visitors are let through to it.
+            var start = backend.StartToken > 0 ? backend.Identity with { Token = new FencingToken(backend.StartToken) } : backend.Identity;
+            if (Running.FirstOrDefault(c => c.Identity == start) is { } container && container.Told != (backend.Key, backend.Token))
+            {
+                Break("ready is claimed", $"{container} is ready for key {backend.Key} with token {backend.Token} and was told {container.Told}");
+            }
+        }
+
         world.Tell("store", $"{backend.Name} is {backend.Status} {backend.Reason}");
         if (backend.Reason == TerminationReason.Lost && backend.Status == BackendStatus.Terminated)
         {
@@ -123,8 +180,9 @@ internal sealed class Judge(World world) : IStoreObserver
             return static () => { };
         }
 
-        life.RenewalsUnderWay++;
-        return () => life.RenewalsUnderWay--;
+        var renewals = life.Renewals;
+        renewals.UnderWay++;
+        return () => renewals.UnderWay--;
     }
 
     // ---- what clients are answered ----
@@ -134,7 +192,7 @@ internal sealed class Judge(World world) : IStoreObserver
     {
         for (var key = 0; key < _running.Length; key++)
         {
-            if (world.Store.Key(key) is { } k && k.ExpiresAt < world.Store.Clock && LifeOf(k) is { RenewalsUnderWay: 0, ExpiredAt: long.MaxValue } life)
+            if (world.Store.Key(key) is { } k && k.ExpiresAt < world.Store.Clock && LifeOf(k) is { Renewals.UnderWay: 0, ExpiredAt: long.MaxValue } life)
             {
                 life.ExpiredAt = world.Now;
             }
@@ -197,10 +255,16 @@ internal sealed class Judge(World world) : IStoreObserver
 
         public long ExpiredAt { get; set; } = long.MaxValue;
 
-        public int RenewalsUnderWay { get; set; }
+        /// <summary>Of the backend, whatever key it holds by now.</summary>
+        public Renewals Renewals { get; init; } = new();
 
         public bool SaidToBeOver { get; set; }
 
         public BackendStatus Status { get; set; }
+    }
+
+    private sealed class Renewals
+    {
+        public int UnderWay { get; set; }
     }
 }

@@ -36,7 +36,18 @@ internal sealed partial class ModelStore
                 continue;
             }
 
-            if (b.Token != e.Identity.Token.Value && !bugs.HasFlag(Bug.ReleaseWithoutToken))
+            if (!b.IsNamed(e.Identity) && !bugs.HasFlag(Bug.ReleaseWithoutToken))
+            {
+                continue;
+            }
+
+            if (e.IsWarm && IsInPool(b.Key))
+            {
+                row.Write(tx, b = b with { IsWarm = true });
+            }
+
+            // One in a pool is not ready, and one that was claimed is only under the token of its claim.
+            if (e.Status == BackendStatus.Ready && (IsInPool(b.Key) || b.Token != e.Identity.Token.Value) && !bugs.HasFlag(Bug.ReadyBeforeClaim))
             {
                 continue;
             }

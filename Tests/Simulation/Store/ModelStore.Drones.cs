@@ -88,7 +88,7 @@ internal sealed partial class ModelStore
         yield return Wait.Run(tx.Lock(_drones[drone]));
         if (_drones[drone].Read(tx) is { } d && d.Session == session && (d.BootId != boot || d.Reading <= reading))
         {
-            _drones[drone].Write(tx, d with { HeartbeatAt = tx.Now, InstanceId = instance, BootId = boot, Reading = reading, Ready = ready });
+            _drones[drone].Write(tx, d with { HeartbeatAt = tx.Now, InstanceId = instance, BootId = boot, Reading = reading, Ready = ready, TakesClaims = true });
         }
     }
 

@@ -186,7 +186,20 @@ internal sealed partial class ModelStore
 
             yield return Wait.Step;
             yield return Wait.Run(tx.Lock(row));
-            if (row.Read(tx) is not { } k || k.Backend != holders[i].Backend || k.Token != holders[i].Token.Value)
+
+            // A claim that was waited for has given the row another key: it is the same row.
+            while (row.Read(tx) is not { } now || !now.IsOf(holders[i]))
+            {
+                if (KeyOf(tx, holders[i]) is not { } moved || moved == row)
+                {
+                    break;
+                }
+
+                row = moved;
+                yield return Wait.Run(tx.Lock(row));
+            }
+
+            if (row.Read(tx) is not { } k || !k.IsOf(holders[i]))
             {
                 continue;
             }
@@ -234,7 +247,7 @@ internal sealed partial class ModelStore
     {
         foreach (var row in _keys)
         {
-            if (row.Read(tx) is { } k && k.Token == identity.Token.Value && k.Backend == identity.Backend)
+            if (row.Read(tx) is { } k && k.IsOf(identity))
             {
                 return row;
             }

@@ -6,9 +6,9 @@ namespace Plane.Simulation.Store;
 /// The rules of the store, statement by statement, with row locks and READ COMMITTED visibility, so that everything may happen between two statements. Each
 /// member names the SQL that it mirrors (<c>Grains/Storage/Postgres</c>); a test compares its answers with a real store's.
 /// </summary>
-internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbers, Bug bugs, Func<long> clock, IStoreObserver observer, int keys, int drones)
+internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbers, Bug bugs, Func<long> clock, IStoreObserver observer, int keys, int drones, int pool = 0)
 {
-    private readonly Row<KeyRow>[] _keys = NewRows<KeyRow>(keys);
+    private readonly Row<KeyRow>[] _keys = NewRows<KeyRow>(keys + pool);
     private readonly Row<StoredDrone>[] _drones = NewRows<StoredDrone>(drones);
     private readonly Row<Counter>[] _counters = NewRows<Counter>(drones);
     private readonly Dictionary<BackendName, Row<StoredBackend>> _backends = [];
@@ -30,6 +30,9 @@ internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbe
     public StoredBackend? Find(BackendName name) => _backends.GetValueOrDefault(name)?.Committed;
 
     public KeyRow? Key(int key) => _keys[key].Committed;
+
+    /// <summary>Whether a key is that of a place in the pool.</summary>
+    public bool IsInPool(int key) => key >= keys;
 
     public StoredDrone? Drone(int drone) => _drones[drone].Committed;
 
@@ -116,6 +119,9 @@ internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbe
 internal interface IStoreObserver
 {
     void Acquired(StoredBackend backend);
+
+    /// <summary>A warm backend has another key and token from now on.</summary>
+    void Claimed(StoredBackend backend, int from);
 
     void StatusStored(StoredBackend backend);
 
