@@ -54,7 +54,9 @@ internal sealed class HostRule(ClusterName cluster)
         return true;
     }
 
-    /// <summary>Whether a backend answers under the subdomain: one that has none answers under every name of the cluster.</summary>
-    public static bool Admits(string? backend, ReadOnlySpan<char> subdomain) =>
-        string.IsNullOrEmpty(backend) || subdomain.Equals(backend, StringComparison.OrdinalIgnoreCase);
+    /// <summary>
+    /// Whether a backend answers under the subdomain: under its own alone, and one that has none under the cluster's name alone. Under a session's subdomain its pages would have that session's
+    /// origin, and with it the cookie.
+    /// </summary>
+    public static bool Admits(string? backend, ReadOnlySpan<char> subdomain) => subdomain.Equals(backend ?? "", StringComparison.OrdinalIgnoreCase);
 }

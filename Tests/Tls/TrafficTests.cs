@@ -20,6 +20,7 @@ public sealed class TrafficTests : IAsyncLifetime, IDisposable
     private TlsProxy _proxy = null!;
     private WebBackend _backend = null!;
     private string _token = "";
+    private string _below = "";
     private int _port;
 
     public TrafficTests() => _issued = _authority.Issue([Cluster, "*." + Cluster]);
@@ -38,6 +39,7 @@ public sealed class TrafficTests : IAsyncLifetime, IDisposable
         });
         _backend = await WebBackend.StartAsync(ServeAsync, webSockets: true);
         _token = _proxy.Route(_backend.Address).Value;
+        _below = _proxy.Route(_backend.Address, r => r with { Subdomain = "sub" }).Value;
         _port = await _proxy.PortAsync();
     }
 
@@ -62,7 +64,7 @@ public sealed class TrafficTests : IAsyncLifetime, IDisposable
         Assert.True(code == 0, string.Join('\n', lines));
         Assert.Contains("https 200-page", lines);
         Assert.Contains($"{version} 200", lines);
-        (code, lines) = await CurlAsync(flag, "-sI", "-X", "GET", $"https://sub.{Cluster}/{_token}/");
+        (code, lines) = await CurlAsync(flag, "-sI", "-X", "GET", $"https://sub.{Cluster}/{_below}/");
         Assert.True(code == 0, string.Join('\n', lines));
         Assert.Contains(lines, l => l.Equals("strict-transport-security: max-age=31536000; includeSubDomains", StringComparison.OrdinalIgnoreCase));
     }
@@ -165,7 +167,7 @@ public sealed class TrafficTests : IAsyncLifetime, IDisposable
         Assert.Equal("h2", await page.EvaluateAsync<string>("performance.getEntriesByType('navigation')[0].nextHopProtocol"));
         Assert.Equal("echoed", await page.EvaluateAsync<string>(
             $$"""new Promise((yes, no) => { const s = new WebSocket('wss://{{Cluster}}/{{_token}}/echo'); s.onopen = () => s.send('echoed'); s.onmessage = m => yes(m.data); s.onerror = () => no('failed'); })"""));
-        Assert.Equal("sub." + Cluster, await page.EvaluateAsync<string>($"fetch('https://sub.{Cluster}/{_token}/host').then(r => r.text())"));
+        Assert.Equal("sub." + Cluster, await page.EvaluateAsync<string>($"fetch('https://sub.{Cluster}/{_below}/host').then(r => r.text())"));
 
         // Over the plain name, the redirect leads to the same page.
         await page.GotoAsync($"http://{Cluster}/{_token}/page");
