@@ -42,10 +42,10 @@ internal static class EventIds
     public const int BackendSupervisorNotReady = 3318;
     public const int BackendSupervisorNoTail = 3319;
     public const int BackendSupervisorAddressTaken = 3320;
-    public const int BackendSupervisorWarm = 3321;
-    public const int BackendSupervisorClaimed = 3322;
-    public const int BackendSupervisorNotClaimed = 3323;
     public const int BackendSetDied = 3321;
+    public const int BackendSupervisorWarm = 3322;
+    public const int BackendSupervisorClaimed = 3323;
+    public const int BackendSupervisorNotClaimed = 3324;
     public const int RuntimeSetAuto = 3331;
     public const int RuntimeSetNoDocker = 3332;
     public const int AdoptionStranger = 3341;
