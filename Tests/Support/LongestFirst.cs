@@ -23,6 +23,16 @@ public sealed class LongestFirst : ITestCollectionOrderer
         nameof(Storage.FailoverTests),
         nameof(Storage.AwayTests),
         nameof(EndToEnd.DatabaseAwayTests),
+        nameof(Silo.AccessTests),
+        nameof(Silo.LogRouteTests),
+        nameof(Storage.PostgresStoreTests),
+        nameof(Storage.SqliteStoreTests),
+        nameof(Storage.PostgresOutageTests),
+        nameof(SimulationTests.ScheduleTests),
+        nameof(Dns.DnsCheckTests),
+        nameof(Guard.AgentLossTests),
+        nameof(Cluster.MembershipTests),
+        nameof(EndToEnd.SampleTests),
     ];
 
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) =>

@@ -21,10 +21,10 @@ public sealed class SmallDisk : IDisposable
         return disk;
     }
 
-    /// <summary>Leaves no room.</summary>
+    /// <summary>Leaves no room, also where it was filled before and there is some again.</summary>
     public void Fill()
     {
-        using var file = new FileStream(this["filler"], FileMode.Create, FileAccess.Write, FileShare.None, 0);
+        using var file = new FileStream(this["filler"], FileMode.Append, FileAccess.Write, FileShare.None, 0);
         try
         {
             // Page by page to the very end.
