@@ -213,7 +213,7 @@ internal sealed partial class WarmPools(
     [LoggerMessage(EventIds.WarmPoolsStarted, LogLevel.Information, "{Count} warm backends of service {Service} are started in {Cluster}.")]
     private partial void LogStarted(int count, ServiceName service, ClusterName cluster);
 
-    [LoggerMessage(EventIds.WarmPoolsEnded, LogLevel.Information, "{Count} warm backends are ended: their service has changed, or there are enough of them.")]
+    [LoggerMessage(EventIds.WarmPoolsEnded, LogLevel.Information, "{Count} warm backends are ended: their service has changed, they are too old, or there are enough of them.")]
     private partial void LogEnded(int count);
 
     [LoggerMessage(EventIds.WarmPoolsWaits, LogLevel.Debug, "Warm backends of service {Service} failed to start; the next attempt is in {Delay}.")]

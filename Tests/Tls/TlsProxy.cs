@@ -100,10 +100,10 @@ internal sealed class TlsProxy : IAsyncDisposable
     public string LogText => string.Join('\n', Log.Lines.Where(l => l.Contains("Plane.", StringComparison.Ordinal) || l.Contains("Hosting", StringComparison.Ordinal)));
 
     /// <summary>A token that leads to a backend.</summary>
-    public BearerToken Route(string address)
+    public BearerToken Route(string address, string? subdomain = null)
     {
         var token = BearerToken.NewRandom();
-        Controller.Add(token, address, r => r with { Cluster = ClusterName.Parse(Options.Cluster) });
+        Controller.Add(token, address, r => r with { Cluster = ClusterName.Parse(Options.Cluster), Subdomain = subdomain });
         return token;
     }
 

@@ -39,7 +39,7 @@ public sealed class TrafficTests : IAsyncLifetime, IDisposable
         });
         _backend = await WebBackend.StartAsync(ServeAsync, webSockets: true);
         _token = _proxy.Route(_backend.Address).Value;
-        _below = _proxy.Route(_backend.Address, r => r with { Subdomain = "sub" }).Value;
+        _below = _proxy.Route(_backend.Address, "sub").Value;
         _port = await _proxy.PortAsync();
     }
 

@@ -8,6 +8,9 @@ internal static class OutputCap
 {
     private const long MostCounted = 256 * 1024 * 1024;
 
+    // ENOSPC.
+    private const int NoSpace = 28;
+
     /// <summary>Above the limit, moves the newest half of it aside and empties the file. Not while the same output is read.</summary>
     /// <returns>Whether it was above.</returns>
     public static bool Enforce(BackendFiles files, long limit)
@@ -24,9 +27,15 @@ internal static class OutputCap
         var temporary = $"{files.OlderOutput}.new";
         var before = Copy(output, null, from);
         long lines;
-        using (var older = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1))
+        try
         {
+            using var older = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1);
             lines = before + Copy(output, older, limit / 2);
+        }
+        catch (IOException e) when (e.HResult == NoSpace)
+        {
+            Drop(files, output, places, temporary);
+            return true;
         }
 
         // Not kept, and counted: what was written during the copying.
@@ -37,6 +46,18 @@ internal static class OutputCap
         output.SetLength(0);
         File.Move(temporary, files.OlderOutput, overwrite: true);
         return true;
+    }
+
+    /// <summary>On a full disk the output makes room for the drone's state instead of keeping its newest part. An agent that dies in between gives some positions once more.</summary>
+    private static void Drop(BackendFiles files, FileStream output, OutputPlaces places, string temporary)
+    {
+        File.Delete(temporary);
+        File.Delete(files.OlderOutput);
+        output.Position = 0;
+        var lines = places.Lines + Copy(output, null, MostCounted);
+        var end = places.Begin + output.Length;
+        output.SetLength(0);
+        new OutputPlaces(end, end, lines, lines).Write(files);
     }
 
     /// <summary>Reads on, at most so many bytes, and writes it where it is to be kept.</summary>

@@ -237,6 +237,12 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
             try
             {
+                // What backends wrote while no agent looked may fill the disk that the launcher needs.
+                foreach (var files in BackendFiles.All(_root))
+                {
+                    Cap(files);
+                }
+
                 _launcher.Install();
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -341,8 +347,8 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             bool isCut;
             lock (_outputs)
             {
-                _noted[files.Backend] = OutputTimes.Note(files, _noted.GetValueOrDefault(files.Backend, -1), _time.GetUtcNow());
                 isCut = OutputCap.Enforce(files, _options.OutputLimit);
+                _noted[files.Backend] = OutputTimes.Note(files, _noted.GetValueOrDefault(files.Backend, -1), _time.GetUtcNow());
             }
 
             if (isCut)

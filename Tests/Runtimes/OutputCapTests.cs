@@ -1,0 +1,41 @@
+using System.Text;
+using Plane.Drone.Runtimes.Process;
+using Plane.Tests.Support;
+
+namespace Plane.Tests.Runtimes;
+
+public sealed class OutputCapTests
+{
+    private const int Limit = 64 * 1024;
+
+    [Fact]
+    public async Task On_a_full_disk_the_output_makes_room_and_its_positions_go_on()
+    {
+        using var disk = await SmallDisk.MountAsync();
+        var files = new BackendFiles(disk["run"], new BackendIdentity(BackendName.NewRandom(), new FencingToken(7)));
+        Directory.CreateDirectory(files.Directory);
+        File.WriteAllBytes(files.Output, Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("a line\n", 300_000))));
+        disk.Fill();
+
+        Assert.True(OutputCap.Enforce(files, Limit));
+
+        Assert.Equal(0, new FileInfo(files.Output).Length);
+        Assert.Equal(new OutputPlaces(2_100_000, 2_100_000, 300_000, 300_000), OutputPlaces.Read(files));
+        Assert.False(OutputCap.Enforce(files, Limit));
+        File.WriteAllBytes(disk["state"], new byte[1024 * 1024]);
+    }
+
+    [Fact]
+    public async Task An_agent_that_starts_on_a_disk_that_an_output_filled_runs_processes_again()
+    {
+        using var disk = await SmallDisk.MountAsync();
+        var options = new ProcessRuntimeOptions { Directory = disk["run"], InstanceId = "di-full", OutputLimit = Limit, UseCgroups = false };
+        var files = new BackendFiles(Path.Combine(disk["run"], "di-full"), new BackendIdentity(BackendName.NewRandom(), new FencingToken(7)));
+        Directory.CreateDirectory(files.Directory);
+        File.WriteAllBytes(files.Output, new byte[2 * 1024 * 1024]);
+        disk.Fill();
+
+        await using var runtime = new ProcessRuntime(options, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<ProcessRuntime>.Instance);
+        await runtime.CheckAsync(default);
+    }
+}
