@@ -58,7 +58,7 @@ public sealed class ForwardedTests
     {
         await using var backend = RawBackend.Answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         await using var proxy = await TestProxy.StartAsync(o => o.TrustedProxies = trusted);
-        var token = proxy.Route(backend.Address);
+        var token = proxy.Route(backend.Address, r => headers.Contains(Outside, StringComparison.Ordinal) ? r with { Subdomain = "room" } : r);
         using var client = await proxy.ConnectAsync();
         await client.Connection.WriteAsync($"GET /{token.Value}/ HTTP/1.1\r\nHost: {TestProxy.Cluster}\r\nConnection: close\r\n{headers}\r\n");
         Assert.StartsWith("HTTP/1.1 200 ", await client.Connection.ReadUntilAsync("\r\n\r\n"), StringComparison.Ordinal);
