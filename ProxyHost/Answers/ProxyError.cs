@@ -229,7 +229,7 @@ internal sealed class ProxyError
 
     public string Kind { get; }
 
-    /// <summary>Whether it ends by itself: its page asks again.</summary>
+    /// <summary>Whether it ends by itself: its page then repeats the request.</summary>
     public bool IsPassing { get; private init; }
 
     /// <summary>What is asked for where the status is 401 (RFC 9110 section 11.6.1); no browser asks for a password by it.</summary>

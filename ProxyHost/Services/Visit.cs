@@ -13,7 +13,7 @@ internal sealed record Visit(KnownService Service, ServicePolicy Policy, Service
     /// <summary>The key, where the visitor's token names it in full.</summary>
     public KeyConfig? NamedKey => Visitor.Token?.KeyOf(Route.Label);
 
-    /// <summary>What the controller is told of the visitor's keys: nothing where everyone may enter, the key is named in full, or this host's key is known, so that it was compared here.</summary>
+    /// <summary>The visitor's keys, for the controller: null where everyone may enter, the key is named in full, or this host's key is known, so that it was compared here.</summary>
     public KeyScope? Scope => Visitor.Token is { } token && NamedKey is null && Route.Key is null ? token.Scope : null;
 
     /// <summary>Whether the visitor may enter the key that the host turned out to lead to.</summary>

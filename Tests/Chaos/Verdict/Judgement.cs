@@ -278,7 +278,7 @@ internal sealed class Judgement
             }
         }
 
-        // What clients were told of it: one key and one token for each backend.
+        // What clients were answered for it: one key and one token for each backend.
         foreach (var ofBackend in _entries.Where(e => e is { Op: Ops.Connect, Ok: true }).GroupBy(e => e.Backend))
         {
             if (ofBackend.Select(e => (e.Key, e.Token)).Distinct().Count() > 1)
