@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using Plane.Hosting;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>How a drone runs. Checked at start: a bad value names itself and the program ends with exit code 2.</summary>
 public sealed class DroneOptions

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>The drone as a host of its own.</summary>
 public static class DroneRole

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Supervision;
 using Plane.Hosting;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Adds the drone to a host.</summary>
 public static class DroneServices

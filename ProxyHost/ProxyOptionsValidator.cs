@@ -1,7 +1,7 @@
 using System.Net;
 using Plane.Hosting;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>Checks how a proxy runs.</summary>
 public sealed class ProxyOptionsValidator : OptionsValidator<ProxyOptions>

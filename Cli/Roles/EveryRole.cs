@@ -1,10 +1,10 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
-using Plane.Dns;
-using Plane.Drone;
+using Plane.DnsHost;
+using Plane.DroneHost;
 using Plane.Hosting;
-using Plane.Proxy;
+using Plane.ProxyHost;
 using Plane.Silo;
 
 namespace Plane.Cli.Roles;

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Microsoft.Extensions.Hosting;
+using Plane.Client;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;

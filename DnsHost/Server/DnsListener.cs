@@ -5,7 +5,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>Binds the addresses, UDP and TCP on one port, and owns what serves them.</summary>
 internal sealed partial class DnsListener(

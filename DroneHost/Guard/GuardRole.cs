@@ -4,7 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>The guard as a host of its own.</summary>
 public static class GuardRole

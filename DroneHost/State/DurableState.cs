@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 using Plane.Files;
 using Plane.Hosting;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>
 /// All that survives the agent, in its own words: who it is, the backends, the actions applied, the events to report. Each writing member is one durable

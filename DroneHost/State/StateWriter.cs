@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 using Plane.Files;
 using Plane.Hosting;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>
 /// The thread that owns the state file. Where the file cannot be written, everything that writes fails with <see cref="StateUnavailableException"/>,

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Plane.Hosting;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>The proxy's way to all backends: one pool of connections, single ones for uploads, none of a client's conveniences.</summary>
 internal sealed class BackendHttp : IDisposable

@@ -1,6 +1,6 @@
 using Plane.Hosting;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A backend's bytes, read or written by turns with everybody else's. Where a socket's completions run on the thread that found them

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Options;
+using Plane.Client;
 using Plane.Hosting;
 
 namespace Plane.Silo;
@@ -47,7 +48,7 @@ public sealed class ControllerClusterOptions
     internal void Validate()
     {
         var rules = new OptionRules(typeof(ControllerClusterOptions));
-        Trust.Check(rules);
+        rules.Gateway(Trust.Problems());
         rules.Port(GatewayPort, "o.GatewayPort");
         rules.Port(SiloPort, "o.SiloPort");
         rules.Flag(Trust.AuthorityFile is null || Trust.CertificateFile is not null, "--gateway-ca", Trust.AuthorityFile, "a controller that checks certificates needs --gateway-cert and --gateway-key too");

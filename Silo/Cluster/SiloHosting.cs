@@ -10,8 +10,8 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
+using Plane.Client;
 using Plane.Grains.Storage;
-using Plane.Hosting;
 using Plane.Silo.Start;
 
 namespace Plane.Silo;

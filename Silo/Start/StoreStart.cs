@@ -2,7 +2,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Storage;
 using Plane.Hosting;
-using Plane.Hosting.Logging;
 
 namespace Plane.Silo.Start;
 

@@ -5,11 +5,11 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
-using Plane.Dns;
+using Plane.DnsHost;
 using Plane.Hosting;
 using Plane.Silo;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Acme;
 

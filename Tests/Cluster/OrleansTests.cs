@@ -5,6 +5,7 @@ using Orleans.Concurrency;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
 using Orleans.TestingHost;
+using Plane.Client;
 using Plane.Hosting;
 using Plane.Silo;
 

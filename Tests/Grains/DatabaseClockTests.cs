@@ -6,7 +6,7 @@ using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 using Plane.Tests.Storage;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Grains;

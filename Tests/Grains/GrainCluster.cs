@@ -9,7 +9,7 @@ using Orleans.TestingHost;
 using Plane.Grains;
 using Plane.Grains.Storage;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

@@ -6,10 +6,10 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Routes;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

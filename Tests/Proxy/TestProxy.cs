@@ -3,8 +3,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Controller;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Controller;
 
 namespace Plane.Tests.Proxy;
 

@@ -12,7 +12,7 @@ using Orleans.Hosting;
 using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

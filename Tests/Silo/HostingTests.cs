@@ -9,7 +9,7 @@ using Plane.Cli.Configuration;
 using Plane.Hosting;
 using Plane.Hosting.Logging;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

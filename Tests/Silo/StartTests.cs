@@ -2,7 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Makes lines of what a container engine sends of an output, each piece with its time before it.
