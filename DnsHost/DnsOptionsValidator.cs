@@ -1,6 +1,6 @@
 using System.Net;
 using Plane.DnsHost.Protocol;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.DnsHost;
 

@@ -4,6 +4,10 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Plane.DnsHost.Server;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Tracing;
 using Plane.Hosting;
 
 namespace Plane.DnsHost;

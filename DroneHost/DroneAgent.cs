@@ -9,6 +9,9 @@ using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Session;
 using Plane.DroneHost.State;
 using Plane.DroneHost.Supervision;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DroneHost;

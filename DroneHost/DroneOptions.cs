@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.DroneHost;
 

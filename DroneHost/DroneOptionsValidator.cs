@@ -1,6 +1,6 @@
 using System.Net;
 using Plane.DroneHost.Runtimes.Docker;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.DroneHost;
 

@@ -2,6 +2,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Running;
+using Plane.Hosting.Tracing;
 
 namespace Plane.DroneHost;
 

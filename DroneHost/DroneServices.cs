@@ -1,7 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Plane.DroneHost.Supervision;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 
 namespace Plane.DroneHost;
 

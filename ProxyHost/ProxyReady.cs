@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Ready;
 using Plane.Hosting;
 using Plane.ProxyHost.Connections;
 using Plane.ProxyHost.Routes;

@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.ProxyHost.Certificates;
 using Plane.ProxyHost.Answers;
 using Plane.ProxyHost.Connections;

@@ -1,4 +1,4 @@
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.ProxyHost.Connections;
 using Plane.ProxyHost.Controller;
 using Plane.ProxyHost.Tls;

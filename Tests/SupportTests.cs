@@ -3,6 +3,7 @@ using System.Net.WebSockets;
 using System.Text.Json.Nodes;
 using Docker.DotNet.Models;
 using Npgsql;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests;

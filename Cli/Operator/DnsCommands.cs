@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Net;
 using Plane.Cli.Output;
 using Plane.DnsHost.Check;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Operator;

@@ -1,6 +1,7 @@
 using Plane.Client;
 using System.CommandLine;
 using Plane.Cli.Output;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Operator;

@@ -7,7 +7,7 @@ using Plane.Cli.Output;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Docker;
 using Plane.Grains.Storage;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Silo;
 
 namespace Plane.Cli.Roles;

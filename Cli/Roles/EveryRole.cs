@@ -3,8 +3,13 @@ using Microsoft.Extensions.Hosting;
 using Orleans;
 using Plane.DnsHost;
 using Plane.DroneHost;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Configuration;
+using Plane.Hosting.Logging;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.ProxyHost;
+using Plane.Silo.Cluster;
 using Plane.Silo;
 
 namespace Plane.Cli.Roles;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DnsHost.Server;

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Docker;
 using Plane.Files;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.DroneHost.Guard;

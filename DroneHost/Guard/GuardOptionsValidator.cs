@@ -1,5 +1,5 @@
 using Plane.DroneHost.Runtimes.Docker;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.DroneHost.Guard;
 

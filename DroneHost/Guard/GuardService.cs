@@ -3,6 +3,8 @@ using Microsoft.Extensions.Logging;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Process;
 using Plane.Files;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DroneHost.Guard;

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Process;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DroneHost.Guard;

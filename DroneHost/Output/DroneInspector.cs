@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Runtimes.Output;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Supervision;
 

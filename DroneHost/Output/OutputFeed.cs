@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.DroneHost.Runtimes.Output;
 using Plane.DroneHost.Runtimes;
 using Plane.Hosting;
 

@@ -1,3 +1,5 @@
+using Plane.DroneHost.Runtimes.Output;
+
 namespace Plane.DroneHost.Runtimes;
 
 /// <summary>

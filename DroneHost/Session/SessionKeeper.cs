@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Cluster;
 using Plane.Hosting;
 using Plane.DroneHost.Housekeeping;
 using Plane.DroneHost.State;

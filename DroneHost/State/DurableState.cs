@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DroneHost.State;

@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DroneHost.State;

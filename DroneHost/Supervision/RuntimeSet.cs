@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Plane.DroneHost.Runtimes;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.DroneHost.Supervision;

@@ -4,8 +4,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Plane.Client;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Cluster;
 
 /// <summary>Adds a role's connection to the cluster.</summary>
 public static class ClusterConnectionHosting
@@ -33,7 +34,7 @@ public static class ClusterConnectionHosting
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(options);
         var rules = new OptionRules(typeof(ClusterClientOptions));
-        rules.Gateway(options.Problems());
+        rules.FlagAll(options.Problems());
         if (rules.Problems is not [])
         {
             throw new OptionsValidationException(nameof(ClusterClientOptions), typeof(ClusterClientOptions), rules.Problems);
@@ -56,7 +57,7 @@ public static class ClusterConnectionHosting
     /// <summary>Takes what is wrong with the options of a connection, with the flags of the command line in place of the properties.</summary>
     /// <param name="rules">The rules.</param>
     /// <param name="problems">What is wrong.</param>
-    public static void Gateway(this OptionRules rules, IEnumerable<OptionProblem> problems)
+    public static void FlagAll(this OptionRules rules, IEnumerable<OptionProblem> problems)
     {
         ArgumentNullException.ThrowIfNull(rules);
         ArgumentNullException.ThrowIfNull(problems);

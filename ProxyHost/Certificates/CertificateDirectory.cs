@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Plane.Acme;
-using Plane.ProxyHost.Certificates;
 using Plane.ProxyHost.Tls;
 
 namespace Plane.ProxyHost.Certificates;

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Acme;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.ProxyHost.Tls;
 

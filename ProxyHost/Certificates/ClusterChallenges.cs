@@ -1,5 +1,5 @@
 using Plane.Acme;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
 
 namespace Plane.ProxyHost.Certificates;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Cluster;
 using Plane.Hosting;
 
 namespace Plane.ProxyHost.Controller;

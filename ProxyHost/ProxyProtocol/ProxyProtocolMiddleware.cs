@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.ProxyHost.ProxyProtocol;

@@ -11,6 +11,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.ProxyHost.Connections;
 using Plane.ProxyHost.ProxyProtocol;

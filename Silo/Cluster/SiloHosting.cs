@@ -14,7 +14,7 @@ using Plane.Client;
 using Plane.Grains.Storage;
 using Plane.Silo.Start;
 
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>
 /// Puts a silo into a controller's host. On PostgreSQL the silos of a cluster find each other in the database's membership tables; on SQLite, which admits one program, the cluster

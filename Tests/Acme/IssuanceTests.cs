@@ -1,7 +1,6 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
-using Plane.ProxyHost;
 using Plane.ProxyHost.Certificates;
 using Plane.Tests.Proxy;
 using Plane.Testing;

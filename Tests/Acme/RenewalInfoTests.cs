@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Plane.ProxyHost;
+using Plane.ProxyHost.Certificates;
 using Plane.Testing;
 using Plane.Tests.Tls;
 

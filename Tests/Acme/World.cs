@@ -6,8 +6,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.DnsHost;
-using Plane.Hosting;
-using Plane.Silo;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Silo.Cluster;
 using Plane.Tests.Silo;
 using Plane.Testing;
 

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Runtime;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
 using Plane.Testing;
 
 namespace Plane.Tests.Cluster;

@@ -6,8 +6,8 @@ using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
 using Orleans.TestingHost;
 using Plane.Client;
-using Plane.Hosting;
-using Plane.Silo;
+using Plane.Hosting.Running;
+using Plane.Silo.Cluster;
 
 namespace Plane.Tests.Cluster;
 

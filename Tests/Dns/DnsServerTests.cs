@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Plane.Client;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
 using Plane.Tests.EndToEnd;
 using Plane.Testing;
 

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Plane.DnsHost.Check;
 using Plane.DnsHost.Protocol;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Testing;
 
 namespace Plane.Tests.Dns;

@@ -1,6 +1,6 @@
 using Plane.DroneHost;
 using Plane.DroneHost.Runtimes;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 using Plane.Testing;
 
 namespace Plane.Tests.Drone;

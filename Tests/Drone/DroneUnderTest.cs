@@ -3,7 +3,8 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.DroneHost;
 using Plane.DroneHost.Supervision;
-using Plane.Hosting;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Testing;
 
 namespace Plane.Tests.Drone;

@@ -6,7 +6,8 @@ using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.DroneHost;
 using Plane.DroneHost.Runtimes;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
 using Plane.Tests.Grains;
 using Plane.Testing;
 

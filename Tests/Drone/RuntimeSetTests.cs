@@ -3,7 +3,7 @@ using Plane.DroneHost;
 using Plane.DroneHost.Runtimes.Docker;
 using Plane.DroneHost.Runtimes.Process;
 using Plane.DroneHost.Supervision;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Testing;
 
 namespace Plane.Tests.Drone;

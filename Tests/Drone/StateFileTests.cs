@@ -2,6 +2,7 @@ using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.DroneHost;
 using Plane.DroneHost.State;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.Testing;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Grains.Certificates;
 using Plane.Grains.Feed;
 using Plane.Grains.Storage;
+using Plane.Grains;
 using Plane.Testing;
 
 namespace Plane.Tests.Grains;

@@ -2,7 +2,6 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Plane.Grains;
-using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 using Plane.Tests.Storage;

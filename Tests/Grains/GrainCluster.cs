@@ -8,6 +8,7 @@ using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
 using Plane.Grains.Storage;
+using Plane.Silo.Cluster;
 using Plane.Silo;
 using Plane.Testing;
 

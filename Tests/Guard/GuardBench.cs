@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.DroneHost.Guard;
 using Plane.DroneHost.Runtimes;
-using Plane.Hosting;
+using Plane.Hosting.Ready;
 using Plane.Tests.Drone;
 using Plane.Tests.Runtimes;
 using Plane.Testing;

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Plane.DroneHost.Guard;
 using Plane.DroneHost.Runtimes;
 using Plane.Files;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Tests.Drone;
 using Plane.Tests.Runtimes;
 using Plane.Testing;

@@ -1,3 +1,4 @@
+using Plane.DroneHost.Runtimes.Output;
 using Plane.DroneHost.Runtimes;
 using Plane.Tests.Runtimes;
 using Plane.Testing;

@@ -5,6 +5,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
 using Plane.Hosting;
 using Plane.ProxyHost;
 using Plane.ProxyHost.Routes;

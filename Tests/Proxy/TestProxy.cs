@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
+using Plane.Hosting.Ready;
 using Plane.ProxyHost;
 using Plane.ProxyHost.Controller;
 

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Hosting;
 using Plane.Grains.Storage;
-using Plane.Hosting;
+using Plane.Hosting.Ready;
 using Plane.Silo;
 using Plane.Testing;
 

@@ -4,7 +4,9 @@ using Microsoft.Extensions.Hosting;
 using Orleans;
 using Plane.DnsHost;
 using Plane.DroneHost;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Ready;
 using Plane.ProxyHost;
 using Plane.Testing;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Options;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.Silo;
 using Plane.Testing;

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Hosting;
 using Plane.DroneHost;
 using Plane.DroneHost.Runtimes;
 using Plane.Grains.Metrics;
+using Plane.Hosting.Metrics;
 using Plane.Hosting;
 using Plane.ProxyHost;
 using Plane.ProxyHost.Answers;

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
-using Plane.ProxyHost;
+using Plane.ProxyHost.Certificates;
 using Plane.ProxyHost.Tls;
 using Plane.Tests.Proxy;
 using Plane.Testing;

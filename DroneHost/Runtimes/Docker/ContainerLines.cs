@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Plane.DroneHost.Runtimes.Output;
 
 namespace Plane.DroneHost.Runtimes.Docker;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Docker.DotNet;
+using Plane.DroneHost.Runtimes.Output;
 
 namespace Plane.DroneHost.Runtimes.Docker;
 

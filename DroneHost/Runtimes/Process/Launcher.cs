@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using Plane.Files;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
 namespace Plane.DroneHost.Runtimes.Process;
 

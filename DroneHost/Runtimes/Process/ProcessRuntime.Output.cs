@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Plane.DroneHost.Runtimes.Output;
 
 namespace Plane.DroneHost.Runtimes.Process;
 

@@ -1,4 +1,5 @@
-using Plane.Hosting;
+using Plane.Hosting.Running;
+
 
 namespace Plane.DroneHost.Runtimes.Process;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Metrics;
 
-namespace Plane.Grains.Clocks;
+namespace Plane.Grains;
 
 /// <summary>
 /// Compares the progress of the database's clock with that of this machine's <see cref="ILeaseClock"/>: what rests on the database's clock (expiry, freshness,

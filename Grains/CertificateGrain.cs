@@ -1,7 +1,7 @@
 using Orleans;
 using Plane.Grains.Storage;
 
-namespace Plane.Grains.Certificates;
+namespace Plane.Grains;
 
 /// <summary>
 /// One shard of what is known of the clusters' certificates. Reads of TXT values are answered from memory for at most a second, and concurrent ones of a

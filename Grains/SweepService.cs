@@ -1,10 +1,9 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 
-namespace Plane.Grains.Sweeps;
+namespace Plane.Grains;
 
 /// <summary>
 /// What a silo does by the clock: the sweeps for lost, idle and overdue backends, the clean-up, and the controller's heartbeat. Every silo runs

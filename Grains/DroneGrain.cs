@@ -6,7 +6,7 @@ using Plane.Grains.Metrics;
 using Plane.Grains.Services;
 using Plane.Grains.Storage;
 
-namespace Plane.Grains.Drones;
+namespace Plane.Grains;
 
 /// <summary>
 /// One drone. Its sessions, its list of actions and its state are in the store; the grain validates, bounds and waits. Every call carries the

@@ -4,7 +4,7 @@ using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Storage;
 
-namespace Plane.Grains.Proxies;
+namespace Plane.Grains.Routes;
 
 /// <summary>
 /// One proxy. Its reports are written as they come; the changes that it asks for come from the feed's ring, so that any number of proxies costs
