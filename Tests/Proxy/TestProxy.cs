@@ -70,7 +70,7 @@ internal sealed class TestProxy : IAsyncDisposable
         var proxy = new TestProxy(app, controller, clock, log, addresses[0]);
         if (!controller.IsAway && !controller.ChangesFail)
         {
-            await Support.Eventually.TrueAsync(() => controller.Reads >= 2, "the change log is being read");
+            await Testing.Eventually.TrueAsync(() => controller.Reads >= 2, "the change log is being read");
         }
 
         return proxy;
