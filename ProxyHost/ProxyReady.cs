@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting.Ready;
-using Plane.Hosting;
 using Plane.ProxyHost.Connections;
 using Plane.ProxyHost.Routes;
 

@@ -1,6 +1,5 @@
 using Plane.Grains.Storage;
 using Plane.Hosting.Configuration;
-using Plane.Hosting;
 
 namespace Plane.Silo;
 

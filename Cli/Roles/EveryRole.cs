@@ -7,7 +7,6 @@ using Plane.Hosting.Cluster;
 using Plane.Hosting.Configuration;
 using Plane.Hosting.Logging;
 using Plane.Hosting.Running;
-using Plane.Hosting;
 using Plane.ProxyHost;
 using Plane.Silo.Cluster;
 using Plane.Silo;

@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting.Running;
-using Plane.Hosting;
 
 namespace Plane.DnsHost.Server;
 

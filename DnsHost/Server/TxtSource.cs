@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Plane.DnsHost.Protocol;
 using Plane.Hosting.Cluster;
-using Plane.Hosting;
 
 namespace Plane.DnsHost.Server;
 

@@ -1,10 +1,8 @@
 using System.Buffers.Text;
-using System.Text;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Acme;
 using Plane.Hosting.Running;
-using Plane.Hosting;
 using Plane.ProxyHost.Tls;
 
 namespace Plane.ProxyHost.Certificates;

@@ -6,7 +6,6 @@ using Microsoft.Extensions.Logging;
 using Plane.Hosting.Metrics;
 using Plane.Hosting.Ready;
 using Plane.Hosting.Running;
-using Plane.Hosting;
 using Plane.Silo.Cluster;
 using Plane.Silo.Http;
 

@@ -2,7 +2,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Storage;
 using Plane.Hosting.Running;
-using Plane.Hosting;
 
 namespace Plane.Silo.Start;
 
