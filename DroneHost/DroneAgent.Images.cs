@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Images;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Images;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 // What of the drone is not about its backends' lives: images that they will need, and what they reserve.
 internal sealed partial class DroneAgent

@@ -1,17 +1,20 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Guard;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.Leases;
-using Plane.Drone.Output;
-using Plane.Drone.Ports;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Leases;
+using Plane.DroneHost.Output;
+using Plane.DroneHost.Ports;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>
 /// The agent's life, in this order:

@@ -1,9 +1,11 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Plane.Drone.Supervision;
-using Plane.Hosting;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Adds the drone to a host.</summary>
 public static class DroneServices

@@ -1,9 +1,8 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>
 /// Fetches what the drone is to do.

@@ -2,9 +2,10 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>
 /// All that survives the agent, in its own words: who it is, the backends, the actions applied, the events to report. Each writing member is one durable

@@ -1,7 +1,7 @@
 using System.Threading.Channels;
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>
 /// Writes one backend's steps in their order, each again until it is stored: supervision goes on while a disk is full, the record follows. What must be durable

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A request's body that lets <see cref="RequestBodyClock"/> flush what the handler has gathered so far, and that ends where the backend no longer reads it: a backend that answers

@@ -1,12 +1,12 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Services;
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Services;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// What happens to a request on a service's host, in place of the look for a token:

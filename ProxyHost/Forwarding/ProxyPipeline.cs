@@ -2,15 +2,15 @@ using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Services;
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Tls;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Services;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Tls;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// What happens to a request:

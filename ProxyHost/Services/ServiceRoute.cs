@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>One host of a service, and the token by which this proxy has entered the backend of its key. The token is one word, swapped whole.</summary>
 internal sealed class ServiceRoute

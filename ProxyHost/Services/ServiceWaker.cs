@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Controller;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Controller;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>How the way to a service's backend ended: with a route, or with what is answered.</summary>
 internal readonly record struct WakeResult(RouteEntry? Entry, ProxyError? Error = null, TimeSpan? RetryAfter = null);

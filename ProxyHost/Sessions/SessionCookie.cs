@@ -3,7 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
-namespace Plane.Proxy.Sessions;
+namespace Plane.ProxyHost.Sessions;
 
 /// <summary>
 /// The cookie that holds a browser session's token, or a visitor's signed one. It belongs to one host, and over HTTPS to that host alone, by the prefix that browsers enforce (<c>__Host-</c>, RFC 6265bis section

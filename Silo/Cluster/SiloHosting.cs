@@ -10,11 +10,11 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
+using Plane.Client;
 using Plane.Grains.Storage;
-using Plane.Hosting;
 using Plane.Silo.Start;
 
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>
 /// Puts a silo into a controller's host. On PostgreSQL the silos of a cluster find each other in the database's membership tables; on SQLite, which admits one program, the cluster

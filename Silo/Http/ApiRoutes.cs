@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Plane.Hosting;
+using Plane.Hosting.Metrics;
 using Plane.Silo.Http.Access;
 using Plane.Silo.Http.Endpoints;
 using Plane.Silo.Http.Logs;

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Plane.Grains.Storage;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
 namespace Plane.Silo.Http;
 

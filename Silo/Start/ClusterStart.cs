@@ -3,7 +3,8 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Plane.Grains.Storage;
-using Plane.Hosting;
+using Plane.Hosting.Running;
+using Plane.Silo.Cluster;
 
 namespace Plane.Silo.Start;
 

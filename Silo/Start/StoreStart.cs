@@ -1,8 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Storage;
-using Plane.Hosting;
-using Plane.Hosting.Logging;
+using Plane.Hosting.Running;
 
 namespace Plane.Silo.Start;
 

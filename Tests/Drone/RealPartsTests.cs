@@ -4,11 +4,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
-using Plane.Drone;
-using Plane.Drone.Runtimes;
-using Plane.Hosting;
+using Plane.DroneHost;
+using Plane.DroneHost.Runtimes;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
 using Plane.Tests.Grains;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

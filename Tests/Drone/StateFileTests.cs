@@ -1,9 +1,10 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone;
-using Plane.Drone.State;
+using Plane.DroneHost;
+using Plane.DroneHost.State;
+using Plane.Hosting.Running;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Plane.Grains.Feed;
 using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

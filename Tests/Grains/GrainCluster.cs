@@ -8,8 +8,9 @@ using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
 using Plane.Grains.Storage;
+using Plane.Silo.Cluster;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Orleans.Runtime;
 using Plane.Grains.Clusters;
 using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

@@ -1,5 +1,5 @@
 using Npgsql;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

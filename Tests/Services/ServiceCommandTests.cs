@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Plane.Grains.Storage;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Services;
 

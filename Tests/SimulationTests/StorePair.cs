@@ -6,7 +6,7 @@ using Plane.Simulation;
 using Plane.Simulation.Core;
 using Plane.Simulation.Store;
 using Plane.Tests.Storage;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.SimulationTests;
 

@@ -4,7 +4,7 @@ using Npgsql;
 using Plane.Chaos.Parts;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Storage;

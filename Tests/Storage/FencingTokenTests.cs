@@ -3,7 +3,7 @@ using System.Diagnostics;
 using Npgsql;
 using Plane.Grains.Storage;
 using static Plane.Tests.Storage.OneDrone;
-using static Plane.Tests.Support.DatabaseStatements;
+using static Plane.Testing.DatabaseStatements;
 
 namespace Plane.Tests.Storage;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

@@ -2,7 +2,7 @@ using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Sqlite;
-using Plane.Tests.Support;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

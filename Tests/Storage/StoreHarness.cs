@@ -3,7 +3,7 @@ using Npgsql;
 using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;
 using Plane.Grains.Storage.Sqlite;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Storage;
 

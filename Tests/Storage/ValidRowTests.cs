@@ -5,7 +5,7 @@ using Plane.Grains.Storage;
 using Plane.Grains.Storage.Postgres;
 using Plane.Grains.Storage.Sqlite;
 using Plane.Tests.Grains;
-using Plane.Tests.Support;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

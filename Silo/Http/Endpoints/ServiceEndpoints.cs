@@ -6,26 +6,6 @@ using Plane.Silo.Http.Json;
 
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>All services.</summary>
-internal sealed record ServiceList
-{
-    /// <summary>By name.</summary>
-    public required ServiceSummary[] Services { get; init; }
-}
-
-/// <summary>The address of a key's session.</summary>
-internal sealed record ServiceUrl
-{
-    /// <summary>The address.</summary>
-    public required string Url { get; init; }
-
-    /// <summary>The key's label in it.</summary>
-    public required string Label { get; init; }
-
-    /// <summary>The key that is held while a backend runs.</summary>
-    public required KeyConfig Key { get; init; }
-}
-
 /// <summary>Services: named spawn configs, and who may enter their sessions.</summary>
 internal static class ServiceEndpoints
 {

@@ -5,13 +5,6 @@ using Plane.Silo.Http.Json;
 
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>The signing keys of a service.</summary>
-internal sealed record SigningKeyList
-{
-    /// <summary>By kid.</summary>
-    public required SigningKeyInfo[] Keys { get; init; }
-}
-
 /// <summary>The keys that the tokens of a service's visitors are checked with. What is secret in them is never shown again.</summary>
 internal static class SigningKeyEndpoints
 {

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.WebSockets;
-using Plane.Proxy.Services;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Services;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 
@@ -327,7 +327,7 @@ public sealed class ServiceWakeTests
     [Fact]
     public void One_wildcard_certificate_covers_every_session_of_every_service()
     {
-        var names = new Plane.Proxy.Tls.CertificateNames(["example.com", "*.example.com"]);
+        var names = new Plane.ProxyHost.Tls.CertificateNames(["example.com", "*.example.com"]);
         var key = new KeyConfig { Name = new string('ü', 200), Namespace = "team" };
         foreach (var host in new[] { ServiceLabel.HostOf(ServiceName.Parse("board"), "room", ClusterName.Parse("example.com")), new Uri(ServiceLabel.UrlOf(ServiceName.Parse("a-service-of-thirty-characters"), key, ClusterName.Parse("example.com"))).Host })
         {
