@@ -1,5 +1,5 @@
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Storage;
 
 namespace Plane.Silo;
 

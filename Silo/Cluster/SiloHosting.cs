@@ -10,9 +10,9 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
-using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Silo.Start;
+using Plane.Storage;
 
 namespace Plane.Silo;
 

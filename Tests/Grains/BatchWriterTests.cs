@@ -1,6 +1,6 @@
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;

@@ -4,7 +4,7 @@ using Npgsql;
 using Plane.Grains;
 using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Storage;
 using Plane.Tests.Support;
 using Xunit.Abstractions;

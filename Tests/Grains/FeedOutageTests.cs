@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Plane.Grains.Feed;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Runtime;
 using Plane.Grains.Clusters;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;

@@ -9,9 +9,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Hosting;
-using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Silo;
+using Plane.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;

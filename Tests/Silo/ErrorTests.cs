@@ -1,7 +1,7 @@
 using System.Net;
-using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Silo.Http;
+using Plane.Storage;
 
 namespace Plane.Tests.Silo;
 

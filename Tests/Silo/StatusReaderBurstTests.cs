@@ -1,6 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Backends;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;

@@ -1,5 +1,5 @@
 using Npgsql;
-using Plane.Grains.Storage.Postgres;
+using Plane.Storage.Postgres;
 using Plane.Tests.Support;
 using static Plane.Tests.Storage.OneDrone;
 
