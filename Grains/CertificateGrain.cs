@@ -1,5 +1,5 @@
 using Orleans;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains;
 
@@ -9,7 +9,7 @@ namespace Plane.Grains;
 /// cluster that grows with the questions: no grain, no subscription of the feed, and of the readings a bounded number. Leases and orders are each one
 /// statement of the database, which decides.
 /// </summary>
-internal sealed class CertificateGrain(IPlaneStore store, TimeProvider time) : Grain, ICertificateGrain
+internal sealed class CertificateGrain(ICertificateStore store, TimeProvider time) : Grain, ICertificateGrain
 {
     /// <summary>The most clusters whose values a shard keeps.</summary>
     internal const int MaxReadings = 512;

@@ -4,7 +4,7 @@ using Plane.Grains.Backends;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
 using Plane.Grains.Services;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains;
 
@@ -15,7 +15,7 @@ namespace Plane.Grains;
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class DroneGrain(
-    IPlaneStore store, StateWriter states, WantedImages images, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IDroneGrain
+    IDroneStore drones, IImageStore imageStore, IStore store, StateWriter states, WantedImages images, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IDroneGrain
 {
     private const int ActionsPerPage = 256;
 
@@ -55,7 +55,7 @@ internal sealed class DroneGrain(
             return Invalid($"the registration is that of {registration.Cluster}/{registration.Name}");
         }
 
-        var reply = await store.RegisterDroneAsync(registration, options.ControllerName, cancellationToken).OrAskAgain();
+        var reply = await drones.RegisterDroneAsync(registration, options.ControllerName, cancellationToken).OrAskAgain();
         return reply.Outcome == RegistrationOutcome.Accepted
             ? reply with { Numbers = options.LeaseNumbers, InstallationId = store.InstallationId }
             : reply;
@@ -64,7 +64,7 @@ internal sealed class DroneGrain(
     public Task<SessionState> Heartbeat(DroneHeartbeat heartbeat, CancellationToken cancellationToken)
     {
         Check(heartbeat is null ? Missing("heartbeat") : heartbeat.Validate(), heartbeat?.Session);
-        return store.HeartbeatDroneAsync(heartbeat!, options.ControllerName, cancellationToken).OrAskAgain();
+        return drones.HeartbeatDroneAsync(heartbeat!, options.ControllerName, cancellationToken).OrAskAgain();
     }
 
     public async Task<ActionPage> ReadActions(DroneSession session, long after, TimeSpan wait, CancellationToken cancellationToken)
@@ -77,7 +77,7 @@ internal sealed class DroneGrain(
         using var subscription = feed.Subscribe(Topic.Drone(_cluster, _drone));
         while (true)
         {
-            var page = await store.ReadActionsAsync(session, after, ActionsPerPage, cancellationToken).OrAskAgain();
+            var page = await drones.ReadActionsAsync(session, after, ActionsPerPage, cancellationToken).OrAskAgain();
             if (page.Actions.Length > 0
                 || page.Session != SessionState.Current
                 || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
@@ -90,7 +90,7 @@ internal sealed class DroneGrain(
     public Task<SessionState> AcknowledgeActions(DroneSession session, long upTo, CancellationToken cancellationToken)
     {
         Check(DroneSession.Validate(session) ?? NumberError("up_to", upTo), session);
-        return store.AcknowledgeActionsAsync(session, upTo, cancellationToken).OrAskAgain();
+        return drones.AcknowledgeActionsAsync(session, upTo, cancellationToken).OrAskAgain();
     }
 
     public Task<StateReply> ReportStates(StateBatch batch, CancellationToken cancellationToken)
@@ -107,7 +107,7 @@ internal sealed class DroneGrain(
         using var subscription = feed.Subscribe(Topic.Services);
         for (var isChanged = false; ; isChanged = true)
         {
-            var state = await store.ReadSessionAsync(query!.Session, cancellationToken).OrAskAgain();
+            var state = await drones.ReadSessionAsync(query!.Session, cancellationToken).OrAskAgain();
             if (state != SessionState.Current)
             {
                 return new ImagePage { Session = state };
@@ -125,7 +125,7 @@ internal sealed class DroneGrain(
     public Task<SessionState> ReportImages(ImageReport report, CancellationToken cancellationToken)
     {
         Check(report is null ? Missing("report") : report.Validate(), report?.Session);
-        return store.ReportImagesAsync(report!.Session, report.Images, cancellationToken).OrAskAgain();
+        return imageStore.ReportImagesAsync(report!.Session, report.Images, cancellationToken).OrAskAgain();
     }
 
     public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken) => SetDrainingAsync(draining: true, terminate, cancellationToken);
@@ -141,7 +141,7 @@ internal sealed class DroneGrain(
     private Task<ChangeOutcome> SetDrainingAsync(bool draining, bool terminate, CancellationToken cancellationToken)
     {
         CheckKey();
-        return store.SetDrainingAsync(_cluster, _drone, draining, terminate, cancellationToken).OrAskAgain();
+        return drones.SetDrainingAsync(_cluster, _drone, draining, terminate, cancellationToken).OrAskAgain();
     }
 
     private void CheckKey()

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains;
 
@@ -11,7 +11,7 @@ namespace Plane.Grains;
 /// waits for the next turn. The heartbeat also reads the database's clock, whose steps are noticed by that.
 /// </summary>
 internal sealed partial class SweepService(
-    IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, DatabaseClockWatch clock, ILogger<SweepService> log) : BackgroundService
+    ISweepStore sweeps, IControllerStore controllers, IStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics, DatabaseClockWatch clock, ILogger<SweepService> log) : BackgroundService
 {
     private const string CleanUp = "clean-up";
 
@@ -26,16 +26,16 @@ internal sealed partial class SweepService(
     {
         var numbers = options.LeaseNumbers;
         return Task.WhenAll(
-            LoopAsync("lost", numbers.Sweep, store.SweepLostAsync, stoppingToken),
-            LoopAsync("idle", numbers.Sweep, store.SweepIdleAsync, stoppingToken),
-            LoopAsync("lifetime", numbers.Sweep, store.SweepLifetimeAsync, stoppingToken),
-            LoopAsync(CleanUp, s_cleanUpEvery, t => store.CleanUpAsync(options.KeepEndedBackends, options.KeepLogRows, t), stoppingToken),
+            LoopAsync("lost", numbers.Sweep, sweeps.SweepLostAsync, stoppingToken),
+            LoopAsync("idle", numbers.Sweep, sweeps.SweepIdleAsync, stoppingToken),
+            LoopAsync("lifetime", numbers.Sweep, sweeps.SweepLifetimeAsync, stoppingToken),
+            LoopAsync(CleanUp, s_cleanUpEvery, t => sweeps.CleanUpAsync(options.KeepEndedBackends, options.KeepLogRows, t), stoppingToken),
             LoopAsync("heartbeat", numbers.Heartbeat, HeartbeatAsync, stoppingToken));
     }
 
     private async Task<int> HeartbeatAsync(CancellationToken cancellationToken)
     {
-        await clock.ReadAsync(() => store.HeartbeatControllerAsync(options.ControllerName, options.Version, options.Hash, cancellationToken));
+        await clock.ReadAsync(() => controllers.HeartbeatControllerAsync(options.ControllerName, options.Version, options.Hash, cancellationToken));
         return 0;
     }
 

@@ -2,7 +2,7 @@ using Orleans;
 using Orleans.Concurrency;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Routes;
 
@@ -13,7 +13,7 @@ namespace Plane.Grains.Routes;
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class ProxyGrain(
-    IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
+    IRouteStore routes, IChangeLog changeLog, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
 {
     private const int ChangesPerPage = 1_000;
 
@@ -37,7 +37,7 @@ internal sealed class ProxyGrain(
         }
 
         // "None twice" is the contract; a proxy that breaks it must not make two rows of one statement collide.
-        await store.ReportProxyAsync(report with { InUse = [.. report.InUse.Distinct()] }, options.ControllerName, cancellationToken).OrAskAgain();
+        await routes.ReportProxyAsync(report with { InUse = [.. report.InUse.Distinct()] }, options.ControllerName, cancellationToken).OrAskAgain();
         return new ProxyReportReply { ReportAgainAfter = options.LeaseNumbers.ProxyReport };
     }
 
@@ -47,7 +47,7 @@ internal sealed class ProxyGrain(
         InvalidCallException.ThrowIf(FieldError.From("cluster", NameRules.NameProblem(cluster)));
         if (after is not { } position)
         {
-            return new ChangePage { Next = feed.End ?? await store.ReadLogEndAsync(cancellationToken).OrAskAgain() };
+            return new ChangePage { Next = feed.End ?? await changeLog.ReadLogEndAsync(cancellationToken).OrAskAgain() };
         }
 
         var begun = time.GetTimestamp();
@@ -86,7 +86,7 @@ internal sealed class ProxyGrain(
                 return new ChangePage { Changes = ring.Changes, Next = ring.Next };
             }
 
-            var page = await store.ReadLogAsync(after, ChangesPerPage, cancellationToken).OrAskAgain();
+            var page = await changeLog.ReadLogAsync(after, ChangesPerPage, cancellationToken).OrAskAgain();
             var changes = page.Changes
                 .Where(c => ChangeRing.IsForProxies(c.Kind) && (c.Cluster == cluster || c.Kind == ChangeKind.Service))
                 .ToArray();

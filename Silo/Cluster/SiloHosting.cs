@@ -11,8 +11,10 @@ using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
 using Plane.Client;
-using Plane.Grains.Storage;
+using Plane.Hosting;
+using Plane.Storage;
 using Plane.Silo.Start;
+using Plane.Storage;
 
 namespace Plane.Silo.Cluster;
 

@@ -1,8 +1,8 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Orleans;
-using Plane.Grains.Storage;
 using Plane.Silo.Dashboard.Pages;
+using Plane.Storage;
 
 namespace Plane.Silo.Dashboard;
 
@@ -12,7 +12,7 @@ internal static class ActionHandlers
     private static readonly Dictionary<string, string> s_none = [];
 
     public static async Task<IResult> AskAboutBackendAsync(
-        HttpContext http, string backend, string action, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+        HttpContext http, string backend, string action, [FromServices] IBackendStore store, CancellationToken cancellationToken)
     {
         if (!BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details)
         {

@@ -1,7 +1,8 @@
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Testing;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

@@ -2,8 +2,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Clusters;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
 using Plane.Grains.Warm;
+using Plane.Storage;
 
 namespace Plane.Tests.Grains;
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Plane.Grains;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Storage;
 using Plane.Testing;
 using Xunit.Abstractions;

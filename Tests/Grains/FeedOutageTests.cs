@@ -1,8 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Plane.Grains.Feed;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Testing;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

@@ -7,10 +7,11 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
-using Plane.Grains.Storage;
-using Plane.Silo.Cluster;
 using Plane.Silo;
+using Plane.Silo.Cluster;
+using Plane.Storage;
 using Plane.Testing;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 
@@ -171,6 +172,7 @@ public sealed class GrainCluster : IAsyncDisposable
     private void AddGrains(IServiceCollection services)
     {
         services.AddSingleton(Store);
+        services.AddStoreInterfaces();
         services.AddPlaneGrains(new GrainOptions { LeaseNumbers = Numbers, Version = "1.2.3", Hash = "abc" });
     }
 

@@ -1,5 +1,6 @@
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Testing;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

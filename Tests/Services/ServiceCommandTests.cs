@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Silo;
 using Plane.Testing;
 

@@ -1,4 +1,4 @@
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Grains;
 using Plane.Testing;
 

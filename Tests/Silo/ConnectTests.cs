@@ -1,7 +1,8 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Testing;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;
 

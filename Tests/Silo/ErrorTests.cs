@@ -1,7 +1,9 @@
 using System.Net;
-using Plane.Grains.Storage;
+using Plane.Hosting;
 using Plane.Hosting.Running;
+using Plane.Storage;
 using Plane.Silo.Http;
+using Plane.Storage;
 
 namespace Plane.Tests.Silo;
 

@@ -1,7 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Backends;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Testing;
+using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;
 

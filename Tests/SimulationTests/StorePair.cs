@@ -1,10 +1,10 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Sqlite;
 using Plane.Simulation;
 using Plane.Simulation.Core;
 using Plane.Simulation.Store;
+using Plane.Storage;
+using Plane.Storage.Sqlite;
 using Plane.Tests.Storage;
 using Plane.Testing;
 

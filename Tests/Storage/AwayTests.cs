@@ -2,9 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using Npgsql;
 using Plane.Chaos.Parts;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
+using Plane.Storage;
+using Plane.Storage.Postgres;
 using Plane.Testing;
+using Plane.Tests.Support;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Storage;

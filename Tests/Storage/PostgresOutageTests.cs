@@ -1,7 +1,8 @@
 using Npgsql;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
+using Plane.Storage;
+using Plane.Storage.Postgres;
 using Plane.Testing;
+using Plane.Tests.Support;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

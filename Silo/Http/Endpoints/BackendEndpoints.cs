@@ -2,8 +2,8 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Orleans;
-using Plane.Grains.Storage;
 using Plane.Silo.Http.Json;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -58,7 +58,7 @@ internal static class BackendEndpoints
 
     public static async Task<IResult> ListAsync(
         HttpContext http,
-        [FromServices] IPlaneStore store,
+        [FromServices] IBackendStore store,
         [FromQuery] string? cluster,
         [FromQuery] string? status,
         [FromQuery] string? drone,

@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Orleans;
 using Plane.Grains.Clusters;
-using Plane.Grains.Storage;
 using Plane.Silo.Http.Logs;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -50,7 +50,7 @@ internal static class ClusterEndpoints
             ? TypedResults.Json(await drones.ReadStateAsync(name, cancellationToken), PlaneJson.Http)
             : RouteNames.BadCluster;
 
-    public static async Task<IResult> ListAsync([FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+    public static async Task<IResult> ListAsync([FromServices] IDroneStore store, CancellationToken cancellationToken) =>
         TypedResults.Json(new ClusterList { Clusters = [.. await store.ListClustersAsync(cancellationToken)] }, PlaneJson.Http);
 
     public static async Task<IResult> BusiestAsync(

@@ -1,7 +1,7 @@
-using Plane.Grains.Storage;
 using Plane.Simulation.Core;
 using Plane.Simulation.Judging;
 using Plane.Simulation.Store;
+using Plane.Storage;
 
 namespace Plane.Simulation.Cluster;
 

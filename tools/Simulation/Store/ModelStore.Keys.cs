@@ -1,5 +1,5 @@
-using Plane.Grains.Storage;
 using Plane.Simulation.Core;
+using Plane.Storage;
 
 namespace Plane.Simulation.Store;
 

@@ -83,7 +83,7 @@ internal sealed class Claiming
 
     public required long Command { get; init; }
 
-    public Plane.Grains.Storage.AcquireOutcome Outcome { get; set; }
+    public Plane.Storage.AcquireOutcome Outcome { get; set; }
 
     public StoredBackend? Holder { get; set; }
 }
@@ -102,7 +102,7 @@ internal sealed class Acquisition
     /// <summary>Stands for the hash of the connection token: tells a repeat from another request.</summary>
     public required long Command { get; init; }
 
-    public Plane.Grains.Storage.AcquireOutcome Outcome { get; set; }
+    public Plane.Storage.AcquireOutcome Outcome { get; set; }
 
     public StoredBackend? Holder { get; set; }
 
