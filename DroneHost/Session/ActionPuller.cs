@@ -12,7 +12,7 @@ namespace Plane.Drone.Session;
 /// 2. What comes is put in the order of its numbers. Where numbers are missing between the last applied and the first, the page is fetched again: a hole that
 ///    is still there was deleted by the controller (actions of ended backends are).
 /// 3. All of it is applied and written in one commit, together with the last number.
-/// 4. Then, and only then, supervisors start on it, and it is acknowledged. What comes again is acknowledged again.
+/// 4. Then, and only then, supervisors start on it. It is acknowledged once it is durable. What comes again is acknowledged again.
 /// </para>
 /// A drone that isn't ready takes nothing: what it can't write, or can't run, stays with the controller.
 /// </summary>
@@ -144,6 +144,7 @@ internal sealed partial class ActionPuller(
     private async Task AcknowledgeAsync(DroneSession session, CancellationToken cancellationToken)
     {
         var upTo = state.LastAction;
+        await state.SyncAsync();
         var answer = await TimeLimit.WithinAsync(
             c => sessions.Drone.CallAsync((drone, c) => drone.AcknowledgeActions(session, upTo, c), skip: 0, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, answer);

@@ -22,6 +22,7 @@ internal sealed class DurableState : IAsyncDisposable
     private const string RunDirectoryKey = "run_directory";
 
     private readonly StateWriter _writer;
+    private bool _actionsAreDurable = true;
 
     private DurableState(StateWriter writer) => _writer = writer;
 
@@ -114,14 +115,14 @@ internal sealed class DurableState : IAsyncDisposable
 
     /// <summary>
     /// Applies actions in the order of their numbers, all in one commit. A spawn whose end came before it is answered with a <c>terminated</c> event; so is one
-    /// that this drone cannot run.
+    /// that this drone cannot run. The commit is durable, but of nothing but claims, which mean nothing after a power failure: those are before they are acknowledged (<see cref="SyncAsync"/>).
     /// </summary>
     /// <param name="actions">The actions, in order, none with a number up to <see cref="LastAction"/> that was not applied.</param>
     /// <param name="refusal">Why a spawn cannot be carried out here, or null.</param>
     public async Task<List<AppliedAction>> ApplyActionsAsync(IReadOnlyList<DroneAction> actions, Func<SpawnOrder, string?> refusal)
     {
         var before = LastAction;
-        var applied = await _writer.WriteAsync(s =>
+        List<AppliedAction> Write(SqliteDatabase s)
         {
             var result = new List<AppliedAction>(actions.Count);
             foreach (var action in actions)
@@ -133,7 +134,11 @@ internal sealed class DurableState : IAsyncDisposable
                 "delete from remembered_ends where number <= (select number from remembered_ends order by number desc limit 1 offset $1)", MaxRememberedEnds);
             SetMeta(s, LastActionKey, Math.Max(before, actions[^1].Number).ToString(CultureInfo.InvariantCulture));
             return result;
-        });
+        }
+
+        var durable = actions.Any(a => a.Kind != DroneActionKind.Claim);
+        var applied = await (durable ? _writer.WriteAsync(Write) : _writer.WriteSoonAsync(Write));
+        _actionsAreDurable = durable;
         LastAction = Math.Max(before, actions[^1].Number);
         if (applied.Any(a => a.Effect == ActionEffect.SpawnRefused))
         {
@@ -143,10 +148,22 @@ internal sealed class DurableState : IAsyncDisposable
         return applied;
     }
 
-    /// <summary>Records a step: row and event in one commit.</summary>
-    public async Task RecordAsync(StateChange change)
+    /// <summary>Completes when all that was applied is durable. Not while actions are applied.</summary>
+    public async Task SyncAsync()
     {
-        await _writer.WriteAsync(s =>
+        if (!_actionsAreDurable)
+        {
+            await _writer.WriteAsync(s => SetMeta(s, LastActionKey, LastAction.ToString(CultureInfo.InvariantCulture)));
+            _actionsAreDurable = true;
+        }
+    }
+
+    /// <summary>Records a step: row and event in one commit.</summary>
+    /// <param name="change">The step.</param>
+    /// <param name="durable">Whether the next deed rests on it. What a backend has reached says nothing after a power failure, in which all of them ended.</param>
+    public async Task RecordAsync(StateChange change, bool durable)
+    {
+        bool Write(SqliteDatabase s)
         {
             BackendRows.Apply(s, change);
             if (change.Port is { } port)
@@ -156,7 +173,9 @@ internal sealed class DurableState : IAsyncDisposable
 
             OutboxRows.Add(s, change);
             return true;
-        });
+        }
+
+        await (durable ? _writer.WriteAsync(Write) : _writer.WriteSoonAsync(Write));
         OutboxGrew?.Invoke();
     }
 

@@ -150,7 +150,7 @@ public sealed class StateFileTests : IDisposable
         await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
         Assert.Equal("secret", (await state.ReadBackendsAsync()).Single().Order!.Executable.Env!["PASSWORD"]);
 
-        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5, Boot = "b" });
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5, Boot = "b" }, durable: true);
 
         Assert.Null((await state.ReadBackendsAsync()).Single().Order);
     }
@@ -184,8 +184,8 @@ public sealed class StateFileTests : IDisposable
             Status = BackendStatus.Terminating,
             Reason = TerminationReason.External,
             Kind = TerminationKind.Soft,
-        });
-        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.HardTerminating });
+        }, durable: true);
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.HardTerminating }, durable: true);
 
         Assert.Equal(TerminationKind.Hard, (await state.ReadBackendsAsync()).Single().EndKind);
     }
@@ -202,7 +202,7 @@ public sealed class StateFileTests : IDisposable
             Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
         };
         await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
-        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5_000, Boot = "b" });
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5_000, Boot = "b" }, durable: true);
 
         Assert.Equal(0, await state.ForgetEndedAsync(6_000, "b"));
         await state.RemoveFromOutboxAsync([.. (await state.ReadOutboxAsync(10)).Select(e => e.Sequence)]);
