@@ -191,8 +191,8 @@ internal sealed partial class DroneAgent(
         metrics.ObserveBackends(() => backends.Count);
 
         var gateways = loggers.CreateLogger(typeof(GatewayChoice<>).FullName!);
-        var drones = new GatewayChoice<IDroneGrain>(way => cluster.GetGrain<IDroneGrain>(GrainKeys.Drone(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
-        var leaseGrains = new GatewayChoice<ILeaseGrain>(way => cluster.GetGrain<ILeaseGrain>(GrainKeys.Lease(state.Cluster, state.Name, way)), time, gateways, cluster.IsOfOwnSilo);
+        var drones = cluster.Choose<IDroneGrain>(way => GrainKeys.Drone(state.Cluster, state.Name, way), time, gateways);
+        var leaseGrains = cluster.Choose<ILeaseGrain>(way => GrainKeys.Lease(state.Cluster, state.Name, way), time, gateways);
         var capacity = new DroneCapacity(options, time, loggers.CreateLogger<DroneCapacity>());
         var sessions = new SessionKeeper(drones, leaseGrains, state, options, readiness, capacity, clock, time, metrics, loggers.CreateLogger<SessionKeeper>());
         var leases = new LeaseKeeper(backends, sessions, state, files, clock, time, metrics, loggers.CreateLogger<LeaseKeeper>());

@@ -24,9 +24,11 @@ public static class DroneRole
         ArgumentNullException.ThrowIfNull(addCluster);
         new DroneOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateBuilder("drone");
+
+        // First, so that it is stopped last: the agent's stop still reports to the controller.
+        addCluster(builder);
         builder.Services.AddPlaneDrone(options);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownLimit);
-        addCluster(builder);
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("drone");
         builder.AddPlaneTracing("drone");

@@ -14,7 +14,7 @@ public static partial class CallFailed
     public static bool IsUnknownOutcome(Exception e) => e is TimeoutException or OrleansException;
 
     /// <summary>
-    /// Why there was no answer, for a log line. Messages of Orleans quote the whole call, with numbers that differ every time: those are cut off, so that an outage has one reason.
+    /// Why there was no answer, for a log line. Messages of Orleans quote the whole call, or the time until its next attempt, with numbers that differ every time: those are cut off, so that an outage has one reason.
     /// </summary>
     /// <param name="e">What the call threw.</param>
     public static string Reason(Exception e)
@@ -28,6 +28,6 @@ public static partial class CallFailed
         };
     }
 
-    [GeneratedRegex(@"[ :,]*\b(for |of )?message\b.*|\s*[\r\n].*", RegexOptions.Singleline | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"[ :,]*\b(for |of )?message\b.*|, will retry after .*|\s*[\r\n].*", RegexOptions.Singleline | RegexOptions.CultureInvariant)]
     private static partial Regex QuotedCall();
 }

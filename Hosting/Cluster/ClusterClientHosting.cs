@@ -72,7 +72,7 @@ public static partial class ClusterClientHosting
 
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(options);
-        builder.Services.AddSingleton(new ClusterConnection(options.ClusterId));
+        builder.Services.AddSingleton(services => new ClusterConnection(options.ClusterId, services.GetRequiredService<TimeProvider>()));
         builder.Services.AddHostedService<ClusterConnector>();
         return builder;
     }

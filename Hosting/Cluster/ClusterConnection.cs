@@ -12,12 +12,22 @@ namespace Plane.Hosting;
 /// </summary>
 public sealed class ClusterConnection
 {
+    // A role begins to call as soon as it runs. What connecting takes on a busy machine is not an outage.
+    private static readonly TimeSpan s_start = TimeSpan.FromSeconds(10);
+
     private readonly string _cluster;
+    private readonly Task _start = Task.CompletedTask;
+    private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile IClusterClient? _client;
 
     /// <summary>A connection that is not there yet.</summary>
     /// <param name="cluster">The cluster's id, for messages.</param>
-    internal ClusterConnection(string cluster) => _cluster = cluster;
+    /// <param name="time">For how long the first calls wait for it.</param>
+    internal ClusterConnection(string cluster, TimeProvider time)
+    {
+        _cluster = cluster;
+        _start = Task.WhenAny(_connected.Task, Task.Delay(s_start, time));
+    }
 
     /// <summary>The connection of a silo's own client.</summary>
     /// <param name="client">The client.</param>
@@ -39,6 +49,15 @@ public sealed class ClusterConnection
         where T : IGrainWithStringKey =>
         (_client ?? throw new SiloUnavailableException($"no gateway of the cluster '{_cluster}' has answered yet; retry")).GetGrain<T>(key);
 
+    /// <summary>The gateway of the calls to a stateless grain that has several keys. In the first seconds calls wait for the connection.</summary>
+    /// <typeparam name="T">The grain's interface.</typeparam>
+    /// <param name="key">The grain's key of this number.</param>
+    /// <param name="time">Measures the silence.</param>
+    /// <param name="logger">Where a change is logged.</param>
+    public GatewayChoice<T> Choose<T>(Func<int, string> key, TimeProvider time, ILogger logger)
+        where T : IGrainWithStringKey, IReachable =>
+        new(way => GetGrain<T>(key(way)), time, logger, IsOfOwnSilo, _start);
+
     /// <summary>Makes an object of this process callable by controllers: its address, or null while no gateway has answered. The caller keeps the object; the client does not.</summary>
     /// <typeparam name="T">The object's interface.</typeparam>
     /// <param name="target">The object. Each call makes one more address of it.</param>
@@ -47,7 +66,11 @@ public sealed class ClusterConnection
         _client?.CreateObjectReference<T>(target)?.GetGrainId().ToString();
 
     /// <summary>Calls go to this client from now on.</summary>
-    internal void Use(IClusterClient? client) => _client = client;
+    internal void Use(IClusterClient? client)
+    {
+        _client = client;
+        _connected.TrySetResult();
+    }
 }
 
 /// <summary>

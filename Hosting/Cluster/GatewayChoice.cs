@@ -25,7 +25,8 @@ namespace Plane.Hosting;
 /// <param name="time">Measures the silence.</param>
 /// <param name="logger">Where a change is logged.</param>
 /// <param name="isOnlyOne">Whether calls go to the silo of this process, so that there is nothing to choose: calls are never pinged.</param>
-public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeProvider time, ILogger logger, bool isOnlyOne = false)
+/// <param name="start">What calls wait for before they are made; it does not fail.</param>
+public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeProvider time, ILogger logger, bool isOnlyOne = false, Task? start = null)
     where TGrain : IReachable
 {
     private static readonly TimeSpan s_first = TimeSpan.FromMilliseconds(150);
@@ -52,6 +53,11 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     public async Task<T> CallAsync<T>(Func<TGrain, CancellationToken, Task<T>> call, int skip, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(call);
+        if (start is { IsCompleted: false })
+        {
+            await start.WaitAsync(cancellationToken);
+        }
+
         var way = skip == 0 ? _current : Further(_current, skip);
         while (true)
         {
@@ -233,7 +239,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
         }
     }
 
-    [LoggerMessage(EventIds.GatewayChoiceChanged, LogLevel.Warning, "A controller has not answered for some time; calls are made over another gateway")]
+    [LoggerMessage(EventIds.GatewayChoiceChanged, LogLevel.Information, "A controller has not answered for some time; calls are made over another gateway")]
     private partial void LogChanged();
 
     [LoggerMessage(EventIds.GatewayChoicePing, LogLevel.Debug, "The ping of key {Number} failed: {Reason}")]

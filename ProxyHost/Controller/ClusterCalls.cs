@@ -16,9 +16,9 @@ internal sealed class ClusterCalls : IControllerCalls
     {
         _cluster = ClusterName.Parse(options.Cluster);
         _name = ProxyName.Parse(options.Name);
-        _routes = new GatewayChoice<IRouteGrain>(way => cluster.GetGrain<IRouteGrain>(GrainKeys.Route(way)), time, logger, cluster.IsOfOwnSilo);
-        _services = new GatewayChoice<IServiceGrain>(way => cluster.GetGrain<IServiceGrain>(GrainKeys.Service(way)), time, logger, cluster.IsOfOwnSilo);
-        _proxies = new GatewayChoice<IProxyGrain>(way => cluster.GetGrain<IProxyGrain>(GrainKeys.Proxy(_name, way)), time, logger, cluster.IsOfOwnSilo);
+        _routes = cluster.Choose<IRouteGrain>(way => GrainKeys.Route(way), time, logger);
+        _services = cluster.Choose<IServiceGrain>(way => GrainKeys.Service(way), time, logger);
+        _proxies = cluster.Choose<IProxyGrain>(way => GrainKeys.Proxy(_name, way), time, logger);
     }
 
     public Task<RouteReply> ResolveAsync(BearerToken token, string tokenHash, int attempt, TimeSpan wait, CancellationToken cancellationToken) =>

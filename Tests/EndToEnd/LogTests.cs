@@ -21,6 +21,27 @@ public sealed class LogTests
     }
 
     [Fact]
+    public async Task Programs_that_start_after_their_controller_and_stop_before_it_warn_of_nothing()
+    {
+        using var directory = new TempDirectory();
+        var proxyPort = FreePort.Next();
+        var cluster = $"localhost:{proxyPort}";
+        await using var controller = await StartAsync(
+            directory, "controller", "--db", $"sqlite:{directory["plane.db"]}", "--port", "0", "--gateway-port", "0", "--silo-port", "0", "--default-cluster", cluster);
+        var gateway = (await controller.WaitForLineAsync(@"^ready controller .*gateway=(\S+)")).Groups[1].Value;
+        await using var drone = await StartAsync(
+            directory, "drone", "--gateway", gateway, "--cluster", cluster, "--runtime", "process", "--state", directory["drone.db"], "--run-dir", directory["run"]);
+        await using var proxy = await StartAsync(directory, "proxy", "--gateway", gateway, "--cluster", cluster, "--host", "127.0.0.1", "--port", $"{proxyPort}");
+        await drone.WaitForLineAsync("^ready drone ");
+        await proxy.WaitForLineAsync("^ready proxy ");
+        foreach (var program in (RunningProgram[])[drone, proxy, controller])
+        {
+            Assert.Equal(ExitCodes.Done, await program.StopAsync());
+            Assert.Empty(Warnings(program));
+        }
+    }
+
+    [Fact]
     public async Task Programs_that_start_before_their_controller_say_so_in_a_line_and_go_on_when_it_comes()
     {
         using var directory = new TempDirectory();

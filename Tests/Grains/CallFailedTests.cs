@@ -15,6 +15,9 @@ public sealed class CallFailedTests
         Assert.Equal(
             "Silo S127.0.0.1:1:2 is rejecting",
             CallFailed.Reason(new OrleansException("Silo S127.0.0.1:1:2 is rejecting message: Request #73.\nReason = Shutdown")));
+        Assert.Equal(
+            "Unable to connect to S127.0.0.1:30000:0",
+            CallFailed.Reason(new OrleansException("Unable to connect to S127.0.0.1:30000:0, will retry after 998.1494ms")));
         Assert.Equal("Could not find any gateway", CallFailed.Reason(new SiloUnavailableException("Could not find any gateway\n   at Orleans")));
     }
 

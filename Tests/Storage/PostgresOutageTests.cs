@@ -110,12 +110,13 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
         await store.InitializeAsync(default);
         await RegisterAsync(store);
 
+        var keys = 0;
         await Eventually.SeenAsync(
             async _ =>
             {
-                // The server may give up files of its own meanwhile.
+                // The server may remove files of its own meanwhile. What takes up room is what connects write: a server without room serves whatever needs none.
                 disk.Fill();
-                return (await FailureAsync(() => store.PingAsync(default)), Outage: store.Outage?.Reason);
+                return (await FailureAsync(() => store.AcquireAsync(Request($"key-{keys++}"), default)), Outage: store.Outage?.Reason);
             },
             seen => seen.Outage?.StartsWith("the disk of the database's server is full (", StringComparison.Ordinal) == true,
             "the cause is known");
