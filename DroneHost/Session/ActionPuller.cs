@@ -61,8 +61,9 @@ internal sealed partial class ActionPuller(
             return true;
         }
 
-        // Whether the last acknowledgement before a restart arrived is not known: it is made again.
-        if (_acknowledged < state.LastAction)
+        // Whether the last acknowledgement before a restart arrived is not known: it is made again. A claim is acknowledged with what comes next, or once nothing has come for the time of
+        // a wait: a connect waits for what the drone reports of it, and the sync of the disk would be in the way.
+        if (_acknowledged < state.LastAction && state.ActionsAreDurable)
         {
             await AcknowledgeAsync(session, cancellationToken);
         }
@@ -81,7 +82,11 @@ internal sealed partial class ActionPuller(
             page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
         }
 
-        if (page.Actions.Length > 0 && readiness.IsReady)
+        if (page.Actions.Length == 0)
+        {
+            await state.SyncAsync();
+        }
+        else if (readiness.IsReady)
         {
             await ApplyAsync(page.Actions);
         }
@@ -144,7 +149,6 @@ internal sealed partial class ActionPuller(
     private async Task AcknowledgeAsync(DroneSession session, CancellationToken cancellationToken)
     {
         var upTo = state.LastAction;
-        await state.SyncAsync();
         var answer = await TimeLimit.WithinAsync(
             c => sessions.Drone.CallAsync((drone, c) => drone.AcknowledgeActions(session, upTo, c), skip: 0, c), CallLimit, time, cancellationToken);
         sessions.Observe(session, answer);

@@ -22,7 +22,6 @@ internal sealed class DurableState : IAsyncDisposable
     private const string RunDirectoryKey = "run_directory";
 
     private readonly StateWriter _writer;
-    private bool _actionsAreDurable = true;
 
     private DurableState(StateWriter writer) => _writer = writer;
 
@@ -38,6 +37,9 @@ internal sealed class DurableState : IAsyncDisposable
 
     /// <summary>The number of the last action applied.</summary>
     public long LastAction { get; private set; }
+
+    /// <summary>Whether a power failure can't take back what was applied.</summary>
+    public bool ActionsAreDurable { get; private set; } = true;
 
     /// <summary>The port that was given last.</summary>
     public int PortCursor { get; private init; }
@@ -138,7 +140,7 @@ internal sealed class DurableState : IAsyncDisposable
 
         var durable = actions.Any(a => a.Kind != DroneActionKind.Claim);
         var applied = await (durable ? _writer.WriteAsync(Write) : _writer.WriteSoonAsync(Write));
-        _actionsAreDurable = durable;
+        ActionsAreDurable = durable;
         LastAction = Math.Max(before, actions[^1].Number);
         if (applied.Any(a => a.Effect == ActionEffect.SpawnRefused))
         {
@@ -151,10 +153,10 @@ internal sealed class DurableState : IAsyncDisposable
     /// <summary>Completes when all that was applied is durable. Not while actions are applied.</summary>
     public async Task SyncAsync()
     {
-        if (!_actionsAreDurable)
+        if (!ActionsAreDurable)
         {
             await _writer.WriteAsync(s => SetMeta(s, LastActionKey, LastAction.ToString(CultureInfo.InvariantCulture)));
-            _actionsAreDurable = true;
+            ActionsAreDurable = true;
         }
     }
 
