@@ -61,7 +61,13 @@ internal sealed partial class ActionPuller(
             return true;
         }
 
-        // Whether the last acknowledgement before a restart arrived is not known: it is made again. A claim is acknowledged with what comes next, or once nothing has come for the time of
+        // Whether the last acknowledgement before a restart arrived is not known: it is made again.
+        if (_acknowledged == 0 && state.LastAction > 0)
+        {
+            await state.SyncAsync();
+        }
+
+        // A claim is acknowledged with what comes next, or once nothing has come for the time of
         // a wait: a connect waits for what the drone reports of it, and the sync of the disk would be in the way.
         if (_acknowledged < state.LastAction && state.ActionsAreDurable)
         {

@@ -38,8 +38,8 @@ internal sealed class DurableState : IAsyncDisposable
     /// <summary>The number of the last action applied.</summary>
     public long LastAction { get; private set; }
 
-    /// <summary>Whether a power failure can't take back what was applied.</summary>
-    public bool ActionsAreDurable { get; private set; } = true;
+    /// <summary>Whether it is known that a power failure can't take back what was applied.</summary>
+    public bool ActionsAreDurable { get; private set; }
 
     /// <summary>The port that was given last.</summary>
     public int PortCursor { get; private init; }
@@ -188,8 +188,8 @@ internal sealed class DurableState : IAsyncDisposable
     /// <summary>The oldest events of the outbox, in order.</summary>
     public Task<List<StateEvent>> ReadOutboxAsync(int limit) => _writer.ReadAsync(s => OutboxRows.Read(s, limit));
 
-    /// <summary>Removes acknowledged events.</summary>
-    public Task RemoveFromOutboxAsync(IReadOnlyCollection<long> sequences) => _writer.WriteAsync(s => OutboxRows.Remove(s, sequences));
+    /// <summary>Removes acknowledged events. One that a power failure brings back is sent again.</summary>
+    public Task RemoveFromOutboxAsync(IReadOnlyCollection<long> sequences) => _writer.WriteSoonAsync(s => OutboxRows.Remove(s, sequences));
 
     /// <summary>
     /// Forgets backends that ended so long ago that their ports have rested, and whose last event was acknowledged. Those of another boot are counted from this
