@@ -71,7 +71,7 @@ internal sealed class SessionCookie(ClusterName cluster)
             return header;
         }
 
-        var rest = new StringBuilder(header.Length);
+        StringBuilder? rest = null;
         foreach (var range in header.AsSpan().Split(';'))
         {
             var pair = header.AsSpan()[range].Trim(" \t");
@@ -80,11 +80,12 @@ internal sealed class SessionCookie(ClusterName cluster)
             var equals = pair.IndexOf('=');
             if (!pair.IsEmpty && !IsReserved(equals <= 0 ? pair.TrimStart('=') : pair[..equals]))
             {
+                rest ??= new StringBuilder(header.Length);
                 rest.Append(rest.Length == 0 ? "" : "; ").Append(pair);
             }
         }
 
-        return rest.Length == 0 ? null : rest.ToString();
+        return rest?.ToString();
     }
 
     /// <summary>Sets it.</summary>

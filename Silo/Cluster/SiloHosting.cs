@@ -46,6 +46,9 @@ public static class SiloHosting
 
             // A silo has one activation of a stateless worker here, so none is ever idle beside it; each grain would have a timer of half a second to look.
             silo.Configure<StatelessWorkerOptions>(o => o.RemoveIdleWorkers = false);
+
+            // Only the shards of the certificates' grain are looked up in a directory: by default its cache has room for a million grains, 14 MB of it taken from the start.
+            silo.Configure<GrainDirectoryOptions>(o => o.CacheSize = 1_000);
             silo.AddActivityPropagation();
             var endpoint = ConfigureEndpoints(silo, options);
             if (MembershipOf(options.Database) is { } membership)
