@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Plane.Cli.Operator;
 using Plane.Cli.Roles;
 using Plane.Hosting;
@@ -12,6 +13,11 @@ internal static class Program
     {
         var operators = new OperatorContext();
         var root = new RootCommand("Plane on Orleans: one container per room, document or session, addressed by a key.");
+
+        // The library's aliases for Windows: each completion would offer them.
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Aliases.Remove("/h");
+        help.Aliases.Remove("/?");
         (string Name, Func<Command> Create)[] roles =
         [
             ("up", UpCommand.Create),

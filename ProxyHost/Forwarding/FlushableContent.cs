@@ -17,7 +17,7 @@ internal sealed class FlushableContent(HttpContent body, Exchange exchange) : Ht
     {
         exchange.Upstream = stream;
         BackendStream.Upload.Value = exchange;
-        await body.CopyToAsync(stream, context, cancellationToken);
+        await body.CopyToAsync(new RequestStream(stream), context, cancellationToken);
         if (exchange.IsUnread && Headers.ContentLength is { } length)
         {
             // The handler insists on the length that it has sent. Nothing of this leaves: the connection takes no more.

@@ -10,6 +10,9 @@ internal sealed class Overview(IDroneStore store, IChangeLog changes, DronePicke
     private const int MostEvents = 300;
     private const int MostFailures = 5;
 
+    // What a screen shows at a glance.
+    private const int EventRows = 25;
+
     private static readonly TimeSpan s_lately = TimeSpan.FromMinutes(10);
 
     // A drone that ended on purpose stays in the list for days.
@@ -41,7 +44,7 @@ internal sealed class Overview(IDroneStore store, IChangeLog changes, DronePicke
             problems.Add(new Problem($"{failures.Length - MostFailures} more backends failed in the last ten minutes", "/events", IsSevere: false));
         }
 
-        return new OverviewModel(problems, clusters, events);
+        return new OverviewModel(problems, clusters, [.. events.Take(EventRows)], events.Length > EventRows);
     }
 
     private static IEnumerable<Problem> ProblemsOf(ClusterView cluster)

@@ -13,15 +13,25 @@ internal static class PageHandlers
 {
     private const int FirstRows = 100;
     private const int EventRows = 200;
+    private const int BusyRows = 10;
 
     public static async Task<IResult> OverviewAsync(HttpContext http, [FromServices] Overview overview, CancellationToken cancellationToken) =>
         PageFactory.Page<OverviewPage>(http, "Overview", "overview", ("Model", await overview.ReadAsync(cancellationToken)));
 
-    public static async Task<IResult> ClusterAsync(HttpContext http, string cluster, [FromServices] DronePicker drones, CancellationToken cancellationToken) =>
-        ClusterName.TryParse(cluster, out var name)
-            ? PageFactory.Page<ClusterPage>(
-                http, $"Cluster {name}", "cluster", ("Model", new ClusterView(name, await drones.ReadStateAsync(name, cancellationToken))))
-            : PageFactory.NotFound(http, "cluster");
+    public static async Task<IResult> ClusterAsync(
+        HttpContext http, string cluster, [FromServices] DronePicker drones, [FromServices] DroneOutput output, CancellationToken cancellationToken)
+    {
+        if (!ClusterName.TryParse(cluster, out var name))
+        {
+            return PageFactory.NotFound(http, "cluster");
+        }
+
+        // A drone that is not ready would most likely not answer, and the page would wait for it.
+        var state = await drones.ReadStateAsync(name, cancellationToken);
+        var asked = state.Drones.Where(d => d is { Ready: true, BackendCount: > 0 }).Select(d => DroneName.Parse(d.Node.Name));
+        var busiest = await output.ReadBusiestAsync(name, asked, BusyRows, cancellationToken);
+        return PageFactory.Page<ClusterPage>(http, $"Cluster {name}", "cluster", ("Model", new ClusterModel(new ClusterView(name, state), busiest)));
+    }
 
     public static async Task<IResult> BackendsAsync(HttpContext http, [FromServices] IBackendStore store, CancellationToken cancellationToken)
     {
@@ -57,7 +67,8 @@ internal static class PageHandlers
     public static async Task<IResult> ServicesAsync(HttpContext http, [FromServices] IServiceStore store, CancellationToken cancellationToken) => PageFactory.Page<ServicesPage>(
         http, "Services", "services", ("Services", (await store.ListServicesAsync(cancellationToken)).Select(ServiceViews.Summary).ToArray()));
 
-    public static async Task<IResult> ServiceAsync(HttpContext http, string service, [FromServices] IServiceStore store, [FromServices] IBackendStore backends, [FromServices] IImageStore images, CancellationToken cancellationToken)
+    public static async Task<IResult> ServiceAsync(
+        HttpContext http, string service, [FromServices] IServiceStore store, [FromServices] IBackendStore backends, [FromServices] IImageStore images, [FromServices] SiloOptions options, CancellationToken cancellationToken)
     {
         if (!ServiceName.TryParse(service, out var name) || await store.ReadServiceAsync(name, cancellationToken) is not { } use)
         {
@@ -67,8 +78,10 @@ internal static class PageHandlers
         var page = await backends.ListBackendsAsync(new BackendQuery { Service = name, Live = true, Limit = FirstRows }, cancellationToken);
         var keys = await store.ListSigningKeysAsync(name, cancellationToken) ?? [];
         var details = await ServiceViews.DetailsAsync(use, images, cancellationToken);
+        ClusterName? cluster = details.SpawnConfig.Cluster is { } named ? ClusterName.Parse(named) : options.DefaultCluster;
+        var address = cluster is { } inCluster ? $"{inCluster.Scheme}://{ServiceLabel.HostOf(name, "KEY", inCluster)}/" : null;
         return PageFactory.Page<ServicePage>(
-            http, $"Service {name}", "services", ("Model", new ServiceModel(details, keys, page.Backends, page.NextCursor is not null)));
+            http, $"Service {name}", "services", ("Model", new ServiceModel(details, keys, page.Backends, page.NextCursor is not null, address)));
     }
 
     public static async Task<IResult> EventsAsync(HttpContext http, [FromServices] IChangeLog changes, CancellationToken cancellationToken)

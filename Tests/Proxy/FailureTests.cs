@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
@@ -177,6 +178,28 @@ public sealed class FailureTests
             await connection.WriteAsync(sent);
         });
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => proxy.Http.GetStringAsync($"/{proxy.Route(backend.Address).Value}/"));
+    }
+
+    [Fact]
+    public async Task A_backend_that_answers_by_the_head_alone_and_closes_is_heard()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+
+        // A body that came later would reset the connection.
+        await using var backend = new RawBackend(async (connection, self) =>
+        {
+            var read = new byte[4096];
+            self.Requests.Enqueue(Encoding.Latin1.GetString(read, 0, await connection.Socket.ReceiveAsync(read)));
+            await connection.WriteAsync("HTTP/1.0 200 OK\r\n\r\nok");
+        });
+        var path = $"/{proxy.Route(backend.Address).Value}/";
+        for (var i = 0; i < 50; i++)
+        {
+            using var response = await proxy.Http.PostAsync(path, new StringContent("x"));
+            Assert.Equal("ok", await response.Content.ReadAsStringAsync());
+        }
+
+        Assert.All(backend.Requests, request => Assert.EndsWith("\r\n\r\nx", request, StringComparison.Ordinal));
     }
 
     [Theory]
