@@ -6,10 +6,8 @@ using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
 using Plane.Grains.Services;
-using Plane.Grains.Sweeps;
 using Plane.Storage;
 using Plane.Grains.Warm;
-using Plane.Storage;
 
 namespace Plane.Grains;
 

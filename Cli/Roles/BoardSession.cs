@@ -1,16 +1,13 @@
-using Plane.Client;
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Cli.Output;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
+using Plane.Client;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Docker;
 using Plane.Hosting;
 using Plane.Hosting.Running;
-using Plane.Storage;
 using Plane.Silo;
 using Plane.Storage;
 

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// What a request's body is written to. YARP flushes the head alone before it reads the body, so that a client's pause keeps no head back: <see cref="RequestBodyClock"/> does that where the client does pause.

@@ -14,7 +14,6 @@ using Plane.Client;
 using Plane.Hosting;
 using Plane.Storage;
 using Plane.Silo.Start;
-using Plane.Storage;
 
 namespace Plane.Silo.Cluster;
 

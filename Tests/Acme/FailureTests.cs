@@ -154,7 +154,7 @@ public sealed class FailureTests(World world) : IDisposable
         await using var proxy = await TlsProxy.StartAsync(
             cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RetryAfter = TimeSpan.FromHours(2)), world.Connection);
         await ToldAsync(proxy, "the authority gave the order up");
-        var directory = new Plane.ProxyHost.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
+        var directory = new Plane.ProxyHost.Certificates.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
         for (var orders = 2; orders <= 3; orders++)
         {
             // One wish, one try: what failed once more waits as before, until the next wish.

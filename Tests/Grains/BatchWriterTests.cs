@@ -2,7 +2,6 @@ using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

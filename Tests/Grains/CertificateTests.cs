@@ -1,9 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Grains.Feed;
 using Plane.Grains;
+using Plane.Grains.Feed;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

@@ -3,7 +3,6 @@ using Npgsql;
 using Plane.Grains.Feed;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

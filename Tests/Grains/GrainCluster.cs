@@ -11,7 +11,6 @@ using Plane.Silo;
 using Plane.Silo.Cluster;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

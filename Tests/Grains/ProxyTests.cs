@@ -1,6 +1,5 @@
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

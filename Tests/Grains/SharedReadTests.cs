@@ -3,7 +3,6 @@ using Orleans.Runtime;
 using Plane.Grains.Clusters;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Grains;
 

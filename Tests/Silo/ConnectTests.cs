@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;
 

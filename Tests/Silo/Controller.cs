@@ -14,7 +14,6 @@ using Plane.Hosting.Ready;
 using Plane.Silo;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;
 

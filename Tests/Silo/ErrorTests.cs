@@ -3,7 +3,6 @@ using Plane.Hosting;
 using Plane.Hosting.Running;
 using Plane.Storage;
 using Plane.Silo.Http;
-using Plane.Storage;
 
 namespace Plane.Tests.Silo;
 

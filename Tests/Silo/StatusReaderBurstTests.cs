@@ -2,7 +2,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Backends;
 using Plane.Storage;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Silo;
 

@@ -5,7 +5,6 @@ using Plane.Chaos.Parts;
 using Plane.Storage;
 using Plane.Storage.Postgres;
 using Plane.Testing;
-using Plane.Tests.Support;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Storage;

@@ -2,7 +2,6 @@ using Npgsql;
 using Plane.Storage;
 using Plane.Storage.Postgres;
 using Plane.Testing;
-using Plane.Tests.Support;
 using Xunit.Abstractions;
 using static Plane.Tests.Storage.OneDrone;
 

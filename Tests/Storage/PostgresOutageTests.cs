@@ -2,7 +2,6 @@ using Npgsql;
 using Plane.Storage;
 using Plane.Storage.Postgres;
 using Plane.Testing;
-using Plane.Tests.Support;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

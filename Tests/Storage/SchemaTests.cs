@@ -3,7 +3,7 @@ using Npgsql;
 using Plane.Storage;
 using Plane.Storage.Postgres;
 using Plane.Storage.Sqlite;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Storage;
 

@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Plane.Storage;
 using Plane.Storage.Sqlite;
 using Plane.Testing;
-using Plane.Tests.Support;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

@@ -2,7 +2,6 @@ using Microsoft.Data.Sqlite;
 using Plane.Storage;
 using Plane.Storage.Sqlite;
 using Plane.Testing;
-using Plane.Tests.Support;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

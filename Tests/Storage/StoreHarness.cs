@@ -4,7 +4,6 @@ using Plane.Storage;
 using Plane.Storage.Postgres;
 using Plane.Storage.Sqlite;
 using Plane.Testing;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Storage;
 
