@@ -417,7 +417,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         {
             var metrics = new ControllerMetrics(new TestMeters());
             _tokens = new TokenWriter(plane.Store, TimeProvider.System, metrics);
-            Connector = new KeyConnector(plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), plane.SiloServices.GetRequiredService<WarmClaims>(), metrics);
+            Connector = new KeyConnector(plane.Store, plane.Store, plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), plane.SiloServices.GetRequiredService<WarmClaims>(), metrics);
         }
 
         internal KeyConnector Connector { get; }
