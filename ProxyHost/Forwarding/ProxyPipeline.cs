@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
@@ -20,7 +21,8 @@ namespace Plane.ProxyHost.Forwarding;
 /// <item>its token, of the path or else of the session's cookie, leads to a route, from the cache or from the controller, however long the backend takes to start;</item>
 /// <item>the route's subdomain must be the host's; a request by cookie must come from the session's own pages; a browser that left out the slash behind the token is sent there;</item>
 /// <item>it is registered, so that it counts as use and can be cut, and only then is its route checked against the changes seen meanwhile;</item>
-/// <item>it is forwarded, once: a second attempt follows only a refused connection, over which nothing was sent, and only to a route that has changed.</item>
+/// <item>it is forwarded, once: a second attempt follows only a refused connection, over which nothing was sent, and only to a route that has changed; or a connection that was reset, so that the backend
+/// has not read the request, where a repetition is safe by its method.</item>
 /// </list>
 /// </summary>
 internal sealed partial class ProxyPipeline(
@@ -273,6 +275,7 @@ internal sealed partial class ProxyPipeline(
         UpgradeRule.Apply(context);
         var lookUps = 0;
         RouteEntry? refused = null;
+        var isRepeated = false;
         while (true)
         {
             using var exchange = new Exchange(context, entry, asked, access, options, time);
@@ -331,6 +334,13 @@ internal sealed partial class ProxyPipeline(
                 return true;
             }
 
+            if (!isRepeated && error == ForwarderError.Request && IsUnread(context))
+            {
+                isRepeated = true;
+                context.Response.StatusCode = StatusCodes.Status200OK;
+                continue;
+            }
+
             var unreachable = BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception);
             if (unreachable is { IsSlow: false, IsExhausted: false } && refused is null)
             {
@@ -358,6 +368,27 @@ internal sealed partial class ProxyPipeline(
             });
             return true;
         }
+    }
+
+    /// <summary>
+    /// Whether the backend has closed the connection without having read the request, which may be repeated: a system resets a connection that is closed with something unread in it. So it is where a
+    /// server, idle connections of which end after some seconds, had no time to run until then.
+    /// </summary>
+    private static bool IsUnread(HttpContext context)
+    {
+        var request = context.Request;
+        if ((!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method)) || context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+        {
+            return false;
+        }
+
+        var exception = context.GetForwarderErrorFeature()?.Exception;
+        while (exception is not (null or SocketException))
+        {
+            exception = exception.InnerException;
+        }
+
+        return exception is SocketException { SocketErrorCode: SocketError.ConnectionReset };
     }
 
     private static ProxyError ErrorOf(Resolution resolution, Asked asked, ProxyError unavailable) =>

@@ -42,7 +42,9 @@ public static class Words
         0 => "0",
         < 1 << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0} KiB"),
         < 1 << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.0} MiB"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
+        < 100L << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
+        < 1L << 40 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0} GiB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1099511627776.0:0.00} TiB"),
     };
 
     /// <summary>A number.</summary>

@@ -20,6 +20,7 @@ public sealed class DashboardLookTests
     [Theory]
     [InlineData(ColorScheme.Light, 1100)]
     [InlineData(ColorScheme.Dark, 1100)]
+    [InlineData(ColorScheme.Light, 800)]
     [InlineData(ColorScheme.Light, 390)]
     [InlineData(ColorScheme.Dark, 390)]
     public async Task Nothing_sticks_out_of_any_page(ColorScheme scheme, int width)
@@ -30,7 +31,7 @@ public sealed class DashboardLookTests
         await using var empty = await DashboardUnderTest.StartAsync(withDrone: false);
         empty.InitScript = s_axe;
         var options = new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = width < 600 ? 844 : 640 }, ColorScheme = scheme };
-        var name = $"{(width < 600 ? "phone" : "desk")}-{scheme.ToString().ToLowerInvariant()}";
+        var name = $"{(width < 600 ? "phone" : width < 1000 ? "tablet" : "desk")}-{scheme.ToString().ToLowerInvariant()}";
         var problems = new List<string>();
         var filled = await full.OpenAsync("/", options);
         var bare = await empty.OpenAsync("/", options);

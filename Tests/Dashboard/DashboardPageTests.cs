@@ -145,8 +145,8 @@ public sealed class DashboardPageTests
 
         await Expect(page.Locator(".reserved li")).ToHaveTextAsync(["CPU1.5 of 4 1.5 of 4", "Memory2.00 GiB of 8.00 GiB 2.00 GiB of 8.00 GiB", "GPU0 of 2 0 of 2"]);
         var busiest = page.GetByRole(AriaRole.Region, new() { Name = "Busiest backends" }).GetByRole(AriaRole.Row);
-        await Expect(busiest.Nth(1)).ToContainTextAsync($"{backend}1.25300.0 MiB{dashboard.Drone.Name}");
-        await Expect(busiest.Nth(2)).ToContainTextAsync($"{quiet.Backend}0.013.0 MiB");
+        await Expect(busiest.Nth(1).GetByRole(AriaRole.Cell)).ToHaveTextAsync([backend.Value, "1.25", "300.0 MiB", dashboard.Drone.Name.Value]);
+        await Expect(busiest.Nth(2).GetByRole(AriaRole.Cell)).ToHaveTextAsync([quiet.Backend.Value, "0.01", "3.0 MiB", dashboard.Drone.Name.Value]);
         await busiest.Nth(1).GetByRole(AriaRole.Link).ClickAsync();
         await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync(backend.Value);
         Assert.Empty(dashboard.Complaints);

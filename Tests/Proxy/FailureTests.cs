@@ -231,6 +231,39 @@ public sealed class FailureTests
         Assert.StartsWith(method, Assert.Single(backend.Requests), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("GET", HttpStatusCode.OK)]
+    [InlineData("HEAD", HttpStatusCode.OK)]
+    [InlineData("POST", HttpStatusCode.BadGateway)]
+    [InlineData("DELETE", HttpStatusCode.BadGateway)]
+    public async Task A_request_that_the_backend_has_not_read_is_sent_again_where_that_is_safe(string method, HttpStatusCode expected)
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        var connections = 0;
+
+        // As a server that had no time to run: it closes its idle connection, over which a request has come meanwhile.
+        await using var backend = new RawBackend(async (connection, self) =>
+        {
+            var isFirst = Interlocked.Increment(ref connections) == 1;
+            while (await connection.ReadMessageAsync() is { } message)
+            {
+                self.Requests.Enqueue(message);
+                await connection.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                if (isFirst)
+                {
+                    await Eventually.TrueAsync(() => connection.Socket.Available > 0, "the second request has come");
+                    return;
+                }
+            }
+        });
+        var path = $"/{proxy.Route(backend.Address).Value}/";
+        await proxy.Http.GetAsync(path);
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+
+        Assert.Equal(expected, (await proxy.Http.SendAsync(request)).StatusCode);
+        Assert.Equal(expected == HttpStatusCode.OK ? 2 : 1, backend.Requests.Count);
+    }
+
     [Fact]
     public async Task A_client_that_breaks_off_its_body_breaks_it_off_for_the_backend()
     {
