@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -13,6 +14,7 @@ namespace Plane.Storage.Postgres;
 /// that happens all the same is repeated here with growing, jittered pauses.
 /// </para>
 /// </summary>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "IStore.DisposeAsync says why it is not an IAsyncDisposable.")]
 internal sealed partial class PostgresStore : IPlaneStore
 {
     private const int MaxRepeats = 5;

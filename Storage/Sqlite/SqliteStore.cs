@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
@@ -8,6 +9,7 @@ namespace Plane.Storage.Sqlite;
 /// The store in one file, for one controller without a server. Every decision is made by the thread that owns the file (<see cref="SqliteEngine"/>), one piece
 /// of work after the other, so what PostgreSQL needs locks for is here plain order. Its time is <see cref="SqliteClock"/>.
 /// </summary>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "IStore.DisposeAsync says why it is not an IAsyncDisposable.")]
 internal sealed partial class SqliteStore : IPlaneStore
 {
     private readonly SqliteEngine _engine;
