@@ -6,7 +6,6 @@ using Plane.Cli.Output;
 using Plane.Client;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Docker;
-using Plane.Hosting;
 using Plane.Hosting.Running;
 using Plane.Silo;
 using Plane.Storage;

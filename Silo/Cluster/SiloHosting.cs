@@ -11,7 +11,6 @@ using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
 using Plane.Client;
-using Plane.Hosting;
 using Plane.Storage;
 using Plane.Silo.Start;
 

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Plane.Hosting;
 using Plane.Hosting.Running;
 using Plane.Storage;
 

@@ -2,7 +2,6 @@ using System.Net;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
-using Plane.Hosting;
 using Plane.Hosting.Running;
 using Plane.Silo.Cluster;
 using Plane.Storage;

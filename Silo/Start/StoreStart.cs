@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting;
-using Plane.Hosting.Logging;
 using Plane.Hosting.Running;
 using Plane.Storage;
 

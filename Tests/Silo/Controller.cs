@@ -9,7 +9,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Hosting;
-using Plane.Hosting;
 using Plane.Hosting.Ready;
 using Plane.Silo;
 using Plane.Storage;

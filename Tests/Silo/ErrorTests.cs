@@ -1,5 +1,4 @@
 using System.Net;
-using Plane.Hosting;
 using Plane.Hosting.Running;
 using Plane.Storage;
 using Plane.Silo.Http;
