@@ -1,4 +1,3 @@
-using Plane.Hosting;
 using Plane.Hosting.Configuration;
 using Plane.Storage;
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
 using Plane.Hosting.Running;
 using Plane.Storage;
 

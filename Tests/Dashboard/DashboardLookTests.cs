@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 using Plane.Tests.Silo;
-using Plane.Testing;
 
 namespace Plane.Tests.Dashboard;
 

@@ -7,7 +7,6 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
-using Plane.Silo;
 using Plane.Silo.Cluster;
 using Plane.Storage;
 using Plane.Testing;

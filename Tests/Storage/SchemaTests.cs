@@ -1,8 +1,6 @@
 using Microsoft.Data.Sqlite;
 using Npgsql;
 using Plane.Storage;
-using Plane.Storage.Postgres;
-using Plane.Storage.Sqlite;
 using Plane.Testing;
 
 namespace Plane.Tests.Storage;
