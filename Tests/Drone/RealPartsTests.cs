@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.Drone;
 using Plane.Drone.Runtimes;
+using Plane.Drone.State;
 using Plane.Hosting;
 using Plane.Tests.Grains;
 using Plane.Tests.Support;
@@ -22,7 +23,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
     private DroneOptions _options = null!;
     private IHost? _host;
 
-    private DroneAgent Agent => _host!.Services.GetRequiredService<DroneAgent>();
+    private DurableState State => _host!.Services.GetRequiredService<DurableState>();
 
     public async Task InitializeAsync()
     {
@@ -186,7 +187,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
 
     /// <summary>The launcher's process, as the state file has it.</summary>
     private Task<ProcessIdentity> ProcessAsync(BackendIdentity backend) => Eventually.SeenAsync(
-        async _ => (await Agent.State!.ReadBackendsAsync()).Single(r => r.Identity == backend) is { Pid: { } pid, StartTime: { } start }
+        async _ => (await State.ReadBackendsAsync()).Single(r => r.Identity == backend) is { Pid: { } pid, StartTime: { } start }
             ? new ProcessIdentity(pid, start)
             : default,
         p => p.Pid > 0,
