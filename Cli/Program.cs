@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Plane.Cli.Operator;
 using Plane.Cli.Roles;
 using Plane.Hosting;
@@ -7,17 +8,36 @@ namespace Plane.Cli;
 
 internal static class Program
 {
-    /// <summary>Every command that there is.</summary>
-    internal static RootCommand Commands()
+    /// <summary>Every command that there is, or the one role that is named: the options of all roles take longer to make than to read.</summary>
+    internal static RootCommand Commands(string? only = null)
     {
         var operators = new OperatorContext();
         var root = new RootCommand("Plane on Orleans: one container per room, document or session, addressed by a key.");
-        root.Subcommands.Add(UpCommand.Create());
-        root.Subcommands.Add(DemoCommand.Create());
-        root.Subcommands.Add(ControllerCommand.Create());
-        root.Subcommands.Add(DroneCommand.Create());
-        root.Subcommands.Add(GuardCommand.Create());
-        root.Subcommands.Add(ProxyCommand.Create());
+
+        // The library's aliases for Windows: each completion would offer them.
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Aliases.Remove("/h");
+        help.Aliases.Remove("/?");
+        (string Name, Func<Command> Create)[] roles =
+        [
+            ("up", UpCommand.Create),
+            ("demo", DemoCommand.Create),
+            ("controller", ControllerCommand.Create),
+            ("drone", DroneCommand.Create),
+            ("guard", GuardCommand.Create),
+            ("proxy", ProxyCommand.Create),
+        ];
+        if (Array.Find(roles, r => r.Name == only).Create is { } create)
+        {
+            root.Subcommands.Add(create());
+            return root;
+        }
+
+        foreach (var role in roles)
+        {
+            root.Subcommands.Add(role.Create());
+        }
+
         root.Subcommands.Add(DnsCommand.Create(operators));
         root.Subcommands.Add(HealthCommand.Create());
         root.Subcommands.Add(CertCommands.Create());
@@ -34,7 +54,7 @@ internal static class Program
 
     private static async Task<int> Main(string[] args)
     {
-        var root = Commands();
+        var root = Commands(args.FirstOrDefault());
         var parsed = root.Parse(args);
 
         // A shell that asks for completions brings a command line that is not whole, as one word.

@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
-namespace Plane.Dns;
+namespace Plane.DnsHost;
 
 /// <summary>How a DNS server runs.</summary>
 public sealed class DnsOptions

@@ -1,8 +1,8 @@
 using System.Net;
-using Plane.Dns.Protocol;
-using Plane.Hosting;
+using Plane.DnsHost.Protocol;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Dns;
+namespace Plane.DnsHost;
 
 /// <summary>Checks how a DNS server runs.</summary>
 public sealed class DnsOptionsValidator : OptionsValidator<DnsOptions>

@@ -3,10 +3,14 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using Plane.Dns.Server;
+using Plane.DnsHost.Server;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Tracing;
 using Plane.Hosting;
 
-namespace Plane.Dns;
+namespace Plane.DnsHost;
 
 /// <summary>The DNS server as a host of its own, or as a part of another.</summary>
 public static class DnsRole

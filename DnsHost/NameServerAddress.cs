@@ -1,7 +1,7 @@
 using System.Net;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
-namespace Plane.Dns;
+namespace Plane.DnsHost;
 
 /// <summary>One value of <c>--name-server</c>: a host name, or a host name of the zone with one of its addresses, as <c>ns.acme.example.net=192.0.2.53</c>.</summary>
 internal static class NameServerAddress

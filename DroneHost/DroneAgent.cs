@@ -1,13 +1,24 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Guard;
-using Plane.Drone.Ports;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Ports;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Leases;
+using Plane.DroneHost.Output;
+using Plane.DroneHost.Ports;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>
 /// The agent's life, in this order:

@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Session;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>
 /// How long the drone's loops run: those that speak to the controller until the agent stops or gives up; the others until the backends are let go too, for deadlines hold until then.

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Session;
+using Plane.DroneHost.Session;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>
 /// A loop of the drone. One that ends by itself has done its work; one that fails is started again and counted; a refusal by the controller takes the host down. What it runs on is asked

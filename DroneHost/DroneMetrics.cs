@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>
 /// What the drone counts and measures (meter <c>plane.drone</c>). No instrument has a label that names a backend: their number grows for ever, and an exporter keeps

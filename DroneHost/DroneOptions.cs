@@ -1,9 +1,9 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>How a drone runs. Checked at start: a bad value names itself and the program ends with exit code 2.</summary>
 public sealed class DroneOptions

@@ -1,8 +1,8 @@
 using System.Net;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Hosting;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Checks how a drone runs.</summary>
 public sealed class DroneOptionsValidator : OptionsValidator<DroneOptions>

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>
 /// Whether the drone takes actions: its state and its leases can be written, a guard looks after them, and one of its runtimes is available, which means that it answers and that what it ran

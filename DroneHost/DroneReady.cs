@@ -1,7 +1,7 @@
-using Plane.Drone.State;
-using Plane.Hosting;
+using Plane.DroneHost.State;
+using Plane.Hosting.Ready;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Writes the ready line once the drone takes actions.</summary>
 internal sealed class DroneReady(DurableState state, DroneReadiness readiness, DroneStatus status, DroneOptions options, IReadyLine line)

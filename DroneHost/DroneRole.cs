@@ -2,8 +2,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Plane.Hosting;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Running;
+using Plane.Hosting.Tracing;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>The drone as a host of its own.</summary>
 public static class DroneRole

@@ -2,19 +2,22 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Guard;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.Images;
-using Plane.Drone.Leases;
-using Plane.Drone.Output;
-using Plane.Drone.Ports;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
-using Plane.Hosting;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Images;
+using Plane.DroneHost.Leases;
+using Plane.DroneHost.Output;
+using Plane.DroneHost.Ports;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Adds the drone to a host.</summary>
 public static class DroneServices

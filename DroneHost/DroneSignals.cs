@@ -1,12 +1,12 @@
-using Plane.Drone.Guard;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.Leases;
-using Plane.Drone.Session;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
-using Plane.Hosting;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Leases;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Running;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Which part hears of which: the only place that connects parts that do not call each other.</summary>
 internal sealed class DroneSignals(

@@ -1,4 +1,4 @@
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>What the drone's host shows of it: written by the agent, read by whoever runs the host.</summary>
 public sealed class DroneStatus

@@ -1,4 +1,4 @@
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>The ids of this project's log messages. An id means one thing in the whole product and keeps its meaning: a new message gets a new one.</summary>
 internal static class EventIds

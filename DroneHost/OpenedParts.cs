@@ -1,4 +1,4 @@
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>The parts that the agent opens when it starts, on their way into the container. Nothing that needs one of them can be made before.</summary>
 internal sealed class OpenedParts

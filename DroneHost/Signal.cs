@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Wakes one waiting loop. Signals that come before it waits are kept as one.</summary>
 internal sealed class Signal

@@ -1,4 +1,4 @@
-namespace Plane.Drone;
+namespace Plane.DroneHost;
 
 /// <summary>Gives calls up that take too long.</summary>
 internal static class TimeLimit

@@ -8,6 +8,7 @@ internal class SqliteDatabase : IDisposable
 {
     private readonly Dictionary<string, SqliteCommand> _commands = [];
     private readonly SqliteConnection _connection;
+    private bool? _syncs;
 
     /// <param name="path">The file. Without a pool, and with a second's patience for a lock that another program holds.</param>
     public SqliteDatabase(string path)
@@ -50,6 +51,24 @@ internal class SqliteDatabase : IDisposable
     public long? Scalar(string sql, params ReadOnlySpan<object?> values) => Bind(sql, values).ExecuteScalar() is long value ? value : null;
 
     public string? ScalarText(string sql, params ReadOnlySpan<object?> values) => Bind(sql, values).ExecuteScalar() as string;
+
+    /// <summary>
+    /// Whether the commits from now on are on the disk when they return. With a write-ahead log one that is not can't damage the file, and is on the disk with the next one that is.
+    /// Not within a transaction.
+    /// </summary>
+    public void SyncCommits(bool syncs)
+    {
+        if (_syncs == syncs)
+        {
+            return;
+        }
+
+        // Prepared anew each time: SQLite sets this one while it prepares.
+        using var command = _connection.CreateCommand();
+        command.CommandText = syncs ? "pragma synchronous = full" : "pragma synchronous = normal";
+        command.ExecuteNonQuery();
+        _syncs = syncs;
+    }
 
     public void Dispose()
     {

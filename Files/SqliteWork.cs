@@ -1,9 +1,12 @@
 namespace Plane.Files;
 
 /// <summary>A piece of work for a <see cref="SqliteWriter{TSession}"/>, and its answer.</summary>
-internal abstract class SqliteWork<TSession>(bool writes, bool alone)
+internal abstract class SqliteWork<TSession>(bool writes, bool durable, bool alone)
 {
     public bool Writes { get; } = writes;
+
+    /// <summary>Whether its answer waits until a power failure can't take back what it wrote.</summary>
+    public bool Durable { get; } = durable;
 
     /// <summary>Whether it has a transaction of its own.</summary>
     public bool Alone { get; } = alone;
@@ -15,8 +18,8 @@ internal abstract class SqliteWork<TSession>(bool writes, bool alone)
     public abstract void Complete();
 }
 
-internal sealed class SqliteWork<TSession, T>(Func<TSession, T> run, bool writes, bool alone, CancellationToken cancellationToken)
-    : SqliteWork<TSession>(writes, alone)
+internal sealed class SqliteWork<TSession, T>(Func<TSession, T> run, bool writes, bool durable, bool alone, CancellationToken cancellationToken)
+    : SqliteWork<TSession>(writes, durable, alone)
 {
     private readonly TaskCompletionSource<T> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private T _result = default!;

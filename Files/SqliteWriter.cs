@@ -41,11 +41,18 @@ internal abstract partial class SqliteWriter<TSession>(string thread, ILogger lo
 
     /// <summary>Runs work that only reads.</summary>
     public Task<T> ReadAsync<T>(Func<TSession, T> work, CancellationToken cancellationToken = default) =>
-        QueueAsync(new SqliteWork<TSession, T>(work, writes: false, alone: false, cancellationToken), cancellationToken);
+        QueueAsync(new SqliteWork<TSession, T>(work, writes: false, durable: false, alone: false, cancellationToken), cancellationToken);
 
     /// <summary>Runs the work in a transaction, and answers when it is durable.</summary>
     public Task<T> WriteAsync<T>(Func<TSession, T> work, CancellationToken cancellationToken = default) =>
-        QueueAsync(new SqliteWork<TSession, T>(work, writes: true, alone: false, cancellationToken), cancellationToken);
+        QueueAsync(new SqliteWork<TSession, T>(work, writes: true, durable: true, alone: false, cancellationToken), cancellationToken);
+
+    /// <summary>
+    /// Runs the work in a transaction, and answers when it is committed, without a sync of the disk: it outlives this process however that ends, and a power failure once any later
+    /// <see cref="WriteAsync"/> was answered. For what means nothing after a power failure.
+    /// </summary>
+    public Task<T> WriteSoonAsync<T>(Func<TSession, T> work, CancellationToken cancellationToken = default) =>
+        QueueAsync(new SqliteWork<TSession, T>(work, writes: true, durable: false, alone: false, cancellationToken), cancellationToken);
 
     public virtual async ValueTask DisposeAsync()
     {
@@ -56,7 +63,7 @@ internal abstract partial class SqliteWriter<TSession>(string thread, ILogger lo
 
     /// <summary><see cref="WriteAsync"/> in a transaction of its own: what it needs beyond the others must not make them fail.</summary>
     protected Task<T> WriteAloneAsync<T>(Func<TSession, T> work, CancellationToken cancellationToken) =>
-        QueueAsync(new SqliteWork<TSession, T>(work, writes: true, alone: true, cancellationToken), cancellationToken);
+        QueueAsync(new SqliteWork<TSession, T>(work, writes: true, durable: true, alone: true, cancellationToken), cancellationToken);
 
     /// <summary>Takes and opens the file. All of these are called on the writer's thread.</summary>
     protected abstract TSession Open();
@@ -174,6 +181,11 @@ internal abstract partial class SqliteWriter<TSession>(string thread, ILogger lo
         try
         {
             Begin(session, writes);
+            if (writes)
+            {
+                session.SyncCommits(group.Exists(w => w.Durable));
+            }
+
             session.Execute(writes ? "begin immediate" : "begin");
             group.ForEach(work => Run(session, work));
             if (writes)

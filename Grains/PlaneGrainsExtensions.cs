@@ -1,14 +1,12 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Plane.Grains.Backends;
-using Plane.Grains.Clocks;
 using Plane.Grains.Clusters;
 using Plane.Grains.Feed;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
 using Plane.Grains.Services;
-using Plane.Grains.Storage;
-using Plane.Grains.Sweeps;
+using Plane.Storage;
 using Plane.Grains.Warm;
 
 namespace Plane.Grains;

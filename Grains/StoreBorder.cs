@@ -1,5 +1,5 @@
 using Orleans.Runtime;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains;
 

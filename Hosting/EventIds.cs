@@ -5,10 +5,6 @@ internal static class EventIds
 {
     public const int HostProgramFailed = 1001;
     public const int SystemdWatchdogNotNotified = 1004;
-    public const int GatewayTrustUnreadable = 7060;
-    public const int ClusterClientHostingNoGateway = 7061;
-    public const int GatewayTrustRefused = 7068;
-    public const int GatewayListUnresolved = 7069;
     public const int GatewayChoiceChanged = 7070;
     public const int GatewayChoicePing = 7071;
     public const int DescriptorWatchFew = 7080;

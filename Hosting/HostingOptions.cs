@@ -4,6 +4,8 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Exporter;
+using Plane.Hosting.Logging;
+using Plane.Hosting.Metrics;
 
 namespace Plane.Hosting;
 

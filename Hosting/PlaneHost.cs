@@ -3,6 +3,9 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Plane.Hosting.Logging;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 
 namespace Plane.Hosting;
 

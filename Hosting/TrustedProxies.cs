@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.HttpOverrides;
+using Plane.Hosting.Configuration;
 using IPNetwork = System.Net.IPNetwork;
 
 namespace Plane.Hosting;

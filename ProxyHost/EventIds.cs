@@ -1,4 +1,4 @@
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>The ids of this project's log messages. An id means one thing in the whole product and keeps its meaning: a new message gets a new one.</summary>
 internal static class EventIds
@@ -39,14 +39,14 @@ internal static class EventIds
     public const int OrderingNotOffered = 6704;
     public const int OrderingTerms = 6705;
     public const int OrderingNotTidied = 6706;
-    public const int CertificateKeeperFailed = 6710;
-    public const int CertificateKeeperFailedUnexpectedly = 6711;
-    public const int CertificateKeeperWaiting = 6712;
-    public const int CertificateKeeperControllerAway = 6713;
-    public const int CertificateKeeperOvertaken = 6714;
-    public const int CertificateKeeperLeaseNotRenewed = 6715;
-    public const int CertificateKeeperStored = 6716;
-    public const int CertificateKeeperSuggested = 6717;
-    public const int CertificateKeeperNotSaid = 6718;
-    public const int CertificateKeeperNotNoted = 6719;
+    public const int CertificateRenewalServiceFailed = 6710;
+    public const int CertificateRenewalServiceFailedUnexpectedly = 6711;
+    public const int CertificateRenewalServiceWaiting = 6712;
+    public const int CertificateRenewalServiceControllerAway = 6713;
+    public const int CertificateRenewalServiceOvertaken = 6714;
+    public const int CertificateRenewalServiceLeaseNotRenewed = 6715;
+    public const int CertificateRenewalServiceStored = 6716;
+    public const int CertificateRenewalServiceSuggested = 6717;
+    public const int CertificateRenewalServiceNotSaid = 6718;
+    public const int CertificateRenewalServiceNotNoted = 6719;
 }

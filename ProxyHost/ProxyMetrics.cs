@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
-using Plane.Proxy.Services;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Services;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>The meter <c>plane.proxy</c>. Gauges are attached by whoever owns the number.</summary>
 internal sealed class ProxyMetrics

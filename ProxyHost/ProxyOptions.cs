@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using Plane.Proxy.Acme;
+using Plane.ProxyHost.Certificates;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>How one proxy runs. Durations are options so that tests run in seconds; the defaults are the ones the guarantees are stated for.</summary>
 public sealed class ProxyOptions

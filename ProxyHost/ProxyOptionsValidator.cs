@@ -1,14 +1,14 @@
 using System.Net;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>Checks how a proxy runs.</summary>
 public sealed class ProxyOptionsValidator : OptionsValidator<ProxyOptions>
 {
     /// <summary>What is wrong with the options of the authority, for what an operator asks of it.</summary>
     /// <param name="acme">The options.</param>
-    public static IReadOnlyList<string> Problems(Acme.AcmeOptions acme)
+    public static IReadOnlyList<string> Problems(Certificates.AcmeOptions acme)
     {
         var rules = new OptionRules(typeof(ProxyOptions));
         CheckAcme(new ProxyOptions { Acme = acme }, rules);

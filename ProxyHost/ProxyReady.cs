@@ -2,11 +2,11 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Routes;
+using Plane.Hosting.Ready;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>Says where the proxy listens once everything has started, and attaches the gauges.</summary>
 internal sealed partial class ProxyReady(

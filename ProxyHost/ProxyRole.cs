@@ -7,13 +7,16 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Tracing;
 using Plane.Hosting;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Forwarding;
-using Plane.Proxy.ProxyProtocol;
-using Plane.Proxy.Tls;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Forwarding;
+using Plane.ProxyHost.ProxyProtocol;
+using Plane.ProxyHost.Tls;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>Composes a complete proxy.</summary>
 public static class ProxyRole

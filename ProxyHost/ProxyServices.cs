@@ -2,20 +2,20 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
-using Plane.Proxy.Acme;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Controller;
-using Plane.Proxy.Forwarding;
-using Plane.Proxy.ProxyProtocol;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Services;
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Signing;
-using Plane.Proxy.Tls;
+using Plane.Hosting.Running;
+using Plane.ProxyHost.Certificates;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Controller;
+using Plane.ProxyHost.Forwarding;
+using Plane.ProxyHost.ProxyProtocol;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Services;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Signing;
+using Plane.ProxyHost.Tls;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>Registers the proxy.</summary>
 public static class ProxyServices
@@ -114,7 +114,7 @@ public static class ProxyServices
             services.TryAddSingleton<IChallenges, ClusterChallenges>();
             services.AddSingleton(new CertificateStore(options.CertDir, ClusterName.Parse(options.Cluster)));
             services.AddSingleton<Ordering>();
-            services.AddHostedService<CertificateKeeper>();
+            services.AddHostedService<CertificateRenewalService>();
         }
 
         services.AddHostedService<HttpsListener>();

@@ -1,9 +1,9 @@
-using Plane.Hosting;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Controller;
-using Plane.Proxy.Tls;
+using Plane.Hosting.Running;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Controller;
+using Plane.ProxyHost.Tls;
 
-namespace Plane.Proxy;
+namespace Plane.ProxyHost;
 
 /// <summary>What a running proxy says of itself.</summary>
 public sealed class ProxyStatus

@@ -1,5 +1,6 @@
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Hosting.Configuration;
+using Plane.Storage;
 
 namespace Plane.Silo;
 

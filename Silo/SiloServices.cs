@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains;
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Storage;
 
 namespace Plane.Silo;
 

@@ -6,8 +6,8 @@
 #   bench/simulate.sh --seed SEED [--trace [LINES]] [--focus NAME] [--bug NAME]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-dotnet build "$root/Tests/Simulation/Simulation.csproj" -c Release -v q --nologo -clp:ErrorsOnly
-program=$root/Tests/Simulation/bin/Release/net10.0/Plane.Simulation
+dotnet build "$root/tools/Simulation/Simulation.csproj" -c Release -v q --nologo -clp:ErrorsOnly
+program=$root/tools/Simulation/bin/Release/net10.0/Plane.Simulation
 case ${1:-} in
     --seed) exec "$program" "$@" ;;
     -*) exec "$program" --schedules 1000000 "$@" ;;

@@ -4,7 +4,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 configuration=Release
 scratch=$root/.build
 # The folders of the product. A change in one of them makes ./plane build again.
-product=(Grains Grains.Interfaces Hosting Silo DroneHost ProxyHost DnsHost Files Cli)
+product=(Acme Client Grains Grains.Interfaces Storage Hosting Silo DroneHost ProxyHost DnsHost Files Cli)
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_WORKLOAD_UPDATE_NOTIFY_DISABLE=true
 export DOTNET_GENERATE_ASPNET_CERTIFICATE=false
 export PLANE_HOME=$root

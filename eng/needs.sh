@@ -44,6 +44,8 @@ test_packages() {
     have npm || echo npm
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
     have haproxy || echo haproxy
+    have zsh || echo zsh
+    have fish || echo fish
 }
 
 bench_packages() {

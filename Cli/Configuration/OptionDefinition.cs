@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.Cli.Configuration;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.Cli.Configuration;
 

@@ -1,10 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Plane.Cli.Output;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Acme;
-using Plane.Proxy.Tls;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Certificates;
+using Plane.ProxyHost.Tls;
 
 namespace Plane.Cli.Operator;
 

@@ -2,7 +2,7 @@ using System.CommandLine.Parsing;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.Cli.Operator;
 

@@ -20,7 +20,8 @@ internal static class CompletionCommand
         # plane completion zsh >"${fpath[1]}/_plane", or: source <(plane completion zsh)
         _plane() {
             local -a offered
-            offered=("${(@f)$(plane "[suggest:$CURSOR]" "$BUFFER" 2>/dev/null)}")
+            local line="${(j: :)words[1,CURRENT-1]} $PREFIX"
+            offered=("${(@f)$(plane "[suggest:$#line]" "$line" 2>/dev/null)}")
             if (( $#offered && $#offered[1] )); then
                 compadd -a offered
             else
@@ -28,11 +29,23 @@ internal static class CompletionCommand
             fi
         }
         compdef _plane plane
+
+        # Where it was found by its name, this is the first completion.
+        [[ $funcstack[1] == _plane ]] && _plane "$@"
         """;
 
     private const string Fish = """
         # plane completion fish >~/.config/fish/completions/plane.fish
-        complete -c plane -a '(set -l line (commandline -cp); plane "[suggest:"(string length -- $line)"]" "$line" 2>/dev/null)'
+        function __plane_offered
+            set -l line (commandline -cp)
+            set -l offered (plane "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null)
+            if test -n "$offered"
+                printf '%s\n' $offered
+            else
+                __fish_complete_path (commandline -ct)
+            end
+        end
+        complete -c plane -f -a '(__plane_offered)'
         """;
 
     public static Command Create()

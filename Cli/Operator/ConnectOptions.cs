@@ -1,4 +1,5 @@
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
+
 
 namespace Plane.Cli.Operator;
 

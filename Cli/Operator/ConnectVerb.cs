@@ -1,3 +1,4 @@
+using Plane.Client;
 using System.CommandLine;
 using Plane.Cli.Output;
 using Plane.Hosting;

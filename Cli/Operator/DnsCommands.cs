@@ -3,7 +3,8 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net;
 using Plane.Cli.Output;
-using Plane.Dns.Check;
+using Plane.DnsHost.Check;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
@@ -50,7 +51,7 @@ internal static class DnsCommands
         var command = new Command("set", "Set TXT values for 10 minutes. A value that begins with a hyphen is given behind --.") { values, cluster, owner, add };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
-            var change = new TxtChange { Owner = parsed.GetValue(owner)!, Values = parsed.GetValue(values)!, Add = parsed.GetValue(add) };
+            var change = new TxtRequest { Owner = parsed.GetValue(owner)!, Values = parsed.GetValue(values)!, Add = parsed.GetValue(add) };
             return Print(printer, await client.SetTxtAsync(parsed.GetValue(cluster)!.Value, change, cancellationToken).ConfigureAwait(false));
         });
         return command;
@@ -63,7 +64,7 @@ internal static class DnsCommands
         var command = new Command("clear", "Clear an owner's TXT values.") { cluster, owner };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
-            var change = new TxtChange { Owner = parsed.GetValue(owner)!, Values = [] };
+            var change = new TxtRequest { Owner = parsed.GetValue(owner)!, Values = [] };
             return Print(printer, await client.SetTxtAsync(parsed.GetValue(cluster)!.Value, change, cancellationToken).ConfigureAwait(false));
         });
         return command;
@@ -78,7 +79,7 @@ internal static class DnsCommands
         return command;
     }
 
-    private static int Print(Printer printer, TxtState state)
+    private static int Print(Printer printer, TxtResponse state)
     {
         if (printer.IsJson)
         {

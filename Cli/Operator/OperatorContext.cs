@@ -1,5 +1,7 @@
+using Plane.Client;
 using System.CommandLine;
 using Plane.Cli.Output;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
@@ -66,13 +68,13 @@ internal sealed class OperatorContext
                     printer.Json(e.Error);
                 }
 
-                printer.Problem(e.Message);
+                printer.Problem(e.Error.Kind == ErrorKind.Unauthorized ? $"{e.Message}: {TokenHint(parsed)}" : e.Message);
                 BackendEnd.PrintOutput(printer, e.Error.OutputTail);
                 return ExitCodes.Refused;
             }
             catch (ControllerUnreachableException e)
             {
-                printer.Problem(e.Message);
+                printer.Problem(InFlags(e));
                 return ExitCodes.Unreachable;
             }
             catch (UsageException e)
@@ -99,12 +101,20 @@ internal sealed class OperatorContext
             }
             catch (ControllerUnreachableException e)
             {
-                printer.Problem(e.Message);
+                printer.Problem(InFlags(e));
             }
 
             await Task.Delay(s_watchEvery, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private static string InFlags(ControllerUnreachableException e) => e.InnerException is HttpRequestException
+        ? $"{e.Message}; start one, or give its address with --controller (or PLANE_CONTROLLER)"
+        : e.Message.Replace("the controller's address?", "the controller's address (--controller)?", StringComparison.Ordinal);
+
+    private string TokenHint(ParseResult parsed) => Token(parsed) is null
+        ? "give the controller's token by --token-file or PLANE_TOKEN"
+        : "the controller does not accept the token of --token-file or PLANE_TOKEN";
 
     private Uri Controller(ParseResult parsed)
     {

@@ -1,4 +1,5 @@
 using Plane.Cli.Output;
+using Plane.Client;
 
 namespace Plane.Cli.Operator;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.Cli.Operator;
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Plane.Cli.Output;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Operator;

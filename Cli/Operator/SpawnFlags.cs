@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 
 namespace Plane.Cli.Operator;
 

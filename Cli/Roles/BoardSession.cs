@@ -2,18 +2,19 @@ using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Cli.Operator;
 using Plane.Cli.Output;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Grains.Storage;
+using Plane.Client;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
 using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Silo;
+using Plane.Storage;
 
 namespace Plane.Cli.Roles;
 
 /// <summary>Brings the demo's board up through the HTTP API, as an application would, and says where it is.</summary>
-internal sealed class BoardSession(DemoOptions options, IServiceProvider controller, SiloOptions silo, IPlaneStore store) : BackgroundService
+internal sealed class BoardSession(DemoOptions options, IServiceProvider controller, SiloOptions silo, IDroneStore store) : BackgroundService
 {
     private static readonly ServiceName s_service = ServiceName.Parse("board");
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);

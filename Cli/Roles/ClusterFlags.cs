@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Plane.Hosting;
+using Plane.Client;
 
 namespace Plane.Cli.Roles;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Silo;
 
 namespace Plane.Cli.Roles;

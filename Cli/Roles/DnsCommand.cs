@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Plane.Cli.Operator;
-using Plane.Dns;
+using Plane.DnsHost;
 
 namespace Plane.Cli.Roles;
 

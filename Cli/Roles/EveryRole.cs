@@ -1,10 +1,14 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
-using Plane.Dns;
-using Plane.Drone;
-using Plane.Hosting;
-using Plane.Proxy;
+using Plane.DnsHost;
+using Plane.DroneHost;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Configuration;
+using Plane.Hosting.Logging;
+using Plane.Hosting.Running;
+using Plane.ProxyHost;
+using Plane.Silo.Cluster;
 using Plane.Silo;
 
 namespace Plane.Cli.Roles;

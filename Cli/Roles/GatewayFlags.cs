@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using Microsoft.Extensions.Hosting;
-using Plane.Hosting;
+using Plane.Client;
+using Plane.Hosting.Cluster;
 
 namespace Plane.Cli.Roles;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Plane.Drone.Guard;
+using Plane.DroneHost.Guard;
 
 namespace Plane.Cli.Roles;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Plane.Hosting;
-using Plane.Proxy;
+using Plane.Hosting.Running;
+using Plane.ProxyHost;
 
 namespace Plane.Cli.Roles;
 

@@ -4,6 +4,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Plane.Cli.Configuration;
+using Plane.Hosting.Configuration;
+using Plane.Hosting.Logging;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;

@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.Net;
 using Microsoft.Extensions.Hosting;
-using Plane.Hosting;
-using Plane.Silo;
+using Plane.Hosting.Configuration;
+using Plane.Silo.Cluster;
 
 namespace Plane.Cli.Roles;
 

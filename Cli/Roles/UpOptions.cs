@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Plane.Drone;
+using Plane.DroneHost;
 
 namespace Plane.Cli.Roles;
 

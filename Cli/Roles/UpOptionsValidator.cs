@@ -1,4 +1,5 @@
 using System.Net;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
 namespace Plane.Cli.Roles;

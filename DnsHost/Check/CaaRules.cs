@@ -1,6 +1,6 @@
 using DnsClient.Protocol;
 
-namespace Plane.Dns.Check;
+namespace Plane.DnsHost.Check;
 
 /// <summary>Whether a set of CAA records lets an authority issue for a name and its wildcard (RFC 8659 section 4; parameters: RFC 8657).</summary>
 internal static class CaaRules

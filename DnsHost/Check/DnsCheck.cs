@@ -2,7 +2,7 @@ using System.Net;
 using DnsClient;
 using DnsClient.Protocol;
 
-namespace Plane.Dns.Check;
+namespace Plane.DnsHost.Check;
 
 /// <summary>
 /// Walks the way that a certification authority goes, and says of each step whether it is right and what to set:

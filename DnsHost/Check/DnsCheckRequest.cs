@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Plane.Dns.Check;
+namespace Plane.DnsHost.Check;
 
 /// <summary>What is to be checked.</summary>
 public sealed record DnsCheckRequest

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using DnsClient;
 
-namespace Plane.Dns.Check;
+namespace Plane.DnsHost.Check;
 
 /// <summary>How a question is sent.</summary>
 internal enum Transport

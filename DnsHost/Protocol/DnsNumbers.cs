@@ -1,4 +1,4 @@
-namespace Plane.Dns.Protocol;
+namespace Plane.DnsHost.Protocol;
 
 /// <summary>Record types that are distinguished (RFC 1035 section 3.2.2; AAAA: RFC 3596; OPT: RFC 6891; transfers: RFC 5936, RFC 1995; CAA: RFC 8659).</summary>
 internal enum RecordType : ushort

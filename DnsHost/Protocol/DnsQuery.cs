@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Plane.Dns.Protocol;
+namespace Plane.DnsHost.Protocol;
 
 /// <summary>
 /// A question as it came in, read without allocating. Everything in it is hostile until <see cref="Read"/> has passed

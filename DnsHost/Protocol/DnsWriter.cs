@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Plane.Dns.Protocol;
+namespace Plane.DnsHost.Protocol;
 
 /// <summary>
 /// Writes the answer to one question into a buffer. The room of the OPT record is kept free from the beginning; a

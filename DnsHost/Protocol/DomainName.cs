@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Plane.Dns.Protocol;
+namespace Plane.DnsHost.Protocol;
 
 /// <summary>A domain name in wire form, without compression (RFC 1035 section 3.1). Compares without ASCII case (RFC 4343), keeps the case it was asked in.</summary>
 internal readonly struct DomainName : IEquatable<DomainName>

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Plane.Dns.Protocol;
+namespace Plane.DnsHost.Protocol;
 
 /// <summary>A name in the data of a record: below the zone it ends in a pointer to it, which is in every question (RFC 1035 section 4.1.4).</summary>
 internal sealed class ZoneName

@@ -3,9 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>Binds the addresses, UDP and TCP on one port, and owns what serves them.</summary>
 internal sealed partial class DnsListener(

@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>
 /// Answers one message: authoritative for one zone, in which <c>&lt;cluster&gt;.&lt;zone&gt;</c> has the cluster's TXT

@@ -1,4 +1,4 @@
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>Counts what is under way, up to a limit, so that a server that stops can wait for its end.</summary>
 internal sealed class InFlight(int limit)

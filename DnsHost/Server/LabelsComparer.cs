@@ -1,4 +1,4 @@
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>
 /// Labels in wire form and lower case, looked up without making an array of them. The hash is seeded per process, so

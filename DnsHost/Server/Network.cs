@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>The network of an address, as far as one sender usually has it: IPv4 /24, IPv6 /56. An IPv4 address in IPv6 form counts as IPv4.</summary>
 internal static class Network

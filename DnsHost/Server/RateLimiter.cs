@@ -1,4 +1,4 @@
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>What becomes of a question's answer.</summary>
 internal enum RateVerdict

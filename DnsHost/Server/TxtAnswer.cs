@@ -1,7 +1,7 @@
 using System.Text;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>A cluster's values as the records that answer for them, composed once for all questions of their second. Immutable.</summary>
 internal sealed class TxtAnswer

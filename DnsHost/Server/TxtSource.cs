@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using Plane.Dns.Protocol;
-using Plane.Hosting;
+using Plane.DnsHost.Protocol;
+using Plane.Hosting.Cluster;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>
 /// The clusters' TXT values, kept for a second. One call at a time asks for a cluster; questions that come meanwhile

@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>
 /// One UDP socket. A few threads of their own receive from it, blocking: a known name costs one system call to take the

@@ -2,9 +2,9 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
-namespace Plane.Dns.Server;
+namespace Plane.DnsHost.Server;
 
 /// <summary>
 /// What is always the same about the zone: its name, its name servers with their addresses, its start of authority.

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Process;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Ends one backend: by its runtime, and where that doesn't answer, by its process. Every call may be repeated; none starts anything.

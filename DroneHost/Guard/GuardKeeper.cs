@@ -1,12 +1,13 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
 using Plane.Files;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Sees to it that there is a guard. Where no other is in charge of the run directory, it starts one, in a session of its own so that it outlives this agent, and

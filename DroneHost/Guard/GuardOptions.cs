@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>How a guard runs. Checked at start: a bad value names itself and the program ends with exit code 2.</summary>
 public sealed class GuardOptions

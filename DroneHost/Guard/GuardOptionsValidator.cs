@@ -1,7 +1,7 @@
-using Plane.Drone.Runtimes.Docker;
-using Plane.Hosting;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>Checks how a guard runs.</summary>
 public sealed class GuardOptionsValidator : OptionsValidator<GuardOptions>

@@ -1,11 +1,13 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Process;
 using Plane.Files;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Makes the hard deadline hold when the drone's agent is dead, stopped or wedged.

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// One lease as the guard sees it. Its file is read when it appears and again when the deadline known so far has come: deadlines only move later, so what was read

@@ -1,10 +1,11 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Process;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// The agent's side of the run directory: it writes leases, and looks for the guard's marks.

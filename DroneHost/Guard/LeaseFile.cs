@@ -1,8 +1,8 @@
 using System.Text.Json;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Process;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// What the guard must know of a backend to end it without the agent. Deadlines are those that the controller gave, never later: a file that is older than the

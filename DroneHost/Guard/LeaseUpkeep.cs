@@ -1,7 +1,7 @@
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Each second: leases that could not be written are written again, and the guard gets the places to look into. Once, the state file gets the run directory's path, for the next agent.

@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 using Plane.Files;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Where agent and guard of one drone meet, on a file system in memory, so that a full disk stops neither:

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Where nothing runs any more at the agent's end, the guard and the run directory go too; else they stay, for the guard has work and the next agent reads it.

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Plane.Files;
 
-namespace Plane.Drone.Guard;
+namespace Plane.DroneHost.Guard;
 
 /// <summary>
 /// Ends what runs of this drone and has no lease: a container that was started again, unpaused or copied behind the agent while that is dead or stopped, or processes whose lease or whose

@@ -1,9 +1,8 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Supervision;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Housekeeping;
+namespace Plane.DroneHost.Housekeeping;
 
 /// <summary>
 /// What backends may reserve on this drone: what its options say, else what the runtime says of its machine, else what this machine has; the CPUs and the memory times their

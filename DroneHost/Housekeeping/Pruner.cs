@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Housekeeping;
+namespace Plane.DroneHost.Housekeeping;
 
 /// <summary>Removes what ended backends left behind: stopped containers, output files, rows of the state file.</summary>
 internal sealed partial class Pruner(

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone.Housekeeping;
+namespace Plane.DroneHost.Housekeeping;
 
 /// <summary>
 /// What each backend used in the last hour, for those who ask about it. In memory alone, some 3 kB a backend: an agent that restarts begins anew. Written by the loop that reads usage, read by any.

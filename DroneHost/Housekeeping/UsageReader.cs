@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Housekeeping;
+namespace Plane.DroneHost.Housekeeping;
 
 /// <summary>Reads what backends use, for the meters and for those who ask about one.</summary>
 internal sealed partial class UsageReader(

@@ -1,9 +1,8 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Session;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Session;
 
-namespace Plane.Drone.Images;
+namespace Plane.DroneHost.Images;
 
 /// <summary>
 /// Brings the images that services want on this drone before they are needed. Three kinds of loops, none of which any lease, start or end waits for:

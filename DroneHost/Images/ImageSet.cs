@@ -1,4 +1,4 @@
-namespace Plane.Drone.Images;
+namespace Plane.DroneHost.Images;
 
 /// <summary>
 /// The images that the drone is to have, and how far each is. One that could not be brought is due again after a pause that doubles; one that is there is looked at again now

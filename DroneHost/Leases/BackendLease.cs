@@ -1,4 +1,4 @@
-namespace Plane.Drone.Leases;
+namespace Plane.DroneHost.Leases;
 
 /// <summary>
 /// One backend's lease as the agent holds it. The renewal loop alone writes; supervisors and the last look before a start read, from any thread: the deadlines

@@ -1,11 +1,10 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Guard;
-using Plane.Drone.Session;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Session;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Leases;
+namespace Plane.DroneHost.Leases;
 
 /// <summary>
 /// Keeps the leases of everything that runs, and tells supervisors when a deadline has come.

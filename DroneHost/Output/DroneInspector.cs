@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Runtimes.Output;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Output;
+namespace Plane.DroneHost.Output;
 
 /// <summary>
 /// Answers what controllers ask about backends. Bounded, whatever they ask: so many readings of an engine at a time, so many outputs followed, so much text in an answer, which travels over the connection that

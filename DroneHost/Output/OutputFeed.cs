@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes.Output;
+using Plane.DroneHost.Runtimes;
 using Plane.Hosting;
 
-namespace Plane.Drone.Output;
+namespace Plane.DroneHost.Output;
 
 /// <summary>
 /// Follows the output of one backend for all who read it: one reading of the engine or the file, into a ring, however many controllers and users read. It ends when there was no reader for a while, and

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Ports;
+namespace Plane.DroneHost.Ports;
 
 /// <summary>
 /// Gives backends ports of the drone's range, round robin. A port rests after its backend is gone, counted on the lease clock: a proxy may still hold a route to

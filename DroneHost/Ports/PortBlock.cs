@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 
-namespace Plane.Drone.Ports;
+namespace Plane.DroneHost.Ports;
 
 /// <summary>
 /// A block of 1,000 ports for a drone without <c>--port-range</c>. Drones that take such a block never share one on the same machine. A block is claimed by binding an abstract unix socket

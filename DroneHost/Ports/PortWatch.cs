@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Drone.Ports;
+namespace Plane.DroneHost.Ports;
 
 /// <summary>Says whether there is a port for another backend: at once when one was taken or let go, and while there is none, each second.</summary>
 internal sealed partial class PortWatch

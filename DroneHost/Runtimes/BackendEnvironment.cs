@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>
 /// What a backend finds in its environment: the user's variables and Plane's own, which the user's cannot override, not even one that Plane does not set this

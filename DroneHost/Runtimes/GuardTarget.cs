@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>How the guard, a process of its own, ends a backend when the agent is dead or stands still.</summary>
 /// <param name="Runtime"><see cref="Docker"/> or <see cref="Processes"/>; null where the guard can only kill the process that the start reported.</param>

@@ -1,4 +1,6 @@
-namespace Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes.Output;
+
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>
 /// What carries backends out: a Docker engine, plain processes, or an executor of your own. The agent decides and remembers; a runtime only does. Every

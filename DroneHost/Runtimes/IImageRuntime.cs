@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>A runtime whose backends are made of images, which it can bring before they are needed. Safe to call for several images at once.</summary>
 public interface IImageRuntime

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>What was seen of the sockets at and around a backend's address.</summary>
 /// <param name="IsOwn">Whether what listens there is proven to be this backend: only then its token may lead there.</param>

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>A TCP socket that listens, as <c>/proc/net/tcp</c> and <c>tcp6</c> show it.</summary>
 /// <param name="EndPoint">Where it listens.</param>

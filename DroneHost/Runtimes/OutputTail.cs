@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>The last lines of a backend's output, bounded and harmless on a terminal.</summary>
 public static class OutputTail

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>What <c>/proc/&lt;pid&gt;/stat</c> says of a process (proc(5)).</summary>
 /// <param name="Pid">The process.</param>

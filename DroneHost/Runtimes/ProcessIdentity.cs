@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>
 /// A process that a reused pid cannot be mistaken for: the pid together with its start time. What agent and guard kill where a runtime does not answer.

@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>Texts from outside, made fit for a message that is stored and shown.</summary>
 internal static class RuntimeText

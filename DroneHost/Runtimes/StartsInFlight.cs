@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes;
 
 /// <summary>
 /// The starts that this process is in the middle of. Making sure that a backend is gone means first to end its start: nothing is sure while a request of it may

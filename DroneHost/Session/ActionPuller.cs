@@ -1,9 +1,8 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
 
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>
 /// Fetches what the drone is to do.
@@ -12,7 +11,7 @@ namespace Plane.Drone.Session;
 /// 2. What comes is put in the order of its numbers. Where numbers are missing between the last applied and the first, the page is fetched again: a hole that
 ///    is still there was deleted by the controller (actions of ended backends are).
 /// 3. All of it is applied and written in one commit, together with the last number.
-/// 4. Then, and only then, supervisors start on it, and it is acknowledged. What comes again is acknowledged again.
+/// 4. Then, and only then, supervisors start on it. It is acknowledged once it is durable. What comes again is acknowledged again.
 /// </para>
 /// A drone that isn't ready takes nothing: what it can't write, or can't run, stays with the controller.
 /// </summary>
@@ -62,7 +61,14 @@ internal sealed partial class ActionPuller(
         }
 
         // Whether the last acknowledgement before a restart arrived is not known: it is made again.
-        if (_acknowledged < state.LastAction)
+        if (_acknowledged == 0 && state.LastAction > 0)
+        {
+            await state.SyncAsync();
+        }
+
+        // A claim is acknowledged with what comes next, or once nothing has come for the time of
+        // a wait: a connect waits for what the drone reports of it, and the sync of the disk would be in the way.
+        if (_acknowledged < state.LastAction && state.ActionsAreDurable)
         {
             await AcknowledgeAsync(session, cancellationToken);
         }
@@ -81,7 +87,11 @@ internal sealed partial class ActionPuller(
             page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
         }
 
-        if (page.Actions.Length > 0 && readiness.IsReady)
+        if (page.Actions.Length == 0)
+        {
+            await state.SyncAsync();
+        }
+        else if (readiness.IsReady)
         {
             await ApplyAsync(page.Actions);
         }

@@ -1,7 +1,7 @@
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 using Polly;
 
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>How a call to the controller fails.</summary>
 internal static class ControllerCall

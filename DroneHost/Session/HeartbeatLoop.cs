@@ -1,8 +1,7 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Housekeeping;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Housekeeping;
 
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>
 /// Says that the drone lives and whether it takes actions, with a reading of the lease clock taken before the call: acquisitions count their deadlines from it.

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Cluster;
 using Plane.Hosting;
-using Plane.Hosting.Logging;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.State;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>
 /// Registers the drone and holds its session. Every loop speaks under the session it was given here and hands in what it is told about it.

@@ -1,4 +1,4 @@
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>The controller will not have this drone: it takes the host down.</summary>
 /// <param name="message">Why, for the operator.</param>

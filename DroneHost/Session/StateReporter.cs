@@ -1,8 +1,7 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.State;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Session;
+namespace Plane.DroneHost.Session;
 
 /// <summary>
 /// Empties the outbox. One batch is under way at a time, oldest events first, so that the states of one backend arrive in order; an event leaves the outbox when

@@ -1,6 +1,6 @@
 using Plane.Files;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>What an action changes in the state file.</summary>
 internal static class ActionRows

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Plane.Files;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>The statements over the table of backends.</summary>
 internal static class BackendRows

@@ -2,9 +2,10 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>
 /// All that survives the agent, in its own words: who it is, the backends, the actions applied, the events to report. Each writing member is one durable
@@ -37,6 +38,9 @@ internal sealed class DurableState : IAsyncDisposable
 
     /// <summary>The number of the last action applied.</summary>
     public long LastAction { get; private set; }
+
+    /// <summary>Whether it is known that a power failure can't take back what was applied.</summary>
+    public bool ActionsAreDurable { get; private set; }
 
     /// <summary>The port that was given last.</summary>
     public int PortCursor { get; private init; }
@@ -114,14 +118,14 @@ internal sealed class DurableState : IAsyncDisposable
 
     /// <summary>
     /// Applies actions in the order of their numbers, all in one commit. A spawn whose end came before it is answered with a <c>terminated</c> event; so is one
-    /// that this drone cannot run.
+    /// that this drone cannot run. The commit is durable, but of nothing but claims, which mean nothing after a power failure: those are before they are acknowledged (<see cref="SyncAsync"/>).
     /// </summary>
     /// <param name="actions">The actions, in order, none with a number up to <see cref="LastAction"/> that was not applied.</param>
     /// <param name="refusal">Why a spawn cannot be carried out here, or null.</param>
     public async Task<List<AppliedAction>> ApplyActionsAsync(IReadOnlyList<DroneAction> actions, Func<SpawnOrder, string?> refusal)
     {
         var before = LastAction;
-        var applied = await _writer.WriteAsync(s =>
+        List<AppliedAction> Write(SqliteDatabase s)
         {
             var result = new List<AppliedAction>(actions.Count);
             foreach (var action in actions)
@@ -133,7 +137,11 @@ internal sealed class DurableState : IAsyncDisposable
                 "delete from remembered_ends where number <= (select number from remembered_ends order by number desc limit 1 offset $1)", MaxRememberedEnds);
             SetMeta(s, LastActionKey, Math.Max(before, actions[^1].Number).ToString(CultureInfo.InvariantCulture));
             return result;
-        });
+        }
+
+        var durable = actions.Any(a => a.Kind != DroneActionKind.Claim);
+        var applied = await (durable ? _writer.WriteAsync(Write) : _writer.WriteSoonAsync(Write));
+        ActionsAreDurable = durable;
         LastAction = Math.Max(before, actions[^1].Number);
         if (applied.Any(a => a.Effect == ActionEffect.SpawnRefused))
         {
@@ -143,10 +151,22 @@ internal sealed class DurableState : IAsyncDisposable
         return applied;
     }
 
-    /// <summary>Records a step: row and event in one commit.</summary>
-    public async Task RecordAsync(StateChange change)
+    /// <summary>Completes when all that was applied is durable. Not while actions are applied.</summary>
+    public async Task SyncAsync()
     {
-        await _writer.WriteAsync(s =>
+        if (!ActionsAreDurable)
+        {
+            await _writer.WriteAsync(s => SetMeta(s, LastActionKey, LastAction.ToString(CultureInfo.InvariantCulture)));
+            ActionsAreDurable = true;
+        }
+    }
+
+    /// <summary>Records a step: row and event in one commit.</summary>
+    /// <param name="change">The step.</param>
+    /// <param name="durable">Whether the next deed rests on it. What a backend has reached says nothing after a power failure, in which all of them ended.</param>
+    public async Task RecordAsync(StateChange change, bool durable)
+    {
+        bool Write(SqliteDatabase s)
         {
             BackendRows.Apply(s, change);
             if (change.Port is { } port)
@@ -156,7 +176,9 @@ internal sealed class DurableState : IAsyncDisposable
 
             OutboxRows.Add(s, change);
             return true;
-        });
+        }
+
+        await (durable ? _writer.WriteAsync(Write) : _writer.WriteSoonAsync(Write));
         OutboxGrew?.Invoke();
     }
 
@@ -167,8 +189,8 @@ internal sealed class DurableState : IAsyncDisposable
     /// <summary>The oldest events of the outbox, in order.</summary>
     public Task<List<StateEvent>> ReadOutboxAsync(int limit) => _writer.ReadAsync(s => OutboxRows.Read(s, limit));
 
-    /// <summary>Removes acknowledged events.</summary>
-    public Task RemoveFromOutboxAsync(IReadOnlyCollection<long> sequences) => _writer.WriteAsync(s => OutboxRows.Remove(s, sequences));
+    /// <summary>Removes acknowledged events. One that a power failure brings back is sent again.</summary>
+    public Task RemoveFromOutboxAsync(IReadOnlyCollection<long> sequences) => _writer.WriteSoonAsync(s => OutboxRows.Remove(s, sequences));
 
     /// <summary>
     /// Forgets backends that ended so long ago that their ports have rested, and whose last event was acknowledged. Those of another boot are counted from this

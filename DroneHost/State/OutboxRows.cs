@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Plane.Files;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>The statements over the outbox: events in the order in which their states were reached.</summary>
 internal static class OutboxRows

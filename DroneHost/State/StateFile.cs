@@ -1,8 +1,9 @@
 using Microsoft.Data.Sqlite;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>Opens the SQLite file: its settings, its schema; and says in words why a file is refused.</summary>
 internal static class StateFile

@@ -1,4 +1,4 @@
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>A backend as the state file knows it.</summary>
 internal sealed record BackendRow

@@ -1,9 +1,10 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Plane.Files;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.State;
+namespace Plane.DroneHost.State;
 
 /// <summary>
 /// The thread that owns the state file. Where the file cannot be written, everything that writes fails with <see cref="StateUnavailableException"/>,

@@ -1,11 +1,10 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Guard;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 using Polly;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>
 /// The agent's first deed: what the state file knows is led again from where it stands, what runs under our instance and isn't in the file is ended. Supervisors begin

@@ -1,6 +1,6 @@
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>Runs the <see cref="Adoption"/>: begun when the agent starts, ended once every runtime has answered.</summary>
 internal sealed class AdoptionLoop(Adoption adoption, DroneReadiness readiness)

@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>The backends that this drone leads, each by a task of its own, which this set owns.</summary>
 internal sealed partial class BackendSet(SupervisionParts parts, Action<Exception> fail, ILogger<BackendSet> logger) : IAsyncDisposable

@@ -1,7 +1,7 @@
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>How it goes on under the next agent.</summary>
 internal sealed partial class BackendSupervisor

@@ -1,6 +1,6 @@
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>How a warm backend gets its key.</summary>
 internal sealed partial class BackendSupervisor

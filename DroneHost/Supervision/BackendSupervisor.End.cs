@@ -1,8 +1,7 @@
-using Plane.Drone.Runtimes;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Runtimes;
 using Polly;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>How it ends.</summary>
 internal sealed partial class BackendSupervisor

@@ -1,8 +1,7 @@
 using System.Net;
-using Plane.Drone.Runtimes;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>How it becomes ready, and what its owner reads where it doesn't.</summary>
 internal sealed partial class BackendSupervisor

@@ -1,7 +1,6 @@
-using Plane.Drone.Runtimes;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>How its steps are done.</summary>
 internal sealed partial class BackendSupervisor

@@ -1,11 +1,10 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Leases;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Leases;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>
 /// One backend's life on this drone. A single task (<see cref="RunAsync"/>) leads it:

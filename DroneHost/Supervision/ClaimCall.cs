@@ -2,9 +2,9 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>Says to a warm backend, on its own port, which key it has got.</summary>
 internal sealed class ClaimCall(TimeProvider time) : IDisposable

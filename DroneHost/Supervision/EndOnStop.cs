@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>Ends all backends before the agent stops, where its options say so.</summary>
 internal sealed partial class EndOnStop(

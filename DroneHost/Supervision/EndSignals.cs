@@ -1,6 +1,6 @@
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>Why a backend ends, and how.</summary>
 internal sealed record EndCause(TerminationKind Kind, TerminationReason? Reason, string? Message = null);

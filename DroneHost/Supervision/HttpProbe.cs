@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>
 /// Asks an address whether it answers HTTP: any answer that begins with <c>HTTP/</c>, whatever its status; of one that speaks h2c the frame that each connection begins with. A socket of our own, because an HTTP client would insist on a well-formed

@@ -1,6 +1,6 @@
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>Whom a runtime works for.</summary>
 /// <param name="Cluster">The drone's cluster.</param>

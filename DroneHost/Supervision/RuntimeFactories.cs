@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Process;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>The Docker runtime, as the drone's options say.</summary>
 internal sealed class DockerRuntimeFactory(DroneOptions options, TimeProvider time, ILogger<DockerRuntime> logger) : IRuntimeFactory

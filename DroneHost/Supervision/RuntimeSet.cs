@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>The runtimes of this drone: those the operator chose, and those of what still runs.</summary>
 internal sealed partial class RuntimeSet : IAsyncDisposable

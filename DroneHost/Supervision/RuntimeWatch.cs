@@ -1,8 +1,7 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Runtimes;
-using Plane.Hosting.Logging;
+using Plane.DroneHost.Runtimes;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>
 /// Hears of exits, and of a runtime that goes away and comes back. The runtime's stream of exits is the fast way; a listing after each time it was opened, and

@@ -1,11 +1,11 @@
 using System.Threading.Channels;
-using Plane.Drone.State;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>
 /// Writes one backend's steps in their order, each again until it is stored: supervision goes on while a disk is full, the record follows. What must be durable
-/// before the next deed is waited for.
+/// before the next deed is waited for; of the others no sync of the disk is.
 /// </summary>
 internal sealed class StateJournal(DurableState state, BackendStatus last, TimeProvider time)
 {
@@ -13,13 +13,13 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
     private BackendStatus _last = last;
 
     /// <summary>Puts a step behind those before it, if it leads forward. At most one a state, and few notes, so the queue is bounded by their number.</summary>
-    public void Post(StateChange change) => Enqueue(change);
+    public void Post(StateChange change) => Enqueue(change, durable: false);
 
     /// <summary>Puts what is to be read of a backend that stays in its state behind the steps before it.</summary>
-    public void Note(StateChange change) => Append(change);
+    public void Note(StateChange change) => Append(change, durable: false);
 
     /// <summary>The same as <see cref="Post"/>; completes when it is durable.</summary>
-    public Task RecordAsync(StateChange change) => Enqueue(change);
+    public Task RecordAsync(StateChange change) => Enqueue(change, durable: true);
 
     /// <summary>No more steps follow.</summary>
     public void Complete() => _entries.Writer.TryComplete();
@@ -34,7 +34,7 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
             {
                 try
                 {
-                    await state.RecordAsync(entry.Change);
+                    await state.RecordAsync(entry.Change, entry.Durable);
                     backoff.Reset();
                     entry.Done.TrySetResult();
                 }
@@ -55,7 +55,7 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
         }
     }
 
-    private Task Enqueue(StateChange change)
+    private Task Enqueue(StateChange change, bool durable)
     {
         if (change.Status <= _last)
         {
@@ -63,19 +63,21 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
         }
 
         _last = change.Status;
-        return Append(change);
+        return Append(change, durable);
     }
 
-    private Task Append(StateChange change)
+    private Task Append(StateChange change, bool durable)
     {
-        var entry = new Entry(change);
+        var entry = new Entry(change, durable);
         _entries.Writer.TryWrite(entry);
         return entry.Done.Task;
     }
 
-    private sealed class Entry(StateChange change)
+    private sealed class Entry(StateChange change, bool durable)
     {
         public StateChange Change { get; } = change;
+
+        public bool Durable { get; } = durable;
 
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

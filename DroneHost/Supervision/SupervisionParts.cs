@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Drone.Guard;
-using Plane.Drone.Ports;
-using Plane.Drone.State;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Ports;
+using Plane.DroneHost.State;
 
-namespace Plane.Drone.Supervision;
+namespace Plane.DroneHost.Supervision;
 
 /// <summary>What every supervisor works with.</summary>
 internal sealed record SupervisionParts(

@@ -1,6 +1,6 @@
 using Orleans;
 using Orleans.Concurrency;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Backends;
 
@@ -9,7 +9,7 @@ namespace Plane.Grains.Backends;
 /// answers.
 /// </summary>
 [StatelessWorker(1)]
-internal sealed class BackendGrain(IPlaneStore store, StatusReader states) : Grain, IBackendGrain
+internal sealed class BackendGrain(IBackendStore backends, IKeyStore keys, IRouteStore routes, StatusReader states) : Grain, IBackendGrain
 {
     private BackendName _backend;
 
@@ -21,7 +21,7 @@ internal sealed class BackendGrain(IPlaneStore store, StatusReader states) : Gra
         return Task.CompletedTask;
     }
 
-    public Task<BackendDetails?> Describe(CancellationToken cancellationToken) => store.ReadBackendAsync(Backend, cancellationToken).OrAskAgain();
+    public Task<BackendDetails?> Describe(CancellationToken cancellationToken) => backends.ReadBackendAsync(Backend, cancellationToken).OrAskAgain();
 
     public async Task<StatusPage> ReadStatus(BackendStatus? after, TimeSpan wait, CancellationToken cancellationToken)
     {
@@ -34,15 +34,15 @@ internal sealed class BackendGrain(IPlaneStore store, StatusReader states) : Gra
     {
         InvalidCallException.ThrowIf(
             FieldError.From("kind", NameRules.EnumProblem<TerminationKind>(kind)) ?? FieldError.From("cluster", NameRules.NameProblem(cluster)));
-        return store.TerminateAsync(Backend, cluster, kind, TerminationReason.External, cancellationToken).OrAskAgain();
+        return backends.TerminateAsync(Backend, cluster, kind, TerminationReason.External, cancellationToken).OrAskAgain();
     }
 
     public Task<ChangeOutcome> PreventRenewal(CancellationToken cancellationToken) =>
-        store.PreventRenewalAsync(Backend, cancellationToken).OrAskAgain();
+        keys.PreventRenewalAsync(Backend, cancellationToken).OrAskAgain();
 
     public Task<ChangeOutcome> Revoke(RevokeScope scope, CancellationToken cancellationToken)
     {
         InvalidCallException.ThrowIf(scope is null ? new FieldError("scope", "must be given") : scope.Validate());
-        return store.RevokeAsync(Backend, scope!, cancellationToken).OrAskAgain();
+        return routes.RevokeAsync(Backend, scope!, cancellationToken).OrAskAgain();
     }
 }

@@ -1,6 +1,6 @@
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Backends;
 
@@ -12,7 +12,7 @@ namespace Plane.Grains.Backends;
 /// asked for, as the feed's rule needs it.
 /// </para>
 /// </summary>
-internal sealed class HistoryReader(IPlaneStore store, TimeProvider time, ControllerMetrics metrics) : IAsyncDisposable
+internal sealed class HistoryReader(IBackendStore store, TimeProvider time, ControllerMetrics metrics) : IAsyncDisposable
 {
     // A backend has at most eight short rows, and most readers of a statement ask for the same backends. What waits is bounded by the number of streams.
     private static readonly BatchLimits s_limits = new("histories", MaxItems: 2_048, MaxQueued: 20_000, Longest: TimeSpan.FromSeconds(8));

@@ -1,7 +1,7 @@
 using System.Runtime.ExceptionServices;
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Backends;
 
@@ -17,11 +17,11 @@ internal sealed class StateWriter : IAsyncDisposable
     private static readonly BatchLimits s_limits =
         new("states", MaxItems: 2 * StateBatch.MaxEvents, MaxQueued: 10_000, Longest: TimeSpan.FromSeconds(8));
 
-    private readonly IPlaneStore _store;
+    private readonly IBackendStore _store;
     private readonly ControllerMetrics _metrics;
     private readonly BatchWriter<Request, Outcome> _writer;
 
-    public StateWriter(IPlaneStore store, TimeProvider time, ControllerMetrics metrics)
+    public StateWriter(IBackendStore store, TimeProvider time, ControllerMetrics metrics)
     {
         _store = store;
         _metrics = metrics;

@@ -1,6 +1,6 @@
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Backends;
 

@@ -1,4 +1,4 @@
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Clusters;
 
@@ -7,7 +7,7 @@ namespace Plane.Grains.Clusters;
 /// together; between two reads each pick counts as load. The picture is a hint: the acquisition checks the drone again, and what says "none" is always a read that
 /// began after the question. Each controller has pictures of its own.
 /// </summary>
-internal sealed class DronePicker(IPlaneStore store, TimeProvider time)
+internal sealed class DronePicker(IDroneStore store, TimeProvider time)
 {
     /// <summary>The most clusters that are remembered.</summary>
     internal const int MaxClusters = 1_024;
@@ -69,7 +69,7 @@ internal sealed class DronePicker(IPlaneStore store, TimeProvider time)
     {
         private Picture? _latest;
 
-        public Cluster(ClusterName name, IPlaneStore store, TimeProvider time)
+        public Cluster(ClusterName name, IDroneStore store, TimeProvider time)
         {
             States = new SharedRead<ClusterState>(() => store.ReadClusterAsync(name, CancellationToken.None), time);
             Pictures = new SharedRead<Picture>(

@@ -1,4 +1,4 @@
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Clusters;
 

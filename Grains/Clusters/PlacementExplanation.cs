@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Plane.Storage;
 
 namespace Plane.Grains.Clusters;
 

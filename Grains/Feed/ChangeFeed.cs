@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Feed;
 
@@ -45,7 +45,8 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
     private static readonly TimeSpan s_current = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
 
-    private readonly IPlaneStore _store;
+    private readonly IChangeLog _changes;
+    private readonly IStore _store;
     private readonly TimeProvider _time;
     private readonly ControllerMetrics _metrics;
     private readonly ILogger<ChangeFeed> _log;
@@ -53,8 +54,9 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
     private readonly ChangeRing _ring = new(RingCapacity);
     private long _readAt;
 
-    public ChangeFeed(IPlaneStore store, TimeProvider time, ControllerMetrics metrics, ILogger<ChangeFeed> log)
+    public ChangeFeed(IChangeLog changes, IStore store, TimeProvider time, ControllerMetrics metrics, ILogger<ChangeFeed> log)
     {
+        _changes = changes;
         _store = store;
         _time = time;
         _metrics = metrics;
@@ -109,7 +111,7 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
                 {
                     if (position is null)
                     {
-                        position = await _store.ReadLogEndAsync(stoppingToken);
+                        position = await _changes.ReadLogEndAsync(stoppingToken);
                         _ring.Reset(position.Value);
                         LogBegun(position.Value.Transaction, position.Value.Sequence);
                         _table.SignalAll();
@@ -162,7 +164,7 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
             {
                 // (a)
                 var asked = _time.GetTimestamp();
-                page = await _store.ReadLogAsync(position, PageSize, cancellationToken);
+                page = await _changes.ReadLogAsync(position, PageSize, cancellationToken);
                 Volatile.Write(ref _readAt, asked);
 
                 // (b)
@@ -174,7 +176,7 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
 
             // (c)
             var begun = _time.GetTimestamp();
-            await _store.WaitForLogAsync(s_poll, cancellationToken);
+            await _changes.WaitForLogAsync(s_poll, cancellationToken);
             busy = _time.GetElapsedTime(begun) < s_busyPause ? busy + 1 : 0;
             if (busy > BusyAfter)
             {

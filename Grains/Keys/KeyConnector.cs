@@ -1,8 +1,8 @@
 using System.Globalization;
 using Plane.Grains.Clusters;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
 using Plane.Grains.Warm;
+using Plane.Storage;
 
 namespace Plane.Grains.Keys;
 
@@ -13,7 +13,7 @@ namespace Plane.Grains.Keys;
 /// </para>
 /// <list type="number">
 /// <item>The database holds at most one row per (namespace, name), with an expiry by its own clock and a fencing token. A transaction that inserts the row has
-/// acquired the key (<see cref="IPlaneStore.AcquireAsync"/>); an expired row may be deleted by the next acquirer or the lost sweep, never
+/// acquired the key (<see cref="IKeyStore.AcquireAsync"/>); an expired row may be deleted by the next acquirer or the lost sweep, never
 /// revived.</item>
 /// <item>The acquisition queues a spawn action for the drone, with deadlines counted from the drone's own last heartbeat: the reading was taken
 /// before the acquisition, so a drone that gets the action late, or after a restart under another boot id, starts nothing that it may no longer
@@ -49,7 +49,7 @@ namespace Plane.Grains.Keys;
 /// Any number of threads. What is remembered of a key, for as long as a connect to it is under way, is that one is acquiring it: it saves statements.
 /// </para>
 /// </summary>
-internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DronePicker drones, WarmClaims warm, ControllerMetrics metrics)
+internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, IStore store, TokenWriter tokens, DronePicker drones, WarmClaims warm, ControllerMetrics metrics)
 {
     /// <summary>How often a lost race for the key is run again.</summary>
     public const int MaxRetries = 3;
@@ -200,7 +200,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
         var request = new TokenRequest(command.Key, command.Token.Hash(), command.SecretToken, command.User, command.Auth);
         var result = mark is null
             ? await tokens.IssueAsync(request, cancellationToken)
-            : await store.IssueOnceAsync(request, mark, command.WaitsForEnd, cancellationToken);
+            : await keys.IssueOnceAsync(request, mark, command.WaitsForEnd, cancellationToken);
         switch (result)
         {
             case { Outcome: TokenOutcome.Issued, Holder: { } holder }:
@@ -274,7 +274,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
             }
 
             var request = new AcquireRequest { Command = command, Cluster = place.Cluster, Drone = drone, Mark = mark };
-            var acquired = await store.AcquireAsync(request, cancellationToken);
+            var acquired = await keys.AcquireAsync(request, cancellationToken);
             switch (acquired)
             {
                 case { Outcome: AcquireOutcome.Acquired, Holder: { } holder }:
@@ -326,7 +326,7 @@ internal sealed class KeyConnector(IPlaneStore store, TokenWriter tokens, DroneP
     {
         string? tail = null;
         var message = "the last backends of this key failed soon after their start";
-        if (await store.ReadFailuresAsync(command.Key, cancellationToken) is { } failures)
+        if (await serviceStore.ReadFailuresAsync(command.Key, cancellationToken) is { } failures)
         {
             var last = failures.Ended is { } end ? $"{failures.Backend}: {end}" : failures.Backend.Value;
             message = string.Create(CultureInfo.InvariantCulture, $"the last {failures.Count} backends of this key failed soon after their start; the last one was {last}");

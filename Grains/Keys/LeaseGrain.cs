@@ -1,6 +1,6 @@
 using Orleans;
 using Orleans.Concurrency;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Keys;
 
@@ -24,7 +24,7 @@ namespace Plane.Grains.Keys;
 /// The class has no state: any number of activations, on any silo, answer alike. So the silo that a drone reaches does, and a renewal waits for no other.
 /// </summary>
 [StatelessWorker(1)]
-internal sealed class LeaseGrain(IPlaneStore store, RenewalWriter renewals, GrainOptions options) : Grain, ILeaseGrain
+internal sealed class LeaseGrain(IDroneStore store, RenewalWriter renewals, GrainOptions options) : Grain, ILeaseGrain
 {
     public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
 

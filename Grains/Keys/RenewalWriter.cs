@@ -1,11 +1,11 @@
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Keys;
 
 /// <summary>Renews what all drones ask this silo for at the same time in one statement.</summary>
-internal sealed class RenewalWriter(IPlaneStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics) : IAsyncDisposable
+internal sealed class RenewalWriter(IKeyStore store, GrainOptions options, TimeProvider time, ControllerMetrics metrics) : IAsyncDisposable
 {
     // With the short leases of tests, a busy machine must not turn every slow statement into a failed one.
     private static readonly TimeSpan s_least = TimeSpan.FromSeconds(1);
@@ -28,7 +28,7 @@ internal sealed class RenewalWriter(IPlaneStore store, GrainOptions options, Tim
 
     // A retry that overtook its first attempt makes one holder stand in two requests: it goes to the store once.
     private static async Task<IReadOnlyList<IReadOnlyList<RenewalOutcome>>> WriteAsync(
-        IPlaneStore store, ControllerMetrics metrics, IReadOnlyList<IReadOnlyList<BackendIdentity>> requests, CancellationToken cancellationToken)
+        IKeyStore store, ControllerMetrics metrics, IReadOnlyList<IReadOnlyList<BackendIdentity>> requests, CancellationToken cancellationToken)
     {
         var places = new Dictionary<BackendIdentity, int>();
         var distinct = new List<BackendIdentity>();

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Keys;
 

@@ -1,11 +1,11 @@
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Keys;
 
 /// <summary>Stores the connection tokens of all connects of this silo, so that a hot key isn't served one insert at a time.</summary>
-internal sealed class TokenWriter(IPlaneStore store, TimeProvider time, ControllerMetrics metrics) : IAsyncDisposable
+internal sealed class TokenWriter(IKeyStore store, TimeProvider time, ControllerMetrics metrics) : IAsyncDisposable
 {
     // 512: a row has at most some 10 kB (auth), so a statement stays at a few MB.
     private static readonly BatchLimits s_limits = new("tokens", MaxItems: 512, MaxQueued: 10_000, Longest: TimeSpan.FromSeconds(8));

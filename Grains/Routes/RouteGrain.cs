@@ -2,7 +2,7 @@ using Orleans;
 using Orleans.Concurrency;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Routes;
 
@@ -11,7 +11,7 @@ namespace Plane.Grains.Routes;
 /// (<see cref="RouteReply.ReadAt"/>). So any silo that a proxy reaches answers for every token, whatever has become of the others.
 /// </summary>
 [StatelessWorker(1)]
-internal sealed class RouteGrain(IPlaneStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
+internal sealed class RouteGrain(IRouteStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
 {
     public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
 

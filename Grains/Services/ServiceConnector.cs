@@ -1,5 +1,5 @@
 using Plane.Grains.Keys;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Services;
 
@@ -12,7 +12,7 @@ namespace Plane.Grains.Services;
 /// </list>
 /// For a visitor a backend that runs is looked for first; only where one would be started the starts are bounded (<see cref="WakeLimiter"/>).
 /// </summary>
-internal sealed class ServiceConnector(IPlaneStore store, KeyConnector connector, ServiceDirectory services, WakeLimiter limiter)
+internal sealed class ServiceConnector(IServiceStore serviceStore, IStore store, KeyConnector connector, ServiceDirectory services, WakeLimiter limiter)
 {
     private const int MaxRereads = 3;
 
@@ -146,13 +146,13 @@ internal sealed class ServiceConnector(IPlaneStore store, KeyConnector connector
         }
 
         return ServiceLabel.IsHash(command.Label)
-            ? await store.FindLabelAsync(command.Service, command.Label, cancellationToken)
+            ? await serviceStore.FindLabelAsync(command.Service, command.Label, cancellationToken)
             : new KeyConfig { Name = command.Label };
     }
 
     private Task KeepLabelAsync(ServiceName service, KeyConfig key, CancellationToken cancellationToken) =>
         ServiceLabel.Of(service, key) is var label && ServiceLabel.IsHash(label)
-            ? store.KeepLabelAsync(service, label, key, cancellationToken)
+            ? serviceStore.KeepLabelAsync(service, label, key, cancellationToken)
             : Task.CompletedTask;
 
     private static EnterReply Refused(KeyConfig key, ErrorKind kind, TimeSpan? retryAfter) =>

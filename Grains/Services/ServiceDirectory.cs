@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Services;
 
@@ -8,7 +8,7 @@ namespace Plane.Grains.Services;
 /// <see cref="s_kept"/>: no rule rests on it, since an acquisition compares the version that it starts a backend by (<see cref="AcquireOutcome.ServiceChanged"/>). Bounded by
 /// <see cref="ServiceLimits.MaxServices"/>: what does not exist is not remembered. Thread-safe.
 /// </summary>
-internal sealed class ServiceDirectory(IPlaneStore store, TimeProvider time)
+internal sealed class ServiceDirectory(IServiceStore store, TimeProvider time)
 {
     private static readonly TimeSpan s_kept = TimeSpan.FromSeconds(1);
 

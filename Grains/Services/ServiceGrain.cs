@@ -1,12 +1,12 @@
 using Orleans;
 using Orleans.Concurrency;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Services;
 
 /// <summary>Services, for proxies and for applications that are cluster clients. Keeps nothing: each controller that is called answers by its <see cref="ServiceConnector"/>.</summary>
 [StatelessWorker(1)]
-internal sealed class ServiceGrain(IPlaneStore store, ServiceConnector connector) : Grain, IServiceGrain
+internal sealed class ServiceGrain(IServiceStore store, ServiceConnector connector) : Grain, IServiceGrain
 {
     public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Plane.Grains.Feed;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Services;
 
@@ -20,7 +20,7 @@ internal sealed class WantedImages : IDisposable
     private Picture? _latest;
     private long _changedAt;
 
-    public WantedImages(IPlaneStore store, ChangeFeed feed, TimeProvider time)
+    public WantedImages(IImageStore store, ChangeFeed feed, TimeProvider time)
     {
         _time = time;
         _changes = feed.Subscribe(Topic.Services);

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 using Plane.Grains.Backends;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Warm;
 
@@ -18,13 +18,13 @@ internal sealed record ClaimEnd(AcquireResult? Last, HolderInfo? Holder)
 /// <summary>
 /// Gives a connect by service a backend that runs already.
 /// <para>
-/// 1. The claim is one transaction (<see cref="IPlaneStore.ClaimAsync"/>): from its commit on the backend holds the key, whatever is lost after it.
+/// 1. The claim is one transaction (<see cref="IWarmPoolStore.ClaimAsync"/>): from its commit on the backend holds the key, whatever is lost after it.
 /// 2. The backend's drone gets the claim as an action, says the key to the backend, and reports that it is ready, or its end where the backend did not take it. This is waited for.
 /// 3. An end is followed by another claim; after <see cref="MaxFailed"/> of them a backend is started instead.
 /// </para>
 /// </summary>
 internal sealed partial class WarmClaims(
-    IPlaneStore store, HistoryReader histories, ChangeFeed feed, WarmSignal refill, ControllerMetrics metrics, TimeProvider time, ILogger<WarmClaims> logger)
+    IWarmPoolStore store, HistoryReader histories, ChangeFeed feed, WarmSignal refill, ControllerMetrics metrics, TimeProvider time, ILogger<WarmClaims> logger)
 {
     /// <summary>How many backends may end by their claim before one is started.</summary>
     public const int MaxFailed = 2;

@@ -1,5 +1,5 @@
 using Plane.Grains.Clusters;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Warm;
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Grains.Feed;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Grains.Warm;
 
@@ -14,7 +14,7 @@ namespace Plane.Grains.Warm;
 /// </para>
 /// </summary>
 internal sealed partial class WarmPools(
-    IPlaneStore store, WarmSignal signal, ChangeFeed feed, GrainOptions options, ControllerMetrics metrics, TimeProvider time, ILogger<WarmPools> logger) : BackgroundService
+    IWarmPoolStore poolStore, IServiceStore serviceStore, IDroneStore droneStore, IKeyStore keyStore, IStore store, WarmSignal signal, ChangeFeed feed, GrainOptions options, ControllerMetrics metrics, TimeProvider time, ILogger<WarmPools> logger) : BackgroundService
 {
     // So that a large pool is filled without taking the database from connects, and another pool has its turn soon.
     private const int StartsAtOnce = 4;
@@ -100,8 +100,8 @@ internal sealed partial class WarmPools(
 
     private async Task RunAsync(Turn turn, CancellationToken cancellationToken)
     {
-        var services = await store.ListServicesAsync(cancellationToken);
-        var warm = await store.ListWarmAsync(cancellationToken);
+        var services = await serviceStore.ListServicesAsync(cancellationToken);
+        var warm = await poolStore.ListWarmAsync(cancellationToken);
         var definitions = services.Select(s => s.Service).Where(s => s.Config.Warm is not null).ToDictionary(s => s.Name);
         if (definitions.Count == 0 && warm.Count == 0)
         {
@@ -111,7 +111,7 @@ internal sealed partial class WarmPools(
         // Of services that keep none any more, or were deleted, and in clusters that are not theirs.
         var ends = warm.Where(b => !definitions.TryGetValue(b.Service, out var s) || !IsIn(s, b.Cluster)).ToList();
         var pools = warm.Except(ends).ToLookup(b => (b.Service, b.Cluster));
-        var clusters = definitions.Count > 0 ? await store.ListClustersAsync(cancellationToken) : [];
+        var clusters = definitions.Count > 0 ? await droneStore.ListClustersAsync(cancellationToken) : [];
         foreach (var service in definitions.Values)
         {
             foreach (var cluster in clusters.Where(c => IsIn(service, c)))
@@ -126,7 +126,7 @@ internal sealed partial class WarmPools(
             }
         }
 
-        var ended = await store.EndWarmAsync([.. ends.Select(b => b.Identity)], cancellationToken);
+        var ended = await poolStore.EndWarmAsync([.. ends.Select(b => b.Identity)], cancellationToken);
         turn.Rows += ended;
         if (ended > 0)
         {
@@ -141,7 +141,7 @@ internal sealed partial class WarmPools(
         ServiceDefinition service, ClusterName cluster, List<WarmBackend> pool, IReadOnlyList<int> places, Turn turn, CancellationToken cancellationToken)
     {
         var most = StartsPerTurn;
-        if (await store.ReadWarmDelayAsync(service.Name, service.Version, cancellationToken) is { } delay)
+        if (await poolStore.ReadWarmDelayAsync(service.Name, service.Version, cancellationToken) is { } delay)
         {
             if (delay > TimeSpan.Zero)
             {
@@ -155,7 +155,7 @@ internal sealed partial class WarmPools(
         }
 
         var spawn = service.Config.SpawnConfig with { LifetimeLimitSeconds = null };
-        var candidates = await store.ListCandidatesAsync(cluster, cancellationToken);
+        var candidates = await droneStore.ListCandidatesAsync(cluster, cancellationToken);
         var drones = new WarmDrones(candidates, pool, spawn);
         var started = 0;
         await Parallel.ForEachAsync(
@@ -198,7 +198,7 @@ internal sealed partial class WarmPools(
                 Service = service.Name,
                 ServiceVersion = service.Version,
             };
-            var result = await store.AcquireAsync(new AcquireRequest { Command = command, Cluster = cluster, Drone = drone }, cancellationToken);
+            var result = await keyStore.AcquireAsync(new AcquireRequest { Command = command, Cluster = cluster, Drone = drone }, cancellationToken);
             if (result.Outcome != AcquireOutcome.DroneUnfit)
             {
                 return result.Outcome == AcquireOutcome.Acquired;

@@ -4,8 +4,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Runtime;
+using Plane.Client;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Cluster;
 
 /// <summary>
 /// The way from a role to the cluster's grains. It exists before the cluster answers: a call until then fails as a call to an unavailable controller does. Thread-safe.

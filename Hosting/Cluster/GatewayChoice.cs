@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Cluster;
 
 /// <summary>
 /// Chooses the gateway that a host's calls go over.

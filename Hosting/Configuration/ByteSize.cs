@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Configuration;
 
 /// <summary>An amount of bytes as people write it: <c>512MiB</c>, <c>1.5 GiB</c>, <c>2TB</c> or a bare number of bytes.</summary>
 /// <param name="Bytes">The bytes, 0 to <see cref="ResourceAmounts.Most"/>.</param>

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Configuration;
 
 /// <summary>Durations as <c>500ms</c>, <c>1.5s</c>, <c>2m</c>, <c>1h</c> or <c>7d</c>, for the configuration binder; .NET's own form (<c>00:00:10</c>) is read too.</summary>
 public sealed class DurationConverter : TypeConverter

@@ -5,7 +5,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Plane.Hosting.Logging;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Configuration;
 
 /// <summary>
 /// What an option is called, and how its value is written. A property <c>GatewayPort</c> is the flag <c>--gateway-port</c> and the variable <c>PLANE__GATEWAY_PORT</c>; one of a

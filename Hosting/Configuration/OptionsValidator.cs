@@ -3,7 +3,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Options;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Configuration;
 
 /// <summary>Checks the options of a role before anything is made of them.</summary>
 /// <typeparam name="T">The options.</typeparam>

@@ -2,8 +2,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Plane.Hosting.Running;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Logging;
 
 /// <summary>Sets up logging as every role has it.</summary>
 public static class PlaneLogging

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Metrics;
 
 /// <summary>The small HTTP server of <c>--metrics-port</c>.</summary>
 public sealed class MetricsServer : IHostedService, IAsyncDisposable

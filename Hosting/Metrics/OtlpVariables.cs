@@ -1,7 +1,7 @@
 using System.Globalization;
 using OpenTelemetry.Exporter;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Metrics;
 
 /// <summary>What is sent by OTLP, as OpenTelemetry's variables spell it.</summary>
 internal enum OtlpSignal

@@ -5,8 +5,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
+using Plane.Hosting.Logging;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Metrics;
 
 /// <summary>Exports the metrics of Plane, of the runtime and of the frameworks: as Prometheus text to who asks, by OTLP where configured.</summary>
 public static class PlaneMetrics

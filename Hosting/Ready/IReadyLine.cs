@@ -1,4 +1,4 @@
-namespace Plane.Hosting;
+namespace Plane.Hosting.Ready;
 
 /// <summary>Says on standard output that a role serves: one line that people read and programs wait for.</summary>
 public interface IReadyLine

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Ready;
 
 /// <summary>The line, written to a writer as a whole, so that roles of one process don't mix theirs.</summary>
 /// <param name="output">Where to.</param>

@@ -1,9 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting.Logging;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>Looks once a second whether this process has file descriptors left, and logs it when it has not: once for the process, of whose hosts each has a watch, and then once a minute.</summary>
 public sealed partial class DescriptorWatch(TimeProvider time, ILogger<DescriptorWatch> logger) : BackgroundService

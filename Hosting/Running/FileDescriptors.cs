@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>
 /// The file descriptors of this process: without free ones it accepts no connection, opens none, and starts no program. The last ones are kept for the runtime, which needs two for each thread

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Hosting;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>Lets a role end its own program with a reason and an exit code, as a drone does whose name is taken by another.</summary>
 /// <param name="lifetime">The host's lifetime.</param>

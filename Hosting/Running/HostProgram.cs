@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Orleans.Runtime;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>Runs the host of a program, from its start to the exit code.</summary>
 public static partial class HostProgram

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>
 /// A host within the program's, started after it and stopped before it. A web server's limits are those of its host: a process that serves HTTP under two sets of them has two hosts.

@@ -1,4 +1,4 @@
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>Where the runtime runs what follows a socket's completion.</summary>
 public static class SocketCompletions

@@ -1,4 +1,4 @@
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>A role cannot start, or go on, for a reason that the operator can act on. Its message is shown as it is, without a stack trace.</summary>
 public class StartRefusedException : Exception

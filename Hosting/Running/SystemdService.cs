@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Hosting.Systemd;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>Whether systemd started this process as a service.</summary>
 internal static class SystemdService

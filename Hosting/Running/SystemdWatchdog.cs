@@ -4,7 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Running;
 
 /// <summary>
 /// Tells systemd that the process runs, twice in each <c>WatchdogSec</c> of its unit, from the start until the host is disposed of: a process whose threads are stopped or all blocked is ended and started again. The

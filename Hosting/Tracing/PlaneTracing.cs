@@ -4,9 +4,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry;
 using OpenTelemetry.Trace;
-using Plane.Hosting.Tracing;
+using Plane.Hosting.Logging;
+using Plane.Hosting.Metrics;
 
-namespace Plane.Hosting;
+namespace Plane.Hosting.Tracing;
 
 /// <summary>Exports traces by OTLP where that is configured. Where it is not, nothing listens, and no activity is created anywhere.</summary>
 public static class PlaneTracing

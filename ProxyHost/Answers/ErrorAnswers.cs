@@ -4,9 +4,9 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Forwarding;
 
-namespace Plane.Proxy.Answers;
+namespace Plane.ProxyHost.Answers;
 
 /// <summary>
 /// Writes errors: <c>{id, kind, message}</c>, or a page where the client is a browser that shows one. Neither repeats anything of the request. The id stands in

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Plane.Proxy.Answers;
+namespace Plane.ProxyHost.Answers;
 
 /// <summary>The page that people see: no request of its own, no script, light and dark, readable on a phone. All inserted text is the program's own.</summary>
 internal static class ErrorPage

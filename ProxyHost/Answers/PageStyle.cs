@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Answers;
+namespace Plane.ProxyHost.Answers;
 
 /// <summary>How the proxy's own pages look: light and dark, readable on a phone, nothing from elsewhere.</summary>
 internal static class PageStyle

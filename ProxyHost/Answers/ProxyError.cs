@@ -1,9 +1,9 @@
 using System.Collections.Frozen;
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Answers;
+namespace Plane.ProxyHost.Answers;
 
 /// <summary>One kind of error that the proxy itself answers with. A closed set: what a program reads, and what a person who followed a link reads.</summary>
 internal sealed class ProxyError

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Forwarding;
 
-namespace Plane.Proxy.Answers;
+namespace Plane.ProxyHost.Answers;
 
 /// <summary><c>/ready</c>, on every host name: load balancers ask by address.</summary>
 internal static class Readiness

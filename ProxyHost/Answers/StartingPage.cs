@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Forwarding;
 
-namespace Plane.Proxy.Answers;
+namespace Plane.ProxyHost.Answers;
 
 /// <summary>
 /// What a person sees who goes to a session that is being started: a page that follows <c>/.plane/status</c> of its host and loads the application as soon as it is ready. Its status is 503, so

@@ -1,6 +1,6 @@
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Forwarding;
 
-namespace Plane.Proxy.Connections;
+namespace Plane.ProxyHost.Connections;
 
 /// <summary>The open requests of one backend, as a list through the exchanges themselves. Every member is called under the lock of this object.</summary>
 internal sealed class BackendUse(BackendIdentity identity)

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Controller;
+using Plane.ProxyHost.Controller;
 
-namespace Plane.Proxy.Connections;
+namespace Plane.ProxyHost.Connections;
 
 /// <summary>
 /// The end of the proxy: from the stop signal on <c>/ready</c> says no, the server closes its listeners, and what is still open after the drain time is cut.

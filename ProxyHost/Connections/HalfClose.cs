@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace Plane.Proxy.Connections;
+namespace Plane.ProxyHost.Connections;
 
 /// <summary>
 /// A client that has sent its request may end its own direction and still read the answer (RFC 9293 section 3.6), as scripts around <c>nc</c> do. Kestrel takes that for the client's departure,

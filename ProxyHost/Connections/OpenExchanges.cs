@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
-using Plane.Proxy.Forwarding;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Services;
+using Plane.ProxyHost.Forwarding;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Services;
 
-namespace Plane.Proxy.Connections;
+namespace Plane.ProxyHost.Connections;
 
 /// <summary>
 /// Every request that is in flight, by backend: what keeps a backend alive, and what is cut when a token is revoked. One lock per backend, held for the

@@ -1,7 +1,7 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Connections;
 
-namespace Plane.Proxy.Connections;
+namespace Plane.ProxyHost.Connections;
 
 /// <summary>
 /// The web server's buffers, which also are the pieces that it reads from a socket: of 16 kB instead of 4, so that a large body takes a quarter of the system calls. They come from the

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Controller;
+using Plane.ProxyHost.Controller;
 
-namespace Plane.Proxy.Connections;
+namespace Plane.ProxyHost.Connections;
 
 /// <summary>Tells the controller, as often as it asks for, which backends are in use, and by that that the proxy lives.</summary>
 internal sealed partial class UseReporter(

@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Cluster;
 using Plane.Hosting;
 
-namespace Plane.Proxy.Controller;
+namespace Plane.ProxyHost.Controller;
 
 /// <summary>The calls over the cluster client.</summary>
 internal sealed class ClusterCalls : IControllerCalls

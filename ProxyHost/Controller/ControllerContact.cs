@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Controller;
+namespace Plane.ProxyHost.Controller;
 
 /// <summary>When the controller last answered, and whether the proxy is on its way out: what <c>/ready</c> tells. Thread-safe.</summary>
 internal sealed class ControllerContact(ProxyOptions options, ILeaseClock clock)

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Controller;
+namespace Plane.ProxyHost.Controller;
 
 /// <summary>
 /// All that the proxy asks of the controller. The one seam where tests script faults. Any exception but a cancellation of the caller's own means that there was no answer, and that the call may be retried.

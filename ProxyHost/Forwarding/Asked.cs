@@ -1,6 +1,6 @@
-using Plane.Proxy.Services;
+using Plane.ProxyHost.Services;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>How a request names its session.</summary>
 /// <param name="Target">Its target as it was received.</param>

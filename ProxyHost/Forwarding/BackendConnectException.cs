@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>No connection to a backend came about, so nothing of the request was sent.</summary>
 internal sealed class BackendConnectException(string message, bool isSlow, Exception? inner = null) : IOException(message, inner)

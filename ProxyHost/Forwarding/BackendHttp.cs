@@ -3,10 +3,10 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>The proxy's way to all backends: one pool of connections, single ones for uploads, none of a client's conveniences.</summary>
 internal sealed class BackendHttp : IDisposable

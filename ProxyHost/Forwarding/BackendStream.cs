@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A connection to a backend, as the handler reads and writes it. When the backend has switched protocols the handler is no longer needed for it, but holds

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>The body of a request that has none but has headers that describe one, or must not be sent twice.</summary>
 internal sealed class EmptyContent : HttpContent

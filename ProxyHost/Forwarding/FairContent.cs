@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>A response's body, or the line that a switch of protocols has left, as a <see cref="FairStream"/>. Its headers were copied before.</summary>
 internal sealed class FairContent : HttpContent

@@ -1,6 +1,7 @@
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
-namespace Plane.Proxy.Forwarding;
+
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A backend's bytes, read or written by turns with everybody else's. Where a socket's completions run on the thread that found them

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A request's body that lets <see cref="RequestBodyClock"/> flush what the handler has gathered so far, and that ends where the backend no longer reads it: a backend that answers
@@ -17,7 +17,7 @@ internal sealed class FlushableContent(HttpContent body, Exchange exchange) : Ht
     {
         exchange.Upstream = stream;
         BackendStream.Upload.Value = exchange;
-        await body.CopyToAsync(stream, context, cancellationToken);
+        await body.CopyToAsync(new RequestStream(stream), context, cancellationToken);
         if (exchange.IsUnread && Headers.ContentLength is { } length)
         {
             // The handler insists on the length that it has sent. Nothing of this leaves: the connection takes no more.

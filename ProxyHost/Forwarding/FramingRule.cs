@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// Which requests have a body that two parsers could see end in two places (RFC 9112 section 6). Of what the server itself does not refuse: a length is told by

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>Which headers are passed on.</summary>
 internal static class HeaderRules

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>Which <c>Host</c> headers are the cluster's.</summary>
 internal sealed class HostRule(ClusterName cluster)

@@ -1,8 +1,8 @@
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A session's URL without the slash at its end, as it is after copying by hand, shown as a page: its relative links would lead past the session (RFC 3986 section 5.2.3), so the

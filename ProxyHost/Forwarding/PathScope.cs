@@ -1,9 +1,9 @@
 using System.Buffers;
 using System.Text;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Sessions;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Sessions;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// What a backend says of paths for the browser to keep, put below the token where the backend does not see the token: sessions of one host keep their cookies and service workers apart.

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>The question of a browser whether a page of another origin may send a request (Fetch standard, CORS-preflight request). It carries no cookies.</summary>
 internal static class Preflight

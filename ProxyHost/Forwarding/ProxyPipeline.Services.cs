@@ -1,12 +1,12 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Services;
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Services;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// What happens to a request on a service's host, in place of the look for a token:
@@ -149,10 +149,13 @@ internal sealed partial class ProxyPipeline
     }
 
     /// <summary>The backend of a visit, waited for; null where the request is answered instead.</summary>
-    private async Task<RouteEntry?> FindAsync(HttpContext context, Visit visit)
+    private Task<RouteEntry?> FindAsync(HttpContext context, Visit visit) =>
+        FoundAsync(context, visit, leave => waker.FindAsync(visit, NetworkOf(context), leave));
+
+    private async Task<RouteEntry?> FoundAsync(HttpContext context, Visit visit, Func<CancellationToken, Task<WakeResult>> find, string backend = "")
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        var finding = waker.FindAsync(visit, NetworkOf(context), leave.Token);
+        var finding = find(leave.Token);
         if (StartingPage.Suits(context.Request) && !await EndsWithinAsync(finding, options.StartingPageAfter, context.RequestAborted))
         {
             // The entry itself goes on; only this request's wait for it ends.
@@ -165,7 +168,7 @@ internal sealed partial class ProxyPipeline
         var found = await finding;
         if (found.Entry is null)
         {
-            await errors.WriteAsync(context, found.Error!, retryAfter: found.RetryAfter);
+            await errors.WriteAsync(context, found.Error!, backend, retryAfter: found.RetryAfter);
         }
 
         return found.Entry;
@@ -177,13 +180,7 @@ internal sealed partial class ProxyPipeline
         var unavailable = isRefused ? ProxyError.BackendUnreachable : ProxyError.Unavailable;
         if (asked.Visit is { } visit)
         {
-            var found = await waker.FindAgainAsync(visit, known, unavailable, NetworkOf(context), context.RequestAborted);
-            if (found.Entry is null)
-            {
-                await errors.WriteAsync(context, found.Error!, known.Backend, retryAfter: found.RetryAfter);
-            }
-
-            return found.Entry;
+            return await FoundAsync(context, visit, leave => waker.FindAgainAsync(visit, known, isRefused, unavailable, NetworkOf(context), leave), known.Backend);
         }
 
         var resolution = isRefused ? await ResolveFreshAsync(known.Token, context.RequestAborted) : await resolver.ResolveAsync(known.Token, fresh: true, context.RequestAborted);

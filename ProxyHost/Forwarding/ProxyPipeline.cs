@@ -1,16 +1,17 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Services;
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Tls;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Services;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Tls;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// What happens to a request:
@@ -20,7 +21,8 @@ namespace Plane.Proxy.Forwarding;
 /// <item>its token, of the path or else of the session's cookie, leads to a route, from the cache or from the controller, however long the backend takes to start;</item>
 /// <item>the route's subdomain must be the host's; a request by cookie must come from the session's own pages; a browser that left out the slash behind the token is sent there;</item>
 /// <item>it is registered, so that it counts as use and can be cut, and only then is its route checked against the changes seen meanwhile;</item>
-/// <item>it is forwarded, once: a second attempt follows only a refused connection, over which nothing was sent, and only to a route that has changed.</item>
+/// <item>it is forwarded, once: a second attempt follows only a refused connection, over which nothing was sent, and only to a route that has changed; or a connection that was reset, so that the backend
+/// has not read the request, where a repetition is safe by its method.</item>
 /// </list>
 /// </summary>
 internal sealed partial class ProxyPipeline(
@@ -274,10 +276,17 @@ internal sealed partial class ProxyPipeline(
         }
 
         UpgradeRule.Apply(context);
-        var (lookUps, wasRefused) = (0, false);
+        var (lookUps, wasRefused, isRepeated) = (0, false, false);
         while (true)
         {
             var end = await TryForwardAsync(context, entry, asked);
+            if (end.IsUnread && !isRepeated)
+            {
+                isRepeated = true;
+                context.Response.StatusCode = StatusCodes.Status200OK;
+                continue;
+            }
+
             var looksAgain = end.Kind == ForwardKind.Overtaken ? ++lookUps < LookUps : end.IsRefused && !wasRefused;
             if (!looksAgain)
             {
@@ -336,7 +345,12 @@ internal sealed partial class ProxyPipeline(
 
         return exchange.IsMalformed ? new ForwardEnd(ForwardKind.Malformed)
             : error == ForwarderError.None || context.RequestAborted.IsCancellationRequested || context.Response.HasStarted ? new ForwardEnd(ForwardKind.Answered)
-            : new ForwardEnd(ForwardKind.Failed, error, BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception), exchange.IsLate);
+            : new ForwardEnd(
+                ForwardKind.Failed,
+                error,
+                BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception),
+                exchange.IsLate,
+                error == ForwarderError.Request && IsUnread(context));
     }
 
     private Task WriteFailureAsync(HttpContext context, RouteEntry entry, ForwardEnd end)
@@ -359,6 +373,27 @@ internal sealed partial class ProxyPipeline(
             { Error: ForwarderError.RequestBodyClient } => errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend, context.Response.StatusCode),
             _ => errors.WriteAsync(context, ProxyError.BackendUnreachable, entry.Backend),
         };
+    }
+
+    /// <summary>
+    /// Whether the backend has closed the connection without having read the request, which may be repeated: a system resets a connection that is closed with something unread in it. So it is where a
+    /// server, idle connections of which end after some seconds, had no time to run until then.
+    /// </summary>
+    private static bool IsUnread(HttpContext context)
+    {
+        var request = context.Request;
+        if ((!HttpMethods.IsGet(request.Method) && !HttpMethods.IsHead(request.Method)) || context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+        {
+            return false;
+        }
+
+        var exception = context.GetForwarderErrorFeature()?.Exception;
+        while (exception is not (null or SocketException))
+        {
+            exception = exception.InnerException;
+        }
+
+        return exception is SocketException { SocketErrorCode: SocketError.ConnectionReset };
     }
 
     private static ProxyError ErrorOf(Resolution resolution, Asked asked, ProxyError unavailable) =>

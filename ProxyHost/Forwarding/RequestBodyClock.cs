@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// A request's body that tells the exchange when something of it came. Whenever the client pauses, what came before it (the head, if nothing of the body did) is

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// Gives a request the body that its <see cref="Exchange"/> has made. YARP refuses an exchange that does so itself: it wants to know what it has read, and does, since its own body is within.

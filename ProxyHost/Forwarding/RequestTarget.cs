@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// The request's target as it was received: never decoded, never normalised, so that the backend sees exactly what the client wrote and no two parsers have a

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>What the proxy adds to responses.</summary>
 internal static class ResponseHeaders

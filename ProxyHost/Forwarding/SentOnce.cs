@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// Keeps the handler from repeating a request. It does so, up to three times and whatever the method, when a connection ends before the first byte of a

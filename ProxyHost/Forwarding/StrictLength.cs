@@ -1,7 +1,7 @@
 using System.Text;
 using Microsoft.Net.Http.Headers;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
 /// How the server reads header values: as Latin-1, and <c>Content-Length</c> only where it is written in the one way that no parser can take for another number. The server itself

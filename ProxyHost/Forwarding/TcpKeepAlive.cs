@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 
-namespace Plane.Proxy.Forwarding;
+namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>What finds a dead peer of an idle connection, since no time-out of ours does: probes after 30 s, dead after three more of 10 s.</summary>
 internal static class TcpKeepAlive

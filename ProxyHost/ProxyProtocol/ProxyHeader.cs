@@ -5,7 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Plane.Proxy.ProxyProtocol;
+namespace Plane.ProxyHost.ProxyProtocol;
 
 /// <summary>How reading a header ended.</summary>
 internal enum ProxyHeaderOutcome

@@ -4,10 +4,10 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Configuration;
 using Plane.Hosting;
-using Plane.Hosting.Logging;
 
-namespace Plane.Proxy.ProxyProtocol;
+namespace Plane.ProxyHost.ProxyProtocol;
 
 /// <summary>
 /// Takes the client's address from the PROXY header of a connection that comes from a trusted network. There each connection must begin with one: a listener that guesses lets a client say where

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// The latest change seen of each backend and of each revoked token, for as long as an answer that was read before it may still arrive. Bounded: what is

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>When the change log was last read, on the lease clock: a clock that stands still while the machine sleeps would keep routes trusted.</summary>
 internal sealed class ChangeProgress(ILeaseClock clock)

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Controller;
-using Plane.Proxy.Services;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Controller;
+using Plane.ProxyHost.Services;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// Reads the change log, page after page, and carries each change out: routes are forgotten, then connections cut. A lost answer costs one poll, since the

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>Free text as a header value.</summary>
 internal static class HeaderText

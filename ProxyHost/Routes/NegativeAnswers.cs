@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// Tokens that, as the controller said a moment ago, lead nowhere. Kept apart from the routes, and bounded by itself, so that a flood of invented tokens pushes no

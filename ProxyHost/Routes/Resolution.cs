@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>How a look-up ended.</summary>
 internal enum ResolutionOutcome

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// The routes in use. What must hold: a request goes to a backend only while the token was, as far as the change log has been read, valid for it.

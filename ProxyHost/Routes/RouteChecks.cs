@@ -1,8 +1,8 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Hosting;
-using Plane.Proxy.Connections;
+using Plane.ProxyHost.Connections;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// Checks routes behind the requests that use them, a few at a time. A route that turns out to be gone also loses its open connections: the change that said so

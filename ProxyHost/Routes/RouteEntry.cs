@@ -1,7 +1,7 @@
 using System.Net;
-using Plane.Proxy.Sessions;
+using Plane.ProxyHost.Sessions;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// One route as the proxy uses it: everything that is the same for each request of a token is computed once. Immutable but for the marks at the end, each a

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>Finds the route of a token, in the cache or by the controller, however long its backend takes to start: as long as a response may take to begin.</summary>
 internal sealed class RouteFinder(ProxyOptions options, RouteTable routes, RouteResolver resolver, TimeProvider time)

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Controller;
+using Plane.ProxyHost.Controller;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// Asks the controller for routes: one look-up for all concurrent requests of a token, however long its backend takes to start. A look-up ends when its last

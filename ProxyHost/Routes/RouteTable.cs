@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Plane.Proxy.Routes;
+namespace Plane.ProxyHost.Routes;
 
 /// <summary>What a request asks: the route of a token, if it is known and may still be trusted.</summary>
 internal sealed class RouteTable(ProxyOptions options, RouteCache cache, RouteChecks checks, ChangeProgress progress, ILeaseClock clock)

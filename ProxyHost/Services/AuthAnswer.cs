@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>What a web service said that was asked about a visitor.</summary>
 internal enum AuthOutcome

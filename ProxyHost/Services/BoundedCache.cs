@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>
 /// What was worked out for a text, for as long as there is room: the entry that goes is one that was not used since it was last looked at. Reads take no lock. Thread-safe.

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>The network that a visitor comes from, as starts by requests are bounded by it: /24 of IPv4, /48 of IPv6.</summary>
 internal static class ClientNetwork

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>One <see cref="IServiceGrain.Enter"/> for all requests of a host that wait for it, and where it was refused for those that come in the moment after.</summary>
 /// <param name="key">The key, where the visitor who began it names it.</param>

@@ -4,11 +4,11 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Forwarding;
-using Plane.Proxy.Routes;
-using Plane.Proxy.Sessions;
+using Plane.ProxyHost.Forwarding;
+using Plane.ProxyHost.Routes;
+using Plane.ProxyHost.Sessions;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>
 /// Asks the web service at a service's <c>forward_auth</c> URL whether a request may enter: with its method and headers, without its body, and with what it was for as <c>x-original-method</c>,

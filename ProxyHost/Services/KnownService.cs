@@ -1,6 +1,6 @@
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>A service that the proxy has heard of. Its policy is one word, swapped whole: what a request took before may be compared with it later.</summary>
 /// <param name="name">Its name.</param>

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Controller;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Controller;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>How a look for a service ended.</summary>
 internal enum ServiceOutcome

@@ -1,9 +1,9 @@
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>Whether a request is let into a service: as whom, or what it is answered.</summary>
 /// <param name="Visitor">Who visits; null where the request is refused.</param>

@@ -1,7 +1,7 @@
-using Plane.Proxy.Sessions;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Sessions;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>Who may enter a service, as the controller said it, ready for use. Immutable.</summary>
 internal sealed class ServicePolicy

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Connections;
+using Plane.ProxyHost.Connections;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>
 /// Reads again what changed of services, and cuts open requests of visitors who would not be let in any more: by a token whose key is gone, or of a service that is. It goes on until the

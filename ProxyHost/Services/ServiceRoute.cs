@@ -1,9 +1,12 @@
-namespace Plane.Proxy.Services;
+using Plane.ProxyHost.Routes;
+
+namespace Plane.ProxyHost.Services;
 
 /// <summary>One host of a service, and the token by which this proxy has entered the backend of its key. The token is one word, swapped whole.</summary>
 internal sealed class ServiceRoute
 {
     private Entered? _entered;
+    private RouteEntry? _closed;
     private volatile KeyConfig? _key;
 
     /// <summary>Makes it, without a token.</summary>
@@ -33,6 +36,13 @@ internal sealed class ServiceRoute
 
     /// <summary>The token, or null.</summary>
     public Entered? Entered => Volatile.Read(ref _entered);
+
+    /// <summary>The way to the last backend that was ending and took no more connections, or null: its end is waited for.</summary>
+    public RouteEntry? Closed
+    {
+        get => Volatile.Read(ref _closed);
+        set => Volatile.Write(ref _closed, value);
+    }
 
     /// <summary>Whether it is, or was, kept for other requests of the host.</summary>
     public bool IsKept { get; set; }

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>The hosts of services that were asked for, by the first label of their names.</summary>
 internal sealed class ServiceRoutes(ProxyOptions options)

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Forwarding;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary><c>/.plane/status</c> on a service's host: where the session of the host is. It starts it like any request, and waits some seconds for it to be ready.</summary>
 internal static class ServiceStatus

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Controller;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Controller;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>How the way to a service's backend ended: with a route, or with what is answered.</summary>
 internal readonly record struct WakeResult(RouteEntry? Entry, ProxyError? Error = null, TimeSpan? RetryAfter = null);
@@ -14,7 +14,7 @@ internal readonly record struct WakeResult(RouteEntry? Entry, ProxyError? Error 
 /// <item>The token by which this proxy entered last leads to a route, as every token does; while the backend starts, that is waited for.</item>
 /// <item>Without one, or where it leads nowhere any more (the backend has ended, its drone is lost, the token was revoked), the proxy enters anew: one call to the controller for all requests
 /// that wait. The controller gives a token for the live holder of the key or starts a backend, so that all proxies together start one.</item>
-/// <item>A holder that is ending is waited for: its key is free when it has ended.</item>
+/// <item>A holder that is ending is waited for, as soon as it takes no more connections: its key is free when it has ended.</item>
 /// <item>A backend that could not be started is an answer; the next request starts another. One that was lost while it started is no answer.</item>
 /// </list>
 /// </summary>
@@ -47,9 +47,9 @@ internal sealed partial class ServiceWaker(
         }
     }
 
-    /// <summary>Finds the backend after the one that was found could not be reached, or is no longer the token's.</summary>
+    /// <summary>Finds the backend after the one that was found refused a connection, or is no longer the token's.</summary>
     /// <exception cref="OperationCanceledException">The client left.</exception>
-    public async Task<WakeResult> FindAgainAsync(Visit visit, RouteEntry known, ProxyError unavailable, string network, CancellationToken aborted)
+    public async Task<WakeResult> FindAgainAsync(Visit visit, RouteEntry known, bool isRefused, ProxyError unavailable, string network, CancellationToken aborted)
     {
         using var limit = new CancellationTokenSource(s_freshRoute, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, aborted);
@@ -65,6 +65,9 @@ internal sealed partial class ServiceWaker(
 
         switch (resolution.Outcome)
         {
+            case ResolutionOutcome.Found when isRefused && resolution.Entry!.LeadsLike(known) && resolution.Entry.Route.Status >= BackendStatus.Terminating:
+                visit.Route.Closed = known;
+                return await FindAsync(visit, network, aborted);
             case ResolutionOutcome.Found:
                 return new WakeResult(resolution.Entry);
             case ResolutionOutcome.Gone or ResolutionOutcome.NeverReady:
@@ -113,6 +116,10 @@ internal sealed partial class ServiceWaker(
             var resolution = await finder.FindAsync(entered.Token, cancellationToken);
             switch (resolution.Outcome)
             {
+                case ResolutionOutcome.Found when route.Closed is { } closed && resolution.Entry!.LeadsLike(closed):
+                    // 3.
+                    await ending.WaitAsync(cancellationToken);
+                    continue;
                 case ResolutionOutcome.Found:
                     return new WakeResult(resolution.Entry);
                 case ResolutionOutcome.Gone:

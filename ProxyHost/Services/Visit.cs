@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>One request to a service's host that was let in.</summary>
 /// <param name="Service">The service.</param>

@@ -1,6 +1,6 @@
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Signing;
 
-namespace Plane.Proxy.Services;
+namespace Plane.ProxyHost.Services;
 
 /// <summary>Who was let into a service, and by what. Immutable.</summary>
 internal sealed class Visitor

@@ -1,10 +1,10 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Forwarding;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Forwarding;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy.Sessions;
+namespace Plane.ProxyHost.Sessions;
 
 /// <summary>
 /// Which requests may use a session's cookie, or what else a browser sends to a host by itself. A browser sends it with whatever it requests from the session's host, also for a page of another session, whose host is of the same site, so

@@ -3,7 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
-namespace Plane.Proxy.Sessions;
+namespace Plane.ProxyHost.Sessions;
 
 /// <summary>
 /// The cookie that holds a browser session's token, or a visitor's signed one. It belongs to one host, and over HTTPS to that host alone, by the prefix that browsers enforce (<c>__Host-</c>, RFC 6265bis section
@@ -71,7 +71,7 @@ internal sealed class SessionCookie(ClusterName cluster)
             return header;
         }
 
-        var rest = new StringBuilder(header.Length);
+        StringBuilder? rest = null;
         foreach (var range in header.AsSpan().Split(';'))
         {
             var pair = header.AsSpan()[range].Trim(" \t");
@@ -80,11 +80,12 @@ internal sealed class SessionCookie(ClusterName cluster)
             var equals = pair.IndexOf('=');
             if (!pair.IsEmpty && !IsReserved(equals <= 0 ? pair.TrimStart('=') : pair[..equals]))
             {
+                rest ??= new StringBuilder(header.Length);
                 rest.Append(rest.Length == 0 ? "" : "; ").Append(pair);
             }
         }
 
-        return rest.Length == 0 ? null : rest.ToString();
+        return rest?.ToString();
     }
 
     /// <summary>Sets it.</summary>

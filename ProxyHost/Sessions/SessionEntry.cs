@@ -1,11 +1,11 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Forwarding;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Forwarding;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy.Sessions;
+namespace Plane.ProxyHost.Sessions;
 
 /// <summary>
 /// <c>/.plane/</c>, the proxy's own paths on every host. <c>/.plane/enter?token=&amp;to=</c> exchanges a token for the cookie of its session and leads to a path of the session: from then on the

@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Sessions;
+namespace Plane.ProxyHost.Sessions;
 
 /// <summary>Which pages beside a session's own may use it: of one backend, or of a service.</summary>
 /// <param name="AllowedOrigins">Origins whose pages may use it with credentials.</param>

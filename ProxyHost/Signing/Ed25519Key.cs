@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
 using Org.BouncyCastle.Math.EC.Rfc8032;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>A public key of Ed25519 (RFC 8037), which neither .NET 10 nor the token library knows: it brings the provider that verifies with it.</summary>
 internal sealed class Ed25519Key : AsymmetricSecurityKey

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>
 /// The claims of a token whose signature is good. The signer may be anyone who has a key of the service, so each value is bounded like one of a connect request. A claim that is read here and

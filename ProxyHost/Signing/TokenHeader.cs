@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Text;
 using System.Text.Json;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>
 /// The header of a compact JWS, read before any cryptography: it decides by which key and algorithm the rest is judged. What two readers could understand differently (a member twice, other

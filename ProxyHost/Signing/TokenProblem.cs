@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>Why a signed token opens nothing. A closed set: each is answered in its own words, none of which repeats the token.</summary>
 internal enum TokenProblem

@@ -1,9 +1,9 @@
 using System.Buffers.Text;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
-using Plane.Proxy.Services;
+using Plane.ProxyHost.Services;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>
 /// Verifies the signed tokens of a service's visitors:

@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using Microsoft.IdentityModel.Tokens;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>One key of a service, ready to verify with. It verifies by its own algorithm alone, whatever a token says: so no public key is ever taken for a shared secret.</summary>
 internal sealed class VerificationKey

@@ -1,6 +1,6 @@
 using System.Collections.Frozen;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>The keys of a service. Those that stayed the same over a change are the same objects, so that tokens verified by them stay verified. Immutable.</summary>
 internal sealed class VerificationKeys

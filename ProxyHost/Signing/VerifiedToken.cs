@@ -1,6 +1,6 @@
-using Plane.Proxy.Routes;
+using Plane.ProxyHost.Routes;
 
-namespace Plane.Proxy.Signing;
+namespace Plane.ProxyHost.Signing;
 
 /// <summary>A token whose signature and claims are good: who visits, which keys it opens, and until when. Immutable; made once for all requests of a visitor.</summary>
 internal sealed class VerifiedToken

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// Serves the certificate of <c>--cert</c> and <c>--key</c>, and follows them: every few seconds both are read again, which sees renamed files, followed links

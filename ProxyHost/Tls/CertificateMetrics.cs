@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>What shows that certificates come and renew.</summary>
 internal sealed class CertificateMetrics

@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>The DNS names that a certificate is for (its subject alternative names; RFC 6125 has clients ignore the common name). Immutable.</summary>
 internal sealed class CertificateNames

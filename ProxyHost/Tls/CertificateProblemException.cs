@@ -1,4 +1,4 @@
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>A certificate cannot be served. The message is for the operator: what is wrong, and what to do. It holds no secret.</summary>
 /// <param name="message">What is wrong, and what to do.</param>

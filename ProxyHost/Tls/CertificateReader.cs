@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// Reads a chain with its key from what operators have: PEM in one file or two, or PKCS #12 (PFX). The platform reads; what is added is a bound, and for every failure

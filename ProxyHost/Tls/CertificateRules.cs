@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>What a chain must fulfil before it is served, whoever issued it. Trust is not asked for: a private authority is as good as a public one here.</summary>
 internal static class CertificateRules

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// The one certificate that is served. Handshakes read it without a lock; who brings certificates replaces it whole, so that a connection has the old one or the

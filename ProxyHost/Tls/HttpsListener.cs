@@ -11,11 +11,12 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Plane.Hosting.Running;
 using Plane.Hosting;
-using Plane.Proxy.Connections;
-using Plane.Proxy.ProxyProtocol;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.ProxyProtocol;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// The HTTPS port: closed until there is a certificate, then open for good. Kestrel opens ports while it runs only for endpoints of a configuration that

@@ -1,9 +1,9 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Plane.Proxy.Answers;
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Answers;
+using Plane.ProxyHost.Forwarding;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// What the plain port answers: 301 to the same host, path and query over HTTPS. Only hosts of the cluster: a redirect to whatever the <c>Host</c> header says

@@ -3,7 +3,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace Plane.Proxy.Tls;
+namespace Plane.ProxyHost.Tls;
 
 /// <summary>A certificate that is ready to be served: checked, with its key, its chain, and the two sets of TLS options. Immutable; connections share it.</summary>
 internal sealed class ServerCertificate

@@ -1,8 +1,10 @@
 using System.Net;
 using Microsoft.Extensions.Options;
-using Plane.Hosting;
+using Plane.Client;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Configuration;
 
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>Where a controller's silo listens, which cluster it belongs to and how it authenticates others.</summary>
 public sealed class ControllerClusterOptions
@@ -47,7 +49,7 @@ public sealed class ControllerClusterOptions
     internal void Validate()
     {
         var rules = new OptionRules(typeof(ControllerClusterOptions));
-        Trust.Check(rules);
+        rules.FlagAll(Trust.Problems());
         rules.Port(GatewayPort, "o.GatewayPort");
         rules.Port(SiloPort, "o.SiloPort");
         rules.Flag(Trust.AuthorityFile is null || Trust.CertificateFile is not null, "--gateway-ca", Trust.AuthorityFile, "a controller that checks certificates needs --gateway-cert and --gateway-key too");

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Orleans.Runtime;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>
 /// Ends the controller when its silo must not go on, most often because the others have declared it dead while it was stopped or cut off. It logs the reason and exits with a code, so that

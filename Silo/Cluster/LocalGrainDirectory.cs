@@ -5,7 +5,7 @@ using Orleans.Metadata;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
 
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>
 /// The directory of stateless workers (<see cref="StatelessWorkerAttribute"/>), which each silo has for itself: it is empty. Without it, Orleans looks up each grain

@@ -10,11 +10,12 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
-using Plane.Grains.Storage;
+using Plane.Client;
 using Plane.Hosting;
+using Plane.Storage;
 using Plane.Silo.Start;
 
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>
 /// Puts a silo into a controller's host. On PostgreSQL the silos of a cluster find each other in the database's membership tables; on SQLite, which admits one program, the cluster
@@ -44,6 +45,9 @@ public static class SiloHosting
 
             // A silo has one activation of a stateless worker here, so none is ever idle beside it; each grain would have a timer of half a second to look.
             silo.Configure<StatelessWorkerOptions>(o => o.RemoveIdleWorkers = false);
+
+            // Only the shards of the certificates' grain are looked up in a directory: by default its cache has room for a million grains, 14 MB of it taken from the start.
+            silo.Configure<GrainDirectoryOptions>(o => o.CacheSize = 1_000);
             silo.AddActivityPropagation();
             var endpoint = ConfigureEndpoints(silo, options);
             if (MembershipOf(options.Database) is { } membership)

@@ -1,4 +1,4 @@
-namespace Plane.Silo;
+namespace Plane.Silo.Cluster;
 
 /// <summary>
 /// The clock of Orleans' services, which resolve theirs by key: the wall clock at its start, and from then on the progress of the monotonic clock. It never goes back and never jumps when the machine's wall clock is set, and

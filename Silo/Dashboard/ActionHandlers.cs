@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Plane.Grains.Storage;
 using Plane.Silo.Dashboard.Pages;
+using Plane.Storage;
 
 namespace Plane.Silo.Dashboard;
 
@@ -11,7 +11,7 @@ internal static class ActionHandlers
     private static readonly Dictionary<string, string> s_none = [];
 
     public static async Task<IResult> AskAboutBackendAsync(
-        HttpContext http, string backend, string action, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+        HttpContext http, string backend, string action, [FromServices] IBackendStore store, CancellationToken cancellationToken)
     {
         if (!BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details)
         {
@@ -34,7 +34,7 @@ internal static class ActionHandlers
     }
 
     public static async Task<IResult> ActOnBackendAsync(
-        HttpContext http, string backend, string action, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+        HttpContext http, string backend, string action, [FromServices] IBackendStore backends, [FromServices] IKeyStore keys, [FromServices] IRouteStore routes, CancellationToken cancellationToken)
     {
         if (!BackendName.TryParse(backend, out var name))
         {
@@ -45,13 +45,13 @@ internal static class ActionHandlers
         switch (action)
         {
             case "terminate":
-                outcome = await store.TerminateAsync(name, null, TerminationKind.Soft, TerminationReason.External, cancellationToken);
+                outcome = await backends.TerminateAsync(name, null, TerminationKind.Soft, TerminationReason.External, cancellationToken);
                 break;
             case "kill":
-                outcome = await store.TerminateAsync(name, null, TerminationKind.Hard, TerminationReason.External, cancellationToken);
+                outcome = await backends.TerminateAsync(name, null, TerminationKind.Hard, TerminationReason.External, cancellationToken);
                 break;
             case "prevent-renew":
-                outcome = await store.PreventRenewalAsync(name, cancellationToken);
+                outcome = await keys.PreventRenewalAsync(name, cancellationToken);
                 break;
             case "revoke":
                 var user = (await http.Request.ReadFormAsync(cancellationToken))["user"].ToString();
@@ -61,7 +61,7 @@ internal static class ActionHandlers
                     return PageFactory.Message(http, "Nothing was revoked", problem.Message, StatusCodes.Status400BadRequest);
                 }
 
-                outcome = await store.RevokeAsync(name, scope, cancellationToken);
+                outcome = await routes.RevokeAsync(name, scope, cancellationToken);
                 break;
             default:
                 return PageFactory.NotFound(http, "page");
@@ -88,7 +88,7 @@ internal static class ActionHandlers
     }
 
     public static async Task<IResult> ActOnDroneAsync(
-        HttpContext http, string cluster, string drone, string action, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+        HttpContext http, string cluster, string drone, string action, [FromServices] IDroneStore store, CancellationToken cancellationToken)
     {
         if (!ClusterName.TryParse(cluster, out var inCluster) || !DroneName.TryParse(drone, out var name) || action is not ("drain" or "undrain"))
         {

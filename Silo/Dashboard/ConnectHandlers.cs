@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Plane.Grains.Keys;
 using Plane.Grains.Services;
-using Plane.Grains.Storage;
 using Plane.Silo.Dashboard.Pages;
+using Plane.Storage;
 
 namespace Plane.Silo.Dashboard;
 
@@ -13,11 +13,11 @@ internal static class ConnectHandlers
 {
     private static readonly string[] s_fields = ["name", "service", "cluster", "pool", "image", "command", "idle", "user"];
 
-    public static async Task<IResult> AskAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
-        await PageAsync(http, store, [], null, null, cancellationToken);
+    public static async Task<IResult> AskAsync(HttpContext http, [FromServices] IDroneStore drones, [FromServices] IServiceStore serviceStore, CancellationToken cancellationToken) =>
+        await PageAsync(http, drones, serviceStore, [], null, null, cancellationToken);
 
     public static async Task<IResult> ConnectAsync(
-        HttpContext http, [FromServices] IPlaneStore store, [FromServices] KeyConnector connector, [FromServices] ServiceConnector services,
+        HttpContext http, [FromServices] IDroneStore drones, [FromServices] IServiceStore serviceStore, [FromServices] KeyConnector connector, [FromServices] ServiceConnector services,
         [FromServices] SiloOptions options, CancellationToken cancellationToken)
     {
         var form = await http.Request.ReadFormAsync(cancellationToken);
@@ -36,7 +36,7 @@ internal static class ConnectHandlers
         problem ??= values["idle"].Length > 0 && Seconds(values["idle"]) is null ? "the seconds must be a whole number" : null;
         if (problem is not null)
         {
-            return await PageAsync(http, store, values, problem, null, cancellationToken);
+            return await PageAsync(http, drones, serviceStore, values, problem, null, cancellationToken);
         }
 
         var command = ConnectCommand.For(request, cluster);
@@ -44,8 +44,8 @@ internal static class ConnectHandlers
         command = command.AnsweredBy(result);
         return result.Holder is { } holder
             ? await PageAsync(
-                http, store, values, null, new ConnectedView(holder.Identity.Backend, result.Spawned, (command.BrowserUrlOf(holder) ?? command.UrlOf(holder)).ToString()), cancellationToken)
-            : await PageAsync(http, store, values, result.Message ?? "it was refused", null, cancellationToken);
+                http, drones, serviceStore, values, null, new ConnectedView(holder.Identity.Backend, result.Spawned, (command.BrowserUrlOf(holder) ?? command.UrlOf(holder)).ToString()), cancellationToken)
+            : await PageAsync(http, drones, serviceStore, values, result.Message ?? "it was refused", null, cancellationToken);
     }
 
     private static ConnectRequest RequestOf(Dictionary<string, string> values) => new()
@@ -64,10 +64,10 @@ internal static class ConnectHandlers
     };
 
     private static async Task<IResult> PageAsync(
-        HttpContext http, IPlaneStore store, Dictionary<string, string> values, string? problem, ConnectedView? result, CancellationToken cancellationToken)
+        HttpContext http, IDroneStore drones, IServiceStore serviceStore, Dictionary<string, string> values, string? problem, ConnectedView? result, CancellationToken cancellationToken)
     {
         var page = PageFactory.Page<ConnectPage>(
-            http, "Connect", "connect", ("Model", new ConnectModel(values, await store.ListClustersAsync(cancellationToken), [.. (await store.ListServicesAsync(cancellationToken)).Select(s => s.Service.Name)], problem, result)));
+            http, "Connect", "connect", ("Model", new ConnectModel(values, await drones.ListClustersAsync(cancellationToken), [.. (await serviceStore.ListServicesAsync(cancellationToken)).Select(s => s.Service.Name)], problem, result)));
         page.StatusCode = problem is null ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest;
         return page;
     }

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Dashboard;
 
@@ -15,7 +15,7 @@ internal sealed class DashboardErrors : IEndpointFilter
         }
         catch (StoreUnavailableException e)
         {
-            var store = context.HttpContext.RequestServices.GetRequiredService<IPlaneStore>();
+            var store = context.HttpContext.RequestServices.GetRequiredService<IStore>();
             return PageFactory.Message(context.HttpContext, "The database is unavailable", e.ForCaller(store.Outage), StatusCodes.Status503ServiceUnavailable);
         }
         catch (Exception e) when (CallFailed.IsUnknownOutcome(e))

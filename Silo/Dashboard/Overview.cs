@@ -1,14 +1,17 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Plane.Grains.Clusters;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Dashboard;
 
 /// <summary>Finds out what is wrong now and what happened lately.</summary>
-internal sealed class Overview(IPlaneStore store, DronePicker drones, HealthCheckService health, TimeProvider time)
+internal sealed class Overview(IDroneStore store, IChangeLog changes, DronePicker drones, HealthCheckService health, TimeProvider time)
 {
     private const int MostEvents = 300;
     private const int MostFailures = 5;
+
+    // What a screen shows at a glance.
+    private const int EventRows = 25;
 
     private static readonly TimeSpan s_lately = TimeSpan.FromMinutes(10);
 
@@ -32,7 +35,7 @@ internal sealed class Overview(IPlaneStore store, DronePicker drones, HealthChec
         }
 
         var since = time.GetUtcNow() - s_lately;
-        var events = (await store.ReadEventsAsync(null, null, MostEvents, cancellationToken)).Events.Where(e => e.Time >= since).Reverse().ToArray();
+        var events = (await changes.ReadEventsAsync(null, null, MostEvents, cancellationToken)).Events.Where(e => e.Time >= since).Reverse().ToArray();
         var failures = events.Where(Words.IsFailure).ToArray();
         problems.AddRange(failures.Take(MostFailures).Select(f => new Problem(
             $"Backend {f.BackendId} ({(f.Key is { } key ? $"key {Words.Key(key)}" : "unknown key")}) {Words.What(f)}", $"/backends/{f.BackendId}", IsSevere: false)));
@@ -41,7 +44,7 @@ internal sealed class Overview(IPlaneStore store, DronePicker drones, HealthChec
             problems.Add(new Problem($"{failures.Length - MostFailures} more backends failed in the last ten minutes", "/events", IsSevere: false));
         }
 
-        return new OverviewModel(problems, clusters, events);
+        return new OverviewModel(problems, clusters, [.. events.Take(EventRows)], events.Length > EventRows);
     }
 
     private static IEnumerable<Problem> ProblemsOf(ClusterView cluster)

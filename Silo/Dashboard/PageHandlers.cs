@@ -1,10 +1,10 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Plane.Grains.Clusters;
-using Plane.Grains.Storage;
 using Plane.Silo.Dashboard.Pages;
 using Plane.Silo.Http;
 using Plane.Silo.Http.Logs;
+using Plane.Storage;
 
 namespace Plane.Silo.Dashboard;
 
@@ -13,17 +13,27 @@ internal static class PageHandlers
 {
     private const int FirstRows = 100;
     private const int EventRows = 200;
+    private const int BusyRows = 10;
 
     public static async Task<IResult> OverviewAsync(HttpContext http, [FromServices] Overview overview, CancellationToken cancellationToken) =>
         PageFactory.Page<OverviewPage>(http, "Overview", "overview", ("Model", await overview.ReadAsync(cancellationToken)));
 
-    public static async Task<IResult> ClusterAsync(HttpContext http, string cluster, [FromServices] DronePicker drones, CancellationToken cancellationToken) =>
-        ClusterName.TryParse(cluster, out var name)
-            ? PageFactory.Page<ClusterPage>(
-                http, $"Cluster {name}", "cluster", ("Model", new ClusterView(name, await drones.ReadStateAsync(name, cancellationToken))))
-            : PageFactory.NotFound(http, "cluster");
+    public static async Task<IResult> ClusterAsync(
+        HttpContext http, string cluster, [FromServices] DronePicker drones, [FromServices] DroneOutput output, CancellationToken cancellationToken)
+    {
+        if (!ClusterName.TryParse(cluster, out var name))
+        {
+            return PageFactory.NotFound(http, "cluster");
+        }
 
-    public static async Task<IResult> BackendsAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+        // A drone that is not ready would most likely not answer, and the page would wait for it.
+        var state = await drones.ReadStateAsync(name, cancellationToken);
+        var asked = state.Drones.Where(d => d is { Ready: true, BackendCount: > 0 }).Select(d => DroneName.Parse(d.Node.Name));
+        var busiest = await output.ReadBusiestAsync(name, asked, BusyRows, cancellationToken);
+        return PageFactory.Page<ClusterPage>(http, $"Cluster {name}", "cluster", ("Model", new ClusterModel(new ClusterView(name, state), busiest)));
+    }
+
+    public static async Task<IResult> BackendsAsync(HttpContext http, [FromServices] IBackendStore store, CancellationToken cancellationToken)
     {
         var wanted = BackendSelection.Read(http.Request);
         BackendPage page;
@@ -43,7 +53,7 @@ internal static class PageHandlers
     }
 
     public static async Task<IResult> BackendAsync(
-        HttpContext http, string backend, [FromServices] IPlaneStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken)
+        HttpContext http, string backend, [FromServices] IBackendStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken)
     {
         if (!BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details)
         {
@@ -54,33 +64,36 @@ internal static class PageHandlers
         return PageFactory.Page<Pages.BackendPage>(http, $"Backend {name}", "backends", ("Model", new BackendModel(details, usage)));
     }
 
-    public static async Task<IResult> ServicesAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken) => PageFactory.Page<ServicesPage>(
+    public static async Task<IResult> ServicesAsync(HttpContext http, [FromServices] IServiceStore store, CancellationToken cancellationToken) => PageFactory.Page<ServicesPage>(
         http, "Services", "services", ("Services", (await store.ListServicesAsync(cancellationToken)).Select(ServiceViews.Summary).ToArray()));
 
-    public static async Task<IResult> ServiceAsync(HttpContext http, string service, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    public static async Task<IResult> ServiceAsync(
+        HttpContext http, string service, [FromServices] IServiceStore store, [FromServices] IBackendStore backends, [FromServices] IImageStore images, [FromServices] SiloOptions options, CancellationToken cancellationToken)
     {
         if (!ServiceName.TryParse(service, out var name) || await store.ReadServiceAsync(name, cancellationToken) is not { } use)
         {
             return PageFactory.NotFound(http, "service");
         }
 
-        var page = await store.ListBackendsAsync(new BackendQuery { Service = name, Live = true, Limit = FirstRows }, cancellationToken);
+        var page = await backends.ListBackendsAsync(new BackendQuery { Service = name, Live = true, Limit = FirstRows }, cancellationToken);
         var keys = await store.ListSigningKeysAsync(name, cancellationToken) ?? [];
-        var details = await ServiceViews.DetailsAsync(use, store, cancellationToken);
+        var details = await ServiceViews.DetailsAsync(use, images, cancellationToken);
+        ClusterName? cluster = details.SpawnConfig.Cluster is { } named ? ClusterName.Parse(named) : options.DefaultCluster;
+        var address = cluster is { } inCluster ? $"{inCluster.Scheme}://{ServiceLabel.HostOf(name, "KEY", inCluster)}/" : null;
         return PageFactory.Page<ServicePage>(
-            http, $"Service {name}", "services", ("Model", new ServiceModel(details, keys, page.Backends, page.NextCursor is not null)));
+            http, $"Service {name}", "services", ("Model", new ServiceModel(details, keys, page.Backends, page.NextCursor is not null, address)));
     }
 
-    public static async Task<IResult> EventsAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    public static async Task<IResult> EventsAsync(HttpContext http, [FromServices] IChangeLog changes, CancellationToken cancellationToken)
     {
         var cluster = ClusterName.TryParse(http.Request.Query["cluster"], out var name) ? name : (ClusterName?)null;
-        var page = await store.ReadEventsAsync(cluster, null, EventRows, cancellationToken);
+        var page = await changes.ReadEventsAsync(cluster, null, EventRows, cancellationToken);
         return PageFactory.Page<EventsPage>(
             http, "Events", "events", ("Events", page.Events.Reverse().ToArray()), ("Cluster", cluster?.Value ?? ""));
     }
 
     /// <summary>Leads to the backend of a name, or to the one that holds a key of that name; else to the list.</summary>
-    public static async Task<IResult> SearchAsync(HttpContext http, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    public static async Task<IResult> SearchAsync(HttpContext http, [FromServices] IBackendStore store, CancellationToken cancellationToken)
     {
         var text = http.Request.Query["q"] is [{ } q] ? q.Trim() : "";
         var found = BackendName.TryParse(text, out var name) && await store.ReadBackendAsync(name, cancellationToken) is not null ? name.Value : null;

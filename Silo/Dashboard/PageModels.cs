@@ -32,11 +32,17 @@ public sealed record ClusterView(ClusterName Name, ClusterState State)
     public int Capacity => State.Drones.Where(d => d.Ready || d.Draining).Sum(d => d.MaxBackends);
 }
 
+/// <summary>What the page of one cluster shows.</summary>
+/// <param name="Cluster">The cluster.</param>
+/// <param name="Busiest">Its backends that use most of their processors, the busiest first.</param>
+public sealed record ClusterModel(ClusterView Cluster, IReadOnlyList<BusyBackend> Busiest);
+
 /// <summary>What the first page shows.</summary>
 /// <param name="Problems">What is wrong now.</param>
 /// <param name="Clusters">The clusters.</param>
-/// <param name="Events">What happened in the last ten minutes, newest first.</param>
-public sealed record OverviewModel(IReadOnlyList<Problem> Problems, IReadOnlyList<ClusterView> Clusters, IReadOnlyList<ClusterEvent> Events);
+/// <param name="Events">What happened last in the last ten minutes, newest first.</param>
+/// <param name="HasMore">Whether more happened in them.</param>
+public sealed record OverviewModel(IReadOnlyList<Problem> Problems, IReadOnlyList<ClusterView> Clusters, IReadOnlyList<ClusterEvent> Events, bool HasMore);
 
 /// <summary>What the list of backends shows.</summary>
 /// <param name="Page">The first rows.</param>
@@ -61,7 +67,8 @@ public sealed record BackendModel(BackendDetails Backend, UsagePage? Usage);
 /// <param name="Keys">The keys that its visitors' tokens are checked with.</param>
 /// <param name="Backends">Its newest backends that have not ended.</param>
 /// <param name="HasMore">Whether it has more of them.</param>
-public sealed record ServiceModel(ServiceDetails Service, IReadOnlyList<SigningKeyInfo> Keys, IReadOnlyList<BackendSummary> Backends, bool HasMore);
+/// <param name="Address">The address of its keys, with KEY in the place of one; null where no cluster is named.</param>
+public sealed record ServiceModel(ServiceDetails Service, IReadOnlyList<SigningKeyInfo> Keys, IReadOnlyList<BackendSummary> Backends, bool HasMore, string? Address);
 
 /// <summary>A question before something is done.</summary>
 /// <param name="Question">The question.</param>

@@ -18,6 +18,15 @@ public static class Words
         _ => string.Create(CultureInfo.InvariantCulture, $"{span.TotalDays:0} d"),
     };
 
+    /// <summary>A limit in the largest unit that it is a whole number of, as <c>30 min</c> or <c>90 s</c>.</summary>
+    /// <param name="seconds">The seconds.</param>
+    public static string Limit(long seconds) => seconds switch
+    {
+        > 0 when seconds % 3_600 == 0 => string.Create(CultureInfo.InvariantCulture, $"{seconds / 3_600} h"),
+        > 0 when seconds % 60 == 0 => string.Create(CultureInfo.InvariantCulture, $"{seconds / 60} min"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{seconds} s"),
+    };
+
     /// <summary>A time of day in UTC.</summary>
     /// <param name="time">The time.</param>
     public static string Clock(DateTimeOffset time) => time.UtcDateTime.ToString("HH:mm:ss", CultureInfo.InvariantCulture);
@@ -30,9 +39,12 @@ public static class Words
     /// <param name="bytes">The bytes.</param>
     public static string Bytes(long bytes) => bytes switch
     {
+        0 => "0",
         < 1 << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0} KiB"),
         < 1 << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.0} MiB"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
+        < 100L << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.00} GiB"),
+        < 1L << 40 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0} GiB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1099511627776.0:0.00} TiB"),
     };
 
     /// <summary>A number.</summary>
@@ -42,6 +54,10 @@ public static class Words
     /// <summary>Thousandths of a core, as <c>1.5</c>.</summary>
     /// <param name="millis">The thousandths.</param>
     public static string Cores(long millis) => string.Create(CultureInfo.InvariantCulture, $"{millis / 1000.0:0.##}");
+
+    /// <summary>A part of the machine's processors.</summary>
+    /// <param name="cpus">How many.</param>
+    public static string Cpus(double cpus) => cpus.ToString("0.00", CultureInfo.InvariantCulture);
 
     /// <summary>A key, with its namespace where it has one.</summary>
     /// <param name="key">The key.</param>

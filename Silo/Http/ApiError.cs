@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http;
 
@@ -43,7 +43,7 @@ internal sealed record ApiError(ErrorKind Kind, string Message) : IResult
         var id = RandomText.Name("");
         var services = httpContext.RequestServices;
         // An outage has its own line, with its cause: one for each request that it fails would bury it.
-        var isLogged = IsLogged || (Kind == ErrorKind.DatabaseError && services.GetRequiredService<IPlaneStore>().Outage is not null);
+        var isLogged = IsLogged || (Kind == ErrorKind.DatabaseError && services.GetRequiredService<IStore>().Outage is not null);
         (this with { IsLogged = isLogged }).Log(services.GetRequiredService<ILogger<ApiError>>(), id, httpContext.Request);
         services.GetRequiredService<HttpMetrics>().Error(Kind);
         var response = httpContext.Response;

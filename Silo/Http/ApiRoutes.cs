@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Plane.Hosting;
+using Plane.Hosting.Metrics;
 using Plane.Silo.Http.Access;
 using Plane.Silo.Http.Endpoints;
 using Plane.Silo.Http.Logs;
@@ -13,6 +13,8 @@ namespace Plane.Silo.Http;
 internal static class ApiRoutes
 {
     private const string Json = "application/json";
+    private const string Soft = "Ask the drone to end the backend by its stop signal. Repeating it is harmless.";
+    private const string Hard = "Ask the drone to kill the backend. Repeating it is harmless.";
 
     public static void Map(IEndpointRouteBuilder app, SiloOptions options)
     {
@@ -37,8 +39,10 @@ internal static class ApiRoutes
             .WithErrors(ErrorKind.KeyHeldUnhealthy, ErrorKind.NoDroneAvailable, ErrorKind.FailedToAcquireKey, ErrorKind.KeysHeldOff)
             .WithErrors(ErrorKind.NotFound, ErrorKind.ServiceFull, ErrorKind.CrashLoop);
         MapServices(ctrl);
-        MapTerminate(ctrl, "/b/{backend}", "", BackendEndpoints.SoftTerminateAsync, BackendEndpoints.HardTerminateAsync);
-        MapTerminate(ctrl, "/c/{cluster}/b/{backend}", "_in_cluster", BackendEndpoints.SoftTerminateInClusterAsync, BackendEndpoints.HardTerminateInClusterAsync);
+        ctrl.MapPost("/b/{backend}/soft-terminate", BackendEndpoints.SoftTerminateAsync).Ends("soft_terminate", Soft);
+        ctrl.MapPost("/b/{backend}/hard-terminate", BackendEndpoints.HardTerminateAsync).Ends("hard_terminate", Hard);
+        ctrl.MapPost("/c/{cluster}/b/{backend}/soft-terminate", BackendEndpoints.SoftTerminateInClusterAsync).Ends("soft_terminate_in_cluster", Soft);
+        ctrl.MapPost("/c/{cluster}/b/{backend}/hard-terminate", BackendEndpoints.HardTerminateInClusterAsync).Ends("hard_terminate_in_cluster", Hard);
         ctrl.MapPost("/b/revoke", BackendEndpoints.RevokeAsync)
             .Named("revoke", "Revoke connection tokens: a user's, one, or all of a backend. Open connections made with them are cut.")
             .Accepts<RevokeRequest>(Json).Produces<string>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound, ErrorKind.PayloadTooLarge);
@@ -107,16 +111,6 @@ internal static class ApiRoutes
             .Named("delete_signing_key", "Delete a key: tokens that are signed with it let no visitor in any more.").ProducesNull().WithErrors(ErrorKind.NotFound);
     }
 
-    private static void MapTerminate(RouteGroupBuilder ctrl, string path, string suffix, Delegate soft, Delegate hard)
-    {
-        ctrl.MapPost(path + "/soft-terminate", soft)
-            .Named("soft_terminate" + suffix, "Ask the drone to end the backend by its stop signal. Repeating it is harmless.")
-            .ProducesNull().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
-        ctrl.MapPost(path + "/hard-terminate", hard)
-            .Named("hard_terminate" + suffix, "Ask the drone to kill the backend. Repeating it is harmless.")
-            .ProducesNull().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
-    }
-
     private static void MapPublic(RouteGroupBuilder pub)
     {
         pub.MapGet("/live", HealthEndpoints.Live).Named("live", "The controller is alive.").Produces<HealthResponse>();
@@ -126,21 +120,23 @@ internal static class ApiRoutes
         // Load balancers ask so (RFC 9110 section 9.3.2).
         pub.MapMethods("/live", [HttpMethods.Head], HealthEndpoints.Live).ExcludeFromDescription();
         pub.MapMethods("/health", [HttpMethods.Head], HealthEndpoints.HealthAsync).ExcludeFromDescription();
-        MapStatus(pub, "/b/{backend}", "", StatusEndpoints.LatestAsync, StatusEndpoints.StreamAsync);
-        MapStatus(pub, "/c/{cluster}/b/{backend}", "_in_cluster", StatusEndpoints.LatestInClusterAsync, StatusEndpoints.StreamInClusterAsync);
+        pub.MapGet("/b/{backend}/status", StatusEndpoints.LatestAsync).IsStatus("backend_status");
+        pub.MapGet("/b/{backend}/status-stream", StatusEndpoints.StreamAsync).IsStatusStream("backend_status_stream");
+        pub.MapGet("/c/{cluster}/b/{backend}/status", StatusEndpoints.LatestInClusterAsync).IsStatus("backend_status_in_cluster");
+        pub.MapGet("/c/{cluster}/b/{backend}/status-stream", StatusEndpoints.StreamInClusterAsync).IsStatusStream("backend_status_stream_in_cluster");
     }
 
-    private static void MapStatus(RouteGroupBuilder pub, string path, string suffix, Delegate latest, Delegate stream)
-    {
-        pub.MapGet(path + "/status", latest)
-            .Named("backend_status" + suffix, "The backend's latest status entry.")
-            .Produces<StatusEntry>().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
-        pub.MapGet(path + "/status-stream", stream)
-            .Named("backend_status_stream" + suffix, "Server-sent events: every status entry so far, then each new one; the event's id is the status. Ends after terminated.")
-            .Produces<StatusEntry>(contentType: "text/event-stream").Produces(StatusCodes.Status204NoContent)
-            .WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName)
-            .RequireRateLimiting(StatusStreams.Limit);
-    }
+    private static void Ends(this RouteHandlerBuilder route, string id, string summary) => route.Named(id, summary).ProducesNull().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+
+    private static void IsStatus(this RouteHandlerBuilder route, string id) => route
+        .Named(id, "The backend's latest status entry.")
+        .Produces<StatusEntry>().WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName);
+
+    private static void IsStatusStream(this RouteHandlerBuilder route, string id) => route
+        .Named(id, "Server-sent events: every status entry so far, then each new one; the event's id is the status. Ends after terminated.")
+        .Produces<StatusEntry>(contentType: "text/event-stream").Produces(StatusCodes.Status204NoContent)
+        .WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName)
+        .RequireRateLimiting(StatusStreams.Limit);
 
     private static RouteHandlerBuilder Named(this RouteHandlerBuilder route, string id, string summary) => route.WithName(id).WithSummary(summary);
 

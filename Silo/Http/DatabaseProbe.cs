@@ -1,13 +1,13 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http;
 
 /// <summary>
 /// Whether the database serves connects. <c>/pub/health</c> is open to everybody, so callers share one question, and its answer counts for a second.
 /// </summary>
-internal sealed class DatabaseProbe(IPlaneStore store, TimeProvider time, IHostApplicationLifetime lifetime) : IHealthCheck
+internal sealed class DatabaseProbe(IStore store, TimeProvider time, IHostApplicationLifetime lifetime) : IHealthCheck
 {
     /// <summary>The check's name.</summary>
     public const string Check = "database";

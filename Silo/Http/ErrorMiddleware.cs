@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http;
 
@@ -9,7 +9,7 @@ namespace Plane.Silo.Http;
 /// The outermost part of the pipeline: whatever leaves it is an answer in our error model, never an empty body and never a stack trace.
 /// </summary>
 internal sealed partial class ErrorMiddleware(
-    RequestDelegate next, IPlaneStore store, DatabaseProbe database, IHostApplicationLifetime lifetime, ILogger<ErrorMiddleware> logger)
+    RequestDelegate next, IStore store, DatabaseProbe database, IHostApplicationLifetime lifetime, ILogger<ErrorMiddleware> logger)
 {
     public async Task InvokeAsync(HttpContext context)
     {

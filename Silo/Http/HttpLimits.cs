@@ -1,5 +1,5 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
 namespace Plane.Silo.Http;
 

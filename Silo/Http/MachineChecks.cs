@@ -1,11 +1,12 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Hosting.Running;
+using Plane.Storage;
 
 namespace Plane.Silo.Http;
 
 /// <summary>Whether this machine should serve connects: its clock agrees with the database's.</summary>
-internal sealed class ClockCheck(IPlaneStore store) : IHealthCheck
+internal sealed class ClockCheck(IStore store) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(store.ClockProblem is { } problem ? HealthCheckResult.Unhealthy(problem) : HealthCheckResult.Healthy());

@@ -1,5 +1,5 @@
 using Plane.Grains.Services;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http;
 
@@ -7,7 +7,7 @@ namespace Plane.Silo.Http;
 internal static class ServiceViews
 {
     /// <summary>A service with what runs for it, and where its image is.</summary>
-    public static async Task<ServiceDetails> DetailsAsync(ServiceUse use, IPlaneStore store, CancellationToken cancellationToken) => Details(use) with
+    public static async Task<ServiceDetails> DetailsAsync(ServiceUse use, IImageStore store, CancellationToken cancellationToken) => Details(use) with
     {
         Images = use.Service.Config.Prepull ? [.. (await store.ListImagesAsync(cancellationToken)).Where(d => WantedImages.IsOn(use.Service, d)).Select(d => On(use.Service, d))] : null,
     };

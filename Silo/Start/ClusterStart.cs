@@ -2,8 +2,10 @@ using System.Net;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Hosting.Running;
+using Plane.Silo.Cluster;
+using Plane.Storage;
 
 namespace Plane.Silo.Start;
 
@@ -11,7 +13,7 @@ namespace Plane.Silo.Start;
 /// Checks, before the silo joins, that the database belongs to this controller's cluster and that this machine's clock agrees with the database's. Orleans compares
 /// the clocks of the silos within its membership; nothing that Plane decides depends on them.
 /// </summary>
-internal sealed class ClusterStart(IPlaneStore store, ControllerClusterOptions options, IOptions<EndpointOptions> endpoints, TimeProvider time) : IHostedLifecycleService
+internal sealed class ClusterStart(IControllerStore store, ControllerClusterOptions options, IOptions<EndpointOptions> endpoints, TimeProvider time) : IHostedLifecycleService
 {
     private static readonly TimeSpan s_mostApart = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);

@@ -3,7 +3,10 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
+using Plane.Silo.Cluster;
 using Plane.Silo.Http;
 
 namespace Plane.Silo.Start;

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Grains.Storage;
 using Plane.Hosting;
 using Plane.Hosting.Logging;
+using Plane.Hosting.Running;
+using Plane.Storage;
 
 namespace Plane.Silo.Start;
 
@@ -10,7 +11,7 @@ namespace Plane.Silo.Start;
 /// Initialises the store before anything else starts: no grain, sweep or gateway ever meets one that isn't. A database that refuses ends the start. One that is
 /// away is waited for, for ever, since the controller is often started together with it; meanwhile a small server says so on the controller's port.
 /// </summary>
-internal sealed partial class StoreStart(IPlaneStore store, SiloOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
+internal sealed partial class StoreStart(IStore store, SiloOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 

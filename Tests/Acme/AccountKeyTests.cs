@@ -1,5 +1,6 @@
-using Plane.Proxy.Acme;
-using Plane.Tests.Support;
+using Plane.Acme;
+using Plane.ProxyHost.Certificates;
+using Plane.Testing;
 
 namespace Plane.Tests.Acme;
 
@@ -16,12 +17,12 @@ public sealed class AccountKeyTests : IDisposable
         // Nothing is validated here, so no resolver is asked.
         await using var pebble = await Pebble.StartAsync("127.0.0.1:1");
         await using var front = await CaFront.StartAsync(pebble);
-        var options = new Plane.Proxy.ProxyOptions();
+        var options = new Plane.ProxyHost.ProxyOptions();
         Pebble.Options(front.Directory, _directory["certs"])(options);
         var store = new CertificateStore(_directory["certs"], ClusterName.Parse("keys.example.test"));
         store.Prepare();
         using (var key = store.AccountKey(front.Directory))
-        using (var client = await AcmeClient.OpenAsync(options.Acme, key, TimeProvider.System, CancellationToken.None))
+        using (var client = await AcmeClient.OpenAsync(options.Acme.ForClient(), key, TimeProvider.System, CancellationToken.None))
         {
             await client.OpenAccountAsync(null, CancellationToken.None);
         }
@@ -37,7 +38,7 @@ public sealed class AccountKeyTests : IDisposable
         await AccountKeys.ChangeAsync(store, options.Acme, TimeProvider.System, CancellationToken.None);
         front.After = null;
         using var kept = store.AccountKey(front.Directory);
-        using var again = await AcmeClient.OpenAsync(options.Acme, kept, TimeProvider.System, CancellationToken.None);
+        using var again = await AcmeClient.OpenAsync(options.Acme.ForClient(), kept, TimeProvider.System, CancellationToken.None);
         Assert.True(await again.TryFindAccountAsync(CancellationToken.None));
         Assert.Null(store.NextAccountKey(front.Directory));
     }

@@ -1,4 +1,4 @@
-using Plane.Tests.Support;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;

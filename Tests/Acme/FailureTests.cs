@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Text.Json.Nodes;
-using Plane.Proxy.Acme;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Certificates;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;
@@ -154,7 +154,7 @@ public sealed class FailureTests(World world) : IDisposable
         await using var proxy = await TlsProxy.StartAsync(
             cluster, Pebble.Options(front.Directory, _directory["certs"], a => a.RetryAfter = TimeSpan.FromHours(2)), world.Connection);
         await ToldAsync(proxy, "the authority gave the order up");
-        var directory = new Plane.Proxy.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
+        var directory = new Plane.ProxyHost.Certificates.CertificateDirectory(_directory["certs"], ClusterName.Parse(cluster), TimeProvider.System);
         for (var orders = 2; orders <= 3; orders++)
         {
             // One wish, one try: what failed once more waits as before, until the next wish.
@@ -184,7 +184,7 @@ public sealed class FailureTests(World world) : IDisposable
             l => l.Contains(message, StringComparison.Ordinal),
             $"the log tells: {message}");
         Assert.Contains("HTTPS is closed", proxy.Status.NotReadyBecause ?? "", StringComparison.Ordinal);
-        Assert.DoesNotContain(proxy.Log.Lines, l => l.Contains("CertificateKeeper 6711 ", StringComparison.Ordinal));
+        Assert.DoesNotContain(proxy.Log.Lines, l => l.Contains("CertificateRenewalService 6711 ", StringComparison.Ordinal));
     }
 
     private Task<Pebble> PebbleWithBindingAsync() => Pebble.StartAsync(

@@ -1,5 +1,5 @@
 using System.Net;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;

@@ -1,10 +1,9 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
-using Plane.Proxy;
-using Plane.Proxy.Acme;
+using Plane.ProxyHost.Certificates;
 using Plane.Tests.Proxy;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;

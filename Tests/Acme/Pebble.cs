@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Plane.Proxy.Acme;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Certificates;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;
@@ -77,9 +77,9 @@ internal sealed class Pebble : IAsyncDisposable
     }
 
     /// <summary>Sets a proxy's options to this authority, with everything fast.</summary>
-    public Action<Plane.Proxy.ProxyOptions> For(string certDir, Action<AcmeOptions>? more = null) => Options(Directory, certDir, more);
+    public Action<Plane.ProxyHost.ProxyOptions> For(string certDir, Action<AcmeOptions>? more = null) => Options(Directory, certDir, more);
 
-    public static Action<Plane.Proxy.ProxyOptions> Options(Uri directory, string certDir, Action<AcmeOptions>? more = null) => options =>
+    public static Action<Plane.ProxyHost.ProxyOptions> Options(Uri directory, string certDir, Action<AcmeOptions>? more = null) => options =>
     {
         options.CertDir = certDir;
         options.Acme = new AcmeOptions

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Plane.Proxy;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Certificates;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;

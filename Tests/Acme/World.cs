@@ -5,11 +5,12 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
-using Plane.Dns;
-using Plane.Hosting;
-using Plane.Silo;
+using Plane.DnsHost;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.Silo.Cluster;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Acme;
 

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Applications;
 

@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Applications;
 

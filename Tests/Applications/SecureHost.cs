@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Playwright;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Plane.Tests.Tls;
 
 namespace Plane.Tests.Applications;

@@ -7,8 +7,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Playwright;
 using Plane.Tests.Applications.Web;
-using Plane.Tests.Proxy;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Applications;
 

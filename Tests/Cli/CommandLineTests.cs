@@ -6,9 +6,9 @@ using Plane.Cli.Configuration;
 using Plane.Cli.Operator;
 using Plane.Cli.Output;
 using Plane.Cli.Roles;
-using Plane.Dns;
+using Plane.DnsHost;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 using PlaneCommand = Plane.Cli.Program;
 
 namespace Plane.Tests.Cli;

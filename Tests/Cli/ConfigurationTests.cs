@@ -4,7 +4,7 @@ using Plane.Cli.Configuration;
 using Plane.Cli.Roles;
 using Plane.Hosting;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 using PlaneCommand = Plane.Cli.Program;
 
 namespace Plane.Tests.Cli;

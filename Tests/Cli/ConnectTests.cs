@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Cli;
 

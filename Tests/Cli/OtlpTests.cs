@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Plane.Tests.Telemetry;
 
 namespace Plane.Tests.Cli;

@@ -1,5 +1,5 @@
 using System.Net;
-using Plane.Tests.Support;
+using Plane.Testing;
 using FakeClock = Plane.Chaos.Parts.FakeClock;
 
 namespace Plane.Tests.Cluster;

@@ -4,7 +4,7 @@ using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Npgsql;
 using Plane.Tests.EndToEnd;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Cluster;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Runtime;
-using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Hosting.Cluster;
+using Plane.Testing;
 
 namespace Plane.Tests.Cluster;
 

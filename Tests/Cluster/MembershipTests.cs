@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Npgsql;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Cluster;
 
@@ -162,7 +162,7 @@ public sealed class MembershipTests : IAsyncLifetime, IDisposable
         var gateway = FreePort.Next();
         await ReadyAsync(await ControllerAsync([.. Certificate("other.example", authority, authority, host: "other.example"), "--gateway-port", $"{gateway}"]));
         var drone = await DroneAsync("dr-ours", gateway, Certificate("drone", authority, authority));
-        await drone.WaitForLineAsync("CN=other.example is refused: it is not for the host of --gateway that was dialled", TimeSpan.FromSeconds(60));
+        await drone.WaitForLineAsync("CN=other.example is refused: it is not for the host of the gateway that was dialled", TimeSpan.FromSeconds(60));
         Assert.Equal(0L, await ScalarAsync("select count(*) from plane.drones"));
     }
 

@@ -5,8 +5,9 @@ using Orleans.Concurrency;
 using Orleans.Runtime;
 using Orleans.Runtime.GrainDirectory;
 using Orleans.TestingHost;
-using Plane.Hosting;
-using Plane.Silo;
+using Plane.Client;
+using Plane.Hosting.Running;
+using Plane.Silo.Cluster;
 
 namespace Plane.Tests.Cluster;
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Tests.Contract;
 

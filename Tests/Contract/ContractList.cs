@@ -3,7 +3,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using Orleans;
 using Orleans.Concurrency;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Contract;
 

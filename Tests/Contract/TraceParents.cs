@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Tests.Contract;
 

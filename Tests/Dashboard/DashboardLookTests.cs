@@ -1,7 +1,8 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Dashboard;
 
@@ -11,11 +12,15 @@ namespace Plane.Tests.Dashboard;
 /// </summary>
 public sealed class DashboardLookTests
 {
+    private static readonly string[] s_keys =
+        ["design-review", "standup-notes", "Ünïcödé-room-名前", "a-key-with-a-name-that-is-much-longer-than-any-column-would-like-it-to-be-and-goes-on-and-on"];
+
     private static readonly string? s_axe = Environment.GetEnvironmentVariable("PLANE_TEST_AXE") is { Length: > 0 } path ? File.ReadAllText(path) : null;
 
     [Theory]
     [InlineData(ColorScheme.Light, 1100)]
     [InlineData(ColorScheme.Dark, 1100)]
+    [InlineData(ColorScheme.Light, 800)]
     [InlineData(ColorScheme.Light, 390)]
     [InlineData(ColorScheme.Dark, 390)]
     public async Task Nothing_sticks_out_of_any_page(ColorScheme scheme, int width)
@@ -23,21 +28,16 @@ public sealed class DashboardLookTests
         await using var full = await DashboardUnderTest.StartAsync();
         var (backend, failed) = await FillAsync(full);
         full.InitScript = s_axe;
-        var service = new StringContent(
-            """{"spawn_config":{"executable":{"image":"registry.example/board:1"},"max_idle_seconds":60},"access":"signed","max_backends":5,"warm":{"count":2}}""",
-            System.Text.Encoding.UTF8,
-            "application/json");
-        (await full.Controller.SendAsync(HttpMethod.Put, "/ctrl/s/board", service)).Expect(System.Net.HttpStatusCode.Created);
         await using var empty = await DashboardUnderTest.StartAsync(withDrone: false);
         empty.InitScript = s_axe;
         var options = new BrowserNewContextOptions { ViewportSize = new ViewportSize { Width = width, Height = width < 600 ? 844 : 640 }, ColorScheme = scheme };
-        var name = $"{(width < 600 ? "phone" : "desk")}-{scheme.ToString().ToLowerInvariant()}";
+        var name = $"{(width < 600 ? "phone" : width < 1000 ? "tablet" : "desk")}-{scheme.ToString().ToLowerInvariant()}";
         var problems = new List<string>();
         var filled = await full.OpenAsync("/", options);
         var bare = await empty.OpenAsync("/", options);
         foreach (var (page, path) in ((string, string)[])[
             ("overview", "/"), ("cluster", $"/clusters/{Controller.Cluster}"), ("backends", "/backends?status=all"), ("backend", $"/backends/{backend.Backend}"),
-            ("failed", $"/backends/{failed.Backend}"), ("services", "/services"), ("service", "/services/board"), ("events", "/events"), ("connect", "/connect"), ("terminate", $"/backends/{backend.Backend}/terminate"), ("missing", "/backends/no-such-backend"),
+            ("failed", $"/backends/{failed.Backend}"), ("services", "/services"), ("service", "/services/board"), ("service-images", "/services/notebooks"), ("service-closed", "/services/documents"), ("events", "/events"), ("connect", "/connect"), ("terminate", $"/backends/{backend.Backend}/terminate"), ("missing", "/backends/no-such-backend"),
         ])
         {
             await filled.GotoAsync(full.Address(path));
@@ -87,12 +87,46 @@ public sealed class DashboardLookTests
         return problems;
     }
 
+    private static async Task AddServicesAsync(DashboardUnderTest dashboard)
+    {
+        foreach (var (name, service) in ((string, string)[])[
+            ("board", """{"spawn_config":{"executable":{"image":"registry.example/board:1"},"max_idle_seconds":300},"access":"public","max_backends":50,"warm":{"count":3}}"""),
+            ("documents", """{"spawn_config":{"executable":{"image":"registry.example/documents:4.2"},"max_idle_seconds":60,"lifetime_limit_seconds":86400},"access":"signed"}"""),
+            ("notebooks", """{"spawn_config":{"executable":{"image":"registry.internal.example/data-science/notebooks:2026.11"},"max_idle_seconds":1800},"access":{"forward_auth":"https://accounts.internal.example/plane/check"},"max_backends":500,"prepull":true}"""),
+        ])
+        {
+            (await dashboard.Controller.SendAsync(HttpMethod.Put, $"/ctrl/s/{name}", new StringContent(service, System.Text.Encoding.UTF8, "application/json")))
+                .Expect(System.Net.HttpStatusCode.Created);
+        }
+
+        foreach (var key in s_keys)
+        {
+            var answer = await dashboard.Controller.PostAsync("/ctrl/connect", new JsonObject { ["service"] = "board", ["key"] = new JsonObject { ["name"] = key } });
+            var started = answer.Expect(System.Net.HttpStatusCode.OK).Json!;
+            await dashboard.Drone.ReportAsync(
+                new BackendIdentity(BackendName.Parse((string)started["backend_id"]!), new FencingToken((long)started["key"]!["fencing_token"]!)), BackendStatus.Ready);
+        }
+    }
+
+    // At the end: a drone that is there earlier would be given backends.
+    private static async Task AddDronesAsync(DashboardUnderTest dashboard)
+    {
+        const string Image = "registry.internal.example/data-science/notebooks:2026.11";
+        await dashboard.Drone.ReportImagesAsync(new ImageState { Image = Image, Status = ImageStatus.Pulling, Percent = 40 });
+        await (await dashboard.Controller.AddDroneAsync()).ReportImagesAsync(new ImageState { Image = Image, Status = ImageStatus.Ready });
+        await (await dashboard.Controller.AddDroneAsync()).ReportImagesAsync(new ImageState
+        {
+            Image = Image, Status = ImageStatus.Failed, Reason = "Get https://registry.internal.example/v2/: dial tcp: lookup registry.internal.example: no such host",
+        });
+        await dashboard.Drone.HasAsync(new ResourceAmounts { CpuMillis = 64_000, MemoryBytes = 252L << 30, DiskBytes = 1900L << 30, Gpus = 8 });
+    }
+
     private static async Task<(BackendIdentity Backend, BackendIdentity Failed)> FillAsync(DashboardUnderTest dashboard)
     {
         var now = TimeProvider.System.GetUtcNow();
-        string[] keys = ["design-review", "standup-notes", "Ünïcödé-room-名前", "a-key-with-a-name-that-is-much-longer-than-any-column-would-like-it-to-be-and-goes-on-and-on"];
+        await AddServicesAsync(dashboard);
         BackendIdentity last = default;
-        foreach (var key in keys)
+        foreach (var key in s_keys)
         {
             last = await dashboard.SpawnAsync(key, null);
             await dashboard.Drone.ReportAsync(last, BackendStatus.Loading);
@@ -108,8 +142,11 @@ public sealed class DashboardLookTests
         await dashboard.Drone.ReportAsync(ended, BackendStatus.Terminated, TerminationReason.Swept, TerminationKind.Soft, exitCode: 0);
         var failed = await dashboard.SpawnAsync("broken-room", null);
         await dashboard.Drone.ReportFailureAsync(failed, "The image registry.example/broken:1 was not found.", "reading settings\nfatal: /etc/app.toml: no such file\nexiting");
+        await AddDronesAsync(dashboard);
+        await dashboard.Inspector.ShowAsync(dashboard.Controller, dashboard.Drone);
         var draining = await dashboard.Controller.AddDroneAsync(pool: "gpu", cluster: Controller.Cluster);
         await draining.DrainAsync();
+        dashboard.Inspector.Busy = [new BusyBackend { BackendId = last.Backend, Cpus = 1.82, MemoryBytes = 740L << 20 }];
         dashboard.Inspector.Usage = new UsagePage
         {
             Points = [.. Enumerable.Range(0, 60).Select(i => new UsagePoint { Time = now.AddMinutes(i - 60), Cpus = 0.4 + (0.3 * Math.Sin(i / 4.0)), MemoryBytes = (120 + i) << 20 })],

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Microsoft.Data.Sqlite;
 using Microsoft.Playwright;
 using Plane.Tests.Silo;
@@ -87,6 +88,113 @@ public sealed class DashboardPageTests
         await Expect(log).ToContainTextAsync(Hostile + " shown");
         await Expect(log).ToContainTextAsync("(3 lines were dropped here");
         Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task Text_of_drones_and_services_is_shown_and_never_interpreted()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var drone = await dashboard.Controller.AddDroneAsync(pool: Hostile);
+        await PutServiceAsync(dashboard, "hostile", new JsonObject
+        {
+            ["spawn_config"] = new JsonObject { ["executable"] = new JsonObject { ["image"] = "a:1" }, ["pool"] = Hostile },
+            ["access"] = "public",
+            ["prepull"] = true,
+        });
+        await PutServiceAsync(dashboard, "command", new JsonObject
+        {
+            ["spawn_config"] = new JsonObject { ["executable"] = new JsonObject { ["command"] = new JsonArray(Hostile) } },
+            ["access"] = "public",
+        });
+        await drone.ReportImagesAsync(new ImageState { Image = "a:1", Status = ImageStatus.Failed, Reason = Hostile });
+        var failed = await dashboard.SpawnAsync("failed-room", null);
+        await dashboard.Drone.ReportFailureAsync(failed, Hostile, $"{Hostile}\u001b[31m red");
+        var page = await dashboard.OpenAsync();
+        foreach (var path in (string[])[$"/clusters/{Controller.Cluster}", "/services", "/services/hostile", "/services/command", $"/backends/{failed.Backend}"])
+        {
+            await page.GotoAsync(dashboard.Address(path));
+            await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("<img src=x onerror=");
+            Assert.NotEqual("pwned", await page.TitleAsync());
+            Assert.Equal(0, await page.Locator("main img, main script").CountAsync());
+        }
+
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task A_cluster_shows_what_its_drones_have_reserved_and_its_busiest_backends()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        await dashboard.Drone.HasAsync(new ResourceAmounts { CpuMillis = 4_000, MemoryBytes = 8L << 30, Gpus = 2 });
+        var connect = new JsonObject
+        {
+            ["key"] = new JsonObject { ["name"] = "reserving-room" },
+            ["spawn_config"] = new JsonObject
+            {
+                ["executable"] = new JsonObject { ["image"] = "a:1", ["resource_requests"] = new JsonObject { ["cpu_millis"] = 1_500, ["memory_bytes"] = 2L << 30 } },
+            },
+        };
+        var backend = BackendName.Parse((string)(await dashboard.Controller.PostAsync("/ctrl/connect", connect)).Expect(System.Net.HttpStatusCode.OK).Json!["backend_id"]!);
+        var quiet = await dashboard.SpawnAsync("quiet-room");
+        dashboard.Inspector.Busy =
+        [
+            new BusyBackend { BackendId = quiet.Backend, Cpus = 0.01, MemoryBytes = 3 << 20 }, new BusyBackend { BackendId = backend, Cpus = 1.25, MemoryBytes = 300 << 20 },
+        ];
+        await dashboard.Inspector.ShowAsync(dashboard.Controller, dashboard.Drone);
+        var page = await dashboard.OpenAsync($"/clusters/{Controller.Cluster}");
+
+        await Expect(page.Locator(".reserved li")).ToHaveTextAsync(["CPU1.5 of 4 1.5 of 4", "Memory2.00 GiB of 8.00 GiB 2.00 GiB of 8.00 GiB", "GPU0 of 2 0 of 2"]);
+        var busiest = page.GetByRole(AriaRole.Region, new() { Name = "Busiest backends" }).GetByRole(AriaRole.Row);
+        await Expect(busiest.Nth(1).GetByRole(AriaRole.Cell)).ToHaveTextAsync([backend.Value, "1.25", "300.0 MiB", dashboard.Drone.Name.Value]);
+        await Expect(busiest.Nth(2).GetByRole(AriaRole.Cell)).ToHaveTextAsync([quiet.Backend.Value, "0.01", "3.0 MiB", dashboard.Drone.Name.Value]);
+        await busiest.Nth(1).GetByRole(AriaRole.Link).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Heading, new() { Level = 1 })).ToContainTextAsync(backend.Value);
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task A_service_shows_its_address_and_how_far_drones_are_with_its_image()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        await PutServiceAsync(dashboard, "board", new JsonObject
+        {
+            ["spawn_config"] = new JsonObject { ["executable"] = new JsonObject { ["image"] = "a:1" }, ["cluster"] = Controller.Cluster, ["max_idle_seconds"] = 1_800, ["lifetime_limit_seconds"] = 90 },
+            ["access"] = "public",
+            ["prepull"] = true,
+        });
+        var page = await dashboard.OpenAsync("/services/board");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "What it is" })).ToContainTextAsync($"KEY--board.{Controller.Cluster}/");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "What it is" })).ToContainTextAsync("Ends when idle for30 minLifetime90 s");
+        var images = page.GetByRole(AriaRole.Region, new() { Name = "Where its image is" });
+        await Expect(images).ToContainTextAsync("waits");
+
+        // The page follows.
+        await dashboard.Drone.ReportImagesAsync(new ImageState { Image = "a:1", Status = ImageStatus.Pulling, Percent = 40 });
+        await Expect(images).ToContainTextAsync("pulling, 40 %");
+        await dashboard.Drone.ReportImagesAsync(new ImageState { Image = "a:1", Status = ImageStatus.Failed, Reason = "no such image" });
+        await Expect(images.Locator(".is-failed")).ToHaveTextAsync("failed, tried again");
+        await Expect(images).ToContainTextAsync("no such image");
+        await dashboard.Drone.ReportImagesAsync(new ImageState { Image = "a:1", Status = ImageStatus.Ready });
+        await Expect(images.Locator(".is-ready")).ToHaveTextAsync("ready");
+        await Expect(images).ToContainTextAsync(dashboard.Drone.Name.Value);
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
+    public async Task The_first_page_shows_the_newest_events_and_leads_to_the_others()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            var backend = await dashboard.SpawnAsync($"room-{i}");
+            await dashboard.Drone.ReportAsync(backend, BackendStatus.Terminated, exitCode: 0);
+        }
+
+        var page = await dashboard.OpenAsync();
+        var lately = page.GetByRole(AriaRole.Region, new() { Name = "The last ten minutes" });
+        await Expect(lately.GetByRole(AriaRole.Row)).ToHaveCountAsync(26);
+        await lately.GetByRole(AriaRole.Link, new() { Name = "More, and all events" }).ClickAsync();
+        await Expect(page.GetByRole(AriaRole.Row).Filter(new() { HasText = "room-0" })).Not.ToHaveCountAsync(0);
     }
 
     [Fact]
@@ -186,7 +294,7 @@ public sealed class DashboardPageTests
         await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("There is no service");
         var body = new StringContent("""{"spawn_config":{"executable":{"command":["board"]}},"access":"signed","max_backends":5}""", System.Text.Encoding.UTF8, "application/json");
         (await dashboard.Controller.SendAsync(HttpMethod.Put, "/ctrl/s/board", body)).Expect(System.Net.HttpStatusCode.Created);
-        var connect = new System.Text.Json.Nodes.JsonObject { ["service"] = "board", ["key"] = new System.Text.Json.Nodes.JsonObject { ["name"] = "service-room" } };
+        var connect = new JsonObject { ["service"] = "board", ["key"] = new JsonObject { ["name"] = "service-room" } };
         (await dashboard.Controller.PostAsync("/ctrl/connect", connect)).Expect(System.Net.HttpStatusCode.OK);
 
         await page.GetByRole(AriaRole.Link, new() { Name = "board" }).ClickAsync();
@@ -204,6 +312,10 @@ public sealed class DashboardPageTests
         await Expect(page.GetByRole(AriaRole.Main)).ToContainTextAsync("a service was made or changed");
         Assert.Empty(dashboard.Complaints);
     }
+
+    private static async Task PutServiceAsync(DashboardUnderTest dashboard, string name, JsonObject service) =>
+        (await dashboard.Controller.SendAsync(HttpMethod.Put, $"/ctrl/s/{name}", new StringContent(service.ToJsonString(), System.Text.Encoding.UTF8, "application/json")))
+            .Expect(System.Net.HttpStatusCode.Created);
 
     private static ILocatorAssertions Expect(ILocator locator) => Assertions.Expect(locator);
 

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Playwright;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Demo;

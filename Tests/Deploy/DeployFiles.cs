@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Deploy;
 

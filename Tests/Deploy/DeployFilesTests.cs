@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
-using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Client;
+using Plane.Testing;
 using PlaneCommand = Plane.Cli.Program;
 
 namespace Plane.Tests.Deploy;

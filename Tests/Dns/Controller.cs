@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Reflection;
 using Orleans;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
 
 namespace Plane.Tests.Dns;
 

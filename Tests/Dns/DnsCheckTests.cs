@@ -1,7 +1,7 @@
 using System.Net;
-using Plane.Dns.Check;
-using Plane.Dns.Protocol;
-using Plane.Tests.Support;
+using Plane.DnsHost.Check;
+using Plane.DnsHost.Protocol;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,4 +1,4 @@
-using Plane.Dns;
+using Plane.DnsHost;
 
 namespace Plane.Tests.Dns;
 

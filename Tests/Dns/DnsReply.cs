@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
 namespace Plane.Tests.Dns;
 

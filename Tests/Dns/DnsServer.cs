@@ -2,11 +2,11 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Plane.Dns;
-using Plane.Dns.Check;
-using Plane.Dns.Protocol;
-using Plane.Dns.Server;
-using Plane.Tests.Support;
+using Plane.DnsHost;
+using Plane.DnsHost.Check;
+using Plane.DnsHost.Protocol;
+using Plane.DnsHost.Server;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Plane.Hosting;
+using Plane.Client;
+using Plane.Hosting.Cluster;
 using Plane.Tests.EndToEnd;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
 namespace Plane.Tests.Dns;
 

@@ -1,7 +1,7 @@
-using Plane.Dns.Check;
-using Plane.Dns.Protocol;
-using Plane.Dns.Server;
-using Plane.Tests.Support;
+using Plane.DnsHost.Check;
+using Plane.DnsHost.Protocol;
+using Plane.DnsHost.Server;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Dns.Check;
-using Plane.Dns.Protocol;
-using Plane.Tests.Support;
+using Plane.DnsHost.Check;
+using Plane.DnsHost.Protocol;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using Plane.Dns.Protocol;
-using Plane.Tests.Support;
+using Plane.DnsHost.Protocol;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Protocol;
 
 namespace Plane.Tests.Dns;
 

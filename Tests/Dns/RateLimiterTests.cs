@@ -1,6 +1,6 @@
 using System.Net;
-using Plane.Dns;
-using Plane.Dns.Server;
+using Plane.DnsHost;
+using Plane.DnsHost.Server;
 
 namespace Plane.Tests.Dns;
 

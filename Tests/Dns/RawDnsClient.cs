@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using Plane.Dns.Check;
-using Plane.Dns.Protocol;
+using Plane.DnsHost.Check;
+using Plane.DnsHost.Protocol;
 
 namespace Plane.Tests.Dns;
 

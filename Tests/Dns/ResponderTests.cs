@@ -1,5 +1,5 @@
-using Plane.Dns.Protocol;
-using Plane.Dns.Server;
+using Plane.DnsHost.Protocol;
+using Plane.DnsHost.Server;
 
 namespace Plane.Tests.Dns;
 

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Dns.Check;
-using Plane.Dns.Protocol;
-using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.DnsHost.Check;
+using Plane.DnsHost.Protocol;
+using Plane.Hosting.Running;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Dns;
-using Plane.Dns.Server;
-using Plane.Tests.Support;
+using Plane.DnsHost;
+using Plane.DnsHost.Server;
+using Plane.Testing;
 
 namespace Plane.Tests.Dns;
 

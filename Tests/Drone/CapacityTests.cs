@@ -1,7 +1,7 @@
-using Plane.Drone;
-using Plane.Drone.Runtimes;
-using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.DroneHost;
+using Plane.DroneHost.Runtimes;
+using Plane.Hosting.Configuration;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

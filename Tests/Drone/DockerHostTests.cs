@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Plane.Cli.Configuration;
 using Plane.Cli.Roles;
-using Plane.Drone;
+using Plane.DroneHost;
 
 namespace Plane.Tests.Drone;
 

@@ -1,11 +1,12 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Plane.Drone;
-using Plane.Drone.State;
-using Plane.Drone.Supervision;
-using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.DroneHost;
+using Plane.DroneHost.State;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 
@@ -146,7 +147,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
     public Task<StateEvent> EndedAsync(BackendIdentity backend) => SeenAsync(backend, BackendStatus.Terminated);
 
     /// <summary>The row of a backend in the open state file.</summary>
-    public async Task<Plane.Drone.State.BackendRow?> RowAsync(BackendIdentity backend) =>
+    public async Task<Plane.DroneHost.State.BackendRow?> RowAsync(BackendIdentity backend) =>
         (await State.ReadBackendsAsync()).SingleOrDefault(r => r.Identity == backend);
 
     public async ValueTask DisposeAsync()

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Reflection;
 using Orleans;
 using Orleans.Runtime;
-using Plane.Hosting;
+using Plane.Hosting.Cluster;
 
 namespace Plane.Tests.Drone;
 

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
 
 namespace Plane.Tests.Drone;
 

@@ -1,5 +1,5 @@
-using Plane.Drone.State;
-using Plane.Tests.Support;
+using Plane.DroneHost.State;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

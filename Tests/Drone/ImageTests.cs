@@ -1,5 +1,5 @@
-using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

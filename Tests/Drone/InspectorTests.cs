@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone.Housekeeping;
-using Plane.Drone.Output;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Supervision;
+using Plane.DroneHost.Housekeeping;
+using Plane.DroneHost.Output;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
 using Plane.Tests.Runtimes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 
@@ -19,7 +19,7 @@ public sealed class InspectorTests : IAsyncLifetime, IDisposable
     {
         _runtime = _bench.NewRuntime();
         var runtimes = await RuntimeSet.CreateAsync(
-            new Plane.Drone.DroneOptions { Cluster = "test.example", Runtime = "process" }, [new Factory(_runtime)],
+            new Plane.DroneHost.DroneOptions { Cluster = "test.example", Runtime = "process" }, [new Factory(_runtime)],
             new RuntimeOwner(ClusterName.Parse("test.example"), DroneName.NewRandom(), "i", null), [], TimeProvider.System, NullLogger.Instance, default);
         _inspector = new DroneInspector(runtimes, new UsageHistory(TimeProvider.System), TimeProvider.System, NullLogger<DroneInspector>.Instance);
     }

@@ -1,5 +1,5 @@
-using Plane.Drone.Leases;
-using Plane.Tests.Support;
+using Plane.DroneHost.Leases;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

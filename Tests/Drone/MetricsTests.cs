@@ -2,9 +2,9 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Drone;
-using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
+using Plane.DroneHost;
+using Plane.DroneHost.Runtimes;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

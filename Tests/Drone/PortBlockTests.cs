@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 
 namespace Plane.Tests.Drone;
 

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Supervision;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 
@@ -67,7 +67,7 @@ public sealed class ReadinessTests
         var backend = drone.Controller.Spawn();
         drone.Runtime.IsDisplaced = _ => true;
         await drone.SeenAsync(backend, BackendStatus.Waiting);
-        var ready = Assert.IsType<Plane.Drone.Supervision.BackendSupervisor>(drone.Backends.Find(backend));
+        var ready = Assert.IsType<Plane.DroneHost.Supervision.BackendSupervisor>(drone.Backends.Find(backend));
 
         Assert.Null(ready.ReadyAddress);
     }

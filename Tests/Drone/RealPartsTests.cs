@@ -4,12 +4,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
-using Plane.Drone;
-using Plane.Drone.Runtimes;
-using Plane.Drone.State;
-using Plane.Hosting;
+using Plane.DroneHost;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
 using Plane.Tests.Grains;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 
@@ -298,7 +298,7 @@ public sealed class RestartTests
         await using var drone = await DroneUnderTest.StartedAsync(d =>
         {
             d.Options.PortTo = d.Options.PortFrom;
-            d.Runtime.OnPrepare = (_, _) => throw new Plane.Drone.Runtimes.RuntimeFailureException("no such image");
+            d.Runtime.OnPrepare = (_, _) => throw new Plane.DroneHost.Runtimes.RuntimeFailureException("no such image");
         });
         await drone.EndedAsync(drone.Controller.Spawn());
         drone.Runtime.OnPrepare = (_, _) => Task.CompletedTask;

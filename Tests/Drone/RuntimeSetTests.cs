@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Drone.Runtimes.Process;
-using Plane.Drone.Supervision;
-using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.DroneHost;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Process;
+using Plane.DroneHost.Supervision;
+using Plane.Hosting.Running;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

@@ -1,6 +1,6 @@
-using Plane.Drone;
+using Plane.DroneHost;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 

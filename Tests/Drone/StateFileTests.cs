@@ -1,15 +1,20 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone;
-using Plane.Drone.State;
+using Plane.DroneHost;
+using Plane.DroneHost.State;
+using Plane.Hosting.Running;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Drone;
 
 /// <summary>The state file: who may open it, what is refused, and how it is written.</summary>
 public sealed class StateFileTests : IDisposable
 {
+    // https://www.sqlite.org/pragma.html#pragma_synchronous
+    private const long Normal = 1;
+    private const long Full = 2;
+
     private readonly TempDirectory _directory = new();
 
     private string StatePath => _directory["drone.db"];
@@ -150,7 +155,7 @@ public sealed class StateFileTests : IDisposable
         await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
         Assert.Equal("secret", (await state.ReadBackendsAsync()).Single().Order!.Executable.Env!["PASSWORD"]);
 
-        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5, Boot = "b" });
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5, Boot = "b" }, durable: true);
 
         Assert.Null((await state.ReadBackendsAsync()).Single().Order);
     }
@@ -184,10 +189,40 @@ public sealed class StateFileTests : IDisposable
             Status = BackendStatus.Terminating,
             Reason = TerminationReason.External,
             Kind = TerminationKind.Soft,
-        });
-        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.HardTerminating });
+        }, durable: true);
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.HardTerminating }, durable: true);
 
         Assert.Equal(TerminationKind.Hard, (await state.ReadBackendsAsync()).Single().EndKind);
+    }
+
+    [Fact]
+    public async Task A_step_on_which_no_deed_rests_and_a_claim_wait_for_no_sync_of_the_disk_and_an_acknowledged_claim_has()
+    {
+        await using var state = await OpenAsync();
+        var identity = FakeController.NewIdentity();
+        var order = new SpawnOrder
+        {
+            Key = new KeyConfig { Name = "k" },
+            Executable = new Executable { Command = ["x"] },
+            Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
+        };
+        var asked = 0;
+
+        // Of a text of its own each time: SQLite answers as of when it prepares.
+        Task<long?> SynchronousAsync() => state.Writer.ReadAsync(s => s.Scalar($"pragma synchronous -- {++asked}"));
+        await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
+        Assert.Equal(Full, await SynchronousAsync());
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Waiting }, durable: false);
+        Assert.Equal(Normal, await SynchronousAsync());
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Ready }, durable: true);
+        Assert.Equal(Full, await SynchronousAsync());
+
+        var claim = new ClaimOrder { Key = new KeyConfig { Name = "b" }, Service = ServiceName.Parse("s"), StartToken = identity.Token };
+        var claimed = identity with { Token = new FencingToken(identity.Token.Value + 1) };
+        await state.ApplyActionsAsync([new DroneAction { Number = 2, Identity = claimed, Kind = DroneActionKind.Claim, Claim = claim }], _ => null);
+        Assert.Equal(Normal, await SynchronousAsync());
+        await state.SyncAsync();
+        Assert.Equal(Full, await SynchronousAsync());
     }
 
     [Fact]
@@ -202,7 +237,7 @@ public sealed class StateFileTests : IDisposable
             Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
         };
         await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
-        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5_000, Boot = "b" });
+        await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5_000, Boot = "b" }, durable: true);
 
         Assert.Equal(0, await state.ForgetEndedAsync(6_000, "b"));
         await state.RemoveFromOutboxAsync([.. (await state.ReadOutboxAsync(10)).Select(e => e.Sequence)]);

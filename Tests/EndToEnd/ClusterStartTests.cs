@@ -30,7 +30,7 @@ public sealed partial class StartTests
         Assert.Equal(ExitCodes.Done, await second.StopAsync());
     }
 
-    private Task<Support.RunningProgram> SecondAsync(params string[] more) => plane.StartAsync(
+    private Task<Testing.RunningProgram> SecondAsync(params string[] more) => plane.StartAsync(
         "second",
         ["controller", "--db", plane.Database.Url, "--port", "0", "--gateway-port", "0", "--silo-port", "0", "--default-cluster", plane.Cluster, .. more],
         Installation.ShortLeases());

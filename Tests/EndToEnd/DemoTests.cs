@@ -1,6 +1,6 @@
 using System.Globalization;
 using Plane.Tests.Demo;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.EndToEnd;

@@ -1,5 +1,5 @@
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.EndToEnd;
 

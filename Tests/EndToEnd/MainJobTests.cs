@@ -3,7 +3,7 @@ using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.EndToEnd;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.EndToEnd;
 

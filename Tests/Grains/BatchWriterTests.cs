@@ -1,7 +1,7 @@
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

@@ -2,8 +2,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Clusters;
 using Plane.Grains.Keys;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
 using Plane.Grains.Warm;
+using Plane.Storage;
 
 namespace Plane.Tests.Grains;
 
@@ -158,7 +158,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         plane.Faults.Hold(nameof(IPlaneStore.AcquireAsync), release.Task);
 
         var connects = Enumerable.Range(0, 50).Select(_ => plane.ConnectAsync(Commands.Connect(key, cluster, Commands.Spawn()))).ToArray();
-        await Support.Eventually.TrueAsync(() => plane.Faults.Calls(nameof(IPlaneStore.AcquireAsync)) > 0, "an acquisition");
+        await Testing.Eventually.TrueAsync(() => plane.Faults.Calls(nameof(IPlaneStore.AcquireAsync)) > 0, "an acquisition");
         release.SetResult();
         var results = await Task.WhenAll(connects);
 
@@ -179,7 +179,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         var statements = plane.Faults.Calls(nameof(IPlaneStore.IssueTokensAsync));
 
         var first = plane.ConnectAsync(Commands.Connect(key, cluster));
-        await Support.Eventually.TrueAsync(() => plane.Faults.Calls(nameof(IPlaneStore.IssueTokensAsync)) > statements, "the first statement");
+        await Testing.Eventually.TrueAsync(() => plane.Faults.Calls(nameof(IPlaneStore.IssueTokensAsync)) > statements, "the first statement");
         var others = Enumerable.Range(0, 200).Select(_ => plane.ConnectAsync(Commands.Connect(key, cluster))).ToArray();
 
         // A call of the same grain that is answered came after them on the one connection: they have arrived.
@@ -369,7 +369,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         await using var plane = await GrainCluster.StartAsync(on, numbers);
         var cluster = plane.NewCluster();
         await TestDrone.RegisterAsync(plane, cluster);
-        await Support.Eventually.SeenAsync(
+        await Testing.Eventually.SeenAsync(
             t => plane.Store.ReadClusterAsync(cluster, t), s => !s.Drones.Single().Ready, "a drone without heartbeats that is not ready");
         await AssertNoDroneAsync(plane, cluster, Commands.Spawn(), "1 silent");
     }
@@ -417,7 +417,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         {
             var metrics = new ControllerMetrics(new TestMeters());
             _tokens = new TokenWriter(plane.Store, TimeProvider.System, metrics);
-            Connector = new KeyConnector(plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), plane.SiloServices.GetRequiredService<WarmClaims>(), metrics);
+            Connector = new KeyConnector(plane.Store, plane.Store, plane.Store, _tokens, new DronePicker(plane.Store, TimeProvider.System), plane.SiloServices.GetRequiredService<WarmClaims>(), metrics);
         }
 
         internal KeyConnector Connector { get; }

@@ -2,11 +2,10 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Plane.Grains;
-using Plane.Grains.Clocks;
 using Plane.Grains.Metrics;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Storage;
-using Plane.Tests.Support;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Grains;

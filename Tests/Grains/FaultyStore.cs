@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Reflection;
 using System.Runtime.ExceptionServices;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Tests.Grains;
 

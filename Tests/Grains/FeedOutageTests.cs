@@ -1,8 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Plane.Grains.Feed;
-using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

@@ -1,6 +1,6 @@
 using Orleans.Runtime;
 using Plane.Grains.Feed;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 

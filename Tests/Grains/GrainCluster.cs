@@ -7,9 +7,10 @@ using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.TestingHost;
 using Plane.Grains;
-using Plane.Grains.Storage;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Silo.Cluster;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 
@@ -170,6 +171,7 @@ public sealed class GrainCluster : IAsyncDisposable
     private void AddGrains(IServiceCollection services)
     {
         services.AddSingleton(Store);
+        services.AddStoreInterfaces();
         services.AddPlaneGrains(new GrainOptions { LeaseNumbers = Numbers, Version = "1.2.3", Hash = "abc" });
     }
 

@@ -1,5 +1,5 @@
 using Npgsql;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Grains;
 
@@ -18,7 +18,8 @@ public sealed class UnreadableRowTests
             await using var command = new NpgsqlCommand(
                 """
                 alter table plane.changes drop constraint changes_names, drop constraint changes_numbers;
-                insert into plane.changes (kind, cluster, backend_id, fencing_token, status) values (1, 'No Cluster', 'No Backend', 1, 50), (9, 'a.test', null, null, null);
+                insert into plane.changes (kind, cluster, backend_id, fencing_token, status) values
+                    ('backend_state', 'No Cluster', 'No Backend', 1, 'ready'), ('drone_action', 'No Cluster', null, null, null);
                 """,
                 connection);
             await command.ExecuteNonQueryAsync();

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net.WebSockets;
 using System.Text;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes;
 using Plane.Tests.EndToEnd;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Guard;
 

@@ -1,6 +1,6 @@
-using Plane.Drone.Guard;
+using Plane.DroneHost.Guard;
 using Plane.Tests.Drone;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Guard;
 

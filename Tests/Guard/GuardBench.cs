@@ -2,12 +2,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone.Guard;
-using Plane.Drone.Runtimes;
-using Plane.Hosting;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Runtimes;
+using Plane.Hosting.Ready;
 using Plane.Tests.Drone;
 using Plane.Tests.Runtimes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Guard;
 

@@ -1,12 +1,12 @@
 using Docker.DotNet.Models;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone.Guard;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Runtimes;
 using Plane.Files;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 using Plane.Tests.Drone;
 using Plane.Tests.Runtimes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Guard;
 

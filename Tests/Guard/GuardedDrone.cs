@@ -1,8 +1,8 @@
-using Plane.Drone.Guard;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Guard;
+using Plane.DroneHost.Runtimes;
 using Plane.Tests.EndToEnd;
 using Plane.Tests.Runtimes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Guard;
 
@@ -100,7 +100,7 @@ internal sealed class GuardedDrone : IAsyncDisposable
         await Agent.DisposeAsync();
         if (Directory.Exists(Run.Leases))
         {
-            foreach (var backend in Directory.EnumerateFiles(Run.Leases).Select(f => Plane.Drone.Runtimes.Process.BackendFiles.TryParseName(Path.GetFileName(f))))
+            foreach (var backend in Directory.EnumerateFiles(Run.Leases).Select(f => Plane.DroneHost.Runtimes.Process.BackendFiles.TryParseName(Path.GetFileName(f))))
             {
                 if (backend is { } left)
                 {

@@ -2,7 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using Plane.Drone.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Docker;
 
 namespace Plane.Tests.Output;
 

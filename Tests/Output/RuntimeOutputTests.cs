@@ -1,6 +1,7 @@
-using Plane.Drone.Runtimes;
+using Plane.DroneHost.Runtimes.Output;
+using Plane.DroneHost.Runtimes;
 using Plane.Tests.Runtimes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Output;
 

@@ -2,10 +2,10 @@ using System.Net;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Proxy;
-using Plane.Proxy.Connections;
-using Plane.Proxy.Controller;
-using Plane.Tests.Support;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Connections;
+using Plane.ProxyHost.Controller;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

@@ -5,11 +5,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
 using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Routes;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

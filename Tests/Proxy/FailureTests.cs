@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using Plane.Tests.Support;
+using System.Text;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 
@@ -179,6 +180,28 @@ public sealed class FailureTests
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => proxy.Http.GetStringAsync($"/{proxy.Route(backend.Address).Value}/"));
     }
 
+    [Fact]
+    public async Task A_backend_that_answers_by_the_head_alone_and_closes_is_heard()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+
+        // A body that came later would reset the connection.
+        await using var backend = new RawBackend(async (connection, self) =>
+        {
+            var read = new byte[4096];
+            self.Requests.Enqueue(Encoding.Latin1.GetString(read, 0, await connection.Socket.ReceiveAsync(read)));
+            await connection.WriteAsync("HTTP/1.0 200 OK\r\n\r\nok");
+        });
+        var path = $"/{proxy.Route(backend.Address).Value}/";
+        for (var i = 0; i < 50; i++)
+        {
+            using var response = await proxy.Http.PostAsync(path, new StringContent("x"));
+            Assert.Equal("ok", await response.Content.ReadAsStringAsync());
+        }
+
+        Assert.All(backend.Requests, request => Assert.EndsWith("\r\n\r\nx", request, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("GET")]
     [InlineData("POST")]
@@ -206,6 +229,39 @@ public sealed class FailureTests
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         Assert.Equal(HttpStatusCode.BadGateway, (await proxy.Http.SendAsync(request)).StatusCode);
         Assert.StartsWith(method, Assert.Single(backend.Requests), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("GET", HttpStatusCode.OK)]
+    [InlineData("HEAD", HttpStatusCode.OK)]
+    [InlineData("POST", HttpStatusCode.BadGateway)]
+    [InlineData("DELETE", HttpStatusCode.BadGateway)]
+    public async Task A_request_that_the_backend_has_not_read_is_sent_again_where_that_is_safe(string method, HttpStatusCode expected)
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        var connections = 0;
+
+        // As a server that had no time to run: it closes its idle connection, over which a request has come meanwhile.
+        await using var backend = new RawBackend(async (connection, self) =>
+        {
+            var isFirst = Interlocked.Increment(ref connections) == 1;
+            while (await connection.ReadMessageAsync() is { } message)
+            {
+                self.Requests.Enqueue(message);
+                await connection.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                if (isFirst)
+                {
+                    await Eventually.TrueAsync(() => connection.Socket.Available > 0, "the second request has come");
+                    return;
+                }
+            }
+        });
+        var path = $"/{proxy.Route(backend.Address).Value}/";
+        await proxy.Http.GetAsync(path);
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+
+        Assert.Equal(expected, (await proxy.Http.SendAsync(request)).StatusCode);
+        Assert.Equal(expected == HttpStatusCode.OK ? 2 : 1, backend.Requests.Count);
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Plane.Proxy.Controller;
+using Plane.ProxyHost.Controller;
 
 namespace Plane.Tests.Proxy;
 

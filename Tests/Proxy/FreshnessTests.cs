@@ -1,6 +1,6 @@
 using System.Net;
-using Plane.Proxy.Routes;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Routes;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

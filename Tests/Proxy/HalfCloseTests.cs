@@ -1,6 +1,6 @@
 using System.Net.Sockets;
-using Plane.Proxy.Connections;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Connections;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

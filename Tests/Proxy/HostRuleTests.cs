@@ -1,4 +1,4 @@
-using Plane.Proxy.Forwarding;
+using Plane.ProxyHost.Forwarding;
 
 namespace Plane.Tests.Proxy;
 

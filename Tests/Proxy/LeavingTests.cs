@@ -1,5 +1,5 @@
-using Plane.Proxy.Routes;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Routes;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

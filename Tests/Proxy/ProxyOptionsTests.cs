@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using System.Reflection;
-using Plane.Proxy;
+using Plane.ProxyHost;
 
 namespace Plane.Tests.Proxy;
 

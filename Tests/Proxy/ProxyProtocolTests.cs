@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using FsCheck.Xunit;
-using Plane.Proxy.ProxyProtocol;
+using Plane.ProxyHost.ProxyProtocol;
 
 namespace Plane.Tests.Proxy;
 
@@ -96,8 +96,8 @@ public sealed class ProxyProtocolTests
     [InlineData(true, new[] { "10.0.0.0/8", "::1/128" }, null)]
     public void The_option_needs_networks(bool proxyProtocol, string[] networks, string? problem)
     {
-        var options = new Plane.Proxy.ProxyOptions { Cluster = "example.com", ProxyProtocol = proxyProtocol, TrustedProxies = networks };
-        Assert.Equal(problem, new Plane.Proxy.ProxyOptionsValidator().Problems(options).SingleOrDefault()?.Split(' ')[0]);
+        var options = new Plane.ProxyHost.ProxyOptions { Cluster = "example.com", ProxyProtocol = proxyProtocol, TrustedProxies = networks };
+        Assert.Equal(problem, new Plane.ProxyHost.ProxyOptionsValidator().Problems(options).SingleOrDefault()?.Split(' ')[0]);
     }
 
     [Property(MaxTest = 5_000)]

@@ -134,7 +134,7 @@ internal sealed class RawClient : IDisposable
     public async Task<string> TalkAsync(string text)
     {
         await Connection.WriteAsync(text);
-        return await Connection.ReadToEndAsync().WaitAsync(Support.Eventually.DefaultDeadline);
+        return await Connection.ReadToEndAsync().WaitAsync(Testing.Eventually.DefaultDeadline);
     }
 
     public void Dispose() => Connection.Dispose();

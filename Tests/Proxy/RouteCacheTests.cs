@@ -1,5 +1,5 @@
-using Plane.Proxy;
-using Plane.Proxy.Routes;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Routes;
 
 namespace Plane.Tests.Proxy;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.WebSockets;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

@@ -1,4 +1,4 @@
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 
@@ -194,7 +194,7 @@ public sealed class SmugglingTests
     }
 
     private static async Task<(string Answer, IReadOnlyCollection<string> Requests)> SendAsync(
-        string text, bool halfClose = false, Action<Plane.Proxy.ProxyOptions>? configure = null)
+        string text, bool halfClose = false, Action<Plane.ProxyHost.ProxyOptions>? configure = null)
     {
         await using var proxy = await TestProxy.StartAsync(configure);
         await using var backend = RawBackend.Answering();

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
-using Plane.Proxy.Forwarding;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Forwarding;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

@@ -2,9 +2,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Controller;
+using Plane.Hosting.Ready;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Controller;
 
 namespace Plane.Tests.Proxy;
 
@@ -70,7 +70,7 @@ internal sealed class TestProxy : IAsyncDisposable
         var proxy = new TestProxy(app, controller, clock, log, addresses[0]);
         if (!controller.IsAway && !controller.ChangesFail)
         {
-            await Support.Eventually.TrueAsync(() => controller.Reads >= 2, "the change log is being read");
+            await Testing.Eventually.TrueAsync(() => controller.Reads >= 2, "the change log is being read");
         }
 
         return proxy;

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Drone.Runtimes.Process;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Process;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

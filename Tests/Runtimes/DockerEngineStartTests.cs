@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Drone.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Docker;
 
 namespace Plane.Tests.Runtimes;
 

@@ -1,7 +1,7 @@
 using Docker.DotNet.Models;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

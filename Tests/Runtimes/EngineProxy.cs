@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

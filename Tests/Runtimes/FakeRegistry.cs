@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

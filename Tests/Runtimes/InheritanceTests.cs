@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

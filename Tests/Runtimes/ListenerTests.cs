@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using Docker.DotNet.Models;
-using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

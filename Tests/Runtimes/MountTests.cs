@@ -1,9 +1,9 @@
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using Plane.Drone.Runtimes;
-using Plane.Drone.Runtimes.Docker;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Runtimes.Docker;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

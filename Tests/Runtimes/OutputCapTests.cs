@@ -1,6 +1,6 @@
 using System.Text;
-using Plane.Drone.Runtimes.Process;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes.Process;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

@@ -2,8 +2,8 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using Plane.Drone.Runtimes;
-using Plane.Tests.Support;
+using Plane.DroneHost.Runtimes;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 

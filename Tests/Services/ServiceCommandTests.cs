@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Services;
 
@@ -74,6 +74,31 @@ public sealed class ServiceCommandTests(ControllerFixture fixture) : IClassFixtu
     [InlineData("plane: --wait-seconds: say how to start a backend, and neither --image nor --command says what", "connect", "--key", "k", "--wait-seconds", "3")]
     public async Task Flags_that_contradict_each_other_are_refused(string problem, params string[] arguments) =>
         Assert.Contains(problem, await RefusedAsync(2, arguments));
+
+    [Theory]
+    [InlineData("plane: --request-cpus: must be a number of CPUs from 0 to 1000, as 0.5", "--request-cpus", "half")]
+    [InlineData("plane: --request-cpus: must be a number of CPUs from 0 to 1000, as 0.5", "--request-cpus", "1001")]
+    [InlineData("plane: --request-memory: must be an amount of bytes such as 512MiB, 1.5GiB, 2TB or 1073741824, at most 8 PiB", "--request-memory", "much")]
+    [InlineData("plane: --request-disk: must be an amount of bytes such as 512MiB, 1.5GiB, 2TB or 1073741824, at most 8 PiB", "--request-disk", "9PiB")]
+    public async Task Requests_that_are_not_amounts_are_refused(string problem, string flag, string value)
+    {
+        Assert.Contains(problem, await RefusedAsync(2, "service", "set", "x", "--image", "i", "--access", "public", flag, value));
+        Assert.Contains(problem, await RefusedAsync(2, "connect", "--key", "k", "--image", "i", flag, value));
+    }
+
+    [Fact]
+    public async Task What_a_backend_reserves_is_said_by_flags()
+    {
+        await OkAsync("service", "set", "reserving", "--image", "i", "--access", "public", "--request-cpus", "0.5", "--request-memory", "512MiB", "--request-disk", "1.5GiB");
+        var shown = JsonNode.Parse(Assert.Single(await OkAsync("service", "show", "reserving", "--json")))!;
+        Assert.Equal("""{"cpu_millis":500,"memory_bytes":536870912,"disk_bytes":1610612736}""", shown["spawn_config"]!["executable"]!["resource_requests"]!.ToJsonString());
+
+        await fixture.Drone.HasAsync(new ResourceAmounts { CpuMillis = 2_000, MemoryBytes = 1L << 30, DiskBytes = 1L << 40 });
+        await OkAsync("connect", "--key", "reserving-room", "--image", "i", "--request-cpus", "1.25", "--request-memory", "256MiB", "--immediate");
+        var state = JsonNode.Parse(Assert.Single(await OkAsync("cluster-state", Controller.Cluster, "--json")))!;
+        var drone = state["drones"]!.AsArray().Single(d => (string?)d!["node"]!["name"] == fixture.Drone.Name.Value)!;
+        Assert.Equal((1_250, 256L << 20), ((long)drone["reserved"]!["cpu_millis"]!, (long)drone["reserved"]!["memory_bytes"]!));
+    }
 
     [Fact]
     public async Task A_crash_loop_is_printed_with_the_last_lines()

@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Services;
 using Plane.Tests.Grains;
 using Plane.Tests.Proxy;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Services;
 

@@ -267,7 +267,7 @@ public sealed class ServiceRouteTests(ControllerFixture fixture) : IClassFixture
         ["access"] = "public",
     };
 
-    private Plane.Grains.Storage.IPlaneStore Store() => (Plane.Grains.Storage.IPlaneStore)_controller.Services.GetService(typeof(Plane.Grains.Storage.IPlaneStore))!;
+    private Plane.Storage.IPlaneStore Store() => (Plane.Storage.IPlaneStore)_controller.Services.GetService(typeof(Plane.Storage.IPlaneStore))!;
 
     private Task<Answer> PutAsync(string name, JsonNode config) => PutAsync(name, config.ToJsonString());
 

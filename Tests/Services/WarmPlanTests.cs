@@ -1,5 +1,5 @@
-using Plane.Grains.Storage;
 using Plane.Grains.Warm;
+using Plane.Storage;
 
 namespace Plane.Tests.Services;
 

@@ -1,6 +1,6 @@
-using Plane.Grains.Storage;
+using Plane.Storage;
 using Plane.Tests.Grains;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Services;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

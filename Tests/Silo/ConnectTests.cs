@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -9,10 +9,11 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Hosting;
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Hosting.Ready;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -1,6 +1,7 @@
 using System.Net;
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Hosting.Running;
+using Plane.Storage;
 using Plane.Silo.Http;
 
 namespace Plane.Tests.Silo;

@@ -1,5 +1,5 @@
 using System.Text;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

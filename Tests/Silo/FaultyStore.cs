@@ -1,5 +1,5 @@
 using System.Reflection;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Tests.Silo;
 

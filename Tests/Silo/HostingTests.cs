@@ -6,10 +6,14 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Plane.Cli.Configuration;
+using Plane.Hosting.Configuration;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Ready;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.Hosting.Logging;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

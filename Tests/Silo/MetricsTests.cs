@@ -2,11 +2,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Orleans;
-using Plane.Dns;
-using Plane.Drone;
-using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Tests.Support;
+using Plane.DnsHost;
+using Plane.DroneHost;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Metrics;
+using Plane.Hosting.Ready;
+using Plane.ProxyHost;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

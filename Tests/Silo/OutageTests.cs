@@ -1,5 +1,3 @@
-using Plane.Hosting.Logging;
-
 namespace Plane.Tests.Silo;
 
 public sealed class OutageTests

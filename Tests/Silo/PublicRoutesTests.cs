@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Plane.Hosting;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -1,4 +1,5 @@
-using Plane.Hosting;
+using Plane.Hosting.Ready;
+
 
 namespace Plane.Tests.Silo;
 

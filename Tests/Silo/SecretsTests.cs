@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -1,8 +1,9 @@
 using System.Net;
 using Microsoft.Extensions.Options;
+using Plane.Hosting.Running;
 using Plane.Hosting;
 using Plane.Silo;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Plane.Grains.Backends;
-using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 

@@ -1,12 +1,12 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Sqlite;
 using Plane.Simulation;
 using Plane.Simulation.Core;
 using Plane.Simulation.Store;
+using Plane.Storage;
+using Plane.Storage.Sqlite;
 using Plane.Tests.Storage;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.SimulationTests;
 

@@ -2,9 +2,9 @@ using System.Net;
 using System.Net.Sockets;
 using Npgsql;
 using Plane.Chaos.Parts;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Storage.Postgres;
+using Plane.Testing;
 using Xunit.Abstractions;
 
 namespace Plane.Tests.Storage;

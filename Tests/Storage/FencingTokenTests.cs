@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using Npgsql;
-using Plane.Grains.Storage;
+using Plane.Storage;
 using static Plane.Tests.Storage.OneDrone;
-using static Plane.Tests.Support.DatabaseStatements;
+using static Plane.Testing.DatabaseStatements;
 
 namespace Plane.Tests.Storage;
 
@@ -105,7 +105,7 @@ public sealed class FencingTokenTests : IAsyncLifetime
     public async Task Who_gives_up_waiting_for_one_leaves_no_session_lock_behind(string held)
     {
         await using var holder = await OpenAsync(_harness.Database);
-        await ScalarAsync(holder, $"select {held}(1886151022, 1)");
+        await ScalarAsync(holder, $"select {held}(plane.lock_id('fencing_tokens'))");
         await ScalarAsync(holder, "select setval('plane.fencing_tokens', 1)");
         await using var waiter = await OpenAsync(_harness.Database);
         await ScalarAsync(waiter, "set statement_timeout = 100");
@@ -117,7 +117,7 @@ public sealed class FencingTokenTests : IAsyncLifetime
         // And who gets one, in the same session, has released it.
         await ScalarAsync(waiter, "reset statement_timeout");
         Assert.True((long)(await ScalarAsync(waiter, "select plane.next_fencing_token()"))! > 0);
-        Assert.True((bool)(await ScalarAsync(holder, "select pg_try_advisory_lock(1886151022, 1)"))!);
+        Assert.True((bool)(await ScalarAsync(holder, "select pg_try_advisory_lock(plane.lock_id('fencing_tokens'))"))!);
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using Npgsql;
-using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Storage.Postgres;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

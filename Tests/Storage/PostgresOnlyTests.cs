@@ -1,9 +1,9 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Storage.Postgres;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
@@ -70,7 +70,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         var start = await Store.ReadLogEndAsync(default);
         await using var late = await OpenAsync();
         await using var transaction = await late.BeginTransactionAsync();
-        await ExecuteAsync(late, "insert into plane.changes (kind, cluster) values (4, 'late.example.com')");
+        await ExecuteAsync(late, "insert into plane.changes (kind, cluster) values ('txt_values', 'late.example.com')");
         await Store.SetTxtAsync(s_cluster, new TxtValues { Owner = "operator" }, TimeSpan.FromMinutes(1), default);
         var page = await Store.ReadLogAsync(start, 10, default);
         Assert.Empty(page.Changes);
@@ -179,19 +179,60 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     public async Task A_newer_schema_is_refused_only_if_it_says_so()
     {
         await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, "insert into plane.migrations (version, oldest) values (98, 1)");
+        await ExecuteAsync(connection, "insert into plane.schema_versions (version, oldest) values (98, 1)");
         await using var store = PostgresHarness.New(_harness.Database);
         await store.InitializeAsync(default);
-        await ExecuteAsync(connection, "insert into plane.migrations (version, oldest) values (99, 99)");
+        await ExecuteAsync(connection, "insert into plane.schema_versions (version, oldest) values (99, 99)");
         var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
         Assert.Contains("99", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_database_of_an_older_build_is_refused_with_what_to_do()
+    {
+        await using var database = await (await PostgresServer.SharedAsync()).CreateDatabaseAsync();
+        await using (var connection = new NpgsqlConnection(database.ConnectionString))
+        {
+            await connection.OpenAsync();
+            await ExecuteAsync(connection, "create schema plane; create table plane.migrations (version integer primary key, oldest integer not null, applied_at timestamptz not null)");
+        }
+
+        await using var store = PostgresHarness.New(database);
+        var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
+        Assert.Contains("a build from before version 0.1.0", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("drop schema plane cascade", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_start_puts_its_functions_in_force_unless_the_schema_is_a_newer_programs()
+    {
+        const string Broken = "create or replace function plane.is_served(p_silent interval) returns boolean language sql as $$ select false $$";
+        await using var connection = await OpenAsync();
+        await using var store = PostgresHarness.New(_harness.Database);
+        async Task<bool> IsServedAsync()
+        {
+            await store.InitializeAsync(default);
+            return (bool)(await ScalarAsync(connection, "select plane.is_served(interval '1 minute')"))!;
+        }
+
+        // Those of another build of this version.
+        await ExecuteAsync(connection, Broken);
+        await ExecuteAsync(connection, "update plane.schema_functions set hash = 'another'");
+        Assert.True(await IsServedAsync());
+
+        // Its own are left as they are.
+        await ExecuteAsync(connection, Broken);
+        Assert.False(await IsServedAsync());
+        await ExecuteAsync(connection, "update plane.schema_functions set hash = 'a newer one''s'");
+        await ExecuteAsync(connection, "insert into plane.schema_versions (version, oldest) values (98, 1)");
+        Assert.False(await IsServedAsync());
     }
 
     [Fact]
     public async Task Rows_of_a_log_from_another_cluster_of_servers_are_dropped_at_start()
     {
         await using var connection = await OpenAsync();
-        await ExecuteAsync(connection, "insert into plane.changes (transaction_id, kind, cluster) values (4611686018427387904, 4, 'old.example.com')");
+        await ExecuteAsync(connection, "insert into plane.changes (transaction_id, kind, cluster) values (4611686018427387904, 'txt_values', 'old.example.com')");
         await using var store = PostgresHarness.New(_harness.Database);
         await store.InitializeAsync(default);
         Assert.Equal(0L, await ScalarAsync(connection, "select count(*) from plane.changes where cluster = 'old.example.com'"));
@@ -349,9 +390,9 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
             }
         }
 
-        // One row each, or a sweep that reads all there is; in keys no index on the expiry, on purpose (0001_tables.sql).
+        // One row each, or a sweep that reads all there is; in keys no index on the expiry, on purpose (0001-2-tables.sql).
         Assert.DoesNotContain(
-            counted, c => c.Table is not ("installation" or "changes_cleaned" or "controllers" or "proxies" or "txt_values" or "migrations"));
+            counted, c => c.Table is not ("installation" or "changes_cleaned" or "controllers" or "proxies" or "txt_values" or "schema_versions" or "schema_functions"));
     }
 
     private static async Task<Dictionary<string, long>> CountAsync(NpgsqlConnection connection)

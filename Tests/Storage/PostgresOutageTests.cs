@@ -1,7 +1,7 @@
 using Npgsql;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Storage.Postgres;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
-using Plane.Grains.Storage.Postgres;
-using Plane.Tests.Support;
+using Plane.Storage.Postgres;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
@@ -45,14 +45,14 @@ public sealed class PostgresSessionTests : IAsyncLifetime
             """
             create or replace function plane.next_fencing_token() returns bigint language plpgsql volatile as $$
             begin
-                perform pg_advisory_lock(1886151022, 1);
+                perform pg_advisory_lock(plane.lock_id('fencing_tokens'));
                 raise exception 'broken off';
             end $$
             """);
 
         var error = await Assert.ThrowsAsync<PostgresException>(() => store.AcquireAsync(Request("room"), default));
         Assert.Equal("broken off", error.MessageText);
-        Assert.Equal(true, await DatabaseStatements.ScalarAsync(other, "select pg_try_advisory_lock(1886151022, 1)"));
+        Assert.Equal(true, await DatabaseStatements.ScalarAsync(other, "select pg_try_advisory_lock(plane.lock_id('fencing_tokens'))"));
     }
 
     private async Task<PostgresStore> OpenAsync()

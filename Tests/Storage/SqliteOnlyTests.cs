@@ -1,8 +1,8 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Sqlite;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Storage.Sqlite;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
@@ -188,10 +188,20 @@ public sealed class SqliteOnlyTests : IDisposable
     public async Task A_newer_schema_is_refused_only_if_it_says_so()
     {
         await (await OpenAsync()).DisposeAsync();
-        await ExecuteAsync("insert into migrations values (98, 1)");
+        await ExecuteAsync("insert into schema_versions values (98, 1)");
         await (await OpenAsync()).DisposeAsync();
-        await ExecuteAsync("insert into migrations values (99, 99)");
+        await ExecuteAsync("insert into schema_versions values (99, 99)");
         await Assert.ThrowsAsync<StoreRefusedException>(() => OpenAsync());
+    }
+
+    [Fact]
+    public async Task A_file_of_an_older_build_is_refused_with_what_to_do()
+    {
+        await (await OpenAsync()).DisposeAsync();
+        await ExecuteAsync("alter table schema_versions rename to migrations");
+        var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => OpenAsync());
+        Assert.Contains("a build from before version 0.1.0", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("move the file away", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -223,7 +233,7 @@ public sealed class SqliteOnlyTests : IDisposable
         var works = Enumerable.Range(0, 20).Select(i => engine.WriteAsync(
             s =>
             {
-                s.Execute("insert into controllers (id, version, hash, heartbeat_lease) values ($1, '1', '', 0)", $"co-{i}");
+                s.Execute("insert into controllers (id, version, hash, heartbeat_at) values ($1, '1', '', 0)", $"co-{i}");
                 return i % 2 == 0 ? i : throw new InvalidOperationException("odd");
             },
             default)).ToArray();

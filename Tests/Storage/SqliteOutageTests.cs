@@ -1,7 +1,7 @@
 using Microsoft.Data.Sqlite;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Sqlite;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Storage.Sqlite;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
@@ -97,7 +97,7 @@ public sealed class SqliteOutageTests : IDisposable
             },
             default);
         await running.Task;
-        var write = engine.WriteAsync(s => s.Execute("insert into controllers (id, version, hash, heartbeat_lease) values ('co-a', '', '', 0)"), default);
+        var write = engine.WriteAsync(s => s.Execute("insert into controllers (id, version, hash, heartbeat_at) values ('co-a', '', '', 0)"), default);
         var read = engine.ReadAsync(s => s.Scalar("select count(*) from controllers"), default);
         await using (var other = await OtherAsync())
         {

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
-using Plane.Grains.Storage.Sqlite;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Storage.Postgres;
+using Plane.Storage.Sqlite;
+using Plane.Testing;
 
 namespace Plane.Tests.Storage;
 
@@ -108,7 +108,7 @@ internal sealed class PostgresHarness : IStoreHarness
                 for c in
                     select table_name, string_agg(format('%I = %I - interval ''%s seconds''', column_name, column_name, current_setting('test.seconds')), ', ') as sets
                     from information_schema.columns
-                    where table_schema = 'plane' and data_type = 'timestamp with time zone' and table_name <> 'migrations'
+                    where table_schema = 'plane' and data_type = 'timestamp with time zone' and table_name not in ('schema_versions', 'schema_functions')
                     group by table_name
                 loop
                     execute format('update plane.%I set %s', c.table_name, c.sets);

@@ -1,5 +1,5 @@
-using Plane.Grains.Storage;
-using Plane.Tests.Support;
+using Plane.Storage;
+using Plane.Testing;
 
 namespace Plane.Tests.Storage;
 

@@ -1,6 +1,6 @@
 using Npgsql;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
+using Plane.Storage;
+using Plane.Storage.Postgres;
 
 namespace Plane.Tests.Storage;
 

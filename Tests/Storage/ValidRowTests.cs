@@ -1,11 +1,11 @@
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Npgsql;
-using Plane.Grains.Storage;
-using Plane.Grains.Storage.Postgres;
-using Plane.Grains.Storage.Sqlite;
+using Plane.Storage;
+using Plane.Storage.Postgres;
+using Plane.Storage.Sqlite;
 using Plane.Tests.Grains;
-using Plane.Tests.Support;
+using Plane.Testing;
 using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
@@ -20,20 +20,20 @@ public sealed class ValidRowTests
     [
         "update backends set id = 'UPPER'", "update backends set id = ''", $"update backends set id = '{new string('a', 46)}'", "update backends set cluster = 'no cluster'",
         "update backends set drone = 'one'", "update backends set key_name = ''", "update backends set key_name = 'a\u0001'", "update backends set key_namespace = 'a\u0085'",
-        $"update backends set key_tag = '{new string('a', 256)}'", $"update backends set pool = '{new string('a', 256)}'", "update backends set status = 11", "update backends set end_kind = 3",
-        "update backends set executor = 0", "update backends set termination_reason = 7", "update backends set max_idle_seconds = 0", "update backends set fencing_token = 0",
+        $"update backends set key_tag = '{new string('a', 256)}'", $"update backends set pool = '{new string('a', 256)}'", "update backends set status = 'gone'", "update backends set end_kind = 'none'",
+        "update backends set executor = 'none'", "update backends set termination_reason = 'none'", "update backends set max_idle_seconds = 0", "update backends set fencing_token = 0",
         $"update backends set address = '{new string('1', 65)}'", $"update backends set message = '{new string('m', 1_001)}'", "update backends set subdomain = '-a'", $"update backends set web = '{new string('w', 8_193)}'",
-        "update backends set acquired_by = 'x'", "update backends set static_token = 'x'", "update keys set fencing_token = -1", "update history set status = 11",
-        "update history set termination_kind = 3", "update tokens set hash = 'x'", "update tokens set user_name = 'a\u0007'", "update tokens set secret = ''",
-        $"update tokens set auth = '{new string('a', 8_193)}'", "update actions set drone = 'one'", "update actions set number = 0", "update actions set kind = 2", "update actions set spawn = null",
+        "update backends set acquired_by = 'x'", "update backends set static_token = 'x'", "update keys set fencing_token = -1", "update history set status = 'gone'",
+        "update history set termination_kind = 'none'", "update tokens set hash = 'x'", "update tokens set user_name = 'a\u0007'", "update tokens set secret = ''",
+        $"update tokens set auth = '{new string('a', 8_193)}'", "update actions set drone = 'one'", "update actions set number = 0", "update actions set kind = 'claim'", "update actions set spawn = null",
         "update backends set cpu_millis = -1, memory_bytes = 0, disk_bytes = 0, gpus = 0", "update backends set cpu_millis = 0, memory_bytes = 9007199254740993, disk_bytes = 0, gpus = 0",
         "update backends set cpu_millis = 0, memory_bytes = 0, disk_bytes = 0, gpus = 1025", "update backends set cpu_millis = null",
         "update drones set cpu_millis = 0, memory_bytes = -1, disk_bytes = 0, gpus = 0", "update drones set cpu_millis = 0, memory_bytes = 0, disk_bytes = 9007199254740993, gpus = 0",
         "update drones set cpu_millis = 0, memory_bytes = 0, disk_bytes = 0, gpus = -1", "update drones set gpus = null", "update drone_images set drone = 'one'",
         "update drone_images set images = ''",
         "update drones set name = 'one'", "update drones set reading = -1", "update drones set max_backends = 0", "update drones set instance_id = 'a b'", "update drones set version = ''",
-        "update changes set kind = 5", "update changes set cluster = 'A'", "update changes set drone = 'one' where drone is not null", "update changes set backend_id = 'A' where backend_id is not null",
-        "update changes set status = 1", "update changes set token_hash = 'x'", "update proxies set name = 'px-'", "update controllers set id = 'one'", "update txt_values set owner = ''",
+        "update changes set kind = 'service'", "update changes set cluster = 'A'", "update changes set drone = 'one' where drone is not null", "update changes set backend_id = 'A' where backend_id is not null",
+        "update changes set status = 'gone'", "update changes set token_hash = 'x'", "update proxies set name = 'px-'", "update controllers set id = 'one'", "update txt_values set owner = ''",
         "update challenge_leases set owner = ''", "update certificate_orders set authority = ''", "update requests set digest = ''",
     ];
 
@@ -50,7 +50,8 @@ public sealed class ValidRowTests
         foreach (var sql in s_broken)
         {
             var e = await Record.ExceptionAsync(() => ExecuteAsync(connection, sql));
-            Assert.True(e is PostgresException { SqlState: PostgresErrorCodes.CheckViolation } or SqliteException { SqliteErrorCode: 19 }, $"{sql}: {e?.Message}");
+            Assert.True(
+                e is PostgresException { SqlState: PostgresErrorCodes.CheckViolation or PostgresErrorCodes.InvalidTextRepresentation } or SqliteException { SqliteErrorCode: 19 }, $"{sql}: {e?.Message}");
         }
     }
 
@@ -134,7 +135,7 @@ public sealed class ValidRowTests
         }
 
         await database.BreakAsync($"update backends set created_at = {(on == On.Postgres ? "created_at - interval '1 second'" : "created_at - 1000")} where id = '{first.Identity.Backend}'",
-            $"update backends set status = 11 where id <> '{first.Identity.Backend}'");
+            $"update backends set drone = 'nobody' where id <> '{first.Identity.Backend}'");
         await using var again = await database.OpenAsync();
         var pages = new List<BackendPage>();
         do

@@ -1,6 +1,6 @@
 using System.Reflection;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>Where this build's programs and files are. Tests start the programs as processes, from their own output folders.</summary>
 public static class Checkout
@@ -27,17 +27,14 @@ public static class Checkout
     /// <summary>The two samples of <c>demo/Samples</c>.</summary>
     public static string Samples => Program("demo/Samples", "samples.dll");
 
-    /// <summary>The test backend's <c>testbackend.dll</c> (<c>Tests/Backend</c>).</summary>
-    public static string Backend => Program("Tests/Backend", "testbackend.dll");
+    /// <summary>The test backend's <c>testbackend.dll</c> (<c>tools/TestBackend</c>).</summary>
+    public static string Backend => Program("tools/TestBackend", "testbackend.dll");
 
     /// <summary>The applications of ASP.NET Core, <c>testapplications.dll</c> (<c>Tests/Applications/Web</c>).</summary>
     public static string Applications => Program("Tests/Applications/Web", "testapplications.dll");
 
-    /// <summary>The chaos run, <c>plane-chaos.dll</c> (<c>Tests/Chaos</c>).</summary>
-    public static string Chaos => Program("Tests/Chaos", "plane-chaos.dll");
-
-    /// <summary>Where the browser driver is: the package's own folder.</summary>
-    public static string Playwright { get; } = Value("Checkout.Playwright");
+    /// <summary>The chaos run, <c>plane-chaos.dll</c> (<c>tools/Chaos</c>).</summary>
+    public static string Chaos => Program("tools/Chaos", "plane-chaos.dll");
 
     /// <summary>
     /// Names this run of the tests in processes' environments, labels and tags, so that <c>./plane test</c> can remove what a crashed
@@ -58,5 +55,5 @@ public static class Checkout
 
     private static string Value(string key) => Metadata.GetValueOrDefault(key) is { Length: > 0 } value
         ? value
-        : throw new InvalidOperationException($"The test assembly carries no {key}; see Tests.csproj.");
+        : throw new InvalidOperationException($"The assembly carries no {key}; see Testing.csproj.");
 }

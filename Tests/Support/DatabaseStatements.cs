@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>Statements of a test's own, over a connection of its own.</summary>
 public static class DatabaseStatements

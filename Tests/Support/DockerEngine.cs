@@ -2,7 +2,7 @@ using System.Text;
 using Docker.DotNet;
 using Docker.DotNet.Models;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// The container engine as tests see it: a judge that shares no line with the drone's own code, only the library, and that over another transport. There must be one: a

@@ -1,6 +1,6 @@
 using Docker.DotNet.Models;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// Images for tests, put together on this machine without any registry, once for all tests and runs (<c>demo/image.sh</c> tags by content).
@@ -15,7 +15,7 @@ public static class DockerImages
     /// <summary>The repository of this run's tags.</summary>
     public static string Repository { get; } = $"plane-test-run-{Checkout.Run.ToLowerInvariant()}";
 
-    /// <summary><c>Tests/Backend</c>, listening on <c>PORT</c> of all the container's addresses; behaviour by <c>BACKEND_*</c> variables.</summary>
+    /// <summary><c>tools/TestBackend</c>, listening on <c>PORT</c> of all the container's addresses; behaviour by <c>BACKEND_*</c> variables.</summary>
     public static Task<string> BackendAsync() => BackendImage.Value;
 
     /// <summary>The demo's board.</summary>

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// Waits until something that is observed from outside holds. The failure prints what was seen, each distinct observation once, with its

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// Ports for programs that cannot be told "any" (or whose port must be known before they run). They lie below the kernel's ephemeral

@@ -2,7 +2,7 @@ using System.Globalization;
 using Npgsql;
 using Xunit.Abstractions;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// A real PostgreSQL server on loopback, of its own or shared by the whole run. Durable as the product demands (<c>fsync</c> and

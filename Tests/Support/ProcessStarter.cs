@@ -1,13 +1,13 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// Starts processes that the kernel kills when this one dies (<c>setpriv --pdeathsig</c>, where util-linux has it). All of them from one
 /// thread that lives as long as the process: the kernel's "parent" is the thread, and a pool thread may retire while its child runs.
 /// </summary>
-internal static class ProcessStarter
+public static class ProcessStarter
 {
     private static readonly BlockingCollection<Action> Starts = [];
 

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Xunit.Abstractions;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>
 /// A program that runs as a process of its own beside the tests: its lines are captured (and shown by a failing test), it can be

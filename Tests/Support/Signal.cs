@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>Signals, by their Linux numbers.</summary>
 public enum Signal

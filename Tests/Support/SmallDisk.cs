@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>A small file system in memory.</summary>
 public sealed class SmallDisk : IDisposable

@@ -1,6 +1,6 @@
 using Xunit.Abstractions;
 
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>A real PostgreSQL server whose wall clock a test sets while it runs.</summary>
 public sealed class SteppedServer : IAsyncDisposable

@@ -1,4 +1,4 @@
-namespace Plane.Tests.Support;
+namespace Plane.Testing;
 
 /// <summary>A database of one test's own; dropped, connections and all, when disposed.</summary>
 public sealed class TestDatabase : IAsyncDisposable

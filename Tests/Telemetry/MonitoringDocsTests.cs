@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using Plane.Grains.Metrics;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Telemetry;
 

@@ -3,14 +3,15 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Plane.Drone;
-using Plane.Drone.Runtimes;
+using Plane.DroneHost;
+using Plane.DroneHost.Runtimes;
 using Plane.Grains.Metrics;
+using Plane.Hosting.Metrics;
 using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Answers;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Answers;
 using Plane.Silo.Http;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Telemetry;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Plane.Tests.Support;
 
 namespace Plane.Tests.Telemetry;
 

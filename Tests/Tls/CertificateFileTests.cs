@@ -1,9 +1,9 @@
 using System.Net;
 using System.Security.Cryptography;
-using Plane.Proxy;
-using Plane.Proxy.Tls;
+using Plane.ProxyHost.Certificates;
+using Plane.ProxyHost.Tls;
 using Plane.Tests.Proxy;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Tls;
 

@@ -7,12 +7,13 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
-using Plane.Hosting;
-using Plane.Proxy;
-using Plane.Proxy.Acme;
-using Plane.Proxy.Controller;
+using Plane.Hosting.Cluster;
+using Plane.Hosting.Ready;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Certificates;
+using Plane.ProxyHost.Controller;
 using Plane.Tests.Proxy;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Tls;
 

@@ -5,7 +5,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Playwright;
 using Plane.Tests.Proxy;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Tls;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Plane.Chaos.Parts;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Verdict;
 

@@ -1,6 +1,6 @@
 using Plane.Bench.Load;
 using Plane.Bench.Roles;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 
@@ -93,13 +93,13 @@ internal sealed class ConnectNewBench : IBench
         insert into plane.keys (namespace, name, tag, backend_id, fencing_token, expires_at) values ('', 'p' || :n, '', 'p' || :n, 0, 'infinity') on conflict do nothing;
         update plane.keys set fencing_token = nextval('plane.fencing_tokens'), expires_at = clock_timestamp() + interval '1 minute' where namespace = '' and name = 'p' || :n;
         insert into plane.backends (id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at, uses_static_token, executor, image)
-            values ('p' || :n, 'bench', 'dr-bench', '', '', 'p' || :n, '', :n, rpad(md5(random()::text), 43, '0'), 10, now(), now(), false, 1, 'simulated') on conflict do nothing;
+            values ('p' || :n, 'bench', 'dr-bench', '', '', 'p' || :n, '', :n, rpad(md5(random()::text), 43, '0'), 'scheduled', now(), now(), false, 'docker', 'simulated') on conflict do nothing;
         insert into plane.tokens (hash, backend_id, secret) values (rpad(md5(random()::text), 43, '0'), 'p' || :n, md5(random()::text));
-        insert into plane.history (backend_id, status, at) values ('p' || :n, 10, now());
-        insert into plane.changes (kind, cluster, backend_id, fencing_token, status) values (1, 'bench', 'p' || :n, 1, 10), (3, 'bench', null, null, null);
-        update plane.drone_counters set last_number = last_number + 1 where drone = :drone;
+        insert into plane.history (backend_id, status, at) values ('p' || :n, 'scheduled', now());
+        insert into plane.changes (kind, cluster, backend_id, fencing_token, status) values ('backend_state', 'bench', 'p' || :n, 1, 'scheduled'), ('drone_action', 'bench', null, null, null);
+        update plane.drone_counters set last_action = last_action + 1 where drone = :drone;
         insert into plane.actions (cluster, drone, number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at)
-            values ('bench', 'dr-bench', :n, 'p' || :n, 1, 0, repeat('x', 300), 'i', 'b', 1, 2, 3) on conflict do nothing;
+            values ('bench', 'dr-bench', :n, 'p' || :n, 1, 'spawn', repeat('x', 300), 'i', 'b', 1, 2, 3) on conflict do nothing;
         commit;
         """;
 }

@@ -1,6 +1,6 @@
 using Plane.Bench.Load;
 using Plane.Bench.Roles;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

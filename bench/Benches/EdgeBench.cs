@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
 using Plane.Bench.Peers;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

@@ -4,7 +4,7 @@ using Orleans;
 using Orleans.Hosting;
 using Plane.Bench.Load;
 using Plane.Bench.Peers;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

@@ -112,7 +112,7 @@ internal sealed class LeaseBench : IBench
             b as (
                 insert into plane.backends (id, cluster, drone, pool, key_namespace, key_name, key_tag, fencing_token, acquired_by, status, status_at, created_at,
                     ready_at, uses_static_token, executor, image)
-                select id, $3, $1, '', $1, id, '', i, rpad(md5(id), 43, '0'), 50, now(), now(), now(), false, 1, 'simulated' from n)
+                select id, $3, $1, '', $1, id, '', i, rpad(md5(id), 43, '0'), 'ready', now(), now(), now(), false, 'docker', 'simulated' from n)
             insert into plane.keys (namespace, name, tag, backend_id, fencing_token, expires_at) select $1, id, '', id, i, now() + interval '5 minutes' from n
             """,
             drone.Name.Value,

@@ -2,7 +2,7 @@ using System.Globalization;
 using Plane.Bench.Load;
 using Plane.Bench.Peers;
 using Plane.Bench.Roles;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

@@ -5,9 +5,9 @@ using System.Text.Json.Nodes;
 using Plane.Bench.Load;
 using Plane.Bench.Peers;
 using Plane.Bench.Roles;
-using Plane.Proxy;
-using Plane.Proxy.Signing;
-using Plane.Tests.Proxy;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Signing;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

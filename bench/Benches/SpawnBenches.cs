@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Plane.Bench.Roles;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

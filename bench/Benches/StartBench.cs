@@ -1,5 +1,5 @@
 using Plane.Bench.Roles;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Benches;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Npgsql;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Load;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Load;
 

@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Peers;
 

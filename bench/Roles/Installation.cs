@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Bench.Roles;
 

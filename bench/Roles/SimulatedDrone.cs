@@ -1,5 +1,5 @@
 using Orleans;
-using Plane.Hosting;
+using Plane.Client;
 
 namespace Plane.Bench.Roles;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Orleans;
-using Plane.Hosting;
+using Plane.Client;
 
 namespace Plane.Samples;
 
@@ -27,7 +27,7 @@ internal static class ConnectAsClusterClient
         };
         if (ConnectRules.Validate(request) is { } error)
         {
-            throw new RefusedException(error.Message);
+            throw new SampleFailedException(error.Message);
         }
 
         var connect = ConnectCommand.For(request, ClusterName.Parse(cluster));
@@ -44,7 +44,7 @@ internal static class ConnectAsClusterClient
 
         await host.StopAsync();
         return result.Holder is null
-            ? throw new RefusedException($"{result.Refusal}: {result.Message}")
+            ? throw new SampleFailedException($"{result.Refusal}: {result.Message}")
             : connect.AnsweredBy(result).UrlOf(result.Holder);
     }
 
@@ -58,7 +58,7 @@ internal static class ConnectAsClusterClient
         }
         catch (Exception) when (limit.IsCancellationRequested)
         {
-            throw new RefusedException($"no controller's gateway answers at {gateway}");
+            throw new SampleFailedException($"no controller's gateway answers at {gateway}");
         }
     }
 }

@@ -1,5 +1,5 @@
-using System.Text.Json;
 using Microsoft.Extensions.Options;
+using Plane.Client;
 
 namespace Plane.Samples;
 
@@ -11,7 +11,7 @@ internal static class Program
         {
             return await RunAsync(args);
         }
-        catch (Exception e) when (e is RefusedException or HttpRequestException or JsonException or FormatException or OptionsValidationException
+        catch (Exception e) when (e is RefusedException or ControllerUnreachableException or SampleFailedException or FormatException or OptionsValidationException
             || CallFailed.IsUnknownOutcome(e))
         {
             await Console.Error.WriteLineAsync($"samples: {e.Message}");

@@ -1,6 +1,6 @@
 using Docker.DotNet.Handler.Abstractions;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// What the library leaves open between itself and the connection: (1) a request is sent once; (2) a redirect is not a success; (3) an answer has a bound. The streams that the drone

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>The labels by which a container says whose it is.</summary>
 internal static class ContainerLabels

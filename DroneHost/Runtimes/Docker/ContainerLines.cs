@@ -1,8 +1,9 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Plane.DroneHost.Runtimes.Output;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Makes lines of what a container engine sends of an output, each piece with its time before it.

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using Docker.DotNet.Models;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>Makes the request to create a container out of what is to be started.</summary>
 internal static class ContainerSpecs

@@ -2,7 +2,7 @@ using System.Globalization;
 using Docker.DotNet;
 using Docker.DotNet.Models;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>The engine as drone and guard see it: the dozen calls that they make, one method each.</summary>
 internal sealed class DockerCalls(DockerRuntimeOptions options, TimeProvider time) : IDisposable

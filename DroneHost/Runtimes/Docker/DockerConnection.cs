@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using Docker.DotNet;
 using Docker.DotNet.NativeHttp;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Calls an engine through Docker.DotNet, and tells three outcomes apart: an answer, an error that the engine reports (<see cref="DockerErrorException"/>), and no

@@ -1,6 +1,6 @@
 using System.Net;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>The engine answered a call with an error.</summary>
 internal sealed class DockerErrorException(HttpStatusCode status, string message) : Exception(message)

@@ -3,7 +3,7 @@ using System.Globalization;
 using Docker.DotNet.Models;
 using ContainerState = Docker.DotNet.Models.State;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 public sealed partial class DockerRuntime
 {

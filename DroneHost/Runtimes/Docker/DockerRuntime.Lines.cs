@@ -1,7 +1,8 @@
 using System.Runtime.CompilerServices;
 using Docker.DotNet;
+using Plane.DroneHost.Runtimes.Output;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 // What a container wrote: from the engine while there is a container, and from what is kept of it after that.
 public sealed partial class DockerRuntime

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 public sealed partial class DockerRuntime
 {

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Docker.DotNet.Models;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 // What a container shows of itself: where it listens, what it wrote at last.
 public sealed partial class DockerRuntime

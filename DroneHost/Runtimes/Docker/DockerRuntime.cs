@@ -3,7 +3,7 @@ using System.Globalization;
 using Docker.DotNet.Models;
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Backends as containers of a Docker engine.

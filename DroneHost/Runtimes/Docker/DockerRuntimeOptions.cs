@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>How a drone uses its Docker engine.</summary>
 public sealed class DockerRuntimeOptions

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes.Process;
 using Plane.Files;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// What is kept of containers that were removed at their end, a directory each: <c>output</c>, the last of what it wrote, <c>output.lines</c>, the time and the stream of each of these lines, and <c>exit</c>,

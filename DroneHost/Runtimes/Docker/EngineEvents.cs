@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Docker.DotNet.Models;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>Reads the engine's event stream, which has no end of its own.</summary>
 [JsonSerializable(typeof(Message))]

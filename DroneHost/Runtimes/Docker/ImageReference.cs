@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// An image reference (distribution/reference), taken apart as far as we need: the engine checks the rest. It becomes a part of a request's path, so dots

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>The last of what a container wrote: its text, and for each line of it a mark of when and where it was written.</summary>
 /// <param name="Text">The text; it may begin within a line.</param>

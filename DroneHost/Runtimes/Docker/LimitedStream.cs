@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.WebUtilities;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>A stream that fails where more is read of it than may be: its reader keeps what it can't make a message of yet.</summary>
 internal sealed class LimitedStream(Stream inner, int limit) : BufferedReadStream(inner, 4096)

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Which directory a backend's mount is. A key's own is <c>base/&lt;name&gt;</c> for the empty namespace and <c>base/.ns/&lt;namespace&gt;/&lt;name&gt;</c> for any other, each part

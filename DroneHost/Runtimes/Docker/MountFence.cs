@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Plane.Files;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Keeps an older holder of a key from mounting its directory after a newer one has, and keeps mounts apart. Both also hold where the base is a file system that several drones

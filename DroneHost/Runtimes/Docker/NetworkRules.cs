@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>Which networks a container may be put into.</summary>
 internal static class NetworkRules

@@ -1,6 +1,6 @@
 using Docker.DotNet.Models;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>How far a pull is, by what the engine says of its layers. Their sizes are known only once each is being downloaded, so every layer counts alike. For one pull's messages, in their order.</summary>
 internal sealed class PullLayers

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace Plane.Drone.Runtimes.Docker;
+namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>The last bytes of what is added.</summary>
 internal sealed class TailBuffer(int limit)

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes.Output;
 
 /// <summary>Puts a line together from the pieces that it comes in, within <see cref="OutputLine.MaxBytes"/>.</summary>
 internal sealed class LineAssembler

@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes.Output;
 
 /// <summary>How much of an output is passed on while it is followed: a backend that writes more must not take the drone's processors. What is beyond it is counted and dropped.</summary>
 internal sealed class OutputBudget(TimeProvider time)

@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes;
+namespace Plane.DroneHost.Runtimes.Output;
 
 /// <summary>Which part of a backend's output a runtime is to read.</summary>
 public sealed record OutputSelection

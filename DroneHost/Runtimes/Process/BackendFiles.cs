@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Plane.Files;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// The directory of one backend: what the agent and the launcher (<c>launcher.sh</c>, which lists its files) tell each other. The agent writes

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// Cgroups for backends, so that a process that made a session of its own is found and killed too. A child of this process's own group in the v2 hierarchy (also

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// What a backend must not inherit from the agent though <c>fork</c> and <c>execve</c> would hand it on, and no POSIX shell can change: ignored signals (.NET ignores SIGPIPE,

@@ -1,9 +1,9 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using Plane.Files;
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>Starts <c>launcher.sh</c> in a session of its own, with the tools of this machine.</summary>
 internal sealed class Launcher(string root)
@@ -15,7 +15,7 @@ internal sealed class Launcher(string root)
     private const int NoMoreFiles = 24;
 
     private const string Shell = "/bin/sh";
-    private const string Resource = "Plane.Drone.Runtimes.launcher.sh";
+    private const string Resource = "Plane.DroneHost.Runtimes.launcher.sh";
     private static readonly string[] ToolDirectories = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
 
     private readonly string _script = Path.Combine(root, "launcher.sh");

@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// Bounds what a backend's output takes of the disk. The launcher opens the file to append, so it can be cut under the writer: what is written next lands at the

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Plane.Files;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>Where in all that a backend has written its two files begin. So a position stays the same while what is before it is cut off.</summary>
 /// <param name="Begin">The position of the first byte of <see cref="BackendFiles.Output"/>.</param>

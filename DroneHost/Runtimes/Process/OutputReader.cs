@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>Reads bytes of a backend's two output files as the one output that they are parts of.</summary>
 /// <param name="files">The backend.</param>

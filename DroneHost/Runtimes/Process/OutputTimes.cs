@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Plane.Files;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// When a backend had written how much: a file with a line for each look of the agent at which there was more, position and Unix time in milliseconds. A process writes to its file without the agent, so no

@@ -1,4 +1,6 @@
-namespace Plane.Drone.Runtimes.Process;
+using Plane.DroneHost.Runtimes.Output;
+
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// Makes lines of what a process wrote. A line's position is that of its end. Lines that are passed over are counted: each end of a line has a number, also of those that were cut off unread.

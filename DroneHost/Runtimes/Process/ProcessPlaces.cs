@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// What runs of a drone instance's process backends: by the files that their launchers left, and by their cgroups, which have their processes also where the files are gone. Agent and guard

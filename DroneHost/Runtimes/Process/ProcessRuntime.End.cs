@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 // How a backend is stopped, killed, and made sure to be gone.
 public sealed partial class ProcessRuntime

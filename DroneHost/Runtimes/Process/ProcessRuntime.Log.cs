@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 public sealed partial class ProcessRuntime
 {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
+using Plane.DroneHost.Runtimes.Output;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 // What a process wrote: both streams to one file, in the order of writing, which the agent looks at and never stands between.
 public sealed partial class ProcessRuntime

@@ -1,6 +1,7 @@
-using Plane.Hosting;
+using Plane.Hosting.Running;
 
-namespace Plane.Drone.Runtimes.Process;
+
+namespace Plane.DroneHost.Runtimes.Process;
 
 public sealed partial class ProcessRuntime
 {

@@ -1,4 +1,4 @@
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>How a drone runs plain processes.</summary>
 public sealed class ProcessRuntimeOptions

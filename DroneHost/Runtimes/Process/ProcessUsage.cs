@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Plane.Drone.Runtimes.Process;
+namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>Adds up what a backend's processes use.</summary>
 internal static class ProcessUsage

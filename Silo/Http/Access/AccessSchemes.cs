@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Hosting;
+using Plane.Hosting.Configuration;
 using Plane.Silo.Dashboard.Access;
 
 namespace Plane.Silo.Http.Access;

@@ -1,8 +1,8 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Plane.Grains.Clusters;
-using Plane.Grains.Storage;
 using Plane.Silo.Http.Logs;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -31,7 +31,7 @@ internal sealed record BusyList
 internal static class ClusterEndpoints
 {
     public static async Task<IResult> DrainAsync(
-        string cluster, string drone, [FromQuery] string? terminate, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+        string cluster, string drone, [FromQuery] string? terminate, [FromServices] IDroneStore store, CancellationToken cancellationToken)
     {
         if (terminate is not (null or "" or "true" or "false"))
         {
@@ -41,7 +41,7 @@ internal static class ClusterEndpoints
         return await ChangeAsync(cluster, drone, store, draining: true, terminate == "true", cancellationToken);
     }
 
-    public static Task<IResult> UndrainAsync(string cluster, string drone, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+    public static Task<IResult> UndrainAsync(string cluster, string drone, [FromServices] IDroneStore store, CancellationToken cancellationToken) =>
         ChangeAsync(cluster, drone, store, draining: false, terminate: false, cancellationToken);
 
     public static async Task<IResult> StateAsync(string cluster, [FromServices] DronePicker drones, CancellationToken cancellationToken) =>
@@ -49,7 +49,7 @@ internal static class ClusterEndpoints
             ? TypedResults.Json(await drones.ReadStateAsync(name, cancellationToken), PlaneJson.Http)
             : RouteNames.BadCluster;
 
-    public static async Task<IResult> ListAsync([FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+    public static async Task<IResult> ListAsync([FromServices] IDroneStore store, CancellationToken cancellationToken) =>
         TypedResults.Json(new ClusterList { Clusters = [.. await store.ListClustersAsync(cancellationToken)] }, PlaneJson.Http);
 
     public static async Task<IResult> BusiestAsync(
@@ -72,7 +72,7 @@ internal static class ClusterEndpoints
     }
 
     private static async Task<IResult> ChangeAsync(
-        string cluster, string drone, IPlaneStore store, bool draining, bool terminate, CancellationToken cancellationToken)
+        string cluster, string drone, IDroneStore store, bool draining, bool terminate, CancellationToken cancellationToken)
     {
         if (!ClusterName.TryParse(cluster, out var inCluster))
         {

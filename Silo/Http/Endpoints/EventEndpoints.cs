@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -10,7 +10,7 @@ internal static class EventEndpoints
     private const int MaxPage = 1_000;
 
     public static async Task<IResult> ReadAsync(
-        HttpContext http, [FromServices] IPlaneStore store, [FromServices] EventStreams streams, CancellationToken cancellationToken)
+        HttpContext http, [FromServices] IChangeLog store, [FromServices] EventStreams streams, CancellationToken cancellationToken)
     {
         var query = new QueryReader(http.Request);
         if (!RouteNames.TryCluster(query.Text("cluster"), out var cluster))

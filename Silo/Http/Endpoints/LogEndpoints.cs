@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Plane.Grains.Storage;
 using Plane.Silo.Http.Logs;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 
@@ -11,7 +11,7 @@ internal static class LogEndpoints
     // Year 9999.
     private const long LastMillisecond = 253_402_300_799_999;
 
-    public static async Task<IResult> UsageAsync(string backend, [FromServices] IPlaneStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken) =>
+    public static async Task<IResult> UsageAsync(string backend, [FromServices] IBackendStore store, [FromServices] DroneOutput drones, CancellationToken cancellationToken) =>
         !BackendName.TryParse(backend, out var name) || await store.ReadBackendAsync(name, cancellationToken) is not { } details
             ? RouteNames.NoBackend
             : await drones.TryReadUsageAsync(details, cancellationToken) is { } usage
@@ -19,7 +19,7 @@ internal static class LogEndpoints
                 : new ApiError(ErrorKind.Other, $"drone {details.Drone} does not answer") { Status = StatusCodes.Status503ServiceUnavailable };
 
     public static async Task<IResult> ReadAsync(
-        HttpContext http, string backend, [FromServices] IPlaneStore store, [FromServices] LogStreams streams, CancellationToken cancellationToken)
+        HttpContext http, string backend, [FromServices] IBackendStore store, [FromServices] LogStreams streams, CancellationToken cancellationToken)
     {
         var query = new QueryReader(http.Request);
         var wanted = new LogQuery

@@ -1,44 +1,24 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Plane.Grains.Services;
-using Plane.Grains.Storage;
 using Plane.Silo.Http.Json;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
-
-/// <summary>All services.</summary>
-internal sealed record ServiceList
-{
-    /// <summary>By name.</summary>
-    public required ServiceSummary[] Services { get; init; }
-}
-
-/// <summary>The address of a key's session.</summary>
-internal sealed record ServiceUrl
-{
-    /// <summary>The address.</summary>
-    public required string Url { get; init; }
-
-    /// <summary>The key's label in it.</summary>
-    public required string Label { get; init; }
-
-    /// <summary>The key that is held while a backend runs.</summary>
-    public required KeyConfig Key { get; init; }
-}
 
 /// <summary>Services: named spawn configs, and who may enter their sessions.</summary>
 internal static class ServiceEndpoints
 {
-    public static async Task<IResult> ListAsync([FromServices] IPlaneStore store, CancellationToken cancellationToken) => TypedResults.Json(
+    public static async Task<IResult> ListAsync([FromServices] IServiceStore store, CancellationToken cancellationToken) => TypedResults.Json(
         new ServiceList { Services = [.. (await store.ListServicesAsync(cancellationToken)).Select(ServiceViews.Summary)] }, PlaneJson.Http);
 
-    public static async Task<IResult> DescribeAsync(string service, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+    public static async Task<IResult> DescribeAsync(string service, [FromServices] IServiceStore store, [FromServices] IImageStore images, CancellationToken cancellationToken) =>
         ServiceName.TryParse(service, out var name) && await store.ReadServiceAsync(name, cancellationToken) is { } use
-            ? TypedResults.Json(await ServiceViews.DetailsAsync(use, store, cancellationToken), PlaneJson.Http)
+            ? TypedResults.Json(await ServiceViews.DetailsAsync(use, images, cancellationToken), PlaneJson.Http)
             : RouteNames.NoService;
 
     public static async Task<IResult> PutAsync(
-        string service, HttpRequest request, [FromServices] IPlaneStore store, [FromServices] ServiceDirectory services, CancellationToken cancellationToken)
+        string service, HttpRequest request, [FromServices] IServiceStore store, [FromServices] IImageStore images, [FromServices] ServiceDirectory services, CancellationToken cancellationToken)
     {
         if (!ServiceName.TryParse(service, out var name))
         {
@@ -71,14 +51,14 @@ internal static class ServiceEndpoints
         services.Forget(name);
         return written.Service is { } now
             ? TypedResults.Json(
-                await ServiceViews.DetailsAsync(await store.ReadServiceAsync(name, cancellationToken) ?? new ServiceUse(now, 0, 0, 0), store, cancellationToken),
+                await ServiceViews.DetailsAsync(await store.ReadServiceAsync(name, cancellationToken) ?? new ServiceUse(now, 0, 0, 0), images, cancellationToken),
                 PlaneJson.Http,
                 statusCode: written.Outcome == ServiceWriteOutcome.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK)
             : ApiError.Invalid($"there are {ServiceLimits.MaxServices} services, as many as there may be: delete one first");
     }
 
     public static async Task<IResult> DeleteAsync(
-        string service, HttpRequest request, [FromQuery] string? keep, [FromServices] IPlaneStore store, [FromServices] ServiceDirectory services, CancellationToken cancellationToken)
+        string service, HttpRequest request, [FromQuery] string? keep, [FromServices] IServiceStore store, [FromServices] ServiceDirectory services, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request);
         var keeps = query.Flag(nameof(keep));
@@ -103,7 +83,7 @@ internal static class ServiceEndpoints
         [FromQuery] string? key,
         [FromQuery(Name = "namespace")] string? keyNamespace,
         [FromQuery] string? cluster,
-        [FromServices] IPlaneStore store,
+        [FromServices] IServiceStore store,
         [FromServices] SiloOptions options,
         CancellationToken cancellationToken)
     {

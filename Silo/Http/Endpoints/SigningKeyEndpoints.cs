@@ -1,26 +1,19 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Plane.Grains.Storage;
 using Plane.Silo.Http.Json;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
-
-/// <summary>The signing keys of a service.</summary>
-internal sealed record SigningKeyList
-{
-    /// <summary>By kid.</summary>
-    public required SigningKeyInfo[] Keys { get; init; }
-}
 
 /// <summary>The keys that the tokens of a service's visitors are checked with. What is secret in them is never shown again.</summary>
 internal static class SigningKeyEndpoints
 {
-    public static async Task<IResult> ListAsync(string service, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+    public static async Task<IResult> ListAsync(string service, [FromServices] IServiceStore store, CancellationToken cancellationToken) =>
         ServiceName.TryParse(service, out var name) && await store.ListSigningKeysAsync(name, cancellationToken) is { } keys
             ? TypedResults.Json(new SigningKeyList { Keys = [.. keys] }, PlaneJson.Http)
             : RouteNames.NoService;
 
-    public static async Task<IResult> AddAsync(string service, HttpRequest request, [FromServices] IPlaneStore store, CancellationToken cancellationToken)
+    public static async Task<IResult> AddAsync(string service, HttpRequest request, [FromServices] IServiceStore store, CancellationToken cancellationToken)
     {
         if (!ServiceName.TryParse(service, out var name))
         {
@@ -51,7 +44,7 @@ internal static class SigningKeyEndpoints
         };
     }
 
-    public static async Task<IResult> DeleteAsync(string service, string kid, [FromServices] IPlaneStore store, CancellationToken cancellationToken) =>
+    public static async Task<IResult> DeleteAsync(string service, string kid, [FromServices] IServiceStore store, CancellationToken cancellationToken) =>
         !ServiceName.TryParse(service, out var name) ? RouteNames.NoService
         : SigningKeyRules.KidProblem(kid) is null && await store.DeleteSigningKeyAsync(name, kid, cancellationToken) != ChangeOutcome.NotFound ? BackendEndpoints.Null()
         : ApiError.NotFound("service or key");

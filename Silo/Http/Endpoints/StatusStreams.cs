@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
 using Plane.Grains.Backends;
 using Plane.Grains.Feed;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Endpoints;
 

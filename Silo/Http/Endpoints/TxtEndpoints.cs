@@ -5,42 +5,6 @@ using Plane.Silo.Http.Json;
 
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>One owner's values to set.</summary>
-internal sealed record TxtRequest
-{
-    /// <summary>Whose they are; the same owner's earlier ones are replaced.</summary>
-    public string Owner { get; init; } = "operator";
-
-    /// <summary>The values; none clears them.</summary>
-    public required string[] Values { get; init; }
-
-    /// <summary>Whether the earlier ones stay beside these.</summary>
-    public bool Add { get; init; }
-}
-
-/// <summary>The values that stand.</summary>
-internal sealed record TxtResponse
-{
-    /// <summary>The cluster.</summary>
-    public required ClusterName Cluster { get; init; }
-
-    /// <summary>By owner.</summary>
-    public required TxtOwner[] Owners { get; init; }
-}
-
-/// <summary>One owner's values.</summary>
-internal sealed record TxtOwner
-{
-    /// <summary>Who set them.</summary>
-    public required string Owner { get; init; }
-
-    /// <summary>The values.</summary>
-    public required string[] Values { get; init; }
-
-    /// <summary>How many seconds they stand yet.</summary>
-    public required double ExpiresIn { get; init; }
-}
-
 /// <summary>The TXT values by which a cluster's names are proved to a certification authority.</summary>
 internal static class TxtEndpoints
 {

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Logs;
 
@@ -24,7 +24,7 @@ internal sealed record LogQuery
 }
 
 /// <summary>Lines of backends' outputs, for the HTTP API and the dashboard.</summary>
-internal sealed class BackendLogs(DroneOutput drones, IPlaneStore store, TimeProvider time, ILogger<BackendLogs> logger) : IAsyncDisposable
+internal sealed class BackendLogs(DroneOutput drones, IBackendStore store, TimeProvider time, ILogger<BackendLogs> logger) : IAsyncDisposable
 {
     private const int BatchCharacters = 64 * 1024;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Orleans;
 using Orleans.Runtime;
-using Plane.Grains.Storage;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Logs;
 
@@ -15,7 +15,7 @@ internal sealed class OutputUnavailableException(string message, Exception? inne
 }
 
 /// <summary>Asks a backend's drone for its output, over whichever gateway the drone is connected to.</summary>
-internal sealed partial class DroneOutput(IPlaneStore store, IGrainFactory grains, TimeProvider time, ILogger<DroneOutput> logger)
+internal sealed partial class DroneOutput(IDroneStore store, IGrainFactory grains, TimeProvider time, ILogger<DroneOutput> logger)
 {
     private static readonly TimeSpan s_usage = TimeSpan.FromSeconds(1);
 

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
-using Plane.Grains.Storage;
 using Plane.Hosting;
+using Plane.Storage;
 
 namespace Plane.Silo.Http.Logs;
 
@@ -20,13 +20,13 @@ internal sealed partial class OutputRelay : IAsyncDisposable
     private static readonly TimeSpan s_givesUpAfter = TimeSpan.FromSeconds(20);
 
     private readonly DroneOutput _drones;
-    private readonly IPlaneStore _store;
+    private readonly IBackendStore _store;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _pump;
 
-    public OutputRelay(DroneOutput drones, IPlaneStore store, BackendDetails backend, long after, TimeProvider time, ILogger logger)
+    public OutputRelay(DroneOutput drones, IBackendStore store, BackendDetails backend, long after, TimeProvider time, ILogger logger)
     {
         (_drones, _store, _time, _logger, Ring) = (drones, store, time, logger, new OutputRing(after, RingCharacters));
         _pump = Task.Run(() => RunAsync(backend, after));

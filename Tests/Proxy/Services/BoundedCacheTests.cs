@@ -1,4 +1,4 @@
-using Plane.Proxy.Services;
+using Plane.ProxyHost.Services;
 
 namespace Plane.Tests.Proxy;
 

@@ -120,7 +120,7 @@ public sealed class ForwardAuthTests
         Assert.Contains(proxy.Log.Lines, l => l.Contains("6585", StringComparison.Ordinal) && l.Contains("no answer within", StringComparison.Ordinal));
 
         using var gone = new TestService(proxy, "gone");
-        gone.Fake.Set("gone", ServiceAccess.ByForwardAuth($"http://127.0.0.1:{Support.FreePort.Next()}/"));
+        gone.Fake.Set("gone", ServiceAccess.ByForwardAuth($"http://127.0.0.1:{Testing.FreePort.Next()}/"));
         Assert.Equal("ForwardAuthUnavailable", await gone.KindAsync(null));
         Assert.Empty(service.Fake.Entries);
     }

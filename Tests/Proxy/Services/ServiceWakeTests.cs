@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.WebSockets;
-using Plane.Proxy.Services;
-using Plane.Tests.Support;
+using Plane.ProxyHost.Services;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 
@@ -101,6 +101,54 @@ public sealed class ServiceWakeTests
         Assert.False(request.IsCompleted);
         Volatile.Write(ref isOver, true);
         Assert.Equal(HttpStatusCode.OK, await Eventually.EndsAsync(request, "the successor answers"));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("document")]
+    public async Task A_backend_that_takes_no_more_connections_while_it_ends_is_waited_for_and_its_successor_found(string? destination)
+    {
+        await using var proxy = await TestProxy.StartAsync(o => o.StartingPageAfter = TimeSpan.FromMilliseconds(50));
+        await using var second = RawBackend.Answering();
+        using var service = TestService.Public(proxy);
+        await using (var first = RawBackend.Answering())
+        {
+            service.Fake.Address = first.Address;
+            Assert.Equal(HttpStatusCode.OK, await service.StatusAsync(null));
+        }
+
+        // As a program that closes its listener when it is asked to end, and then saves what it has.
+        var entered = Assert.Single(service.Fake.Entries).Token;
+        proxy.Controller.OnResolve = (token, _, _) =>
+        {
+            var answer = proxy.Controller.Answer(token);
+            return Task.FromResult(token == entered && answer.Route is { } route ? answer with { Route = route with { Status = BackendStatus.Terminating } } : answer);
+        };
+        service.Fake.Address = second.Address;
+        var asked = proxy.Controller.Resolves;
+        async Task<HttpStatusCode> AskAsync()
+        {
+            using var response = await service.SendAsync(
+                headers: destination is null ? [] : [("Accept", "text/html"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", destination)]);
+            return response.StatusCode;
+        }
+
+        var request = AskAsync();
+        if (destination is null)
+        {
+            await Eventually.TrueAsync(() => proxy.Controller.Resolves > asked, "the controller is asked where the backend is");
+            service.Fake.End("room");
+            Assert.Equal(HttpStatusCode.OK, await Eventually.EndsAsync(request, "the successor answers"));
+        }
+        else
+        {
+            // The page that follows the status.
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, await request);
+            service.Fake.End("room");
+            await Eventually.SeenAsync(_ => AskAsync(), status => status == HttpStatusCode.OK, "the successor answers");
+        }
+
+        Assert.Equal(2, service.Fake.Started);
     }
 
     [Theory]
@@ -327,7 +375,7 @@ public sealed class ServiceWakeTests
     [Fact]
     public void One_wildcard_certificate_covers_every_session_of_every_service()
     {
-        var names = new Plane.Proxy.Tls.CertificateNames(["example.com", "*.example.com"]);
+        var names = new Plane.ProxyHost.Tls.CertificateNames(["example.com", "*.example.com"]);
         var key = new KeyConfig { Name = new string('ü', 200), Namespace = "team" };
         foreach (var host in new[] { ServiceLabel.HostOf(ServiceName.Parse("board"), "room", ClusterName.Parse("example.com")), new Uri(ServiceLabel.UrlOf(ServiceName.Parse("a-service-of-thirty-characters"), key, ClusterName.Parse("example.com"))).Host })
         {

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Plane.Tests.Support;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

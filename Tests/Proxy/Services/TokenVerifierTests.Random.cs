@@ -2,7 +2,8 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost.Signing;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

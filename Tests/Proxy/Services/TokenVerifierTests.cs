@@ -2,8 +2,9 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
-using Plane.Proxy;
-using Plane.Proxy.Signing;
+using Plane.ProxyHost;
+using Plane.ProxyHost.Signing;
+using Plane.Testing;
 
 namespace Plane.Tests.Proxy;
 

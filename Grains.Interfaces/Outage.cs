@@ -1,0 +1,39 @@
+namespace Plane;
+
+/// <summary>
+/// What stands in the log of something that is away and asked again and again: each reason once, now and then again while it lasts, and that it is over. Whoever
+/// asks owns it; it has no lock.
+/// </summary>
+/// <param name="time">The clock.</param>
+/// <param name="tellAgainAfter">When a reason that lasts is told again; a minute where not given.</param>
+public sealed class Outage(TimeProvider time, TimeSpan? tellAgainAfter = null)
+{
+    // Reasons may hold numbers that change with every attempt: then all beyond these are told as one.
+    private const int MostReasons = 8;
+
+    private readonly TimeSpan _tellAgainAfter = tellAgainAfter ?? TimeSpan.FromMinutes(1);
+    private readonly Dictionary<string, long> _toldAt = [];
+
+    /// <summary>Whether a failure is to be told: it is the first with this reason, or the last telling was a while ago.</summary>
+    /// <param name="reason">Why it is away.</param>
+    public bool IsNews(string reason)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        var key = _toldAt.Count < MostReasons || _toldAt.ContainsKey(reason) ? reason : "";
+        if (_toldAt.TryGetValue(key, out var told) && time.GetElapsedTime(told) < _tellAgainAfter)
+        {
+            return false;
+        }
+
+        _toldAt[key] = time.GetTimestamp();
+        return true;
+    }
+
+    /// <summary>It answered; whether an outage ended by that.</summary>
+    public bool End()
+    {
+        var ended = _toldAt.Count > 0;
+        _toldAt.Clear();
+        return ended;
+    }
+}

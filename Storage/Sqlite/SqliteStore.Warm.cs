@@ -1,0 +1,171 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace Plane.Storage.Sqlite;
+
+// Warm backends: the claim, and what a pool has.
+internal sealed partial class SqliteStore
+{
+    public Task<AcquireResult> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken)
+    {
+        var claim = StoreText.WriteClaim(request);
+        return _engine.WriteAsync(s => Claim(s, request, claim), cancellationToken);
+    }
+
+    public Task<IReadOnlyList<WarmBackend>> ListWarmAsync(CancellationToken cancellationToken) => _engine.ReadAsync<IReadOnlyList<WarmBackend>>(
+        s => Readable(
+            s,
+            """
+            select b.id, b.fencing_token, b.service, b.service_version, b.cluster, b.drone, b.key_name, b.status = 'waiting' and b.warm_at is not null,
+                b.status not in ('scheduled', 'loading', 'starting', 'waiting') or b.end_kind is not null or b.allow_renew = 0 or coalesce(d.draining, 1), $1 - b.created_at
+            from backends b left join drones d on d.cluster = b.cluster and d.name = b.drone
+            where b.key_namespace glob '.plane/warm/*' and b.status <> 'terminated' and b.service is not null
+            """,
+            ReadWarm,
+            s.Record),
+        cancellationToken);
+
+    public Task<TimeSpan?> ReadWarmDelayAsync(ServiceName service, long version, CancellationToken cancellationToken) => _engine.ReadAsync<TimeSpan?>(
+        s => s.Scalar(
+            "select retry_at from service_failures where namespace = $1 and name = $2",
+            PoolKey.Prefix + service.Value,
+            version.ToString(CultureInfo.InvariantCulture)) is { } retry
+                ? TimeSpan.FromMilliseconds(Math.Max(0, retry - s.Lease))
+                : null,
+        cancellationToken);
+
+    public Task<int> EndWarmAsync(IReadOnlyList<BackendIdentity> backends, CancellationToken cancellationToken) => _engine.WriteAsync(
+        s => backends.Count(b =>
+            s.Scalar(
+                "select 1 from backends where id = $1 and fencing_token = $2 and key_namespace glob '.plane/warm/*' and status <> 'terminated' and end_kind is null",
+                b.Backend.Value,
+                b.Token.Value) is not null
+            && QueueEnd(s, b.Backend.Value, TerminationKind.Soft, TerminationReason.Swept)),
+        cancellationToken);
+
+    // By the numbers of plane.claim on PostgreSQL.
+    private AcquireResult Claim(SqliteSession s, ClaimRequest request, string claim)
+    {
+        var command = request.Command;
+        var key = command.Key;
+        var tokenHash = command.Token.Hash();
+        if (ServiceRefusal(s, command) is { } refusal)
+        {
+            return refusal;
+        }
+
+        // 1. In its last millisecond a lease is neither renewed nor taken.
+        if (s.ScalarText(
+            "select b.id from keys k join backends b on b.id = k.backend_id and b.status <> 'terminated' where k.namespace = $1 and k.name = $2 and k.expires_at > $3",
+            key.Namespace,
+            key.Name,
+            s.Lease - 1) is { } holder)
+        {
+            return new AcquireResult(AcquireOutcome.Held, Holder(s, holder));
+        }
+
+        if (s.ScalarText("select backend_id from keys where namespace = $1 and name = $2", key.Namespace, key.Name) is { } expired)
+        {
+            MarkLost(s, expired);
+        }
+
+        // 2.
+        var found = s.Single(
+            """
+            select b.id, b.fencing_token, b.drone, b.uses_static_token, b.status
+            from backends b
+            join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
+            join drones d on d.cluster = b.cluster and d.name = b.drone
+            where b.key_namespace = $1 and b.key_namespace glob '.plane/warm/*' and b.cluster = $2 and b.service_version = $3 and b.status <> 'terminated' and b.status = 'waiting'
+                and b.warm_at is not null and b.address is not null and b.end_kind is null and b.allow_renew = 1 and k.allow_renew = 1 and k.expires_at > $4
+                and d.ready = 1 and d.draining = 0 and d.heartbeat_at > $5 and d.claims_session = d.session
+            order by random() limit 1
+            """,
+            static r => Tuple.Create(r.GetString(0), r.GetInt64(1), r.GetString(2), r.GetBoolean(3), EnumText.Parse<BackendStatus>(r.GetString(4))),
+            PoolKey.Prefix + command.Service!.Value.Value,
+            request.Cluster.Value,
+            command.ServiceVersion,
+            s.Lease + (long)StoreText.LeftToClaim(_numbers).TotalMilliseconds,
+            s.Lease - _fresh);
+        if (found is not var (id, startToken, drone, usesStaticToken, status))
+        {
+            return new AcquireResult(AcquireOutcome.NoneWarm, null);
+        }
+
+        // 3.
+        var token = NextFencingToken(s);
+        s.Execute(
+            "update keys set namespace = $2, name = $3, tag = $4, start_token = fencing_token, fencing_token = $5 where backend_id = $1",
+            id,
+            key.Namespace,
+            key.Name,
+            key.Tag,
+            token);
+        s.Execute(
+            """
+            update backends
+            set key_namespace = $2, key_name = $3, key_tag = $4, start_token = fencing_token, fencing_token = $5, claimed_at = $6, acquired_by = $7,
+                lifetime_ends_at = $8
+            where id = $1
+            """,
+            id,
+            key.Namespace,
+            key.Name,
+            key.Tag,
+            token,
+            s.Lease,
+            tokenHash,
+            command.Spawn?.LifetimeLimitSeconds is { } lifetime ? s.Lease + (lifetime * 1000L) : null);
+
+        // 4.
+        if (!usesStaticToken)
+        {
+            StoreToken(s, tokenHash, id, command.User, command.Auth?.Text, command.SecretToken);
+        }
+
+        s.Log(ChangeKind.BackendState, request.Cluster.Value, id, token, status);
+        s.Execute(
+            "insert into actions (cluster, drone, number, backend_id, fencing_token, kind, claim, start_token) values ($1, $2, $3, $4, $5, 'claim', $6, $7)",
+            request.Cluster.Value,
+            drone,
+            NextAction(s, request.Cluster.Value, drone),
+            id,
+            token,
+            claim,
+            startToken);
+        return new AcquireResult(AcquireOutcome.Acquired, Holder(s, id));
+    }
+
+    // Starts of warm backends that fail one after another wait, as those of a key do: one row for a service's version. One that becomes warm ends the row.
+    private static void NoteWarm(SqliteSession s, string id, bool failed)
+    {
+        var found = s.Single(
+            "select key_namespace, service_version, service from backends where id = $1 and service is not null",
+            static r => Tuple.Create(r.GetString(0), r.GetInt64(1).ToString(CultureInfo.InvariantCulture), r.GetString(2)),
+            id);
+        if (found is not var (pool, version, service))
+        {
+            return;
+        }
+
+        if (failed)
+        {
+            NoteFailure(s, pool, version, service, id);
+        }
+        else
+        {
+            s.Execute("delete from service_failures where namespace = $1 and name = $2", pool, version);
+        }
+    }
+
+    private static WarmBackend ReadWarm(SqliteDataReader r) => new(
+        ReadIdentity(r, 0),
+        ServiceName.Parse(r.GetString(2)),
+        r.GetInt64(3),
+        ClusterName.Parse(r.GetString(4)),
+        DroneName.Parse(r.GetString(5)),
+        PoolKey.PlaceOf(r.GetString(6)),
+        r.GetBoolean(7),
+        r.GetBoolean(8),
+        TimeSpan.FromMilliseconds(Math.Max(0, r.GetInt64(9))));
+}
