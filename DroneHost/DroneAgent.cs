@@ -5,18 +5,8 @@ using Plane.DroneHost.Guard;
 using Plane.DroneHost.Ports;
 using Plane.DroneHost.State;
 using Plane.DroneHost.Supervision;
-using Plane.DroneHost.Guard;
-using Plane.DroneHost.Housekeeping;
-using Plane.DroneHost.Leases;
-using Plane.DroneHost.Output;
-using Plane.DroneHost.Ports;
-using Plane.DroneHost.Session;
-using Plane.DroneHost.State;
-using Plane.DroneHost.Supervision;
-using Plane.Hosting.Cluster;
-using Plane.Hosting.Ready;
-using Plane.Hosting.Running;
 using Plane.Hosting;
+using Plane.Hosting.Running;
 
 namespace Plane.DroneHost;
 

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
 using Plane.DroneHost.Session;
 using Plane.DroneHost.Supervision;
-using Plane.Hosting.Running;
 using Plane.Hosting;
+using Plane.Hosting.Running;
 
 namespace Plane.DroneHost;
 

@@ -12,7 +12,6 @@ using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Session;
 using Plane.DroneHost.State;
 using Plane.DroneHost.Supervision;
-using Plane.DroneHost.Supervision;
 using Plane.Hosting.Cluster;
 using Plane.Hosting.Ready;
 using Plane.Hosting.Running;
