@@ -49,6 +49,7 @@ public static class PlaneGrainsExtensions
         services.AddSingleton<RenewalWriter>();
         services.AddSingleton<StateWriter>();
         services.AddSingleton<HistoryReader>();
+        services.AddSingleton<StatusReader>();
         services.AddSingleton<ChangeFeed>();
         services.AddHostedService(static s => s.GetRequiredService<ChangeFeed>());
         services.AddHostedService<SweepService>();

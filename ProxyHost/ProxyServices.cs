@@ -83,19 +83,21 @@ public static class ProxyServices
             o.ServicesStartConcurrently = true;
             o.ShutdownTimeout = options.Drain + TimeSpan.FromSeconds(5);
         });
-        services.PostConfigure<LoggerFilterOptions>(o =>
-        {
-            foreach (var category in s_urlLoggers)
-            {
-                foreach (var rule in o.Rules.Where(r => r.CategoryName?.StartsWith(category, StringComparison.Ordinal) == true).ToArray())
-                {
-                    o.Rules.Remove(rule);
-                }
-
-                o.Rules.Add(new LoggerFilterRule(null, category, LogLevel.None, null));
-            }
-        });
+        services.PostConfigure<LoggerFilterOptions>(SilenceUrls);
         return services;
+    }
+
+    private static void SilenceUrls(LoggerFilterOptions filters)
+    {
+        foreach (var category in s_urlLoggers)
+        {
+            foreach (var rule in filters.Rules.Where(r => r.CategoryName?.StartsWith(category, StringComparison.Ordinal) == true).ToArray())
+            {
+                filters.Rules.Remove(rule);
+            }
+
+            filters.Rules.Add(new LoggerFilterRule(null, category, LogLevel.None, null));
+        }
     }
 
     private static void AddHttps(IServiceCollection services, ProxyOptions options)

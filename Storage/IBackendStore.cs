@@ -8,8 +8,9 @@ public interface IBackendStore
     /// the key in the same transaction. Every event gets its history row.
     /// </summary>
     /// <param name="session">The reporting drone's session, or null for an event that is applied without one.</param>
-    /// <param name="events">The events, in order per backend.</param>
+    /// <param name="events">The events, in order per backend. Their numbers may repeat: they are copied into the acknowledgements, no more.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <returns>One acknowledgement for each event, in the order of the events.</returns>
     Task<StateReply> ApplyStatesAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken);
 
     /// <summary>Queues a backend's end for its drone. Unchanged where the same or a harder end is queued, or it has ended.</summary>

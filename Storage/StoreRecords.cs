@@ -64,7 +64,7 @@ public sealed record BackendHistory(ClusterName Cluster, IReadOnlyList<StatusEnt
 public sealed record AcquireRequest
 {
     /// <summary>The request of the connect, with a spawn config.</summary>
-    public required ConnectCommand Command { get; init; }
+    public required ResolvedConnect Command { get; init; }
 
     /// <summary>The cluster.</summary>
     public required ClusterName Cluster { get; init; }
@@ -135,7 +135,7 @@ public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
 public sealed record ClaimRequest
 {
     /// <summary>The request of the connect, with service, version and spawn config.</summary>
-    public required ConnectCommand Command { get; init; }
+    public required ResolvedConnect Command { get; init; }
 
     /// <summary>The cluster.</summary>
     public required ClusterName Cluster { get; init; }

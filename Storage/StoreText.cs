@@ -57,7 +57,7 @@ internal static class StoreText
         return message is null && e.OutputTail is null && !e.IsWarm ? null : (message, e.OutputTail, e.IsWarm);
     }
 
-    public static string WriteSpawn(ConnectCommand command) =>
+    public static string WriteSpawn(ResolvedConnect command) =>
         JsonSerializer.Serialize(new StoredSpawn(command.Spawn!.Executable, command.Key, StaticTokenOf(command), command.Spawn.Protocol, PlaneTrace.Parent), s_json);
 
     /// <summary>What the proxies are to know of a backend; null for the usual.</summary>
@@ -152,7 +152,7 @@ internal static class StoreText
     }
 
     /// <summary>The static token of the backend that the command starts; only where it asked for one.</summary>
-    public static BearerToken? StaticTokenOf(ConnectCommand command) =>
+    public static BearerToken? StaticTokenOf(ResolvedConnect command) =>
         command.Spawn is { UseStaticToken: true } ? command.StaticToken ?? throw new ArgumentException("a static token was asked for and none drawn") : null;
 
     /// <summary>How a backend ended, in words for an operator; null where nothing is known.</summary>

@@ -9,78 +9,60 @@ internal static class ShellWords
     public static string[] Split(string text)
     {
         var words = new List<string>();
-        var word = new StringBuilder();
-        var inWord = false;
-        var quote = '\0';
-        for (var i = 0; i < text.Length; i++)
+        for (var at = 0; at < text.Length;)
         {
-            var c = text[i];
-            if (quote == '\'')
+            if (char.IsWhiteSpace(text[at]))
             {
-                if (c == '\'')
-                {
-                    quote = '\0';
-                }
-                else
-                {
-                    word.Append(c);
-                }
-            }
-            else if (c == '\\' && i + 1 < text.Length)
-            {
-                var next = text[++i];
-
-                // Inside double quotes a backslash escapes only what is special there.
-                if (quote == '"' && next is not ('"' or '\\' or '$' or '`'))
-                {
-                    word.Append(c);
-                }
-
-                word.Append(next);
-                inWord = true;
-            }
-            else if (quote == '"')
-            {
-                if (c == '"')
-                {
-                    quote = '\0';
-                }
-                else
-                {
-                    word.Append(c);
-                }
-            }
-            else if (c is '\'' or '"')
-            {
-                quote = c;
-                inWord = true;
-            }
-            else if (char.IsWhiteSpace(c))
-            {
-                if (inWord)
-                {
-                    words.Add(word.ToString());
-                    word.Clear();
-                    inWord = false;
-                }
+                at++;
             }
             else
             {
-                word.Append(c);
-                inWord = true;
+                words.Add(ReadWord(text, ref at));
             }
         }
 
-        if (quote != '\0')
-        {
-            throw new FormatException("a quote is not closed");
-        }
-
-        if (inWord)
-        {
-            words.Add(word.ToString());
-        }
-
         return [.. words];
+    }
+
+    private static string ReadWord(string text, ref int at)
+    {
+        var word = new StringBuilder();
+        while (at < text.Length && !char.IsWhiteSpace(text[at]))
+        {
+            if (text[at] is '\'' or '"')
+            {
+                ReadQuoted(text, ref at, word);
+            }
+            else
+            {
+                // A backslash at the end is one.
+                at += text[at] == '\\' && at + 1 < text.Length ? 1 : 0;
+                word.Append(text[at++]);
+            }
+        }
+
+        return word.ToString();
+    }
+
+    private static void ReadQuoted(string text, ref int at, StringBuilder word)
+    {
+        for (var quote = text[at++]; at < text.Length; at++)
+        {
+            if (text[at] == quote)
+            {
+                at++;
+                return;
+            }
+
+            // Inside double quotes a backslash escapes only what is special there.
+            if (quote == '"' && text[at] == '\\' && at + 1 < text.Length && text[at + 1] is '"' or '\\' or '$' or '`')
+            {
+                at++;
+            }
+
+            word.Append(text[at]);
+        }
+
+        throw new FormatException("a quote is not closed");
     }
 }

@@ -187,15 +187,7 @@ internal sealed partial class LeaseKeeper(
         }
         catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
         {
-            metrics.RenewalCallsFailed.Add(1);
-            lock (_outage)
-            {
-                var reason = CallFailed.Reason(e);
-                if (_outage.IsNews(reason))
-                {
-                    LogNoAnswer(reason, leases.Length);
-                }
-            }
+            CountFailure(CallFailed.Reason(e), leases.Length);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -210,6 +202,18 @@ internal sealed partial class LeaseKeeper(
         foreach (var lease in leases)
         {
             lease.AskAt = Math.Min(lease.AskAt, again);
+        }
+    }
+
+    private void CountFailure(string reason, int leases)
+    {
+        metrics.RenewalCallsFailed.Add(1);
+        lock (_outage)
+        {
+            if (_outage.IsNews(reason))
+            {
+                LogNoAnswer(reason, leases);
+            }
         }
     }
 

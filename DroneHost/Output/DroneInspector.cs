@@ -10,7 +10,7 @@ namespace Plane.DroneHost.Output;
 /// Answers what controllers ask about backends. Bounded, whatever they ask: so many readings of an engine at a time, so many outputs followed, so much text in an answer, which travels over the connection that
 /// leases are renewed on.
 /// </summary>
-internal sealed partial class DroneInspector(RuntimeSet runtimes, UsageHistory usage, TimeProvider time, ILogger logger) : IDroneInspector, IAsyncDisposable
+internal sealed partial class DroneInspector(RuntimeSet runtimes, UsageHistory usage, TimeProvider time, ILogger<DroneInspector> logger) : IDroneInspector, IAsyncDisposable
 {
     private const int MaxReadings = 4;
     private const int MaxFeeds = 100;

@@ -9,6 +9,24 @@ internal sealed partial class BackendSupervisor
     /// <summary>Whether it is still to be brought up.</summary>
     private async Task<bool> AdoptAsync(Task<FoundBackend?> adoption, CancellationToken stopping)
     {
+        Restore();
+        AskWhereGuardEnded();
+        ProtectAdopted();
+
+        // An end waits for the runtime only as long as for any answer of it. A graceful end of a backend without a known process goes on waiting: only the runtime can end it.
+        await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
+        if (!adoption.IsCompleted)
+        {
+            await Task.WhenAny(adoption, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
+            stopping.ThrowIfCancellationRequested();
+        }
+
+        return adoption.IsCompletedSuccessfully && await AdoptAsync(await adoption, stopping);
+    }
+
+    /// <summary>What the agent before had begun goes on, though the runtime may not answer yet.</summary>
+    private void Restore()
+    {
         if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address } && _row.Deadlines.BootId == _parts.Clock.BootId)
         {
             // Until the runtime answers this is what a kill at the hard deadline can go by. Numbers of another boot name somebody else's processes.
@@ -22,7 +40,7 @@ internal sealed partial class BackendSupervisor
 
         if (_row.StopAt is { } stopAt && _row.StopBoot == _parts.Clock.BootId)
         {
-            // The grace that was given goes on, though its runtime may not answer yet.
+            // The grace that was given.
             lock (_look)
             {
                 _stopAt = stopAt;
@@ -30,24 +48,11 @@ internal sealed partial class BackendSupervisor
 
             Look(_parts.Clock.Milliseconds);
         }
+    }
 
-        AskWhereGuardEnded();
-        ProtectAdopted();
-
-        // An end waits for the runtime only as long as for any answer of it. A graceful end of a backend without a known process goes on waiting: only the runtime can end it.
-        await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
-        if (!adoption.IsCompleted)
-        {
-            await Task.WhenAny(adoption, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
-            stopping.ThrowIfCancellationRequested();
-        }
-
-        if (!adoption.IsCompletedSuccessfully)
-        {
-            return false;
-        }
-
-        switch (await adoption)
+    private async Task<bool> AdoptAsync(FoundBackend? known, CancellationToken stopping)
+    {
+        switch (known)
         {
             case { State: FoundState.Running, Started: { } started }:
                 SetStarted(started);

@@ -288,7 +288,12 @@ internal sealed partial class BackendSupervisor
             return false;
         }
 
-        // The lease stands before anything is created: from here on the guard ends it if this agent can't.
+        return await StartAsync(start, stopping);
+    }
+
+    private async Task<bool> StartAsync(BackendStart start, CancellationToken stopping)
+    {
+        // The lease is written before anything is created: from here on the guard ends it if this agent can't.
         var (done, started) = await StepAsync(
             "start",
             c =>

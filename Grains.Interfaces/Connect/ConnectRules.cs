@@ -51,22 +51,13 @@ public static class ConnectRules
     /// send commands of their own making.
     /// </summary>
     /// <param name="command">The command.</param>
-    public static FieldError? Validate(ConnectCommand? command) =>
-        command is null ? new FieldError("command", "must be given")
-        : command.Key is null ? new FieldError("key", "must be given")
-        : Validate(new ConnectRequest
-        {
-            Key = command.Key, SpawnConfig = command.Spawn, User = command.User, Auth = command.Auth, RequestId = command.Request?.Id, Service = command.Service,
-        })
-            ?? FieldError.From("backend_id", NameRules.NameProblem(command.BackendId))
-            ?? FieldError.From("cluster", NameRules.NameProblem(command.Cluster))
-            ?? (command.Token == default || command.Token.IsStatic ? new FieldError("token", "must be a random token of one connection") : null)
-            ?? ValidateSecret(command.SecretToken)
-            ?? (command is { ServiceVersion: null, Warm: null } ? null : new FieldError("service_version", "must not be given: controllers set it"))
-            ?? (command.Request is null or { Id: not null, Digest.Length: 64 } && command.Request?.Digest.All(char.IsAsciiHexDigitLower) != false
-                ? null
-                : new FieldError("request_id", "must come with the digest of its request"))
-            ?? Drawn(command);
+    public static FieldError? Validate(ConnectCommand? command) => command switch
+    {
+        null => new FieldError("command", "must be given"),
+        { Request: null } => new FieldError("request", "must be given"),
+        { Drawn: null } => new FieldError("drawn", "must be given"),
+        _ => Validate(command.Request) ?? FieldError.From("cluster", NameRules.NameProblem(command.Cluster)) ?? Validate(command.Drawn, command.Request),
+    };
 
     /// <summary>What is wrong with the secret of a connection, or <see langword="null"/>.</summary>
     /// <param name="secret">The secret.</param>
@@ -96,13 +87,20 @@ public static class ConnectRules
         { Key: { } key } => key.Validate("key"),
     };
 
-    private static FieldError? Drawn(ConnectCommand command) =>
-        command.Spawn is { Id: { } id } && (id != command.BackendId || !command.BackendIdIsChosen)
-            ? new FieldError("spawn_config.id", "must be the backend id of the command")
-        : command.Spawn is { Browser: true, Subdomain: null } ? new FieldError("spawn_config.subdomain", "must be given with browser")
-        : command.StaticToken is { } shared && (shared == default || !shared.IsStatic) ? new FieldError("static_token", "must be a static token")
-        : command.Spawn is { } spawn && spawn.UseStaticToken != command.StaticToken is not null
-            ? new FieldError("static_token", "must be given with use_static_token, and only then")
+    private static FieldError? Validate(DrawnValues drawn, ConnectRequest request) =>
+        drawn.Key is null == request.Key is null ? new FieldError("drawn.key", "must be given where the request has no key, and only then")
+        : KeyProblem(request with { Key = request.Key ?? drawn.Key })
+            ?? FieldError.From("drawn.backend_id", NameRules.NameProblem(drawn.BackendId))
+            ?? (drawn.Token == default || drawn.Token.IsStatic ? new FieldError("drawn.token", "must be a random token of one connection") : null)
+            ?? ValidateSecret(drawn.SecretToken)
+            ?? StaticTokenProblem(drawn.StaticToken, request.SpawnConfig?.UseStaticToken == true)
+            ?? (request.SpawnConfig is not { Browser: true, Subdomain: null } || NameRules.IsDnsLabel(drawn.Subdomain ?? "")
+                ? null
+                : new FieldError("drawn.subdomain", "must be given with browser"));
+
+    private static FieldError? StaticTokenProblem(BearerToken? token, bool isUsed) =>
+        token is { } given && (given == default || !given.IsStatic) ? new FieldError("drawn.static_token", "must be a static token")
+        : token is not null != isUsed ? new FieldError("drawn.static_token", "must be given with use_static_token, and only then")
         : null;
 
     private static string? AuthProblem(JsonText? auth) => auth switch

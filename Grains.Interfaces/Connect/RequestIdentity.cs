@@ -1,23 +1,19 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Orleans;
 
 namespace Plane;
 
 /// <summary>What makes two connects the same request: the id that the caller gave, and what was asked for.</summary>
-[GenerateSerializer, Immutable, Alias("plane.RequestIdentity")]
 public sealed record RequestIdentity
 {
     /// <summary>How long an answer is kept for repeats.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromMinutes(10);
 
     /// <summary>The caller's id.</summary>
-    [Id(0)]
     public required string Id { get; init; }
 
     /// <summary>SHA-256 of everything else in the request, in hexadecimal digits.</summary>
-    [Id(1)]
     public required string Digest { get; init; }
 
     /// <summary>A request's identity; null where it has no id.</summary>
@@ -68,21 +64,4 @@ public sealed record RequestIdentity
                 break;
         }
     }
-}
-
-/// <summary>What the first of several equal requests was answered with, beside the holder.</summary>
-[GenerateSerializer, Immutable, Alias("plane.EarlierAnswer")]
-public sealed record EarlierAnswer
-{
-    /// <summary>The key: a random one where the request named none.</summary>
-    [Id(0)]
-    public required KeyConfig Key { get; init; }
-
-    /// <summary>The connection token.</summary>
-    [Id(1)]
-    public required BearerToken Token { get; init; }
-
-    /// <summary>The secret that goes with it.</summary>
-    [Id(2)]
-    public required string SecretToken { get; init; }
 }

@@ -29,7 +29,7 @@ public interface IServiceGrain : IReachable
     /// Connects to a key of a service, as <see cref="IKeyGrain.Connect"/> does to any key: for applications that are cluster clients. Safe to repeat with the same command.
     /// </summary>
     /// <param name="command">
-    /// The command, with <see cref="ConnectCommand.Service"/>, without a spawn config. A cluster in it is where to start a backend, unless the service's spawn config names another one.
+    /// The command, with <see cref="ConnectRequest.Service"/>, without a spawn config. A cluster in it is where to start a backend, unless the service's spawn config names another one.
     /// </param>
     /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
     [Alias("Connect"), AlwaysInterleave]

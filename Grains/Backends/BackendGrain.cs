@@ -1,7 +1,5 @@
 using Orleans;
 using Orleans.Concurrency;
-using Plane.Grains.Feed;
-using Plane.Grains.Metrics;
 using Plane.Storage;
 
 namespace Plane.Grains.Backends;
@@ -11,8 +9,7 @@ namespace Plane.Grains.Backends;
 /// answers.
 /// </summary>
 [StatelessWorker(1)]
-internal sealed class BackendGrain(
-    IBackendStore backends, IKeyStore keys, IRouteStore routes, HistoryReader histories, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IBackendGrain
+internal sealed class BackendGrain(IBackendStore backends, IKeyStore keys, IRouteStore routes, StatusReader states) : Grain, IBackendGrain
 {
     private BackendName _backend;
 
@@ -30,28 +27,7 @@ internal sealed class BackendGrain(
     {
         var backend = Backend;
         InvalidCallException.ThrowIf(FieldError.From("after", NameRules.EnumProblem(after)));
-        var begun = time.GetTimestamp();
-        using var waiting = metrics.Waiting("status");
-
-        // (1) to (4) of the feed's rule.
-        using var subscription = feed.Subscribe(Topic.Backend(backend));
-        while (true)
-        {
-            if (await histories.ReadAsync(backend, cancellationToken).OrAskAgain() is not { } history)
-            {
-                return new StatusPage { Exists = false };
-            }
-
-            var entries = history.After(after);
-
-            // After the last state nothing comes: no reason to wait.
-            if (entries.Count > 0
-                || after == BackendStatus.Terminated
-                || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
-            {
-                return new StatusPage { Exists = true, Entries = [.. entries] };
-            }
-        }
+        return await states.ReadAsync(backend, after, wait, cancellationToken).OrAskAgain();
     }
 
     public Task<ChangeOutcome> Terminate(TerminationKind kind, ClusterName? cluster, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Plane.Grains.Batching;
 using Plane.Grains.Metrics;
 using Plane.Storage;
@@ -34,26 +35,14 @@ internal sealed class StateWriter : IAsyncDisposable
     /// <param name="cancellationToken">Gives up waiting.</param>
     public async Task<StateReply> ApplyAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken)
     {
-        var acks = new StateAck[events.Count];
-        var places = new List<int>();
-        var valid = new List<StateEvent>();
-        for (var i = 0; i < acks.Length; i++)
-        {
-            if (events[i].Refusal() is { } refusal)
-            {
-                acks[i] = new StateAck { Sequence = events[i].Sequence, Applied = false, Refusal = refusal };
-                continue;
-            }
+        var refusals = events.Select(e => e.Refusal()).ToArray();
+        StateEvent[] valid = [.. events.Where((_, i) => refusals[i] is null).Select(e => e.Cleaned())];
 
-            places.Add(i);
-            valid.Add(events[i].Cleaned());
-        }
-
-        // Also with nothing left to apply: the answer says whether the session stands.
-        var outcome = await _writer.WriteAsync(new Request(session, [.. valid]), cancellationToken);
+        // Also with nothing left to apply: the answer says whether the session is current.
+        var outcome = await _writer.WriteAsync(new Request(session, valid), cancellationToken);
         if (outcome.Failure is { } failure)
         {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+            ExceptionDispatchInfo.Throw(failure);
         }
 
         var reply = outcome.Reply!;
@@ -62,11 +51,11 @@ internal sealed class StateWriter : IAsyncDisposable
             return reply with { Acks = [] };
         }
 
-        for (var i = 0; i < places.Count; i++)
-        {
-            acks[places[i]] = reply.Acks[i] with { Sequence = events[places[i]].Sequence };
-        }
-
+        var applied = new Queue<StateAck>(reply.Acks);
+        StateAck[] acks =
+        [
+            .. events.Select((e, i) => refusals[i] is { } refusal ? new StateAck { Sequence = e.Sequence, Applied = false, Refusal = refusal } : applied.Dequeue()),
+        ];
         _metrics.StatesApplied(acks.Count(a => a.Applied), acks.Count(a => !a.Applied));
         return new StateReply { Session = SessionState.Current, Acks = acks };
     }
@@ -76,50 +65,37 @@ internal sealed class StateWriter : IAsyncDisposable
     private async Task<IReadOnlyList<Outcome>> WriteAsync(IReadOnlyList<Request> requests, CancellationToken cancellationToken)
     {
         var outcomes = new Outcome[requests.Count];
-        var groups = Enumerable.Range(0, requests.Count).GroupBy(i => requests[i].Session).ToArray();
         await Parallel.ForEachAsync(
-            groups,
+            requests.Select((request, slot) => new Slotted(request, slot)).GroupBy(s => s.Request.Session),
             new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
-            async (group, token) => await WriteGroupAsync([.. group], group.Key, requests, outcomes, token));
+            async (group, token) =>
+            {
+                Slotted[] members = [.. group];
+                try
+                {
+                    var reply = await _store.ApplyStatesAsync(group.Key, [.. members.SelectMany(m => m.Request.Events)], token);
+                    var acks = new Queue<StateAck>(reply.Acks);
+                    foreach (var (request, slot) in members)
+                    {
+                        StateAck[] own = reply.Session == SessionState.Current ? [.. request.Events.Select(_ => acks.Dequeue())] : [];
+                        outcomes[slot] = new Outcome(reply with { Acks = own }, null);
+                    }
+                }
+                catch (Exception e) when (requests.Count > 1 && e is not OperationCanceledException)
+                {
+                    foreach (var (_, slot) in members)
+                    {
+                        outcomes[slot] = new Outcome(null, e);
+                    }
+                }
+            });
         return outcomes;
     }
 
-    private async Task WriteGroupAsync(
-        int[] members, DroneSession? session, IReadOnlyList<Request> requests, Outcome[] outcomes, CancellationToken cancellationToken)
-    {
-        // Sequences of different outboxes may be equal: within the statement an event's number is its place.
-        var events = members.SelectMany(m => requests[m].Events).Select((e, i) => e with { Sequence = i }).ToArray();
-        StateReply reply;
-        try
-        {
-            reply = await _store.ApplyStatesAsync(session, events, cancellationToken);
-        }
-        catch (Exception e) when (requests.Count > 1 && e is not OperationCanceledException)
-        {
-            foreach (var member in members)
-            {
-                outcomes[member] = new Outcome(null, e);
-            }
-
-            return;
-        }
-
-        var bySequence = reply.Session == SessionState.Current ? reply.Acks.ToDictionary(a => a.Sequence) : [];
-        var place = 0;
-        foreach (var member in members)
-        {
-            var acks = new StateAck[reply.Session == SessionState.Current ? requests[member].Events.Length : 0];
-            for (var i = 0; i < acks.Length; i++)
-            {
-                acks[i] = bySequence[place + i];
-            }
-
-            place += requests[member].Events.Length;
-            outcomes[member] = new Outcome(reply with { Acks = acks }, null);
-        }
-    }
-
     private sealed record Request(DroneSession? Session, StateEvent[] Events);
+
+    /// <summary>A request, and where its outcome goes.</summary>
+    private readonly record struct Slotted(Request Request, int Slot);
 
     private sealed record Outcome(StateReply? Reply, Exception? Failure);
 }

@@ -61,9 +61,14 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     private readonly Dictionary<(string Namespace, string Name), KeyInUse> _keys = [];
 
     /// <summary>Connects.</summary>
-    /// <param name="command">The command, checked by <see cref="ConnectRules.Validate(ConnectCommand)"/>.</param>
+    /// <param name="command">The command, without a service; itself checked (<see cref="ConnectRules.Validate(ConnectCommand)"/>), or made here of a checked request.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
-    public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
+    public Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken) => ConnectAsync(ResolvedConnect.Of(command), cancellationToken);
+
+    /// <summary>Connects, also by a service.</summary>
+    /// <param name="command">The connect.</param>
+    /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
+    public async Task<ConnectResult> ConnectAsync(ResolvedConnect command, CancellationToken cancellationToken)
     {
         using var span = PlaneTrace.Source.StartActivity("connect");
         var id = (command.Key.Namespace, command.Key.Name);
@@ -115,7 +120,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         }
     }
 
-    private async Task<ConnectResult> ConnectOnceAsync(ConnectCommand command, KeyInUse key, RequestMark mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult> ConnectOnceAsync(ResolvedConnect command, KeyInUse key, RequestMark mark, CancellationToken cancellationToken)
     {
         var result = await ConnectAsync(command, key, mark, cancellationToken);
 
@@ -125,7 +130,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
             : result;
     }
 
-    private async Task<ConnectResult> ConnectAsync(ConnectCommand command, KeyInUse key, RequestMark? mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult> ConnectAsync(ResolvedConnect command, KeyInUse key, RequestMark? mark, CancellationToken cancellationToken)
     {
         // A random key that was just drawn is free: looking for its holder first would be a statement for nothing. If it isn't, the acquisition
         // says so.
@@ -180,7 +185,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
 
     private static ConnectResult Connected(HolderInfo holder, bool spawned) => new() { Holder = holder, Spawned = spawned };
 
-    private static ConnectResult Repeated(ConnectCommand command, HolderInfo? holder, KeptAnswer? kept) => new()
+    private static ConnectResult Repeated(ResolvedConnect command, HolderInfo? holder, KeptAnswer? kept) => new()
     {
         Holder = holder,
         Spawned = kept!.Spawned,
@@ -190,7 +195,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     private static ConnectResult RequestIdTaken { get; } =
         ConnectResult.Refused(ErrorKind.RequestIdTaken, "request_id was given to another request in the last minutes");
 
-    private async Task<ConnectResult?> TryHeldAsync(ConnectCommand command, RequestMark? mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> TryHeldAsync(ResolvedConnect command, RequestMark? mark, CancellationToken cancellationToken)
     {
         var request = new TokenRequest(command.Key, command.Token.Hash(), command.SecretToken, command.User, command.Auth);
         var result = mark is null
@@ -217,7 +222,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     }
 
     private async Task<ConnectResult?> AcquireAsync(
-        ConnectCommand command, KeyInUse key, RequestMark? mark, Attempt attempt, CancellationToken cancellationToken)
+        ResolvedConnect command, KeyInUse key, RequestMark? mark, Attempt attempt, CancellationToken cancellationToken)
     {
         ConnectResult? result = null;
         var found = false;
@@ -241,7 +246,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
 
     /// <summary>Whether a warm backend decided it, and with what: null where the key's holder is to be looked for.</summary>
     private async Task<(bool IsDecided, ConnectResult? Result)> TryWarmAsync(
-        ConnectCommand command, RequestMark? mark, ClusterName cluster, CancellationToken cancellationToken)
+        ResolvedConnect command, RequestMark? mark, ClusterName cluster, CancellationToken cancellationToken)
     {
         var end = await warm.ClaimAsync(command, cluster, cancellationToken);
         return end switch
@@ -256,7 +261,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     }
 
     /// <summary>A result, or null where another got the key.</summary>
-    private async Task<ConnectResult?> TryDronesAsync(ConnectCommand command, RequestMark? mark, Place place, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> TryDronesAsync(ResolvedConnect command, RequestMark? mark, Place place, CancellationToken cancellationToken)
     {
         var tried = new List<DroneName>();
         var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind, Requests = place.Requests };
@@ -279,44 +284,13 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
                 case { Outcome: AcquireOutcome.Held }:
                     return null;
 
-                case { Outcome: AcquireOutcome.Repeated }:
-                    return Repeated(command, acquired.Holder, acquired.Kept);
-
-                case { Outcome: AcquireOutcome.RequestIdTaken }:
-                    return RequestIdTaken;
-
-                case { Outcome: AcquireOutcome.HeldOff }:
-                    return ConnectResult.Refused(
-                        ErrorKind.KeysHeldOff, "the database failed over; keys are acquired again when every lease that it may have lost has run out") with
-                    {
-                        RetryAfter = acquired.HeldFor,
-                    };
-
-                case { Outcome: AcquireOutcome.ServiceFull }:
-                    return ConnectResult.Refused(ErrorKind.ServiceFull, $"service {command.Service} runs as many backends as its max_backends allows");
-
-                case { Outcome: AcquireOutcome.CrashLoop }:
-                    return await CrashLoopAsync(command, acquired.HeldFor, cancellationToken);
-
-                case { Outcome: AcquireOutcome.NamespaceOwned }:
-                    return ConnectResult.Refused(
-                        ErrorKind.InvalidRequest, "key.namespace is one of a service's, which starts its own backends: give service instead of spawn_config");
-
-                case { Outcome: AcquireOutcome.ServiceGone }:
-                    return ConnectResult.Refused(ErrorKind.NotFound, "there is no such service");
-
-                case { Outcome: AcquireOutcome.ServiceChanged }:
-                    return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the service was changed several times meanwhile; retry");
-
-                case { Outcome: AcquireOutcome.BackendIdTaken }:
-                    return command.BackendIdIsChosen
-                        ? ConnectResult.Refused(ErrorKind.BackendIdTaken, $"the backend id {command.BackendId} was used before")
-                        : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; retry");
-
-                default:
+                case { Outcome: AcquireOutcome.DroneUnfit }:
                     metrics.Placed("unfit");
                     tried.Add(drone);
                     break;
+
+                default:
+                    return await RefusedAsync(command, acquired, cancellationToken);
             }
         }
 
@@ -325,8 +299,30 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         return ConnectResult.Refused(ErrorKind.NoDroneAvailable, PlacementExplanation.Of(place.Cluster, state, query));
     }
 
+    /// <summary>An acquisition that another drone would not change.</summary>
+    private async Task<ConnectResult> RefusedAsync(ResolvedConnect command, AcquireResult acquired, CancellationToken cancellationToken) => acquired.Outcome switch
+    {
+        AcquireOutcome.Repeated => Repeated(command, acquired.Holder, acquired.Kept),
+        AcquireOutcome.RequestIdTaken => RequestIdTaken,
+        AcquireOutcome.HeldOff => ConnectResult.Refused(
+            ErrorKind.KeysHeldOff, "the database failed over; keys are acquired again when every lease that it may have lost has run out") with
+        {
+            RetryAfter = acquired.HeldFor,
+        },
+        AcquireOutcome.ServiceFull => ConnectResult.Refused(ErrorKind.ServiceFull, $"service {command.Service} runs as many backends as its max_backends allows"),
+        AcquireOutcome.CrashLoop => await CrashLoopAsync(command, acquired.HeldFor, cancellationToken),
+        AcquireOutcome.NamespaceOwned => ConnectResult.Refused(
+            ErrorKind.InvalidRequest, "key.namespace is one of a service's, which starts its own backends: give service instead of spawn_config"),
+        AcquireOutcome.ServiceGone => ConnectResult.Refused(ErrorKind.NotFound, "there is no such service"),
+        AcquireOutcome.ServiceChanged => ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the service was changed several times meanwhile; retry"),
+        AcquireOutcome.BackendIdTaken => command.BackendIdIsChosen
+            ? ConnectResult.Refused(ErrorKind.BackendIdTaken, $"the backend id {command.BackendId} was used before")
+            : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; retry"),
+        _ => throw new InvalidOperationException($"an acquisition does not end as {acquired.Outcome}"),
+    };
+
     /// <summary>With what an operator needs to find the fault. What visitors are answered is made of the kind alone.</summary>
-    private async Task<ConnectResult> CrashLoopAsync(ConnectCommand command, TimeSpan rest, CancellationToken cancellationToken)
+    private async Task<ConnectResult> CrashLoopAsync(ResolvedConnect command, TimeSpan rest, CancellationToken cancellationToken)
     {
         string? tail = null;
         var message = "the last backends of this key failed soon after their start";

@@ -22,7 +22,7 @@ internal sealed class KeyGrain(KeyConnector connector) : Grain, IKeyGrain
     {
         var key = _key ?? throw this.KeyRefused("it must be that of a key");
         var error = ConnectRules.Validate(command)
-            ?? (command.Service is null ? null : new FieldError("service", "is connected to by the grain of services"))
+            ?? (command.Request.Service is null ? null : new FieldError("service", "is connected to by the grain of services"))
             ?? (command.Key.Name == key.Name && command.Key.Namespace == key.Namespace ? null : new FieldError("key", "must be the key that the grain is addressed by"));
         return error is null ? await connector.ConnectAsync(command, cancellationToken) : ConnectResult.Refused(ErrorKind.InvalidRequest, error.Message);
     }

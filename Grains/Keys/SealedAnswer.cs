@@ -16,7 +16,7 @@ internal static class SealedAnswer
     private const int TagSize = 16;
 
     /// <summary>A command's request as the store is to know it; null where it has no id.</summary>
-    public static RequestMark? MarkOf(ConnectCommand command) => command.Request is { } request
+    public static RequestMark? MarkOf(ResolvedConnect command) => command.Request is { } request
         ? new RequestMark(
             Convert.ToHexStringLower(Derive(request.Id, "plane request id")),
             request.Digest,

@@ -19,12 +19,12 @@ internal sealed class ServiceConnector(IServiceStore serviceStore, IStore store,
     private static ConnectResult NoSuchService { get; } = ConnectResult.Refused(ErrorKind.NotFound, "there is no such service");
 
     /// <summary>Connects for an application.</summary>
-    /// <param name="command">The command, checked by <see cref="ConnectRules.Validate(ConnectCommand)"/>, with a service, whose key is the service's own.</param>
+    /// <param name="command">The command, checked by <see cref="ConnectRules.Validate(ConnectCommand)"/>, with a service.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer; what was committed stays.</param>
     /// <returns>The result. The key of an earlier answer in it is the service's own, too.</returns>
     public async Task<ConnectResult> ConnectAsync(ConnectCommand command, CancellationToken cancellationToken)
     {
-        var name = command.Service ?? throw new ArgumentException("a connect by a service needs its name", nameof(command));
+        var name = command.Request.Service ?? throw new ArgumentException("a connect by a service needs its name", nameof(command));
         try
         {
             // (1)
@@ -35,7 +35,7 @@ internal sealed class ServiceConnector(IServiceStore serviceStore, IStore store,
 
             // (2)
             await KeepLabelAsync(name, command.Key, cancellationToken);
-            var held = command with { Key = ServiceKeys.Within(name, command.Key) };
+            var held = ResolvedConnect.Of(command) with { Key = ServiceKeys.Within(name, command.Key) };
 
             // (3)
             var result = await StartAsync(held, service, cancellationToken);
@@ -72,7 +72,7 @@ internal sealed class ServiceConnector(IServiceStore serviceStore, IStore store,
             return new EnterReply { Outcome = EnterOutcome.OutOfScope };
         }
 
-        var connect = new ConnectCommand
+        var connect = new ResolvedConnect
         {
             Key = ServiceKeys.Within(command.Service, key),
             Service = command.Service,
@@ -103,7 +103,7 @@ internal sealed class ServiceConnector(IServiceStore serviceStore, IStore store,
     public static bool IsIn(ServiceDefinition service, ClusterName cluster) =>
         service.Config.SpawnConfig.Cluster is not { } named || (ClusterName.TryParse(named, out var only) && only == cluster);
 
-    private async Task<ConnectResult> StartAsync(ConnectCommand command, ServiceDefinition service, CancellationToken cancellationToken)
+    private async Task<ConnectResult> StartAsync(ResolvedConnect command, ServiceDefinition service, CancellationToken cancellationToken)
     {
         for (var reread = 0; ; reread++)
         {

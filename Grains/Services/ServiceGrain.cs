@@ -38,7 +38,7 @@ internal sealed class ServiceGrain(IServiceStore store, ServiceConnector connect
     public async Task<ConnectResult> Connect(ConnectCommand command, CancellationToken cancellationToken)
     {
         CheckKey();
-        var error = ConnectRules.Validate(command) ?? (command.Service is null ? new FieldError("service", "must be given") : null);
+        var error = ConnectRules.Validate(command) ?? (command.Request.Service is null ? new FieldError("service", "must be given") : null);
         return error is null ? await connector.ConnectAsync(command, cancellationToken) : ConnectResult.Refused(ErrorKind.InvalidRequest, error.Message);
     }
 

@@ -38,7 +38,7 @@ internal sealed partial class WarmClaims(
     /// <param name="command">The connect, with its service's version and spawn config.</param>
     /// <param name="cluster">The cluster.</param>
     /// <param name="cancellationToken">Gives up waiting; what was committed stays.</param>
-    public async Task<ClaimEnd> ClaimAsync(ConnectCommand command, ClusterName cluster, CancellationToken cancellationToken)
+    public async Task<ClaimEnd> ClaimAsync(ResolvedConnect command, ClusterName cluster, CancellationToken cancellationToken)
     {
         if (command is not { Service: { } service, ServiceVersion: not null, Warm: { } warm })
         {

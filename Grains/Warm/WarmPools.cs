@@ -185,7 +185,7 @@ internal sealed partial class WarmPools(
     {
         while (drones.Pick() is { } drone)
         {
-            var command = new ConnectCommand
+            var command = new ResolvedConnect
             {
                 Key = PoolKey.Of(service.Name, service.Version, cluster, place),
                 BackendId = BackendName.NewRandom(),

@@ -22,8 +22,33 @@ public static class PlaneLogging
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(options);
         builder.Services.AddSingleton(options);
-        var least = options.LogLevel ?? LogLevel.Information;
-        var logging = builder.Logging.ClearProviders().SetMinimumLevel(least);
+        AddFilters(builder.Logging.ClearProviders(), options.LogLevel ?? LogLevel.Information);
+        builder.Logging.AddConsole(o =>
+        {
+            o.LogToStandardErrorThreshold = LogLevel.Trace;
+
+            // Whoever reads our log may stop reading. Leases must be renewed all the same: entries are dropped then, and the logger says how many.
+            o.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
+        builder.Logging.AddJsonConsole(o =>
+        {
+            o.UseUtcTimestamp = true;
+            o.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+        });
+
+        // AddJsonConsole also chooses its formatter; this choice is the one that counts. Under systemd each line has its level for the journal.
+        builder.Services.PostConfigure<ConsoleLoggerOptions>(o =>
+            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json
+                : SystemdService.IsThis ? ConsoleFormatterNames.Systemd : Logging.LineFormatter.FormatterName);
+        builder.Services.AddSingleton<ConsoleFormatter>(s =>
+            new Logging.LineFormatter(options, s.GetService<TimeProvider>() ?? TimeProvider.System));
+        return builder;
+    }
+
+    /// <summary>Plane's own entries from the level on that was asked for; of libraries only what an operator can act on.</summary>
+    private static void AddFilters(ILoggingBuilder logging, LogLevel least)
+    {
+        logging.SetMinimumLevel(least);
         foreach (var framework in (ReadOnlySpan<string>)["Microsoft", "System", "Orleans", "Yarp", "Npgsql", "OpenTelemetry"])
         {
             logging.AddFilter(framework, level => level >= LogLevel.Warning && level >= least);
@@ -66,25 +91,5 @@ public static class PlaneLogging
 
         // Of the web server's host, which has nothing to say that we would log, but for whose sake each request gets an activity, its identifiers as texts, and a log scope.
         logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        logging.AddConsole(o =>
-        {
-            o.LogToStandardErrorThreshold = LogLevel.Trace;
-
-            // Whoever reads our log may stop reading. Leases must be renewed all the same: entries are dropped then, and the logger says how many.
-            o.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
-        });
-        logging.AddJsonConsole(o =>
-        {
-            o.UseUtcTimestamp = true;
-            o.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
-        });
-
-        // AddJsonConsole also chooses its formatter; this choice is the one that counts. Under systemd each line has its level for the journal.
-        builder.Services.PostConfigure<ConsoleLoggerOptions>(o =>
-            o.FormatterName = options.LogFormat == LogFormat.Json ? ConsoleFormatterNames.Json
-                : SystemdService.IsThis ? ConsoleFormatterNames.Systemd : Logging.LineFormatter.FormatterName);
-        builder.Services.AddSingleton<ConsoleFormatter>(s =>
-            new Logging.LineFormatter(options, s.GetService<TimeProvider>() ?? TimeProvider.System));
-        return builder;
     }
 }

@@ -53,6 +53,40 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
         await client.OpenAccountAsync(bindingKey, cancellationToken);
 
         // 1.
+        var pending = await BeginAsync(authority, cancellationToken);
+        using var issued = IssuedChain.For(pending.KeyPem);
+        var progress = new Progress();
+        try
+        {
+            var certificate = await IssueAsync(client, pending, issued, replaces, progress, cancellationToken);
+
+            // 6.
+            progress.IsIssued = true;
+            var chain = await ChooseAsync(client, issued, Needed(certificate, "certificate"), cancellationToken);
+            store.WriteCertificate(pending.KeyPem, chain);
+            store.DropOrder();
+            LogIssued(_host);
+        }
+        catch (AcmeException e) when (progress is { MayBeIssued: true, IsIssued: false } && e.Fault == AcmeFault.BadAnswer)
+        {
+            // What answered is not an authority at the moment. Only the authority can say whether the certificate was issued: the order is asked after again.
+            throw;
+        }
+        catch (AcmeException e) when (!e.LeavesOrderOpen)
+        {
+            store.DropOrder();
+            if (!progress.IsIssued)
+            {
+                await TryAsync(token => challenges.DropOrderAsync(pending.Id, token));
+            }
+
+            throw;
+        }
+    }
+
+    private async Task<PendingOrder> BeginAsync(string authority, CancellationToken cancellationToken)
+    {
+        var acme = options.Acme;
         var pending = Resumable(authority) ?? new PendingOrder
         {
             Id = RandomText.Name("or-"),
@@ -62,83 +96,62 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
         };
         store.WriteOrder(pending);
         var allowance = await challenges.BeginOrderAsync(pending.Id, authority, acme.WeeklyLimit, cancellationToken);
-        if (!allowance.IsAllowed)
+        if (allowance.IsAllowed)
         {
-            store.DropOrder();
-            throw new AcmeException(
-                AcmeFault.Refused,
-                $"{allowance.Counted} certificates were ordered for {_host} within a week, the most that --acme-weekly-limit allows: let proxies share one from files, or wait")
-            { RetryAfter = allowance.Wait };
+            return pending;
         }
 
-        using var issued = IssuedChain.For(pending.KeyPem);
-        var mayBeIssued = false;
-        var isIssued = false;
-        try
+        store.DropOrder();
+        throw new AcmeException(
+            AcmeFault.Refused,
+            $"{allowance.Counted} certificates were ordered for {_host} within a week, the most that --acme-weekly-limit allows: let proxies share one from files, or wait")
+        { RetryAfter = allowance.Wait };
+    }
+
+    /// <summary>Steps 2 to 5, from where the order is.</summary>
+    /// <returns>Where the certificate is.</returns>
+    private async Task<Uri?> IssueAsync(
+        AcmeClient client, PendingOrder pending, IssuedChain issued, string? replaces, Progress progress, CancellationToken cancellationToken)
+    {
+        // 2.
+        AcmeOrder order;
+        if (pending.Url is { } url)
         {
-            // 2.
-            AcmeOrder order;
-            if (pending.Url is { } url)
-            {
-                LogResuming(_host, url);
-                mayBeIssued = true;
-                order = await client.OrderAsync(url, cancellationToken);
-                mayBeIssued = order.Status == "processing";
-            }
-            else
-            {
-                (url, order) = await client.NewOrderAsync(Names, replaces, cancellationToken);
-                store.WriteOrder(pending with { Url = url });
-                LogOrdered(_host, url);
-            }
-
-            if (order.Status == "pending")
-            {
-                await AuthorizeAsync(client, order, cancellationToken);
-                order = await client.WhenOrderLeavesAsync(url, "pending", "accept the validation", cancellationToken);
-            }
-
-            // 5.
-            if (order.Status == "ready")
-            {
-                var finalize = Needed(order.Finalize, "finalize");
-                mayBeIssued = true;
-                await client.FinalizeAsync(finalize, issued.SigningRequest(Names), cancellationToken);
-                order = await client.WhenOrderLeavesAsync(url, "ready", "begin to issue", cancellationToken);
-            }
-
-            if (order.Status == "processing")
-            {
-                order = await client.WhenOrderLeavesAsync(url, "processing", "issue the certificate", cancellationToken);
-            }
-
-            if (order.Status != "valid")
-            {
-                throw new AcmeException(AcmeFault.Invalid, $"the authority gave the order up: {order.Error?.ToString() ?? "it did not say why"}", order.Error);
-            }
-
-            // 6.
-            isIssued = true;
-            var chain = await ChooseAsync(client, issued, Needed(order.Certificate, "certificate"), cancellationToken);
-            store.WriteCertificate(pending.KeyPem, chain);
-            store.DropOrder();
-            LogIssued(_host);
+            LogResuming(_host, url);
+            progress.MayBeIssued = true;
+            order = await client.OrderAsync(url, cancellationToken);
+            progress.MayBeIssued = order.Status == "processing";
         }
-        catch (AcmeException e) when (mayBeIssued && !isIssued && e.Fault == AcmeFault.BadAnswer)
+        else
         {
-            // What answered is no authority at the moment. Whether the certificate was issued only the authority can say: the order is asked after again.
-            throw;
+            (url, order) = await client.NewOrderAsync(Names, replaces, cancellationToken);
+            store.WriteOrder(pending with { Url = url });
+            LogOrdered(_host, url);
         }
-        catch (AcmeException e) when (!e.LeavesOrderOpen)
-        {
-            store.DropOrder();
-            if (!isIssued)
-            {
-                await TryAsync(token => challenges.DropOrderAsync(pending.Id, token));
-            }
 
-            throw;
+        if (order.Status == "pending")
+        {
+            await AuthorizeAsync(client, order, cancellationToken);
+            order = await client.WhenOrderLeavesAsync(url, "pending", "accept the validation", cancellationToken);
         }
+
+        // 5.
+        if (order.Status == "ready")
+        {
+            var finalize = Needed(order.Finalize, "finalize");
+            progress.MayBeIssued = true;
+            await client.FinalizeAsync(finalize, issued.SigningRequest(Names), cancellationToken);
+            order = await client.WhenOrderLeavesAsync(url, "ready", "begin to issue", cancellationToken);
+        }
+
+        if (order.Status == "processing")
+        {
+            order = await client.WhenOrderLeavesAsync(url, "processing", "issue the certificate", cancellationToken);
+        }
+
+        return order.Status == "valid"
+            ? order.Certificate
+            : throw new AcmeException(AcmeFault.Invalid, $"the authority gave the order up: {order.Error?.ToString() ?? "it did not say why"}", order.Error);
     }
 
     private PendingOrder? Resumable(string authority)
@@ -162,14 +175,47 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
     private async Task AuthorizeAsync(AcmeClient client, AcmeOrder order, CancellationToken cancellationToken)
     {
         // 3.
-        var waiting = new List<(Uri Authorization, Uri Challenge, bool Tell)>();
-        var values = new List<string>();
-        var urls = order.Authorizations;
-        if (urls is null or { Length: 0 or > 10 })
+        var waiting = await ReadChallengesAsync(client, order, cancellationToken);
+        if (waiting.Count == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            await challenges.SetAsync([.. waiting.Select(w => w.Value)], cancellationToken);
+            await Task.Delay(options.Acme.Settle, time, cancellationToken);
+
+            // 4.
+            foreach (var challenge in waiting.Where(w => w.IsUnanswered))
+            {
+                await client.AnswerAsync(challenge.Url, cancellationToken);
+            }
+
+            foreach (var challenge in waiting)
+            {
+                var answer = await client.WhenAuthorizedAsync(challenge.Authorization, cancellationToken);
+                if (answer.Status != "valid")
+                {
+                    throw Invalid(answer);
+                }
+            }
+        }
+        finally
+        {
+            await TryAsync(token => challenges.SetAsync([], token));
+        }
+    }
+
+    /// <summary>The challenges of the authorisations that are not valid yet.</summary>
+    private async Task<List<Challenge>> ReadChallengesAsync(AcmeClient client, AcmeOrder order, CancellationToken cancellationToken)
+    {
+        if (order.Authorizations is not { Length: > 0 and <= 10 } urls)
         {
             throw new AcmeException(AcmeFault.BadAnswer, "the authority's order names no authorizations, or too many");
         }
 
+        var waiting = new List<Challenge>();
         foreach (var url in urls)
         {
             var authorization = await client.AuthorizationAsync(url, cancellationToken);
@@ -191,39 +237,10 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
                 throw new AcmeException(AcmeFault.BadAnswer, $"the authority offers no dns-01 challenge for {_host}: does it know wildcards?");
             }
 
-            values.Add(client.ChallengeValue(token));
-            waiting.Add((url, address, challenge.Status == "pending"));
+            waiting.Add(new Challenge(url, address, client.ChallengeValue(token), challenge.Status == "pending"));
         }
 
-        if (waiting.Count == 0)
-        {
-            return;
-        }
-
-        try
-        {
-            await challenges.SetAsync([.. values], cancellationToken);
-            await Task.Delay(options.Acme.Settle, time, cancellationToken);
-
-            // 4.
-            foreach (var (_, challenge, _) in waiting.Where(w => w.Tell))
-            {
-                await client.AnswerAsync(challenge, cancellationToken);
-            }
-
-            foreach (var (authorization, _, _) in waiting)
-            {
-                var answer = await client.WhenAuthorizedAsync(authorization, cancellationToken);
-                if (answer.Status != "valid")
-                {
-                    throw Invalid(answer);
-                }
-            }
-        }
-        finally
-        {
-            await TryAsync(token => challenges.SetAsync([], token));
-        }
+        return waiting;
     }
 
     private void ThrowIfNotOurs(AcmeAuthorization authorization)
@@ -284,6 +301,16 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
 
     private static Uri Needed(Uri? url, string what) =>
         url ?? throw new AcmeException(AcmeFault.BadAnswer, $"the authority's order names no address for {what}");
+
+    private sealed record Challenge(Uri Authorization, Uri Url, string Value, bool IsUnanswered);
+
+    /// <summary>What is known of the certificate while an order runs, for the case that it fails.</summary>
+    private sealed class Progress
+    {
+        public bool MayBeIssued { get; set; }
+
+        public bool IsIssued { get; set; }
+    }
 
     [LoggerMessage(EventIds.OrderingOrdered, LogLevel.Information, "Ordered a certificate for {Host}: {Url}")]
     private partial void LogOrdered(string host, Uri url);

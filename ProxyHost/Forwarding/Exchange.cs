@@ -112,12 +112,23 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var forwarded = hidesToken ? RequestTarget.WithoutFirstSegment(_asked.Target, Entry.Token.Value.Length) : _asked.Target;
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
-        HttpContent? body = proxyRequest.Content is { } read ? new FlushableContent(read, this) : null;
-
         // First of all headers (SentOnce).
-        var headers = proxyRequest.Headers;
-        headers.TryAddWithoutValidation(SentOnce.FirstHeader, request.Headers.Host.ToString());
+        proxyRequest.Headers.TryAddWithoutValidation(SentOnce.FirstHeader, request.Headers.Host.ToString());
+        CopyHeaders(request, proxyRequest);
+        if (IsMalformed)
+        {
+            // A status that was set is how YARP is told not to send.
+            httpContext.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return default;
+        }
 
+        AddOwnHeaders(httpContext, proxyRequest.Headers, hidesToken);
+        return default;
+    }
+
+    private void CopyHeaders(HttpRequest request, HttpRequestMessage proxyRequest)
+    {
+        HttpContent? body = proxyRequest.Content is { } read ? new FlushableContent(read, this) : null;
         var connection = request.Headers.Connection;
         foreach (var (name, values) in request.Headers)
         {
@@ -132,14 +143,12 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         {
             RequestBodyHandler.Set(proxyRequest, body);
         }
+    }
 
-        if (IsMalformed)
-        {
-            // A status that was set is how YARP is told not to send.
-            httpContext.Response.StatusCode = StatusCodes.Status400BadRequest;
-            return default;
-        }
-
+    /// <summary>What the backend gets from the proxy itself: the trace, where the request came from, and what was verified of it.</summary>
+    private void AddOwnHeaders(HttpContext httpContext, System.Net.Http.Headers.HttpRequestHeaders headers, bool hidesToken)
+    {
+        var request = httpContext.Request;
         TraceHeaders.Continue(headers);
         if (httpContext.Connection.RemoteIpAddress is { } client)
         {
@@ -165,8 +174,6 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         AddIfAny(headers, "x-verified-username", Visit is null ? Entry.Username : Visit.Visitor.Username);
         AddIfAny(headers, "x-verified-user-data", Visit is null ? Entry.UserData : Visit.Visitor.UserData);
         AddIfAny(headers, "x-verified-secret", Entry.Route.SecretToken);
-
-        return default;
     }
 
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)

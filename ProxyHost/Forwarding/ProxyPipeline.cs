@@ -112,24 +112,12 @@ internal sealed partial class ProxyPipeline(
             return Readiness.WriteAsync(context, status.NotReadyBecause);
         }
 
-        if (redirect is not null)
+        if (redirect is not null && !context.Request.IsHttps)
         {
-            if (!context.Request.IsHttps)
-            {
-                return redirect.WriteAsync(context);
-            }
-
-            if (_hsts is not null)
-            {
-                context.Response.OnStarting(static state =>
-                {
-                    var (response, policy) = ((HttpResponse, string))state;
-                    response.Headers.StrictTransportSecurity = policy;
-                    return Task.CompletedTask;
-                }, (context.Response, _hsts));
-            }
+            return redirect.WriteAsync(context);
         }
 
+        DemandHttps(context.Response);
         if (FramingRule.Refusal(context.Request) is { } refusal)
         {
             context.Response.OnStarting(static state => FramingRule.CloseAsync((HttpResponse)state), context.Response);
@@ -155,6 +143,21 @@ internal sealed partial class ProxyPipeline(
         }
 
         return SessionAsync(context, target, subdomain);
+    }
+
+    private void DemandHttps(HttpResponse response)
+    {
+        if (redirect is null || _hsts is null)
+        {
+            return;
+        }
+
+        response.OnStarting(static state =>
+        {
+            var (response, policy) = ((HttpResponse, string))state;
+            response.Headers.StrictTransportSecurity = policy;
+            return Task.CompletedTask;
+        }, (response, _hsts));
     }
 
     /// <summary>A request to a host that is not a service's.</summary>
@@ -273,101 +276,103 @@ internal sealed partial class ProxyPipeline(
         }
 
         UpgradeRule.Apply(context);
-        var lookUps = 0;
-        RouteEntry? refused = null;
-        var isRepeated = false;
+        var (lookUps, wasRefused, isRepeated) = (0, false, false);
         while (true)
         {
-            using var exchange = new Exchange(context, entry, asked, access, options, time);
-            var error = ForwarderError.None;
-            var overtaken = false;
-            var isCurrent = true;
-
-            // 5.
-            open.Begin(exchange);
-            try
-            {
-                isCurrent = asked.Visit is null or { IsCurrent: true };
-                overtaken = entry.IsDetached && cache.IsOvertaken(entry);
-                if (isCurrent && !overtaken)
-                {
-                    // 6.
-                    using var span = PlaneTrace.Source.StartActivity("forward", ActivityKind.Client)?.SetTag(PlaneTrace.BackendTag, entry.Backend);
-                    error = await backends.SendAsync(context, exchange);
-                }
-            }
-            finally
-            {
-                open.End(exchange);
-            }
-
-            if (!isCurrent)
-            {
-                return false;
-            }
-
-            if (overtaken)
-            {
-                if (++lookUps == LookUps)
-                {
-                    await errors.WriteAsync(context, ProxyError.Unavailable, entry.Backend);
-                    return true;
-                }
-
-                if (await FindAgainAsync(context, entry, asked, isRefused: false) is not { } again)
-                {
-                    return true;
-                }
-
-                entry = again;
-                continue;
-            }
-
-            if (exchange.IsMalformed)
-            {
-                await errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend);
-                return true;
-            }
-
-            if (error == ForwarderError.None || context.RequestAborted.IsCancellationRequested || context.Response.HasStarted)
-            {
-                return true;
-            }
-
-            if (!isRepeated && error == ForwarderError.Request && IsUnread(context))
+            var end = await TryForwardAsync(context, entry, asked);
+            if (end.IsUnread && !isRepeated)
             {
                 isRepeated = true;
                 context.Response.StatusCode = StatusCodes.Status200OK;
                 continue;
             }
 
-            var unreachable = BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception);
-            if (unreachable is { IsSlow: false, IsExhausted: false } && refused is null)
+            var looksAgain = end.Kind == ForwardKind.Overtaken ? ++lookUps < LookUps : end.IsRefused && !wasRefused;
+            if (!looksAgain)
             {
-                refused = entry;
-                if (await FindAgainAsync(context, entry, asked, isRefused: true) is not { } fresh)
+                await WriteFailureAsync(context, entry, end);
+                return end.Kind != ForwardKind.ServiceChanged;
+            }
+
+            if (await FindAgainAsync(context, entry, asked, end.IsRefused) is not { } now)
+            {
+                return true;
+            }
+
+            if (end.IsRefused)
+            {
+                if (now.LeadsLike(entry))
                 {
+                    await WriteFailureAsync(context, entry, end);
                     return true;
                 }
 
-                if (!fresh.LeadsLike(refused))
-                {
-                    entry = fresh;
-                    context.Response.StatusCode = StatusCodes.Status200OK;
-                    continue;
-                }
+                wasRefused = true;
+                context.Response.StatusCode = StatusCodes.Status200OK;
             }
 
-            LogForwardFailed(error, entry.Backend, Reason(context));
-            await (error switch
-            {
-                _ when unreachable is { IsExhausted: true } => errors.WriteAsync(context, ProxyError.Exhausted, entry.Backend),
-                _ when exchange.IsLate || unreachable is { IsSlow: true } => errors.WriteAsync(context, ProxyError.BackendTimeout, entry.Backend),
-                ForwarderError.RequestBodyClient => errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend, context.Response.StatusCode),
-                _ => errors.WriteAsync(context, ProxyError.BackendUnreachable, entry.Backend),
-            });
-            return true;
+            entry = now;
         }
+    }
+
+    private async Task<ForwardEnd> TryForwardAsync(HttpContext context, RouteEntry entry, Asked asked)
+    {
+        using var exchange = new Exchange(context, entry, asked, access, options, time);
+        ForwarderError error;
+
+        // 5.
+        open.Begin(exchange);
+        try
+        {
+            if (asked.Visit is { IsCurrent: false })
+            {
+                return new ForwardEnd(ForwardKind.ServiceChanged);
+            }
+
+            if (entry.IsDetached && cache.IsOvertaken(entry))
+            {
+                return new ForwardEnd(ForwardKind.Overtaken);
+            }
+
+            // 6.
+            using var span = PlaneTrace.Source.StartActivity("forward", ActivityKind.Client)?.SetTag(PlaneTrace.BackendTag, entry.Backend);
+            error = await backends.SendAsync(context, exchange);
+        }
+        finally
+        {
+            open.End(exchange);
+        }
+
+        return exchange.IsMalformed ? new ForwardEnd(ForwardKind.Malformed)
+            : error == ForwarderError.None || context.RequestAborted.IsCancellationRequested || context.Response.HasStarted ? new ForwardEnd(ForwardKind.Answered)
+            : new ForwardEnd(
+                ForwardKind.Failed,
+                error,
+                BackendConnectException.In(context.GetForwarderErrorFeature()?.Exception),
+                exchange.IsLate,
+                error == ForwarderError.Request && IsUnread(context));
+    }
+
+    private Task WriteFailureAsync(HttpContext context, RouteEntry entry, ForwardEnd end)
+    {
+        switch (end.Kind)
+        {
+            case ForwardKind.Answered or ForwardKind.ServiceChanged:
+                return Task.CompletedTask;
+            case ForwardKind.Overtaken:
+                return errors.WriteAsync(context, ProxyError.Unavailable, entry.Backend);
+            case ForwardKind.Malformed:
+                return errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend);
+        }
+
+        LogForwardFailed(end.Error, entry.Backend, Reason(context));
+        return end switch
+        {
+            { Unreachable.IsExhausted: true } => errors.WriteAsync(context, ProxyError.Exhausted, entry.Backend),
+            { IsLate: true } or { Unreachable.IsSlow: true } => errors.WriteAsync(context, ProxyError.BackendTimeout, entry.Backend),
+            { Error: ForwarderError.RequestBodyClient } => errors.WriteAsync(context, ProxyError.InvalidRequest, entry.Backend, context.Response.StatusCode),
+            _ => errors.WriteAsync(context, ProxyError.BackendUnreachable, entry.Backend),
+        };
     }
 
     /// <summary>

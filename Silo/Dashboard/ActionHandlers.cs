@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Orleans;
 using Plane.Silo.Dashboard.Pages;
 using Plane.Storage;
 
@@ -35,25 +34,24 @@ internal static class ActionHandlers
     }
 
     public static async Task<IResult> ActOnBackendAsync(
-        HttpContext http, string backend, string action, [FromServices] IGrainFactory grains, CancellationToken cancellationToken)
+        HttpContext http, string backend, string action, [FromServices] IBackendStore backends, [FromServices] IKeyStore keys, [FromServices] IRouteStore routes, CancellationToken cancellationToken)
     {
         if (!BackendName.TryParse(backend, out var name))
         {
             return PageFactory.NotFound(http, "backend");
         }
 
-        var grain = grains.GetGrain<IBackendGrain>(name.Value);
         ChangeOutcome outcome;
         switch (action)
         {
             case "terminate":
-                outcome = await grain.Terminate(TerminationKind.Soft, null, cancellationToken);
+                outcome = await backends.TerminateAsync(name, null, TerminationKind.Soft, TerminationReason.External, cancellationToken);
                 break;
             case "kill":
-                outcome = await grain.Terminate(TerminationKind.Hard, null, cancellationToken);
+                outcome = await backends.TerminateAsync(name, null, TerminationKind.Hard, TerminationReason.External, cancellationToken);
                 break;
             case "prevent-renew":
-                outcome = await grain.PreventRenewal(cancellationToken);
+                outcome = await keys.PreventRenewalAsync(name, cancellationToken);
                 break;
             case "revoke":
                 var user = (await http.Request.ReadFormAsync(cancellationToken))["user"].ToString();
@@ -63,7 +61,7 @@ internal static class ActionHandlers
                     return PageFactory.Message(http, "Nothing was revoked", problem.Message, StatusCodes.Status400BadRequest);
                 }
 
-                outcome = await grain.Revoke(scope, cancellationToken);
+                outcome = await routes.RevokeAsync(name, scope, cancellationToken);
                 break;
             default:
                 return PageFactory.NotFound(http, "page");
@@ -90,16 +88,15 @@ internal static class ActionHandlers
     }
 
     public static async Task<IResult> ActOnDroneAsync(
-        HttpContext http, string cluster, string drone, string action, [FromServices] IGrainFactory grains, CancellationToken cancellationToken)
+        HttpContext http, string cluster, string drone, string action, [FromServices] IDroneStore store, CancellationToken cancellationToken)
     {
         if (!ClusterName.TryParse(cluster, out var inCluster) || !DroneName.TryParse(drone, out var name) || action is not ("drain" or "undrain"))
         {
             return PageFactory.NotFound(http, "page");
         }
 
-        var grain = grains.GetGrain<IDroneGrain>(GrainKeys.Drone(inCluster, name));
         var ends = (await http.Request.ReadFormAsync(cancellationToken))["terminate"] == "true";
-        var outcome = action == "drain" ? await grain.Drain(ends, cancellationToken) : await grain.Undrain(cancellationToken);
+        var outcome = await store.SetDrainingAsync(inCluster, name, draining: action == "drain", terminate: action == "drain" && ends, cancellationToken);
         return outcome == ChangeOutcome.NotFound
             ? PageFactory.NotFound(http, "drone")
             : PageFactory.Done(http, $"/clusters/{inCluster}", outcome == ChangeOutcome.Changed ? action : "unchanged");

@@ -40,7 +40,7 @@ internal static class ConnectHandlers
         }
 
         var command = ConnectCommand.For(request, cluster);
-        var result = await (command.Service is null ? connector.ConnectAsync(command, cancellationToken) : services.ConnectAsync(command, cancellationToken));
+        var result = await (request.Service is null ? connector.ConnectAsync(command, cancellationToken) : services.ConnectAsync(command, cancellationToken));
         command = command.AnsweredBy(result);
         return result.Holder is { } holder
             ? await PageAsync(

@@ -224,7 +224,7 @@ internal sealed partial class SqliteStore
 
     private HolderInfo? Holder(SqliteSession s, string id) => Readable(s, HolderSql, static r => ReadHolder(r, 0), id).SingleOrDefault();
 
-    private static AcquireResult AcquireAgain(SqliteSession s, ConnectCommand command, HolderInfo old, string tokenHash)
+    private static AcquireResult AcquireAgain(SqliteSession s, ResolvedConnect command, HolderInfo old, string tokenHash)
     {
         var id = command.BackendId.Value;
         var same = s.Scalar(

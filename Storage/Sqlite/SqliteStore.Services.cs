@@ -201,7 +201,7 @@ internal sealed partial class SqliteStore
         cancellationToken);
 
     /// <summary>What keeps a backend from being started for a key, as far as services are concerned; null where nothing does.</summary>
-    private AcquireResult? ServiceRefusal(SqliteSession s, ConnectCommand command)
+    private AcquireResult? ServiceRefusal(SqliteSession s, ResolvedConnect command)
     {
         if (command.Service is not { } service)
         {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using Plane.Storage;
 
 namespace Plane.Tests.Contract;
 
@@ -275,11 +276,33 @@ public sealed class Connects
         var request = With(e => e);
         request = request with { SpawnConfig = request.SpawnConfig! with { Browser = true } };
         var command = ConnectCommand.For(request, ClusterName.Parse("example.com"));
-        Assert.Matches("^[a-z0-9]{14}$", command.Spawn!.Subdomain);
-        Assert.NotEqual(command.Spawn.Subdomain, ConnectCommand.For(request, null).Spawn!.Subdomain);
+        Assert.Matches("^[a-z0-9]{14}$", SubdomainOf(command));
+        Assert.NotEqual(SubdomainOf(command), SubdomainOf(ConnectCommand.For(request, null)));
         Assert.Null(ConnectRules.Validate(command));
-        Assert.Equal("spawn_config.subdomain", ConnectRules.Validate(command with { Spawn = request.SpawnConfig })?.Path);
-        Assert.Equal("mine", ConnectCommand.For(request with { SpawnConfig = request.SpawnConfig with { Subdomain = "mine" } }, null).Spawn!.Subdomain);
+        Assert.Equal("drawn.subdomain", ConnectRules.Validate(command with { Drawn = command.Drawn with { Subdomain = null } })?.Path);
+        Assert.Equal("drawn.subdomain", ConnectRules.Validate(command with { Drawn = command.Drawn with { Subdomain = "a.b" } })?.Path);
+        Assert.Equal("mine", SubdomainOf(ConnectCommand.For(request with { SpawnConfig = request.SpawnConfig with { Subdomain = "mine" } }, null)));
+
+        static string? SubdomainOf(ConnectCommand command) => ResolvedConnect.Of(command).Spawn!.Subdomain;
+    }
+
+    [Fact]
+    public void What_was_drawn_for_a_command_is_checked_with_its_request()
+    {
+        var given = ConnectCommand.For(With(e => e) with { Key = new KeyConfig { Name = "a" } }, null);
+        var drawn = ConnectCommand.For(With(e => e), null);
+        Assert.Null(ConnectRules.Validate(given));
+        Assert.Null(ConnectRules.Validate(drawn));
+        Assert.Equal("request", ConnectRules.Validate(given with { Request = null! })?.Path);
+        Assert.Equal("user", ConnectRules.Validate(given with { Request = given.Request with { User = "a\n" } })?.Path);
+        Assert.Equal("drawn", ConnectRules.Validate(given with { Drawn = null! })?.Path);
+        Assert.Equal("drawn.key", ConnectRules.Validate(given with { Drawn = drawn.Drawn })?.Path);
+        Assert.Equal("drawn.key", ConnectRules.Validate(drawn with { Drawn = given.Drawn })?.Path);
+        Assert.Equal("key.name", ConnectRules.Validate(drawn with { Drawn = drawn.Drawn with { Key = new KeyConfig { Name = "" } } })?.Path);
+        Assert.Equal("drawn.backend_id", ConnectRules.Validate(given with { Drawn = given.Drawn with { BackendId = default } })?.Path);
+        Assert.Equal("drawn.token", ConnectRules.Validate(given with { Drawn = given.Drawn with { Token = BearerToken.NewStatic() } })?.Path);
+        Assert.Equal("secret_token", ConnectRules.Validate(given with { Drawn = given.Drawn with { SecretToken = " " } })?.Path);
+        Assert.Equal("drawn.static_token", ConnectRules.Validate(given with { Drawn = given.Drawn with { StaticToken = BearerToken.NewStatic() } })?.Path);
     }
 
     [Fact]

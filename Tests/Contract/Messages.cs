@@ -145,7 +145,11 @@ public sealed class Messages
         const string Secret = "secret-word";
         object[] messages =
         [
-            new ConnectCommand { Key = new KeyConfig { Name = "a" }, BackendId = BackendName.NewRandom(), Token = token, StaticToken = shared, SecretToken = "" },
+            new ConnectCommand
+            {
+                Request = new ConnectRequest { Key = new KeyConfig { Name = "a" } },
+                Drawn = new DrawnValues { BackendId = BackendName.NewRandom(), Token = token, StaticToken = shared, SecretToken = "" },
+            },
             new RegistryCredentials { Username = "u", Password = Secret },
             new Executable { Image = "i", Env = new() { ["A"] = Secret }, Credentials = new RegistryCredentials { Username = "u", Password = Secret } },
             new RevokeScope { Token = token },

@@ -36,6 +36,6 @@ public sealed class TraceParents
         using var activity = new Activity("connect").SetIdFormat(ActivityIdFormat.W3C).Start();
         var command = ConnectCommand.For(
             new ConnectRequest { Key = new KeyConfig { Name = "k" }, SpawnConfig = new SpawnConfig { Executable = new Executable { Image = "x" } } }, ClusterName.Parse("localhost:9090"));
-        Assert.Equal(activity.Id, StoreText.ReadSpawn(StoreText.WriteSpawn(command), s_deadlines).TraceParent);
+        Assert.Equal(activity.Id, StoreText.ReadSpawn(StoreText.WriteSpawn(ResolvedConnect.Of(command)), s_deadlines).TraceParent);
     }
 }

@@ -42,7 +42,7 @@ public sealed class ActionTests
         await drone.EndedAsync(one);
         await drone.EndedAsync(two);
         Assert.Equal([0, 0], drone.Controller.Reads.Take(2));
-        Assert.Equal(2, drone.Agent.State!.LastAction);
+        Assert.Equal(2, drone.State.LastAction);
     }
 
     [Fact]

@@ -179,7 +179,7 @@ public sealed class ClaimTests
         await drone.SeenAsync(claimed, BackendStatus.Ready);
         drone.Controller.BeforeRenewal = _ => Task.CompletedTask;
         answer.SetResult();
-        var lease = drone.Agent.Backends!.Find(warm)!.Lease;
+        var lease = drone.Backends.Find(warm)!.Lease;
         var reading = drone.Clock.Milliseconds;
         await Eventually.TrueAsync(() => lease.Deadlines.RenewAt > reading, "the older renewal counts");
         Assert.Equal(claimed, lease.OnWire);

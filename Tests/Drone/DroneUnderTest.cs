@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.DroneHost;
+using Plane.DroneHost.State;
 using Plane.DroneHost.Supervision;
 using Plane.Hosting.Ready;
 using Plane.Hosting.Running;
@@ -53,7 +54,9 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public DroneStatus Status => _host!.Services.GetRequiredService<DroneStatus>();
 
-    public DroneAgent Agent => _host!.Services.GetRequiredService<DroneAgent>();
+    public DurableState State => _host!.Services.GetRequiredService<DurableState>();
+
+    public BackendSet Backends => _host!.Services.GetRequiredService<BackendSet>();
 
     /// <summary>What the agent gave up with, once it did.</summary>
     public HostExit Exit => _host!.Services.GetRequiredService<HostExit>();
@@ -145,7 +148,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     /// <summary>The row of a backend in the open state file.</summary>
     public async Task<Plane.DroneHost.State.BackendRow?> RowAsync(BackendIdentity backend) =>
-        (await Agent.State!.ReadBackendsAsync()).SingleOrDefault(r => r.Identity == backend);
+        (await State.ReadBackendsAsync()).SingleOrDefault(r => r.Identity == backend);
 
     public async ValueTask DisposeAsync()
     {

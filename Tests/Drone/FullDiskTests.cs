@@ -21,10 +21,10 @@ public sealed class FullDiskTests
         drone.Clock.Advance(drone.Numbers.RenewAfter);
         var reading = drone.Clock.Milliseconds;
         await Eventually.TrueAsync(
-            () => drone.Agent.Backends!.Find(running)!.Lease.Deadlines.RenewAt > reading, "what runs is renewed");
+            () => drone.Backends.Find(running)!.Lease.Deadlines.RenewAt > reading, "what runs is renewed");
         Assert.Equal(1, drone.Runtime.Running);
         Assert.DoesNotContain(2, drone.Controller.Acknowledged);
-        Assert.Null(drone.Agent.Backends!.Find(waiting));
+        Assert.Null(drone.Backends.Find(waiting));
 
         await FreeAsync(drone);
 
@@ -49,7 +49,7 @@ public sealed class FullDiskTests
 
     private static async Task FillAsync(DroneUnderTest drone)
     {
-        var writer = drone.Agent.State!.Writer;
+        var writer = drone.State.Writer;
         await writer.ReadAsync(s => s.Execute("pragma max_page_count = 1"));
         await Assert.ThrowsAsync<StateUnavailableException>(
             () => writer.WriteAsync(s => s.Execute("insert into probe values (2, zeroblob(1000000))")));
@@ -58,7 +58,7 @@ public sealed class FullDiskTests
 
     private static Task<int> FreeAsync(DroneUnderTest drone)
     {
-        drone.Agent.State!.Writer.Fault = null;
-        return drone.Agent.State!.Writer.ReadAsync(s => s.Execute("pragma max_page_count = 1000000"));
+        drone.State.Writer.Fault = null;
+        return drone.State.Writer.ReadAsync(s => s.Execute("pragma max_page_count = 1000000"));
     }
 }

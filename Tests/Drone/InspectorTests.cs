@@ -21,7 +21,7 @@ public sealed class InspectorTests : IAsyncLifetime, IDisposable
         var runtimes = await RuntimeSet.CreateAsync(
             new Plane.DroneHost.DroneOptions { Cluster = "test.example", Runtime = "process" }, [new Factory(_runtime)],
             new RuntimeOwner(ClusterName.Parse("test.example"), DroneName.NewRandom(), "i", null), [], TimeProvider.System, NullLogger.Instance, default);
-        _inspector = new DroneInspector(runtimes, new UsageHistory(TimeProvider.System), TimeProvider.System, NullLogger.Instance);
+        _inspector = new DroneInspector(runtimes, new UsageHistory(TimeProvider.System), TimeProvider.System, NullLogger<DroneInspector>.Instance);
     }
 
     public async Task DisposeAsync()

@@ -308,7 +308,7 @@ public sealed class LeaseTests
         Assert.False(Lease(drone, backend).IsRenewable(drone.Clock.Milliseconds));
     }
 
-    private static BackendLease Lease(DroneUnderTest drone, BackendIdentity backend) => drone.Agent.Backends!.Find(backend)!.Lease;
+    private static BackendLease Lease(DroneUnderTest drone, BackendIdentity backend) => drone.Backends.Find(backend)!.Lease;
 
     private static Func<SpawnOrder, SpawnOrder> WithGrace(int seconds) => o => o with { Executable = o.Executable with { StopGraceSeconds = seconds } };
 }

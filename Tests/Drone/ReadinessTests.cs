@@ -67,7 +67,7 @@ public sealed class ReadinessTests
         var backend = drone.Controller.Spawn();
         drone.Runtime.IsDisplaced = _ => true;
         await drone.SeenAsync(backend, BackendStatus.Waiting);
-        var ready = Assert.IsType<Plane.DroneHost.Supervision.BackendSupervisor>(drone.Agent.Backends!.Find(backend));
+        var ready = Assert.IsType<Plane.DroneHost.Supervision.BackendSupervisor>(drone.Backends.Find(backend));
 
         Assert.Null(ready.ReadyAddress);
     }

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Orleans;
 using Plane.DroneHost;
 using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.State;
 using Plane.Hosting.Cluster;
 using Plane.Hosting.Ready;
 using Plane.Tests.Grains;
@@ -23,7 +24,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
     private DroneOptions _options = null!;
     private IHost? _host;
 
-    private DroneAgent Agent => _host!.Services.GetRequiredService<DroneAgent>();
+    private DurableState State => _host!.Services.GetRequiredService<DurableState>();
 
     public async Task InitializeAsync()
     {
@@ -187,7 +188,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
 
     /// <summary>The launcher's process, as the state file has it.</summary>
     private Task<ProcessIdentity> ProcessAsync(BackendIdentity backend) => Eventually.SeenAsync(
-        async _ => (await Agent.State!.ReadBackendsAsync()).Single(r => r.Identity == backend) is { Pid: { } pid, StartTime: { } start }
+        async _ => (await State.ReadBackendsAsync()).Single(r => r.Identity == backend) is { Pid: { } pid, StartTime: { } start }
             ? new ProcessIdentity(pid, start)
             : default,
         p => p.Pid > 0,

@@ -13,7 +13,7 @@ public sealed class ReportTests
         drone.Controller.IsAway = true;
         drone.Runtime.Exit(backend, 0);
         await Eventually.SeenAsync(
-            async _ => (await drone.Agent.State!.ReadOutboxAsync(10)).Select(e => e.Status).ToList(),
+            async _ => (await drone.State.ReadOutboxAsync(10)).Select(e => e.Status).ToList(),
             s => s.Contains(BackendStatus.Terminated),
             "the end is in the outbox");
 
@@ -32,7 +32,7 @@ public sealed class ReportTests
         drone.Controller.IsAway = true;
         drone.Runtime.Exit(backend, 9);
         await Eventually.SeenAsync(
-            async _ => await drone.Agent.State!.ReadOutboxAsync(10), e => e.Count > 0, "the end is in the outbox");
+            async _ => await drone.State.ReadOutboxAsync(10), e => e.Count > 0, "the end is in the outbox");
         await drone.StopAsync();
         drone.Controller.IsAway = false;
 
@@ -49,7 +49,7 @@ public sealed class ReportTests
 
         var backend = await drone.ReadyBackendAsync();
 
-        await Eventually.SeenAsync(async _ => await drone.Agent.State!.ReadOutboxAsync(10), e => e.Count == 0, "the outbox is empty");
+        await Eventually.SeenAsync(async _ => await drone.State.ReadOutboxAsync(10), e => e.Count == 0, "the outbox is empty");
         Assert.Single(drone.Controller.States, s => s.Identity == backend && s.Status == BackendStatus.Waiting);
         Assert.True(drone.Log.Contains("refused the state Waiting"));
     }

@@ -118,7 +118,7 @@ public sealed class RestartTests
     {
         await using var drone = await DroneUnderTest.StartedAsync();
         var backend = await drone.ReadyBackendAsync();
-        await drone.Agent.State!.ApplyActionsAsync(
+        await drone.State.ApplyActionsAsync(
             [
                 new DroneAction
                 {

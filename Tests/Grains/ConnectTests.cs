@@ -21,7 +21,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
 
         Assert.Null(result.Refusal);
         Assert.True(result.Spawned);
-        Assert.Equal(command.BackendId, result.Holder!.Identity.Backend);
+        Assert.Equal(command.Drawn.BackendId, result.Holder!.Identity.Backend);
         Assert.Equal(drone.Name, result.Holder.Drone);
         Assert.Equal(BackendStatus.Scheduled, result.Holder.Status);
         var action = Assert.Single(await drone.ActionsAsync());
@@ -62,7 +62,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         Assert.Equal(a.Holder!.Identity, b.Holder!.Identity);
         foreach (var command in new[] { first, second })
         {
-            var route = await plane.Store.ResolveAsync(command.Token.Hash(), CancellationToken.None);
+            var route = await plane.Store.ResolveAsync(command.Drawn.Token.Hash(), CancellationToken.None);
             Assert.Equal(RouteOutcome.Starting, route.Outcome);
         }
     }
@@ -141,7 +141,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
         Assert.All(results, r => Assert.Null(r.Refusal));
         var identity = Assert.Single(results.Select(r => r.Holder!.Identity).Distinct());
         Assert.Single(results, r => r.Spawned);
-        var routes = await Task.WhenAll(commands.Select(c => plane.Store.ResolveAsync(c.Token.Hash(), CancellationToken.None)));
+        var routes = await Task.WhenAll(commands.Select(c => plane.Store.ResolveAsync(c.Drawn.Token.Hash(), CancellationToken.None)));
         Assert.All(routes, r => Assert.Equal(RouteOutcome.Starting, r.Outcome));
         Assert.Equal(identity, (await plane.Store.ReadHolderAsync(key, default))!.Identity);
         Assert.NotNull(drone);

@@ -219,7 +219,7 @@ public sealed class HostileClientTests
         {
             var key = grain.Name switch
             {
-                nameof(IKeyGrain) when arguments[0] is ConnectCommand { Key: { Name: not null, Namespace: not null } k } => k.GrainKey,
+                nameof(IKeyGrain) when arguments[0] is ConnectCommand { Request.Key: { Name: not null, Namespace: not null } k } => k.GrainKey,
                 nameof(IDroneGrain) => DroneKey(arguments[0], ""),
                 nameof(ILeaseGrain) => DroneKey(arguments[0], "/0"),
                 nameof(IProxyGrain) when arguments[0] is ProxyReport report => HostileValues.TextOf(report.Proxy),
@@ -256,7 +256,7 @@ public sealed class HostileClientTests
         private object? Valid(Type grain, Type type, string name) => type switch
         {
             _ when type == typeof(CancellationToken) => CancellationToken.None,
-            _ when type == typeof(ConnectCommand) && grain == typeof(IServiceGrain) => Command() with { Service = s_service, Spawn = null, BackendIdIsChosen = false },
+            _ when type == typeof(ConnectCommand) && grain == typeof(IServiceGrain) => OfService(Command()),
             _ when type == typeof(ConnectCommand) => Command(),
             _ when type == typeof(DroneSession) => drone.Session,
             _ when type == typeof(DroneRegistration) => TestDrone.Describe(drone.Cluster) with { InstallationId = plane.Store.InstallationId, Capacity = s_capacity },
@@ -327,11 +327,17 @@ public sealed class HostileClientTests
                     Gpus = 1,
                 },
             };
-            return Commands.Connect(Commands.NewKey("t"), drone.Cluster, spawn, "user") with
+            var request = new ConnectRequest
             {
+                Key = Commands.NewKey("t"),
+                SpawnConfig = spawn,
+                User = "user",
                 Auth = JsonText.TryParse("{}", out var auth) ? auth : null,
-                Request = new RequestIdentity { Id = Guid.NewGuid().ToString(), Digest = new string('0', 64) },
+                RequestId = Guid.NewGuid().ToString(),
             };
+            return ConnectCommand.For(request, drone.Cluster);
         }
+
+        private static ConnectCommand OfService(ConnectCommand command) => command with { Request = command.Request with { Service = s_service, SpawnConfig = null } };
     }
 }

@@ -43,9 +43,9 @@ public sealed class ProxyTests(GrainClusters clusters) : IClassFixture<GrainClus
         await plane.Backend(holder.Identity).Revoke(new RevokeScope { User = "ada" });
         var changes = await ReadAllAsync(proxy, cluster, start, c => c.Any(x => x.Kind == ChangeKind.TokenRevoked));
 
-        Assert.Equal(ada.Token.Hash(), Assert.Single(changes, c => c.Kind == ChangeKind.TokenRevoked).TokenHash);
-        Assert.Equal(RouteOutcome.Gone, (await plane.Route(ada.Token).Resolve(ada.Token, TimeSpan.Zero)).Outcome);
-        Assert.Equal(RouteOutcome.Starting, (await plane.Route(bob.Token).Resolve(bob.Token, TimeSpan.Zero)).Outcome);
+        Assert.Equal(ada.Drawn.Token.Hash(), Assert.Single(changes, c => c.Kind == ChangeKind.TokenRevoked).TokenHash);
+        Assert.Equal(RouteOutcome.Gone, (await plane.Route(ada.Drawn.Token).Resolve(ada.Drawn.Token, TimeSpan.Zero)).Outcome);
+        Assert.Equal(RouteOutcome.Starting, (await plane.Route(bob.Drawn.Token).Resolve(bob.Drawn.Token, TimeSpan.Zero)).Outcome);
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
@@ -74,14 +74,14 @@ public sealed class ProxyTests(GrainClusters clusters) : IClassFixture<GrainClus
         await using var plane = await GrainCluster.StartAsync(on, before: async store =>
         {
             await store.RegisterDroneAsync(registration, ControllerName.NewRandom(), default);
-            await store.AcquireAsync(new AcquireRequest { Command = command, Cluster = cluster, Drone = registration.Name }, default);
+            await store.AcquireAsync(new AcquireRequest { Command = ResolvedConnect.Of(command), Cluster = cluster, Drone = registration.Name }, default);
         });
 
         // A transaction of whatever other database of the server may hide the row for a moment.
         var page = await Eventually.SeenAsync(
             t => plane.Proxy(ProxyName.NewRandom()).ReadChanges(cluster, LogPosition.Start, TimeSpan.Zero, t), p => p.Changes.Length > 0, "the change");
 
-        Assert.Equal(command.BackendId, Assert.Single(page.Changes).Backend!.Value.Backend);
+        Assert.Equal(command.Drawn.BackendId, Assert.Single(page.Changes).Backend!.Value.Backend);
         Assert.True(page.Next > LogPosition.Start);
     }
 

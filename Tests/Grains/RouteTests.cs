@@ -9,7 +9,7 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
     {
         var plane = await clusters.OfAsync(on);
         var (drone, command, holder) = await ConnectAsync(plane);
-        var waiting = plane.Route(command.Token).Resolve(command.Token, TimeSpan.FromSeconds(5));
+        var waiting = plane.Route(command.Drawn.Token).Resolve(command.Drawn.Token, TimeSpan.FromSeconds(5));
         await drone.ReachAsync(holder.Identity, BackendStatus.Starting);
         Assert.False(waiting.IsCompleted);
 
@@ -19,7 +19,7 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
         Assert.Equal(RouteOutcome.Found, reply.Outcome);
         Assert.Equal(holder.Identity, reply.Route!.Backend);
         Assert.Equal("ada", reply.Route.User);
-        Assert.Equal(command.SecretToken, reply.Route.SecretToken);
+        Assert.Equal(command.Drawn.SecretToken, reply.Route.SecretToken);
         Assert.Equal((await plane.Backend(holder.Identity).Describe())!.Address, reply.Route.Address);
     }
 
@@ -28,7 +28,7 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
     {
         var plane = await clusters.OfAsync(on);
         var (drone, command, holder) = await ConnectAsync(plane);
-        var waiting = plane.Route(command.Token).Resolve(command.Token, TimeSpan.FromSeconds(5));
+        var waiting = plane.Route(command.Drawn.Token).Resolve(command.Drawn.Token, TimeSpan.FromSeconds(5));
         await drone.ReachAsync(holder.Identity, BackendStatus.Terminated);
         Assert.Equal(RouteOutcome.Gone, (await Eventually.EndsAsync(waiting, "an answer")).Outcome);
     }
@@ -38,8 +38,8 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
     {
         var plane = await clusters.OfAsync(on);
         var (_, command, holder) = await ConnectAsync(plane);
-        var waiting = plane.Route(command.Token).Resolve(command.Token, TimeSpan.FromSeconds(5));
-        Assert.Equal(ChangeOutcome.Changed, await plane.Backend(holder.Identity).Revoke(new RevokeScope { Token = command.Token }));
+        var waiting = plane.Route(command.Drawn.Token).Resolve(command.Drawn.Token, TimeSpan.FromSeconds(5));
+        Assert.Equal(ChangeOutcome.Changed, await plane.Backend(holder.Identity).Revoke(new RevokeScope { Token = command.Drawn.Token }));
         Assert.Equal(RouteOutcome.Gone, (await Eventually.EndsAsync(waiting, "an answer")).Outcome);
     }
 
@@ -48,7 +48,7 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
     {
         var plane = await clusters.OfAsync(on);
         var (_, command, holder) = await ConnectAsync(plane);
-        var reply = await plane.Route(command.Token).Resolve(command.Token, TimeSpan.FromMilliseconds(50));
+        var reply = await plane.Route(command.Drawn.Token).Resolve(command.Drawn.Token, TimeSpan.FromMilliseconds(50));
         Assert.Equal(RouteOutcome.Starting, reply.Outcome);
         Assert.Equal(holder.Identity, reply.Backend);
         Assert.Null(reply.Route);
@@ -71,12 +71,12 @@ public sealed class RouteTests(GrainClusters clusters) : IClassFixture<GrainClus
         var command = Commands.Connect(Commands.NewKey(), cluster, Commands.Spawn() with { UseStaticToken = true });
         var holder = await plane.ConnectedAsync(command);
         await drone.ReachAsync(holder.Identity, BackendStatus.Ready);
-        var token = command.StaticToken!.Value;
+        var token = command.Drawn.StaticToken!.Value;
 
-        Assert.Equal(command.StaticToken, holder.StaticToken);
-        Assert.Equal(command.StaticToken, (await plane.ConnectedAsync(Commands.Connect(command.Key, cluster))).StaticToken);
+        Assert.Equal(command.Drawn.StaticToken, holder.StaticToken);
+        Assert.Equal(command.Drawn.StaticToken, (await plane.ConnectedAsync(Commands.Connect(command.Key, cluster))).StaticToken);
         Assert.Equal(RouteOutcome.Found, (await plane.Route(token).Resolve(token, TimeSpan.Zero)).Outcome);
-        Assert.Equal(command.StaticToken, Assert.Single(await drone.ActionsAsync()).Spawn!.StaticToken);
+        Assert.Equal(command.Drawn.StaticToken, Assert.Single(await drone.ActionsAsync()).Spawn!.StaticToken);
     }
 
     private static async Task<(TestDrone Drone, ConnectCommand Command, HolderInfo Holder)> ConnectAsync(GrainCluster plane)

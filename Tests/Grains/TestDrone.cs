@@ -103,18 +103,8 @@ public static class Commands
 
     public static SpawnConfig Spawn(string pool = "") => new() { Pool = pool, Executable = new Executable { Command = ["run"] } };
 
-    public static ConnectCommand Connect(KeyConfig key, ClusterName? cluster, SpawnConfig? spawn = null, string? user = null) => new()
-    {
-        Key = key,
-        BackendId = spawn?.Id ?? BackendName.NewRandom(),
-        BackendIdIsChosen = spawn?.Id is not null,
-        Spawn = spawn,
-        Cluster = cluster,
-        User = user,
-        Token = BearerToken.NewRandom(),
-        StaticToken = spawn is { UseStaticToken: true } ? BearerToken.NewStatic() : null,
-        SecretToken = RandomText.Secret(),
-    };
+    public static ConnectCommand Connect(KeyConfig key, ClusterName? cluster, SpawnConfig? spawn = null, string? user = null) =>
+        ConnectCommand.For(new ConnectRequest { Key = key, SpawnConfig = spawn, User = user }, cluster);
 
     /// <summary>Connects and expects a holder.</summary>
     public static async Task<HolderInfo> ConnectedAsync(this GrainCluster plane, ConnectCommand command)

@@ -28,7 +28,7 @@ public sealed class AgentOrderTests
         Assert.NotNull(atCreation);
         Assert.Equal((drone.Controller.Instance, drone.Clock.BootId, null), (atCreation.Instance, atCreation.Boot, atCreation.Pid));
         await Eventually.SeenAsync(() => Read(drone, backend)!, l => l is { Pid: 4242, StartTime: 17 }, "the process is in the lease");
-        Assert.Equal(drone.Agent.Backends!.Find(backend)!.Lease.Deadlines, Read(drone, backend)!.Deadlines());
+        Assert.Equal(drone.Backends.Find(backend)!.Lease.Deadlines, Read(drone, backend)!.Deadlines());
 
         drone.Runtime.Exit(backend, 0);
         await drone.EndedAsync(backend);
@@ -41,7 +41,7 @@ public sealed class AgentOrderTests
         await using var drone = await DroneUnderTest.StartedAsync();
         var backend = await drone.ReadyBackendAsync();
         var before = Read(drone, backend)!.HardAt;
-        drone.Agent.State!.Writer.Fault = () => throw new IOException("No space left on device");
+        drone.State.Writer.Fault = () => throw new IOException("No space left on device");
 
         drone.Clock.Advance(drone.Numbers.RenewAfter);
 
@@ -189,7 +189,7 @@ public sealed class AgentOrderTests
         await using var drone = await DroneUnderTest.StartedAsync();
         var backend = await drone.ReadyBackendAsync();
         var former = Of(drone);
-        await Eventually.TrueAsync(() => drone.Agent.State!.RunDirectory == former.Root, "the state file knows the run directory");
+        await Eventually.TrueAsync(() => drone.State.RunDirectory == former.Root, "the state file knows the run directory");
         await drone.StopAsync();
         drone.Options.RunDir = drone.File("elsewhere");
 

@@ -221,9 +221,9 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
 
         Assert.True(first.Spawned);
         Assert.Equal(first.Holder!.Identity, repeat.Holder!.Identity);
-        Assert.Equal((key, command.Token), (repeat.Earlier!.Key, repeat.Earlier.Token));
+        Assert.Equal((key, command.Drawn.Token), (repeat.Earlier!.Key, repeat.Earlier.Token));
         Assert.Equal(ServiceKeys.Within(service, key), Assert.Single(await drone.ActionsAsync()).Spawn!.Key);
-        Assert.Equal("ada", (await RouteAsync(plane, drone, first.Holder, command.Token)).User);
+        Assert.Equal("ada", (await RouteAsync(plane, drone, first.Holder, command.Drawn.Token)).User);
     }
 
     [Fact]
@@ -232,11 +232,11 @@ public sealed class ServiceGrainTests(GrainClusters clusters) : IClassFixture<Gr
         var (plane, cluster, _, service) = await StartAsync(On.Sqlite);
         var command = Connect(service, cluster, new KeyConfig { Name = "room" });
         Assert.Equal(ErrorKind.InvalidRequest, (await plane.ConnectAsync(command)).Refusal);
-        Assert.Equal(ErrorKind.InvalidRequest, (await plane.ConnectAsync(command with { Service = null, ServiceVersion = 1 })).Refusal);
-        Assert.Equal(ErrorKind.InvalidRequest, (await Grain(plane).Connect(command with { Service = null })).Refusal);
-        Assert.Equal(ErrorKind.InvalidRequest, (await Grain(plane).Connect(command with { ServiceVersion = 1 })).Refusal);
-        Assert.Equal(ErrorKind.InvalidRequest, (await Grain(plane).Connect(command with { Spawn = Commands.Spawn() })).Refusal);
-        Assert.Equal(ErrorKind.NotFound, (await Grain(plane).Connect(command with { Service = ServiceName.Parse("none") })).Refusal);
+        Assert.Equal(ErrorKind.InvalidRequest, (await Grain(plane).Connect(With(r => r with { Service = null }))).Refusal);
+        Assert.Equal(ErrorKind.InvalidRequest, (await Grain(plane).Connect(With(r => r with { SpawnConfig = Commands.Spawn() }))).Refusal);
+        Assert.Equal(ErrorKind.NotFound, (await Grain(plane).Connect(With(r => r with { Service = ServiceName.Parse("none") }))).Refusal);
+
+        ConnectCommand With(Func<ConnectRequest, ConnectRequest> change) => command with { Request = change(command.Request) };
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]

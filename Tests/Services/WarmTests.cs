@@ -26,7 +26,7 @@ public sealed class WarmTests(GrainClusters clusters) : IClassFixture<GrainClust
         Assert.Equal((false, BackendStatus.Ready), (result.Spawned, result.Holder.Status));
         var claim = Assert.Single(one.Claims.Concat(two.Claims));
         Assert.Equal(("/here", "room", service.Value), (claim.Claim!.Path, claim.Claim.Key.Name, claim.Claim.Key.Namespace));
-        var route = await plane.Store.ResolveAsync(command.Token.Hash(), default);
+        var route = await plane.Store.ResolveAsync(command.Drawn.Token.Hash(), default);
         Assert.Equal((RouteOutcome.Found, result.Holder.Identity), (route.Outcome, route.Route!.Backend));
         Assert.Equal(3, (await FullAsync(plane, service, 4)).Count(b => pool.Exists(p => p.Identity == b.Identity)));
         Assert.Equal(result.Holder.Identity, (await ConnectAsync(plane, Connect(service, cluster, "room"))).Holder!.Identity);
@@ -75,7 +75,7 @@ public sealed class WarmTests(GrainClusters clusters) : IClassFixture<GrainClust
         drone.OnClaim = _ => false;
         var command = Connect(service, cluster, "two");
         var cold = await ConnectAsync(plane, command);
-        Assert.Equal((true, command.BackendId, 4), (cold.Spawned, cold.Holder!.Identity.Backend, drone.Claims.Count));
+        Assert.Equal((true, command.Drawn.BackendId, 4), (cold.Spawned, cold.Holder!.Identity.Backend, drone.Claims.Count));
     }
 
     [Fact]
@@ -89,7 +89,7 @@ public sealed class WarmTests(GrainClusters clusters) : IClassFixture<GrainClust
         var command = Connect(service, cluster, "room");
         var result = await ConnectAsync(plane, command);
         Assert.Equal((BackendStatus.Waiting, drone.Claims.Single().Identity), (result.Holder!.Status, result.Holder.Identity));
-        Assert.Equal(RouteOutcome.Starting, (await plane.Store.ResolveAsync(command.Token.Hash(), default)).Outcome);
+        Assert.Equal(RouteOutcome.Starting, (await plane.Store.ResolveAsync(command.Drawn.Token.Hash(), default)).Outcome);
     }
 
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
@@ -104,7 +104,7 @@ public sealed class WarmTests(GrainClusters clusters) : IClassFixture<GrainClust
         {
             var command = Make();
             var result = await ConnectAsync(plane, command);
-            return (result.Holder!.Identity, command.AnsweredBy(result).Token, result.Spawned);
+            return (result.Holder!.Identity, command.AnsweredBy(result).Drawn.Token, result.Spawned);
         }));
         Assert.Single(results.Distinct());
         Assert.Single(drone.Claims);
@@ -171,17 +171,6 @@ public sealed class WarmTests(GrainClusters clusters) : IClassFixture<GrainClust
         await using var drone = await WarmDrone.StartAsync(plane, cluster);
         Assert.Equal(drone.Name, Assert.Single(await FullAsync(plane, service, 1)).Drone);
         Assert.Empty(await old.ActionsAsync());
-    }
-
-    [Fact]
-    public async Task Only_a_controller_says_how_a_service_is_claimed()
-    {
-        var (plane, cluster) = await StartAsync(On.Sqlite);
-        var service = await PutAsync(plane, cluster, 1);
-        var result = await ConnectAsync(plane, Connect(service, cluster, "room") with { Warm = new WarmConfig { Count = 1 } });
-        Assert.Equal(ErrorKind.InvalidRequest, result.Refusal);
-        Assert.Equal(
-            ErrorKind.InvalidRequest, (await plane.ConnectAsync(Commands.Connect(Commands.NewKey(), cluster, Commands.Spawn()) with { Warm = new WarmConfig { Count = 1 } })).Refusal);
     }
 
     [Fact]

@@ -29,7 +29,7 @@ internal sealed class StorePair : IAsyncDisposable
     private readonly ModelStore _model;
     private readonly SqliteStore _real;
     private readonly History _history = new();
-    private readonly List<(ConnectCommand Command, int Key, long Number)> _commands = [];
+    private readonly List<(ResolvedConnect Command, int Key, long Number)> _commands = [];
     private readonly List<(BackendIdentity Model, BackendIdentity Real)> _identities = [];
     private readonly long[] _sessions = new long[Drones];
     private long _reading = 5_000;
@@ -183,7 +183,7 @@ internal sealed class StorePair : IAsyncDisposable
         if (again.Command is null)
         {
             BackendName? chosen = key != PoolPlace && _chance.Percent(30) ? BackendName.Parse(string.Create(CultureInfo.InvariantCulture, $"own-{_chance.Below(3)}")) : null;
-            var command = new ConnectCommand
+            var command = new ResolvedConnect
             {
                 Key = Key(key),
                 BackendId = chosen ?? BackendName.NewRandom(),
@@ -241,7 +241,7 @@ internal sealed class StorePair : IAsyncDisposable
 
     private async Task<(string, string, string)> ClaimAsync()
     {
-        var command = new ConnectCommand
+        var command = new ResolvedConnect
         {
             Key = Key(ServiceKey),
             BackendId = BackendName.NewRandom(),

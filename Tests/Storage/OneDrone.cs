@@ -33,7 +33,7 @@ internal static class OneDrone
     {
         Cluster = s_cluster,
         Drone = s_drone,
-        Command = new ConnectCommand
+        Command = new ResolvedConnect
         {
             Key = new KeyConfig { Name = key },
             BackendId = BackendName.NewRandom(),

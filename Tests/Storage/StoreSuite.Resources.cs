@@ -189,7 +189,7 @@ public abstract partial class StoreSuite
         Assert.Equal((null, ResourceAmounts.None, 0), (candidates[1].Capacity, candidates[1].Reserved, candidates[1].Backends));
     }
 
-    private static ConnectCommand Reserving(ResourceRequests? requests, KeyConfig? key = null, int? gpus = null) =>
+    private static ResolvedConnect Reserving(ResourceRequests? requests, KeyConfig? key = null, int? gpus = null) =>
         Command(key, s => s with { Executable = s.Executable with { Image = "board:1", ResourceRequests = requests, Gpus = gpus } });
 
     private async Task<DroneSession> RegisterAsync(ResourceAmounts capacity) =>

@@ -339,7 +339,7 @@ public abstract partial class StoreSuite
 
     private static SigningKey SigningKey(string kid) => new() { Kid = kid, Alg = SigningAlgorithm.HS256, Material = RandomText.Secret() };
 
-    private static ConnectCommand CommandOf(string name, long version) =>
+    private static ResolvedConnect CommandOf(string name, long version) =>
         Command(new KeyConfig { Name = name, Namespace = "board" }) with { Service = Board, ServiceVersion = version };
 
     private async Task<long> PutAsync(Func<ServiceConfig, ServiceConfig>? more = null) => (await Store.PutServiceAsync(Board, Config(more), default)).Service!.Version;

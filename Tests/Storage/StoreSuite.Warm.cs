@@ -397,7 +397,7 @@ public abstract partial class StoreSuite
         return (await Store.PutServiceAsync(s_board, config, default)).Service!;
     }
 
-    private static ConnectCommand ClaimOf(ServiceDefinition service, string key) => Command(ServiceKeys.Within(service.Name, Key(key, "v1"))) with
+    private static ResolvedConnect ClaimOf(ServiceDefinition service, string key) => Command(ServiceKeys.Within(service.Name, Key(key, "v1"))) with
     {
         User = "ada",
         Service = service.Name,
@@ -405,9 +405,9 @@ public abstract partial class StoreSuite
         Warm = service.Config.Warm,
     };
 
-    private static ConnectCommand PoolOf(ServiceDefinition service, int place) => ClaimOf(service, "x") with { Key = PoolKey.Of(service.Name, service.Version, Cluster, place) };
+    private static ResolvedConnect PoolOf(ServiceDefinition service, int place) => ClaimOf(service, "x") with { Key = PoolKey.Of(service.Name, service.Version, Cluster, place) };
 
-    private static ClaimRequest ForClaim(ConnectCommand command, string? path = null) => new() { Command = command, Cluster = Cluster, Path = path };
+    private static ClaimRequest ForClaim(ResolvedConnect command, string? path = null) => new() { Command = command, Cluster = Cluster, Path = path };
 
     private async Task<BackendIdentity> WarmAsync(ServiceDefinition service, int place = 0)
     {

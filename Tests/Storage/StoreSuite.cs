@@ -52,11 +52,11 @@ public abstract partial class StoreSuite : IAsyncLifetime
         Version = "1",
     };
 
-    protected static ConnectCommand Command(KeyConfig? key = null, Func<SpawnConfig, SpawnConfig>? spawn = null)
+    protected static ResolvedConnect Command(KeyConfig? key = null, Func<SpawnConfig, SpawnConfig>? spawn = null)
     {
         var config = new SpawnConfig { Executable = new Executable { Command = ["board"] } };
         config = spawn?.Invoke(config) ?? config;
-        return new ConnectCommand
+        return new ResolvedConnect
         {
             Key = key ?? KeyConfig.NewRandom(),
             BackendId = config.Id ?? BackendName.NewRandom(),
@@ -81,10 +81,10 @@ public abstract partial class StoreSuite : IAsyncLifetime
         return reply.Session!;
     }
 
-    protected static AcquireRequest On(ConnectCommand command, DroneName? drone = null) =>
+    protected static AcquireRequest On(ResolvedConnect command, DroneName? drone = null) =>
         new() { Command = command, Cluster = Cluster, Drone = drone ?? Drone };
 
-    protected async Task<HolderInfo> AcquireAsync(ConnectCommand command, DroneName? drone = null)
+    protected async Task<HolderInfo> AcquireAsync(ResolvedConnect command, DroneName? drone = null)
     {
         var result = await Store.AcquireAsync(On(command, drone), default);
         Assert.Equal(AcquireOutcome.Acquired, result.Outcome);

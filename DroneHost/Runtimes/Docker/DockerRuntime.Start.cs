@@ -18,6 +18,7 @@ public sealed partial class DockerRuntime
             ContainerSpecs.AddMount(spec, await MountAsync(mount, start, cancellationToken));
         }
 
+        // 1.
         string id;
         try
         {
@@ -33,24 +34,46 @@ public sealed partial class DockerRuntime
             id = await CreateAsync(spec, cancellationToken);
         }
 
+        // 2.
+        if (!await StartContainerAsync(start, spec, id, cancellationToken))
+        {
+            return null;
+        }
+
+        // 3. It runs. If it cannot be looked at now, the caller learns of it by listing; that is no reason to end it.
+        var container = await Answered(_docker.InspectAsync(id, cancellationToken));
+        if (container?.State is not { Running: true })
+        {
+            // It has ended already: the address alone is true of it. Watching reports the exit.
+            return new StartedBackend(AddressOf(start), 0, 0);
+        }
+
+        return Adopt(backend, container) with { Address = AddressOf(start) };
+    }
+
+    /// <summary>Starts a container that was created, unless the backend may not start any more. What did not start is removed.</summary>
+    /// <returns>Whether it was started.</returns>
+    private async Task<bool> StartContainerAsync(BackendStart start, CreateContainerParameters spec, string id, CancellationToken cancellationToken)
+    {
         try
         {
             if (!start.MayStart())
             {
                 await RemoveAsync(id, cancellationToken);
-                return null;
+                return false;
             }
 
             await _docker.StartAsync(id, cancellationToken);
+            return true;
         }
         catch (Exception e)
         {
-            var was = await CleanUpAsync(backend, id);
+            var was = await CleanUpAsync(start.Identity, id);
             switch (e)
             {
                 case DockerErrorException when !start.MayStart():
                     // The guard was faster: it marks, then removes.
-                    return null;
+                    return false;
                 case DockerErrorException { IsNotFound: true } when was == LeftOver.Gone:
                     throw new RuntimeUnavailableException("Its container was removed through the container engine before it was started.", e);
                 case DockerErrorException error:
@@ -62,16 +85,6 @@ public sealed partial class DockerRuntime
                     throw;
             }
         }
-
-        // It runs. If it cannot be looked at now, the caller learns of it by listing; that is no reason to end it.
-        var container = await Answered(_docker.InspectAsync(id, cancellationToken));
-        if (container?.State is not { Running: true })
-        {
-            // It has ended already: the address alone is true of it. Watching reports the exit.
-            return new StartedBackend(AddressOf(start), 0, 0);
-        }
-
-        return Adopt(backend, container) with { Address = AddressOf(start) };
     }
 
     private static string AddressOf(BackendStart start) => new System.Net.IPEndPoint(System.Net.IPAddress.Parse(start.Ip), start.Port).ToString();

@@ -14,27 +14,51 @@ public sealed partial class ProcessRuntime
         var address = AddressOf(start);
         var environment = EnvironmentOf(start, files);
         var directory = CheckProgram(start.Executable, environment, files);
-        if (files.Exists)
+        if (files.Exists && await FindStartedAsync(files, cancellationToken) is { } running)
         {
-            await WaitForWordAsync(files, files.Launcher, cancellationToken);
-            var (state, process, known) = LookAt(files);
-            switch (state)
-            {
-                case FoundState.Running:
-                    Track(files);
-                    return new StartedBackend(known!.Address, process.Pid, process.StartTime);
-                case FoundState.Exited:
-                    throw new RuntimeFailureException($"Backend {start.Identity.Backend} has run already.");
-            }
+            return running;
         }
 
         // What a start left that came to nothing, its own mark that nothing may begin among it. A former agent's launcher may still be about to begin. That is no harm: of
         // two launchers of a directory only one goes on.
         await ClearAsync(files, cancellationToken);
         var cgroup = CgroupOf(start.Identity);
+        WriteSpec(files, new BackendSpec(address, _bootId, cgroup));
+        if (!start.MayStart()
+            || !await LaunchAsync(files, () => _launcher.Start(start, files, MarkOf(start.Identity), cgroup, directory, environment), cancellationToken))
+        {
+            await DiscardAsync(files, cgroup, cancellationToken);
+            return null;
+        }
+
+        Track(files);
+        return files.Launcher is { IsRunning: true } launcher
+            ? new StartedBackend(address, launcher.Pid, launcher.StartTime)
+            : new StartedBackend(address, 0, 0);
+    }
+
+    /// <summary>The backend, where an earlier start of it, whose answer was lost, has succeeded.</summary>
+    private async Task<StartedBackend?> FindStartedAsync(BackendFiles files, CancellationToken cancellationToken)
+    {
+        await WaitForWordAsync(files, files.Launcher, cancellationToken);
+        var (state, process, known) = LookAt(files);
+        switch (state)
+        {
+            case FoundState.Running:
+                Track(files);
+                return new StartedBackend(known!.Address, process.Pid, process.StartTime);
+            case FoundState.Exited:
+                throw new RuntimeFailureException($"Backend {files.Backend.Backend} has run already.");
+            default:
+                return null;
+        }
+    }
+
+    private static void WriteSpec(BackendFiles files, BackendSpec spec)
+    {
         try
         {
-            files.WriteSpec(new BackendSpec(address, _bootId, cgroup));
+            files.WriteSpec(spec);
         }
         catch (IOException e) when (FileDescriptors.Problem() is { } problem)
         {
@@ -44,21 +68,20 @@ public sealed partial class ProcessRuntime
         {
             throw new RuntimeFailureException($"The backend's files cannot be written: {RuntimeText.Shown(e.Message)}", e);
         }
+    }
 
-        if (!start.MayStart())
-        {
-            await DiscardAsync(files, cgroup, cancellationToken);
-            return null;
-        }
-
+    /// <summary>Starts a launcher and waits for its word. Where this ends otherwise than with true, nothing of it begins any more.</summary>
+    /// <returns>Whether the command is executed.</returns>
+    private async Task<bool> LaunchAsync(BackendFiles files, Func<System.Diagnostics.Process> start, CancellationToken cancellationToken)
+    {
         var started = false;
         ProcessIdentity? launched = null;
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var process = _launcher.Start(start, files, MarkOf(start.Identity), cgroup, directory, environment);
+            var process = start();
 
-            // Nobody has waited for it yet: the number is still its own.
+            // Its exit was not waited for yet: the number is still its own.
             launched = ProcessIdentity.TryRead(process.Id);
             SignalOnExit(process);
             started = await IsStartedAsync(files, launched, cancellationToken);
@@ -84,16 +107,7 @@ public sealed partial class ProcessRuntime
             }
         }
 
-        if (!started)
-        {
-            await DiscardAsync(files, cgroup, cancellationToken);
-            return null;
-        }
-
-        Track(files);
-        return files.Launcher is { IsRunning: true } launcher
-            ? new StartedBackend(address, launcher.Pid, launcher.StartTime)
-            : new StartedBackend(address, 0, 0);
+        return started;
     }
 
     /// <summary>Waits for the launcher's word: true where the command is executed, false where its last look said no.</summary>

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
-using Orleans;
 using Plane.Grains.Clusters;
 using Plane.Silo.Http.Logs;
 using Plane.Storage;
@@ -32,18 +31,18 @@ internal sealed record BusyList
 internal static class ClusterEndpoints
 {
     public static async Task<IResult> DrainAsync(
-        string cluster, string drone, [FromQuery] string? terminate, [FromServices] IGrainFactory grains, CancellationToken cancellationToken)
+        string cluster, string drone, [FromQuery] string? terminate, [FromServices] IDroneStore store, CancellationToken cancellationToken)
     {
         if (terminate is not (null or "" or "true" or "false"))
         {
             return ApiError.Invalid("terminate must be true or false");
         }
 
-        return await ChangeAsync(cluster, drone, grains, d => d.Drain(terminate == "true", cancellationToken));
+        return await ChangeAsync(cluster, drone, store, draining: true, terminate == "true", cancellationToken);
     }
 
-    public static Task<IResult> UndrainAsync(string cluster, string drone, [FromServices] IGrainFactory grains, CancellationToken cancellationToken) =>
-        ChangeAsync(cluster, drone, grains, d => d.Undrain(cancellationToken));
+    public static Task<IResult> UndrainAsync(string cluster, string drone, [FromServices] IDroneStore store, CancellationToken cancellationToken) =>
+        ChangeAsync(cluster, drone, store, draining: false, terminate: false, cancellationToken);
 
     public static async Task<IResult> StateAsync(string cluster, [FromServices] DronePicker drones, CancellationToken cancellationToken) =>
         ClusterName.TryParse(cluster, out var name)
@@ -72,7 +71,8 @@ internal static class ClusterEndpoints
         return TypedResults.Json(new BusyList { Backends = await output.ReadBusiestAsync(name, alive, limit, cancellationToken) }, PlaneJson.Http);
     }
 
-    private static async Task<IResult> ChangeAsync(string cluster, string drone, IGrainFactory grains, Func<IDroneGrain, Task<ChangeOutcome>> change)
+    private static async Task<IResult> ChangeAsync(
+        string cluster, string drone, IDroneStore store, bool draining, bool terminate, CancellationToken cancellationToken)
     {
         if (!ClusterName.TryParse(cluster, out var inCluster))
         {
@@ -84,7 +84,7 @@ internal static class ClusterEndpoints
             return RouteNames.NoDrone;
         }
 
-        var outcome = await change(grains.GetGrain<IDroneGrain>(GrainKeys.Drone(inCluster, name)));
+        var outcome = await store.SetDrainingAsync(inCluster, name, draining, terminate, cancellationToken);
         return outcome == ChangeOutcome.NotFound
             ? RouteNames.NoDrone
             : TypedResults.Json(new DrainResponse { Updated = outcome == ChangeOutcome.Changed }, PlaneJson.Http);

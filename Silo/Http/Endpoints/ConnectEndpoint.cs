@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Hosting;
-using Orleans;
+using Plane.Grains.Backends;
 using Plane.Grains.Keys;
 using Plane.Grains.Services;
 using Plane.Silo.Http.Json;
@@ -20,7 +20,7 @@ internal static class ConnectEndpoint
         HttpContext http,
         [FromServices] KeyConnector connector,
         [FromServices] ServiceConnector services,
-        [FromServices] IGrainFactory grains,
+        [FromServices] StatusReader states,
         [FromServices] SiloOptions options,
         [FromServices] HttpMetrics metrics,
         [FromServices] TimeProvider time,
@@ -57,7 +57,7 @@ internal static class ConnectEndpoint
         {
             // Who waits while the controller stops is told to ask again, elsewhere.
             using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
-            (command, result) = await ConnectWithinAsync(connect, grains, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
+            (command, result) = await ConnectWithinAsync(connect, states, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
         }
         else
         {
@@ -79,7 +79,7 @@ internal static class ConnectEndpoint
     /// </summary>
     private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(
         Func<ConnectCommand, CancellationToken, Task<ConnectResult>> connect,
-        IGrainFactory grains,
+        StatusReader states,
         ConnectRequest request,
         ConnectCommand command,
         TimeProvider time,
@@ -96,14 +96,14 @@ internal static class ConnectEndpoint
             if (command.WaitsForEnd && result is { Holder: { Status: >= BackendStatus.Terminating } ending, Earlier: null })
             {
                 // (1)
-                if (await WaitForEndAsync(grains, ending, left, time, waits))
+                if (await WaitForEndAsync(states, ending, left, time, waits))
                 {
                     // The token of this command belongs to the backend that has ended. The request stays the same.
-                    command = ConnectCommand.For(request with { Key = command.Key }, command.Cluster) with { Request = command.Request, WaitsForEnd = true };
+                    command = command with { Drawn = DrawnValues.For(request) with { Key = command.Drawn.Key } };
                     continue;
                 }
 
-                if (command.Request is null)
+                if (request.RequestId is null)
                 {
                     return (command, result);
                 }
@@ -125,14 +125,14 @@ internal static class ConnectEndpoint
     }
 
     private static async Task<bool> WaitForEndAsync(
-        IGrainFactory grains, HolderInfo holder, TimeSpan wait, TimeProvider time, CancellationToken cancellationToken)
+        StatusReader states, HolderInfo holder, TimeSpan wait, TimeProvider time, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         var after = holder.Status;
         while (time.GetElapsedTime(began) is var elapsed && elapsed < wait)
         {
             var step = wait - elapsed < s_longestWait ? wait - elapsed : s_longestWait;
-            var page = await grains.GetGrain<IBackendGrain>(holder.Identity.Backend.Value).ReadStatus(after, step, cancellationToken);
+            var page = await states.ReadAsync(holder.Identity.Backend, after, step, cancellationToken);
             if (!page.Exists || after == BackendStatus.Terminated || page.Entries is [.., { Status: BackendStatus.Terminated }])
             {
                 return true;
@@ -146,8 +146,8 @@ internal static class ConnectEndpoint
 
     private static ConnectResponse Response(HttpRequest request, SiloOptions options, ConnectCommand command, ConnectResult result, HolderInfo holder)
     {
-        var token = holder.StaticToken ?? command.Token;
-        var key = command.Service is { } service ? ServiceKeys.Within(service, command.Key) : command.Key;
+        var token = holder.StaticToken ?? command.Drawn.Token;
+        var key = command.Request.Service is { } service ? ServiceKeys.Within(service, command.Key) : command.Key;
         return new ConnectResponse
         {
             BackendId = holder.Identity.Backend,
@@ -156,9 +156,9 @@ internal static class ConnectEndpoint
             Token = token,
             Url = command.UrlOf(holder),
             BrowserUrl = command.BrowserUrlOf(holder),
-            ServiceUrl = command.Service is { } named ? ServiceLabel.UrlOf(named, command.Key, holder.Cluster) : null,
+            ServiceUrl = command.Request.Service is { } named ? ServiceLabel.UrlOf(named, command.Key, holder.Cluster) : null,
             Subdomain = holder.Subdomain,
-            SecretToken = holder.StaticToken is null ? command.SecretToken : null,
+            SecretToken = holder.StaticToken is null ? command.Drawn.SecretToken : null,
             StatusUrl = $"{ControllerUrl(request, options)}/pub/b/{holder.Identity.Backend}/status",
             Drone = result.Spawned ? holder.Drone : null,
             Key = new KeyInfo

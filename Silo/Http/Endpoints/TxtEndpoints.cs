@@ -29,6 +29,7 @@ internal static class TxtEndpoints
         return error is null ? await AnswerAsync(name, grain, cancellationToken) : ApiError.Invalid(error.Message);
     }
 
+    // A grain, unlike all that the other endpoints call: the shard's one activation remembers the values that DNS servers ask for, so it must hear of each change.
     private static ICertificateGrain Grain(IGrainFactory grains, ClusterName cluster) => grains.GetGrain<ICertificateGrain>(GrainKeys.Certificate(cluster));
 
     private static bool TryRead(string text, out ClusterName cluster, out IResult refusal)

@@ -33,128 +33,111 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
     public async Task DoAsync(PlannedFault fault, CancellationToken cancellationToken)
     {
         say(fault.ToString());
-        Task WaitAsync() => Task.WhenAny(Task.Delay(fault.Length, TimeProvider.System, cancellationToken));
-        var random = new Random(fault.Seed);
-        switch (fault.Kind)
-        {
-            case FaultKinds.KillSilo:
-                await KillAsync(Controller(fault).Part, WaitAsync);
-                break;
-            case FaultKinds.KillSilos:
-                await Task.WhenAll(rig.Controllers.Select(c => KillAsync(c.Part, WaitAsync)));
-                break;
-            case FaultKinds.FreezeSilos:
-                await Task.WhenAll(rig.Controllers.Select(c => FreezeAsync(c.Part, WaitAsync)));
-                break;
-            case FaultKinds.RestartDatabase or FaultKinds.KillDatabase:
-                await rig.Database.Part.EndAsync(fault.Kind == FaultKinds.KillDatabase ? Signal.Kill : Signal.Quit);
-                await WaitAsync();
-                await rig.Database.AgainAsync(CancellationToken.None);
-                break;
-            case FaultKinds.KillAgent:
-                await KillAsync(Drone(fault).Agent, WaitAsync);
-                break;
-            case FaultKinds.KillAgentAtClaim:
-                await KillAtClaimsAsync(Drone(fault).Agent, random, WaitAsync());
-                break;
-            case FaultKinds.KillSiloAtClaim:
-                await KillAtClaimsAsync(Controller(fault).Part, random, WaitAsync());
-                break;
-            case FaultKinds.KillGuard:
-                if (Drone(fault).GuardPid() is { } killedGuard)
-                {
-                    Signals.Send(killedGuard, Signal.Kill);
-                }
-
-                break;
-            case FaultKinds.FreezeGuard:
-                if (Drone(fault).GuardPid() is { } frozenGuard)
-                {
-                    Signals.Send(frozenGuard, Signal.Stop);
-                    await WaitAsync();
-                    Signals.Send(frozenGuard, Signal.Continue);
-                }
-
-                break;
-            case FaultKinds.KillProxy:
-                await KillAsync(Proxy(fault).Part, WaitAsync);
-                break;
-            case FaultKinds.FreezeSilo:
-                await FreezeAsync(Controller(fault).Part, WaitAsync);
-                break;
-            case FaultKinds.FreezeAgent:
-                await FreezeAsync(Drone(fault).Agent, WaitAsync);
-                break;
-            case FaultKinds.FreezeProxy:
-                await FreezeAsync(Proxy(fault).Part, WaitAsync);
-                break;
-            case FaultKinds.FreezeEngine:
-                await FreezeAsync(Drone(fault).Engine!.Part, WaitAsync);
-                break;
-            case FaultKinds.KillEngine:
-                await Drone(fault).Engine!.Part.EndAsync(Signal.Kill);
-                await WaitAsync();
-                Drone(fault).Engine!.Again();
-                break;
-            case FaultKinds.Meddle:
-                await new Meddler(Drone(fault).Engine!, random, what => say($"  {what} on {fault.Target}")).DoAsync(WaitAsync);
-                break;
-            case FaultKinds.KillBackend:
-                if (Judges.Pick(random) is { } killed)
-                {
-                    Signals.Send(killed, Signal.Kill);
-                }
-
-                break;
-            case FaultKinds.LogFlood:
-                await new LogFlood(rig, random, what => say($"  {what}")).DoAsync(WaitAsync);
-                break;
-            case FaultKinds.FreezeBackend:
-                if (Judges.Pick(random) is { } frozen)
-                {
-                    Signals.Send(frozen, Signal.Stop);
-                    await WaitAsync();
-                    if (Judges.Is(frozen))
-                    {
-                        Signals.Send(frozen, Signal.Continue);
-                    }
-                }
-
-                break;
-            case FaultKinds.Unplug:
-                await rig.Cable(fault.Target).PlugAsync(plugged: false);
-                await WaitAsync();
-                await rig.Cable(fault.Target).PlugAsync(plugged: true);
-                break;
-            case FaultKinds.FullDisk:
-                await Drone(fault).FillDiskAsync(full: true);
-                await WaitAsync();
-                await Drone(fault).FillDiskAsync(full: false);
-                break;
-            case FaultKinds.StepClock:
-                var offset = TimeSpan.FromSeconds(random.Next(10, 7_200) * (random.Next(2) == 0 ? 1 : -1));
-                say($"  the wall clock of {fault.Target} is off by {offset}");
-                rig.StepClock(fault.Target, offset);
-                break;
-            case FaultKinds.SlowSilo:
-                await SlowDownAsync(Controller(fault).Part, WaitAsync());
-                break;
-            case FaultKinds.ClockBack or FaultKinds.ClockAhead:
-                rig.StepClock(fault.Target, TimeSpan.FromSeconds(random.Next(3_600, 7_200) * (fault.Kind == FaultKinds.ClockBack ? -1 : 1)));
-                await WaitAsync();
-                rig.StepClock(fault.Target, TimeSpan.Zero);
-                break;
-            case FaultKinds.NoDescriptors:
-                await Controller(fault).Part.WithoutDescriptorsAsync(WaitAsync);
-                break;
-            default:
-                await WeatherAsync(fault, random, WaitAsync);
-                break;
-        }
-
+        await DoAsync(fault, new Random(fault.Seed), () => Task.WhenAny(Task.Delay(fault.Length, TimeProvider.System, cancellationToken)));
         if (fault.Length > TimeSpan.Zero)
         {
             say($"  end of {fault.Kind} {fault.Target}");
+        }
+    }
+
+    private Task DoAsync(PlannedFault fault, Random random, Func<Task> wait) => fault.Kind switch
+    {
+        FaultKinds.KillSilo => KillAsync(Controller(fault).Part, wait),
+        FaultKinds.KillSilos => Task.WhenAll(rig.Controllers.Select(c => KillAsync(c.Part, wait))),
+        FaultKinds.FreezeSilos => Task.WhenAll(rig.Controllers.Select(c => FreezeAsync(c.Part, wait))),
+        FaultKinds.RestartDatabase => EndDatabaseAsync(Signal.Quit, wait),
+        FaultKinds.KillDatabase => EndDatabaseAsync(Signal.Kill, wait),
+        FaultKinds.KillAgent => KillAsync(Drone(fault).Agent, wait),
+        FaultKinds.KillAgentAtClaim => KillAtClaimsAsync(Drone(fault).Agent, random, wait()),
+        FaultKinds.KillSiloAtClaim => KillAtClaimsAsync(Controller(fault).Part, random, wait()),
+        FaultKinds.KillGuard => Kill(Drone(fault).GuardPid()),
+        FaultKinds.FreezeGuard => FreezeAsync(Drone(fault).GuardPid(), static _ => true, wait),
+        FaultKinds.KillProxy => KillAsync(Proxy(fault).Part, wait),
+        FaultKinds.FreezeSilo => FreezeAsync(Controller(fault).Part, wait),
+        FaultKinds.FreezeAgent => FreezeAsync(Drone(fault).Agent, wait),
+        FaultKinds.FreezeProxy => FreezeAsync(Proxy(fault).Part, wait),
+        FaultKinds.FreezeEngine => FreezeAsync(Drone(fault).Engine!.Part, wait),
+        FaultKinds.KillEngine => KillEngineAsync(Drone(fault).Engine!, wait),
+        FaultKinds.Meddle => new Meddler(Drone(fault).Engine!, random, what => say($"  {what} on {fault.Target}")).DoAsync(wait),
+        FaultKinds.KillBackend => Kill(Judges.Pick(random)),
+        FaultKinds.LogFlood => new LogFlood(rig, random, what => say($"  {what}")).DoAsync(wait),
+        FaultKinds.FreezeBackend => FreezeAsync(Judges.Pick(random), Judges.Is, wait),
+        FaultKinds.Unplug => UnplugAsync(rig.Cable(fault.Target), wait),
+        FaultKinds.FullDisk => FillDiskAsync(Drone(fault), wait),
+        FaultKinds.StepClock => StepClock(fault.Target, random),
+        FaultKinds.SlowSilo => SlowDownAsync(Controller(fault).Part, wait()),
+        FaultKinds.ClockBack => ShiftClockAsync(fault.Target, TimeSpan.FromSeconds(-random.Next(3_600, 7_200)), wait),
+        FaultKinds.ClockAhead => ShiftClockAsync(fault.Target, TimeSpan.FromSeconds(random.Next(3_600, 7_200)), wait),
+        FaultKinds.NoDescriptors => Controller(fault).Part.WithoutDescriptorsAsync(wait),
+        _ => WeatherAsync(fault, random, wait),
+    };
+
+    private async Task EndDatabaseAsync(Signal signal, Func<Task> wait)
+    {
+        await rig.Database.Part.EndAsync(signal);
+        await wait();
+        await rig.Database.AgainAsync(CancellationToken.None);
+    }
+
+    private static async Task KillEngineAsync(ContainerEngine engine, Func<Task> wait)
+    {
+        await engine.Part.EndAsync(Signal.Kill);
+        await wait();
+        engine.Again();
+    }
+
+    private static async Task UnplugAsync(Cable cable, Func<Task> wait)
+    {
+        await cable.PlugAsync(plugged: false);
+        await wait();
+        await cable.PlugAsync(plugged: true);
+    }
+
+    private static async Task FillDiskAsync(Drone drone, Func<Task> wait)
+    {
+        await drone.FillDiskAsync(full: true);
+        await wait();
+        await drone.FillDiskAsync(full: false);
+    }
+
+    private Task StepClock(string target, Random random)
+    {
+        var offset = TimeSpan.FromSeconds(random.Next(10, 7_200) * (random.Next(2) == 0 ? 1 : -1));
+        say($"  the wall clock of {target} is off by {offset}");
+        rig.StepClock(target, offset);
+        return Task.CompletedTask;
+    }
+
+    private async Task ShiftClockAsync(string target, TimeSpan offset, Func<Task> wait)
+    {
+        rig.StepClock(target, offset);
+        await wait();
+        rig.StepClock(target, TimeSpan.Zero);
+    }
+
+    private static Task Kill(int? process)
+    {
+        if (process is { } pid)
+        {
+            Signals.Send(pid, Signal.Kill);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Stops a process for a while, if there is one and it is still the same at the end.</summary>
+    private static async Task FreezeAsync(int? process, Func<int, bool> isSame, Func<Task> wait)
+    {
+        if (process is not { } pid)
+        {
+            return;
+        }
+
+        Signals.Send(pid, Signal.Stop);
+        await wait();
+        if (isSame(pid))
+        {
+            Signals.Send(pid, Signal.Continue);
         }
     }
 
