@@ -60,7 +60,8 @@ public sealed class LogTests
             "--default-cluster", cluster);
         await controller.WaitForLineAsync("^ready controller ");
         await drone.WaitForLineAsync("^ready drone ");
-        await proxy.WaitForLineAsync("The change log is read again");
+        using var http = new HttpClient();
+        await Eventually.TrueAsync(async () => (await http.GetAsync($"http://127.0.0.1:{proxyPort}/ready")).IsSuccessStatusCode, "the proxy reads the change log");
         foreach (var program in (RunningProgram[])[proxy, drone, dns])
         {
             var code = await program.StopAsync();
