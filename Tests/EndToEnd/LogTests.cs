@@ -61,7 +61,7 @@ public sealed class LogTests
         await controller.WaitForLineAsync("^ready controller ");
         await drone.WaitForLineAsync("^ready drone ");
         using var http = new HttpClient();
-        await Eventually.SeenAsync(async _ => (await http.GetAsync($"http://127.0.0.1:{proxyPort}/ready")).IsSuccessStatusCode, isReady => isReady, "the proxy reads the change log");
+        await Eventually.SeenAsync(async c => (await http.GetAsync($"http://127.0.0.1:{proxyPort}/ready", c)).IsSuccessStatusCode, isReady => isReady, "the proxy reads the change log");
         foreach (var program in (RunningProgram[])[proxy, drone, dns])
         {
             var code = await program.StopAsync();
