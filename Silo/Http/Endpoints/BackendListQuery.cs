@@ -5,19 +5,33 @@ using Microsoft.AspNetCore.Mvc;
 namespace Plane.Silo.Http.Endpoints;
 
 /// <summary>The parameters of <c>GET /ctrl/backends</c>. Texts, so that each refusal says in the API's words what is wrong; an empty one is none.</summary>
-internal sealed record BackendListQuery(
-    [FromQuery(Name = "cluster")] string? Cluster,
-    [FromQuery(Name = "status")] string? Status,
-    [FromQuery(Name = "drone")] string? Drone,
-    [FromQuery(Name = "key")] string? Key,
-    [FromQuery(Name = "service")] string? Service,
-    [FromQuery(Name = "limit")] string? Limit,
-    [FromQuery(Name = "cursor")] string? Cursor)
+internal sealed record BackendListQuery
 {
     private const int MaxCursor = 512;
     private const string Live = "live";
 
     public static ApiError BadCursor { get; } = ApiError.Invalid("cursor must be the next_cursor of an earlier page");
+
+    [FromQuery(Name = "cluster")]
+    public string? Cluster { get; init; }
+
+    [FromQuery(Name = "status")]
+    public string? Status { get; init; }
+
+    [FromQuery(Name = "drone")]
+    public string? Drone { get; init; }
+
+    [FromQuery(Name = "key")]
+    public string? Key { get; init; }
+
+    [FromQuery(Name = "service")]
+    public string? Service { get; init; }
+
+    [FromQuery(Name = "limit")]
+    public string? Limit { get; init; }
+
+    [FromQuery(Name = "cursor")]
+    public string? Cursor { get; init; }
 
     /// <summary>Reads them.</summary>
     /// <param name="given">As they came: none may be given twice.</param>
