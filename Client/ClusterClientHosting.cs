@@ -62,7 +62,7 @@ public static partial class ClusterClientHosting
         public async Task<bool> ShouldRetryConnectionAttempt(Exception exception, CancellationToken cancellationToken)
         {
             // One that says only that an attempt was made just now has no reason of its own.
-            if (!cancellationToken.IsCancellationRequested && exception.GetBaseException() is not ConnectionFailedException and var reason && _outage.IsNews(reason.Message))
+            if (!cancellationToken.IsCancellationRequested && exception.GetBaseException() is not ConnectionFailedException and var reason && _outage.ShouldLog(reason.Message))
             {
                 LogNoGateway(logger, string.Join(", ", options.Endpoints), reason.Message);
             }

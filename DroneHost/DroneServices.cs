@@ -70,7 +70,7 @@ public static class DroneServices
 
     private static void AddSupervision(IServiceCollection services)
     {
-        services.AddSingleton<GuardKeeper>();
+        services.AddSingleton<GuardMonitor>();
         services.AddSingleton<RunDirectoryCleanUp>();
         services.AddSingleton<LeaseUpkeep>();
         services.AddSingleton(p =>
@@ -113,8 +113,8 @@ public static class DroneServices
     {
         AddGrain<IDroneGrain>(GrainKeys.Drone);
         AddGrain<ILeaseGrain>(GrainKeys.Lease);
-        services.AddSingleton<SessionKeeper>();
-        services.AddSingleton<LeaseKeeper>();
+        services.AddSingleton<ControllerSession>();
+        services.AddSingleton<LeaseRenewer>();
         services.AddSingleton(p =>
         {
             var (cluster, inspector) = (p.GetRequiredService<ClusterConnection>(), p.GetRequiredService<DroneInspector>());
@@ -142,7 +142,7 @@ public static class DroneServices
         services.AddSingleton<Pruner>();
         services.AddSingleton<DroneInspector>();
         services.AddSingleton(p => new ImagePrefetcher(
-            p.GetRequiredService<SessionKeeper>(),
+            p.GetRequiredService<ControllerSession>(),
             (IImageRuntime)p.GetRequiredService<RuntimeSet>()[ExecutorKind.Docker],
             p.GetRequiredService<DroneOptions>().Pool,
             p.GetRequiredService<TimeProvider>(),
@@ -158,8 +158,8 @@ public static class DroneServices
             Local<RuntimeSet>("runtime check", (_, p, c) => WatchOf(p, kind)?.CheckAsync(c));
         }
 
-        Local<LeaseKeeper>("deadlines", (l, _, c) => l.WatchAsync(c));
-        Local<GuardKeeper>("guard", (l, _, c) => l.RunAsync(c));
+        Local<LeaseRenewer>("deadlines", (l, _, c) => l.WatchAsync(c));
+        Local<GuardMonitor>("guard", (l, _, c) => l.RunAsync(c));
         Local<LeaseUpkeep>("leases on disk", (l, _, c) => l.RunAsync(c));
         Local<AdoptionLoop>("adoption", (l, _, c) => l.RunAsync(c));
         Local<PortWatch>("ports", (l, _, c) => l.RunAsync(c));
@@ -173,13 +173,13 @@ public static class DroneServices
         Local<DroneInspector>("output", (l, _, c) => l.RunAsync(c));
         Local<DroneCapacity>("capacity", (l, p, c) => l.RunAsync(p.GetRequiredService<RuntimeSet>(), c));
 
-        Controller<SessionKeeper>("session", async (l, p, c) =>
+        Controller<ControllerSession>("session", async (l, p, c) =>
         {
             await Task.WhenAny(p.GetRequiredService<DroneReadiness>().WhenFirstReady, Task.Delay(s_firstAdoption, p.GetRequiredService<TimeProvider>(), c));
             await l.RunAsync(c);
         });
         Controller<HeartbeatLoop>("heartbeat", (l, _, c) => l.RunAsync(c));
-        Controller<LeaseKeeper>("renewals", (l, _, c) => l.RenewAsync(c));
+        Controller<LeaseRenewer>("renewals", (l, _, c) => l.RenewAsync(c));
         Controller<ActionPuller>("actions", (l, _, c) => l.RunAsync(c));
         Controller<StateReporter>("reports", (l, _, c) => l.RunAsync(c));
 

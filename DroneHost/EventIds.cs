@@ -3,11 +3,11 @@ namespace Plane.DroneHost;
 /// <summary>The ids of this project's log messages. An id means one thing in the whole product and keeps its meaning: a new message gets a new one.</summary>
 internal static class EventIds
 {
-    public const int SessionKeeperRegistered = 3201;
-    public const int SessionKeeperSessionLost = 3202;
-    public const int SessionKeeperNoController = 3203;
-    public const int SessionKeeperNameInUse = 3204;
-    public const int SessionKeeperNotStored = 3205;
+    public const int ControllerSessionRegistered = 3201;
+    public const int ControllerSessionSessionLost = 3202;
+    public const int ControllerSessionNoController = 3203;
+    public const int ControllerSessionNameInUse = 3204;
+    public const int ControllerSessionNotStored = 3205;
     public const int HeartbeatLoopNoAnswer = 3211;
     public const int HeartbeatLoopAnswered = 3212;
     public const int ActionPullerNoAnswer = 3221;
@@ -19,9 +19,9 @@ internal static class EventIds
     public const int StateWriterWritable = 3242;
     public const int StateWriterStillUnwritable = 3244;
     public const int StateWriterUnnamed = 3245;
-    public const int LeaseKeeperRefused = 3251;
-    public const int LeaseKeeperNoAnswer = 3252;
-    public const int LeaseKeeperDrift = 3253;
+    public const int LeaseRenewerRefused = 3251;
+    public const int LeaseRenewerNoAnswer = 3252;
+    public const int LeaseRenewerDrift = 3253;
     public const int BackendSupervisorStarted = 3301;
     public const int BackendSupervisorReady = 3302;
     public const int BackendSupervisorStopping = 3303;
@@ -58,11 +58,11 @@ internal static class EventIds
     public const int LeaseDirectoryNotWritten = 3361;
     public const int LeaseDirectoryWrittenAgain = 3362;
     public const int LeaseDirectoryNotRemoved = 3363;
-    public const int GuardKeeperStarted = 3371;
-    public const int GuardKeeperNotStarted = 3372;
-    public const int GuardKeeperGone = 3373;
-    public const int GuardKeeperUnguarded = 3374;
-    public const int GuardKeeperReplaced = 3375;
+    public const int GuardMonitorStarted = 3371;
+    public const int GuardMonitorNotStarted = 3372;
+    public const int GuardMonitorGone = 3373;
+    public const int GuardMonitorUnguarded = 3374;
+    public const int GuardMonitorReplaced = 3375;
     public const int PortWatchShort = 3381;
     public const int PortWatchEnough = 3382;
     public const int UsageReaderNoUsage = 3401;
@@ -89,12 +89,12 @@ internal static class EventIds
     public const int GuardServiceLeft = 3603;
     public const int GuardServiceNotALease = 3604;
     public const int GuardServiceFailed = 3605;
-    public const int BackendEnderNoAnswer = 3611;
-    public const int BackendEnderNotOurs = 3612;
-    public const int BackendEnderRemoved = 3613;
-    public const int BackendEnderKilled = 3614;
-    public const int BackendEnderUnsupervised = 3615;
-    public const int BackendEnderUnsupervisedProcesses = 3616;
+    public const int ProcessReaperNoAnswer = 3611;
+    public const int ProcessReaperNotOurs = 3612;
+    public const int ProcessReaperRemoved = 3613;
+    public const int ProcessReaperKilled = 3614;
+    public const int ProcessReaperUnsupervised = 3615;
+    public const int ProcessReaperUnsupervisedProcesses = 3616;
     public const int GuardedLeaseEnding = 3621;
     public const int GuardedLeaseGone = 3622;
     public const int GuardedLeaseUnreadable = 3623;

@@ -16,7 +16,7 @@ public sealed class Outage(TimeProvider time, TimeSpan? tellAgainAfter = null)
 
     /// <summary>Whether a failure is to be told: it is the first with this reason, or the last telling was a while ago.</summary>
     /// <param name="reason">Why it is away.</param>
-    public bool IsNews(string reason)
+    public bool ShouldLog(string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
         var key = _toldAt.Count < MostReasons || _toldAt.ContainsKey(reason) ? reason : "";

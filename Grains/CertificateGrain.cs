@@ -35,7 +35,7 @@ internal sealed class CertificateGrain(ICertificateStore store, TimeProvider tim
             _readings[cluster] = reading;
         }
 
-        return await reading.Values.WaitAsync(cancellationToken).OrAskAgain();
+        return await reading.Values.WaitAsync(cancellationToken).TranslateStoreFailures();
     }
 
     public async Task<FieldError?> SetTxt(ClusterName cluster, TxtValues values, CancellationToken cancellationToken)
@@ -51,7 +51,7 @@ internal sealed class CertificateGrain(ICertificateStore store, TimeProvider tim
             return error;
         }
 
-        if (!await store.SetTxtAsync(cluster, values, s_lifetime, cancellationToken).OrAskAgain())
+        if (!await store.SetTxtAsync(cluster, values, s_lifetime, cancellationToken).TranslateStoreFailures())
         {
             return TxtValues.TooMany;
         }
@@ -64,35 +64,35 @@ internal sealed class CertificateGrain(ICertificateStore store, TimeProvider tim
     public async Task<TxtEntry[]> ListTxt(ClusterName cluster, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
-        return await store.ListTxtAsync(cluster, cancellationToken).OrAskAgain();
+        return await store.ListTxtAsync(cluster, cancellationToken).TranslateStoreFailures();
     }
 
     public async Task<ChallengeLease> TryHoldChallenge(ClusterName cluster, ChallengeHold hold, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
         InvalidCallException.ThrowIf(hold is null ? Missing("hold") : hold.Validate());
-        return await store.HoldChallengeAsync(cluster, hold!, cancellationToken).OrAskAgain();
+        return await store.HoldChallengeAsync(cluster, hold!, cancellationToken).TranslateStoreFailures();
     }
 
     public async Task ReleaseChallenge(ClusterName cluster, string owner, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
         InvalidCallException.ThrowIf(FieldError.From("owner", NameRules.TextProblem(owner, 1)));
-        await store.ReleaseChallengeAsync(cluster, owner, cancellationToken).OrAskAgain();
+        await store.ReleaseChallengeAsync(cluster, owner, cancellationToken).TranslateStoreFailures();
     }
 
-    public async Task<OrderAllowance> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken)
+    public async Task<OrderQuota> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
         InvalidCallException.ThrowIf(order is null ? Missing("order") : order.Validate());
-        return await store.BeginOrderAsync(cluster, order!, cancellationToken).OrAskAgain();
+        return await store.BeginOrderAsync(cluster, order!, cancellationToken).TranslateStoreFailures();
     }
 
     public async Task DropOrder(ClusterName cluster, string orderId, CancellationToken cancellationToken)
     {
         CheckShard(cluster);
         InvalidCallException.ThrowIf(FieldError.From("id", NameRules.TextProblem(orderId, 1)));
-        await store.DropOrderAsync(cluster, orderId, cancellationToken).OrAskAgain();
+        await store.DropOrderAsync(cluster, orderId, cancellationToken).TranslateStoreFailures();
     }
 
     private static FieldError Missing(string path) => new(path, "must be given");

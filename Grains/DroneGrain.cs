@@ -55,7 +55,7 @@ internal sealed class DroneGrain(
             return Invalid($"the registration is that of {registration.Cluster}/{registration.Name}");
         }
 
-        var reply = await drones.RegisterDroneAsync(registration, options.ControllerName, cancellationToken).OrAskAgain();
+        var reply = await drones.RegisterDroneAsync(registration, options.ControllerName, cancellationToken).TranslateStoreFailures();
         return reply.Outcome == RegistrationOutcome.Accepted
             ? reply with { Numbers = options.LeaseNumbers, InstallationId = store.InstallationId }
             : reply;
@@ -64,7 +64,7 @@ internal sealed class DroneGrain(
     public Task<SessionState> Heartbeat(DroneHeartbeat heartbeat, CancellationToken cancellationToken)
     {
         Check(heartbeat is null ? Missing("heartbeat") : heartbeat.Validate(), heartbeat?.Session);
-        return drones.HeartbeatDroneAsync(heartbeat!, options.ControllerName, cancellationToken).OrAskAgain();
+        return drones.HeartbeatDroneAsync(heartbeat!, options.ControllerName, cancellationToken).TranslateStoreFailures();
     }
 
     public async Task<ActionPage> ReadActions(DroneSession session, long after, TimeSpan wait, CancellationToken cancellationToken)
@@ -77,10 +77,10 @@ internal sealed class DroneGrain(
         using var subscription = feed.Subscribe(Topic.Drone(_cluster, _drone));
         while (true)
         {
-            var page = await drones.ReadActionsAsync(session, after, ActionsPerPage, cancellationToken).OrAskAgain();
+            var page = await drones.ReadActionsAsync(session, after, ActionsPerPage, cancellationToken).TranslateStoreFailures();
             if (page.Actions.Length > 0
                 || page.Session != SessionState.Current
-                || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
+                || !await subscription.WaitAsync(time.Left(begun, LongPoll.Bounded(wait)), cancellationToken))
             {
                 return page;
             }
@@ -90,13 +90,13 @@ internal sealed class DroneGrain(
     public Task<SessionState> AcknowledgeActions(DroneSession session, long upTo, CancellationToken cancellationToken)
     {
         Check(DroneSession.Validate(session) ?? NumberError("up_to", upTo), session);
-        return drones.AcknowledgeActionsAsync(session, upTo, cancellationToken).OrAskAgain();
+        return drones.AcknowledgeActionsAsync(session, upTo, cancellationToken).TranslateStoreFailures();
     }
 
     public Task<StateReply> ReportStates(StateBatch batch, CancellationToken cancellationToken)
     {
         Check(batch is null ? Missing("batch") : batch.Validate(), batch?.Session);
-        return states.ApplyAsync(batch!.Session, batch.Events, cancellationToken).OrAskAgain();
+        return states.ApplyAsync(batch!.Session, batch.Events, cancellationToken).TranslateStoreFailures();
     }
 
     public async Task<ImagePage> ReadImages(ImageQuery query, TimeSpan wait, CancellationToken cancellationToken)
@@ -107,15 +107,15 @@ internal sealed class DroneGrain(
         using var subscription = feed.Subscribe(Topic.Services);
         for (var isChanged = false; ; isChanged = true)
         {
-            var state = await drones.ReadSessionAsync(query!.Session, cancellationToken).OrAskAgain();
+            var state = await drones.ReadSessionAsync(query!.Session, cancellationToken).TranslateStoreFailures();
             if (state != SessionState.Current)
             {
                 return new ImagePage { Session = state };
             }
 
-            var wanted = await images.ReadAsync(_cluster, query.Pool, isChanged, cancellationToken).OrAskAgain();
+            var wanted = await images.ReadAsync(_cluster, query.Pool, isChanged, cancellationToken).TranslateStoreFailures();
             var version = WantedImages.VersionOf(wanted);
-            if (version != query.Known || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
+            if (version != query.Known || !await subscription.WaitAsync(time.Left(begun, LongPoll.Bounded(wait)), cancellationToken))
             {
                 return new ImagePage { Session = state, Version = version, Images = [.. wanted] };
             }
@@ -125,7 +125,7 @@ internal sealed class DroneGrain(
     public Task<SessionState> ReportImages(ImageReport report, CancellationToken cancellationToken)
     {
         Check(report is null ? Missing("report") : report.Validate(), report?.Session);
-        return imageStore.ReportImagesAsync(report!.Session, report.Images, cancellationToken).OrAskAgain();
+        return imageStore.ReportImagesAsync(report!.Session, report.Images, cancellationToken).TranslateStoreFailures();
     }
 
     public Task<ChangeOutcome> Drain(bool terminate, CancellationToken cancellationToken) => SetDrainingAsync(draining: true, terminate, cancellationToken);
@@ -141,7 +141,7 @@ internal sealed class DroneGrain(
     private Task<ChangeOutcome> SetDrainingAsync(bool draining, bool terminate, CancellationToken cancellationToken)
     {
         CheckKey();
-        return drones.SetDrainingAsync(_cluster, _drone, draining, terminate, cancellationToken).OrAskAgain();
+        return drones.SetDrainingAsync(_cluster, _drone, draining, terminate, cancellationToken).TranslateStoreFailures();
     }
 
     private void CheckKey()

@@ -8,7 +8,7 @@ public sealed class GrainOptions
 
     /// <summary>The times of every lease. All silos of a cluster and its store must have the same ones. Shorter ones find lost backends sooner
     /// and survive shorter outages.</summary>
-    public LeaseNumbers LeaseNumbers { get; set; } = new();
+    public LeaseOptions LeaseNumbers { get; set; } = new();
 
     /// <summary>The program's version, for the cluster's state. Default <c>0.0.0</c>.</summary>
     public string Version { get; set; } = "0.0.0";
@@ -36,7 +36,7 @@ public sealed class GrainOptions
             yield return "the controller's name must be set";
         }
 
-        if (LeaseNumbers.Problem() is { } problem)
+        if (LeaseNumbers.Validate() is { } problem)
         {
             yield return problem;
         }

@@ -15,8 +15,8 @@ internal static class EventIds
     public const int UseReporterReportError = 6521;
     public const int DrainDraining = 6530;
     public const int DrainDrainOver = 6531;
-    public const int ErrorAnswersFailed = 6540;
-    public const int ErrorAnswersRefused = 6541;
+    public const int ErrorResponsesFailed = 6540;
+    public const int ErrorResponsesRefused = 6541;
     public const int ProxyPipelineUnexpected = 6550;
     public const int ProxyPipelineForwardFailed = 6551;
     public const int ProxyReadyReady = 6560;

@@ -43,7 +43,7 @@ public static class ProxyServices
         services.AddSingleton<RouteTable>();
         services.AddSingleton<OpenExchanges>();
         services.AddSingleton<BackendHttp>();
-        services.AddSingleton<ErrorAnswers>();
+        services.AddSingleton<ErrorResponses>();
         var cluster = ClusterName.Parse(options.Cluster);
         services.AddSingleton(new SessionCookie(cluster));
         services.AddSingleton(s => new SessionAccess(options, cluster, s.GetRequiredService<RouteCache>()));

@@ -30,11 +30,11 @@ public static class SiloRole
     /// <param name="addSilo">Adds the silo to the host (<see cref="SiloHosting"/>).</param>
     /// <param name="configure">What the program adds, as logging.</param>
     /// <exception cref="OptionsValidationException">An option cannot be used; the message names it.</exception>
-    public static WebApplication Build(SiloOptions options, Action<IHostApplicationBuilder> addSilo, Action<IHostApplicationBuilder>? configure = null)
+    public static WebApplication Build(ControllerOptions options, Action<IHostApplicationBuilder> addSilo, Action<IHostApplicationBuilder>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(addSilo);
-        new SiloOptionsValidator().Validated(options);
+        new ControllerOptionsValidator().Validated(options);
         var builder = PlaneHost.CreateWebBuilder("controller");
         configure?.Invoke(builder);
         builder.AddPlaneMetrics("controller");
@@ -66,7 +66,7 @@ public static class SiloRole
     /// <summary>Adds the controller's services, without silo and listener.</summary>
     /// <param name="services">The host's services.</param>
     /// <param name="options">Checked options.</param>
-    internal static IServiceCollection AddPlaneController(this IServiceCollection services, SiloOptions options)
+    internal static IServiceCollection AddPlaneController(this IServiceCollection services, ControllerOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var controller = new ControllerIdentity(options.Name ?? ControllerName.NewRandom());
@@ -107,7 +107,7 @@ public static class SiloRole
         return services;
     }
 
-    private static void UseApi(WebApplication app, SiloOptions options)
+    private static void UseApi(WebApplication app, ControllerOptions options)
     {
         app.UseMiddleware<ErrorMiddleware>();
         app.UseTrustedProxies(options.TrustedProxies);

@@ -8,7 +8,7 @@ namespace Plane.Silo;
 /// <summary>Brings in what the other rooms offer: the store and the grains.</summary>
 internal static class SiloServices
 {
-    public static void Add(IServiceCollection services, SiloOptions options, ControllerName controller)
+    public static void Add(IServiceCollection services, ControllerOptions options, ControllerName controller)
     {
         services.AddPlaneStore(Store(options, controller));
         services.AddPlaneGrains(new GrainOptions
@@ -21,7 +21,7 @@ internal static class SiloServices
         });
     }
 
-    private static StoreOptions Store(SiloOptions options, ControllerName controller) => new()
+    private static StoreOptions Store(ControllerOptions options, ControllerName controller) => new()
     {
         Url = options.Db,
         Numbers = options.LeaseNumbers,

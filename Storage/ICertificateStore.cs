@@ -20,7 +20,7 @@ public interface ICertificateStore
     Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken);
 
     /// <summary>Counts an order within its limit, in one step; one of the same id counts once.</summary>
-    Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken);
+    Task<OrderQuota> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken);
 
     /// <summary>Takes an order's count back.</summary>
     Task DropOrderAsync(ClusterName cluster, string orderId, CancellationToken cancellationToken);

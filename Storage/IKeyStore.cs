@@ -17,7 +17,7 @@ public interface IKeyStore
     /// <param name="mark">Its id.</param>
     /// <param name="waitsForEnd">Whether a holder that is ending is no answer to keep.</param>
     /// <param name="cancellationToken">Gives up waiting; what was committed stays.</param>
-    Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken);
+    Task<TokenResult> IssueOnceAsync(TokenRequest request, IdempotencyKey mark, bool waitsForEnd, CancellationToken cancellationToken);
 
     /// <summary>
     /// Acquires a free or expired key for a new backend on a drone: the transaction of docs/guarantees.md, with the drone re-checked, an expired holder removed,

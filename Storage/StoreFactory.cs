@@ -17,7 +17,7 @@ public static class StoreFactory
     /// <param name="holder">As <see cref="StoreOptions.Holder"/>.</param>
     /// <exception cref="StoreUrlException">The URL is none; the message says what is wrong with it and holds no password.</exception>
     public static IPlaneStore Create(
-        string url, LeaseNumbers numbers, ILoggerFactory? loggers = null, TimeProvider? time = null, ILeaseClock? clock = null, string? holder = null)
+        string url, LeaseOptions numbers, ILoggerFactory? loggers = null, TimeProvider? time = null, ILeaseClock? clock = null, string? holder = null)
     {
         ArgumentNullException.ThrowIfNull(numbers);
         var parsed = StoreUrl.Parse(url);

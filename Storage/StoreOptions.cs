@@ -9,9 +9,9 @@ public sealed class StoreOptions
     /// </summary>
     public string Url { get; set; } = "";
 
-    /// <summary>The times of a lease; the store counts <see cref="LeaseNumbers.Expiry"/>, <see cref="LeaseNumbers.HeartbeatFresh"/> and
-    /// <see cref="LeaseNumbers.ProxySilent"/> by its own clock.</summary>
-    public LeaseNumbers Numbers { get; set; } = new();
+    /// <summary>The times of a lease; the store counts <see cref="LeaseOptions.Expiry"/>, <see cref="LeaseOptions.HeartbeatFresh"/> and
+    /// <see cref="LeaseOptions.ProxySilent"/> by its own clock.</summary>
+    public LeaseOptions Numbers { get; set; } = new();
 
     /// <summary>Names this controller to another one that is refused the same SQLite file. Default: the process and its machine.</summary>
     public string? Holder { get; set; }
@@ -24,7 +24,7 @@ public sealed class StoreOptions
             yield return problem;
         }
 
-        if (Numbers.Problem() is { } wrong)
+        if (Numbers.Validate() is { } wrong)
         {
             yield return wrong;
         }

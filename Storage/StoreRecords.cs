@@ -33,19 +33,19 @@ public enum TokenOutcome
 public sealed record TokenResult(TokenOutcome Outcome, HolderInfo? Holder)
 {
     /// <summary>The rest of the answer, where repeated.</summary>
-    public KeptAnswer? Kept { get; init; }
+    public StoredResponse? Kept { get; init; }
 }
 
 /// <summary>A connect request with an id, as the store knows it.</summary>
 /// <param name="IdHash">A hash of the id.</param>
 /// <param name="Digest">A hash of what is asked for.</param>
 /// <param name="Sealed">What a repeat is answered with beside the holder; opaque here, and readable only with the id.</param>
-public sealed record RequestMark(string IdHash, string Digest, byte[] Sealed);
+public sealed record IdempotencyKey(string IdHash, string Digest, byte[] Sealed);
 
 /// <summary>What is kept of a request's answer beside the holder.</summary>
 /// <param name="Spawned">Whether it started the backend.</param>
-/// <param name="Sealed"><see cref="RequestMark.Sealed"/> of the request that was answered.</param>
-public sealed record KeptAnswer(bool Spawned, byte[] Sealed);
+/// <param name="Sealed"><see cref="IdempotencyKey.Sealed"/> of the request that was answered.</param>
+public sealed record StoredResponse(bool Spawned, byte[] Sealed);
 
 /// <summary>The backend that a token leads to.</summary>
 internal sealed record FoundRoute(BackendStatus Status, BackendIdentity Backend, bool WasReady, TerminationReason? Reason, Route? Route);
@@ -73,7 +73,7 @@ public sealed record AcquireRequest
     public required DroneName Drone { get; init; }
 
     /// <summary>The request's own id, where it has one.</summary>
-    public RequestMark? Mark { get; init; }
+    public IdempotencyKey? Mark { get; init; }
 }
 
 /// <summary>What became of an acquisition.</summary>
@@ -125,7 +125,7 @@ public enum AcquireOutcome
 public sealed record AcquireResult(AcquireOutcome Outcome, HolderInfo? Holder)
 {
     /// <summary>The rest of the answer, where repeated.</summary>
-    public KeptAnswer? Kept { get; init; }
+    public StoredResponse? Kept { get; init; }
 
     /// <summary>How long keys are still held off, or the key of a service whose starts failed.</summary>
     public TimeSpan HeldFor { get; init; }

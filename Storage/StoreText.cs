@@ -134,7 +134,7 @@ internal static class StoreText
     /// <summary>
     /// What a lease must have left for its backend to be claimed: before the soft deadline, with time for a renewal. A drone that renews keeps far more.
     /// </summary>
-    public static TimeSpan LeftToClaim(LeaseNumbers numbers) => numbers.Expiry - numbers.Soft + numbers.RenewalCall;
+    public static TimeSpan LeftToClaim(LeaseOptions numbers) => numbers.Expiry - numbers.Soft + numbers.RenewalCall;
 
     /// <summary>What the drone of a claimed backend is to know, but for the token of its start, which is found with the backend.</summary>
     public static string WriteClaim(ClaimRequest request)

@@ -10,10 +10,10 @@ internal static class ControllerCommand
     public static Command Create() => RoleCommand.Create(
         "controller",
         "Run a controller: grains, sweeps and the HTTP API.",
-        [typeof(SiloOptions), typeof(SiloFlags)],
+        [typeof(ControllerOptions), typeof(SiloFlags)],
         context =>
         {
-            var options = context.Given.Get<SiloOptions>();
+            var options = context.Given.Get<ControllerOptions>();
             return SiloRole.Build(options, context.Given.Get<SiloFlags>().AddSilo(options.Db), context.Configure);
         },
         first: SocketCompletions.RunInline);

@@ -14,10 +14,10 @@ internal static class DemoCommand
         context =>
         {
             var demo = new DemoOptionsValidator().Validated(context.Given.Get<DemoOptions>());
-            return EveryRole.Build(
+            return AllInOneHost.Build(
                 new UpOptions { Data = demo.Data, Port = demo.Port, ProxyPort = demo.ProxyPort, Runtime = demo.Runtime, DockerHost = demo.DockerHost, LeavesNothing = true },
                 context,
-                builder => builder.Services.AddSingleton(demo).AddHostedService<BoardSession>());
+                builder => builder.Services.AddSingleton(demo).AddHostedService<DemoSession>());
         },
         LogLevel.Warning);
 }

@@ -6,5 +6,5 @@ namespace Plane.Cli.Roles;
 internal static class UpCommand
 {
     public static Command Create() => RoleCommand.Create(
-        "up", "Run every role in one process.", [typeof(UpOptions)], context => EveryRole.Build(context.Given.Get<UpOptions>(), context));
+        "up", "Run every role in one process.", [typeof(UpOptions)], context => AllInOneHost.Build(context.Given.Get<UpOptions>(), context));
 }

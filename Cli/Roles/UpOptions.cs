@@ -74,5 +74,5 @@ public sealed class UpOptions
     public string[] TrustedProxies { get; set; } = [];
 
     /// <summary>The times of every lease.</summary>
-    public LeaseNumbers LeaseNumbers { get; set; } = new();
+    public LeaseOptions LeaseNumbers { get; set; } = new();
 }

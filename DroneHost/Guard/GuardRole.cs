@@ -21,7 +21,7 @@ public static class GuardRole
         var builder = PlaneHost.CreateBuilder("guard");
         builder.Services.AddSingleton(options);
         builder.Services.TryAddSingleton<ILeaseClock>(BootTimeClock.Instance);
-        builder.Services.AddSingleton<BackendEnder>();
+        builder.Services.AddSingleton<ProcessReaper>();
         builder.Services.AddHostedService<GuardService>();
         configure?.Invoke(builder);
         return builder.Build();

@@ -25,7 +25,7 @@ namespace Plane.DroneHost.Guard;
 /// </summary>
 internal sealed partial class GuardService(
     GuardOptions options,
-    BackendEnder ender,
+    ProcessReaper ender,
     ILeaseClock clock,
     TimeProvider time,
     IReadyLine ready,
@@ -79,7 +79,7 @@ internal sealed partial class GuardService(
     }
 
     /// <summary>One for each runtime: an engine that does not answer keeps no process from being ended.</summary>
-    private static UnleasedBackends[] Unleased(RunDirectory directory, BackendEnder ender, TimeProvider time, ILogger logger) =>
+    private static UnleasedBackends[] Unleased(RunDirectory directory, ProcessReaper ender, TimeProvider time, ILogger logger) =>
     [
         new(directory, c => ender.RunningContainersAsync(directory.ReadOwners(), c), time, logger),
         new(directory, _ => Task.FromResult(ender.RunningProcesses(directory.ReadOwners().SelectMany(directory.ReadPlaces), b => !File.Exists(directory.LeaseOf(b)))), time, logger),

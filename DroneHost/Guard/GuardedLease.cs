@@ -184,4 +184,4 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
 }
 
 /// <summary>What every guarded lease works with.</summary>
-internal sealed record GuardParts(RunDirectory Directory, BackendEnder Ender, ILeaseClock Clock, TimeProvider Time, TimeSpan GoneFor, ILogger Logger);
+internal sealed record GuardParts(RunDirectory Directory, ProcessReaper Ender, ILeaseClock Clock, TimeProvider Time, TimeSpan GoneFor, ILogger Logger);

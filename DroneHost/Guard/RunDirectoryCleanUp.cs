@@ -5,7 +5,7 @@ namespace Plane.DroneHost.Guard;
 /// <summary>
 /// Where nothing runs any more at the agent's end, the guard and the run directory go too; else they stay, for the guard has work and the next agent reads it.
 /// </summary>
-internal sealed partial class RunDirectoryCleanUp(RunDirectory directory, GuardKeeper guard, ILogger<RunDirectoryCleanUp> logger) : IAsyncDisposable
+internal sealed partial class RunDirectoryCleanUp(RunDirectory directory, GuardMonitor guard, ILogger<RunDirectoryCleanUp> logger) : IAsyncDisposable
 {
     public async ValueTask DisposeAsync()
     {

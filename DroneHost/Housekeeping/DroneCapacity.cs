@@ -65,7 +65,7 @@ internal sealed partial class DroneCapacity
             }
             catch (RuntimeUnavailableException e)
             {
-                if (_outage.IsNews(e.Message))
+                if (_outage.ShouldLog(e.Message))
                 {
                     LogNotRead(e.Message);
                 }
@@ -81,7 +81,7 @@ internal sealed partial class DroneCapacity
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            if (_outage.IsNews(e.Message))
+            if (_outage.ShouldLog(e.Message))
             {
                 LogNotRead(e.Message);
             }

@@ -23,7 +23,7 @@ internal sealed partial class ImagePrefetcher
     private static readonly TimeSpan s_reportEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_reportAnyway = TimeSpan.FromMinutes(1);
 
-    private readonly SessionKeeper _sessions;
+    private readonly ControllerSession _sessions;
     private readonly IImageRuntime _runtime;
     private readonly string _pool;
     private readonly TimeProvider _time;
@@ -34,7 +34,7 @@ internal sealed partial class ImagePrefetcher
     private readonly Signal _news = new();
     private string? _known;
 
-    public ImagePrefetcher(SessionKeeper sessions, IImageRuntime runtime, string pool, TimeProvider time, DroneMetrics metrics, ILogger<ImagePrefetcher> logger)
+    public ImagePrefetcher(ControllerSession sessions, IImageRuntime runtime, string pool, TimeProvider time, DroneMetrics metrics, ILogger<ImagePrefetcher> logger)
     {
         (_sessions, _runtime, _pool, _time, _metrics, _logger) = (sessions, runtime, pool, time, metrics, logger);
         _images = new ImageSet(time);
@@ -149,7 +149,7 @@ internal sealed partial class ImagePrefetcher
         }
         catch (Exception e) when (giveUp.IsCancellationRequested)
         {
-            _images.GiveUp(entry);
+            _images.Abandon(entry);
             cancellationToken.ThrowIfCancellationRequested();
             LogDropped(image.Image, e.GetType().Name);
         }
@@ -162,7 +162,7 @@ internal sealed partial class ImagePrefetcher
         catch
         {
             // This loop fails and is started again: the image must not stay with it.
-            _images.GiveUp(entry);
+            _images.Abandon(entry);
             throw;
         }
     }
@@ -172,7 +172,7 @@ internal sealed partial class ImagePrefetcher
 
     private void OnFailure(Outage outage, Exception e)
     {
-        if (outage.IsNews(CallFailed.Reason(e)))
+        if (outage.ShouldLog(CallFailed.Reason(e)))
         {
             LogNoAnswer(CallFailed.Reason(e));
         }

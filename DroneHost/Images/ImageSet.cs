@@ -107,7 +107,7 @@ internal sealed class ImageSet(TimeProvider time)
     }
 
     /// <summary>Work on an image ended without a result.</summary>
-    public void GiveUp(Entry entry)
+    public void Abandon(Entry entry)
     {
         lock (_gate)
         {

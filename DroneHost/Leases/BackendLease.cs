@@ -76,7 +76,7 @@ internal sealed class BackendLease
         var later = _deadlines.Later(deadlines);
         if (!IsRenewable(_clock.Milliseconds))
         {
-            GiveUp();
+            Abandon();
             later = _deadlines with { HardAt = later.HardAt };
         }
 
@@ -92,7 +92,7 @@ internal sealed class BackendLease
     public void Refuse() => _isRefused = true;
 
     /// <summary>The soft deadline has passed: a late answer may still move the hard one, but nothing is asked for any more.</summary>
-    public void GiveUp() => _isGivenUp = true;
+    public void Abandon() => _isGivenUp = true;
 
     private bool Belongs(LeaseDeadlines deadlines) => deadlines.BootId == _clock.BootId && deadlines.InstanceId == _instanceId;
 }

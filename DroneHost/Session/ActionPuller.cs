@@ -16,7 +16,7 @@ namespace Plane.DroneHost.Session;
 /// A drone that isn't ready takes nothing: what it can't write, or can't run, stays with the controller.
 /// </summary>
 internal sealed partial class ActionPuller(
-    SessionKeeper sessions, DurableState state, DroneReadiness readiness, BackendSet backends, TimeProvider time, DroneMetrics metrics, ILogger<ActionPuller> logger)
+    ControllerSession sessions, DurableState state, DroneReadiness readiness, BackendSet backends, TimeProvider time, DroneMetrics metrics, ILogger<ActionPuller> logger)
 {
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(20);
@@ -43,7 +43,7 @@ internal sealed partial class ActionPuller(
                 // Not applied and not acknowledged: it comes again when the drone is ready again.
                 readiness.Notify();
             }
-            else if (outage.IsNews(CallFailed.Reason(e)))
+            else if (outage.ShouldLog(CallFailed.Reason(e)))
             {
                 LogNoAnswer(CallFailed.Reason(e));
             }
@@ -139,7 +139,7 @@ internal sealed partial class ActionPuller(
                     backends.Start(row);
                     break;
                 case { Effect: ActionEffect.EndAsked, Action.Terminate: { } order, Row: { } row }:
-                    backends.Find(row.Identity)?.Ask(order.Kind, order.Reason);
+                    backends.Find(row.Identity)?.RequestTermination(order.Kind, order.Reason);
                     break;
                 case { Effect: ActionEffect.Claimed, Row: { Claim: { } claim } row }:
                     backends.Find(row.Identity)?.Claim(claim);

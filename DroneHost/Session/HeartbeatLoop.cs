@@ -8,7 +8,7 @@ namespace Plane.DroneHost.Session;
 /// A change of readiness is told at once.
 /// </summary>
 internal sealed partial class HeartbeatLoop(
-    SessionKeeper sessions,
+    ControllerSession sessions,
     State.DurableState state,
     DroneReadiness readiness,
     DroneCapacity capacity,
@@ -61,7 +61,7 @@ internal sealed partial class HeartbeatLoop(
             catch (Exception e) when (ControllerCall.IsFailure(e, cancellationToken))
             {
                 var reason = CallFailed.Reason(e);
-                if (_outage.IsNews(reason))
+                if (_outage.ShouldLog(reason))
                 {
                     LogNoAnswer(reason);
                 }

@@ -8,7 +8,7 @@ namespace Plane.DroneHost.Session;
 /// it was answered, applied or refused. What was answered but could not be removed yet (full disk) is not sent again by this agent.
 /// </summary>
 internal sealed partial class StateReporter(
-    SessionKeeper sessions, DurableState state, TimeProvider time, DroneMetrics metrics, ILogger<StateReporter> logger)
+    ControllerSession sessions, DurableState state, TimeProvider time, DroneMetrics metrics, ILogger<StateReporter> logger)
 {
     private const int BatchSize = 500;
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(10);
@@ -30,7 +30,7 @@ internal sealed partial class StateReporter(
 
         void OnFailure(Exception e)
         {
-            if (e is not StateUnavailableException && outage.IsNews(CallFailed.Reason(e)))
+            if (e is not StateUnavailableException && outage.ShouldLog(CallFailed.Reason(e)))
             {
                 LogNoAnswer(CallFailed.Reason(e));
             }

@@ -49,7 +49,7 @@ internal sealed class DurableState : IAsyncDisposable
     public string? RunDirectory { get; private set; }
 
     /// <summary>The lease numbers of the last registration; the defaults before the first.</summary>
-    public LeaseNumbers Numbers { get; private set; } = new();
+    public LeaseOptions Numbers { get; private set; } = new();
 
     public StateWriter Writer => _writer;
 
@@ -75,7 +75,7 @@ internal sealed class DurableState : IAsyncDisposable
                 LastAction = long.Parse(meta.GetValueOrDefault(LastActionKey, "0"), CultureInfo.InvariantCulture),
                 RunDirectory = meta.GetValueOrDefault(RunDirectoryKey),
                 PortCursor = int.Parse(meta.GetValueOrDefault(PortCursorKey, "0"), CultureInfo.InvariantCulture),
-                Numbers = meta.TryGetValue(NumbersKey, out var json) ? JsonSerializer.Deserialize<LeaseNumbers>(json, PlaneJson.Http)! : new LeaseNumbers(),
+                Numbers = meta.TryGetValue(NumbersKey, out var json) ? JsonSerializer.Deserialize<LeaseOptions>(json, PlaneJson.Http)! : new LeaseOptions(),
             };
         }
         catch (Exception e)
@@ -88,7 +88,7 @@ internal sealed class DurableState : IAsyncDisposable
     public ValueTask DisposeAsync() => _writer.DisposeAsync();
 
     /// <summary>Binds the drone to an installation and keeps its lease numbers.</summary>
-    public async Task StoreRegistrationAsync(string installationId, LeaseNumbers numbers)
+    public async Task StoreRegistrationAsync(string installationId, LeaseOptions numbers)
     {
         if (installationId == InstallationId && numbers == Numbers)
         {

@@ -67,7 +67,7 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
 
         void OnFailure(Outcome<T> answer)
         {
-            if (outage.IsNews(answer.Exception!.Message))
+            if (outage.ShouldLog(answer.Exception!.Message))
             {
                 LogAway(answer.Exception.Message);
             }

@@ -68,7 +68,7 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
     {
         foreach (var backend in All)
         {
-            backend.Ask(TerminationKind.Soft, TerminationReason.External, graceCap);
+            backend.RequestTermination(TerminationKind.Soft, TerminationReason.External, graceCap);
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed partial class BackendSupervisor
 
         if (_row is { EndReason: { } reason, EndKind: { } kind })
         {
-            _signals.Ask(new EndCause(kind, reason));
+            _signals.RequestTermination(new TerminationCause(kind, reason));
         }
 
         if (_row.StopAt is { } stopAt && _row.StopBoot == _parts.Clock.BootId)
@@ -46,7 +46,7 @@ internal sealed partial class BackendSupervisor
                 _stopAt = stopAt;
             }
 
-            Look(_parts.Clock.Milliseconds);
+            CheckDeadlines(_parts.Clock.Milliseconds);
         }
     }
 
@@ -63,19 +63,19 @@ internal sealed partial class BackendSupervisor
                 var exit = found.Exit ?? new BackendExit(Identity, null, null);
                 if (_row.EndReason is null && !_parts.Leases.IsEnded(Identity))
                 {
-                    _signals.ExitedBefore(exit);
+                    _signals.OnExitedBefore(exit);
                 }
                 else
                 {
-                    _signals.Exited(exit);
+                    _signals.OnExited(exit);
                 }
 
                 return false;
             case { State: FoundState.Running }:
-                Vanished("it ran without an address when the agent came back");
+                OnMissing("it ran without an address when the agent came back");
                 return false;
             case null or { State: FoundState.Created } when _row.Status > BackendStatus.Starting:
-                Vanished("it was gone when the agent came back");
+                OnMissing("it was gone when the agent came back");
                 return false;
             default:
                 // Its spawn was taken and nothing was started: what was created is removed, then it goes on.

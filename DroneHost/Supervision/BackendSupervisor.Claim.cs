@@ -20,7 +20,7 @@ internal sealed partial class BackendSupervisor
     }
 
     /// <summary>Takes in that it was given to two keys: it is not known which one it may serve.</summary>
-    public void ClaimedTwice() => _signals.Ask(new EndCause(
+    public void ClaimedTwice() => _signals.RequestTermination(new TerminationCause(
         TerminationKind.Hard, TerminationReason.InternalError, "It was claimed for a second key. The database has lost the first claim."));
 
     /// <summary>
@@ -55,7 +55,7 @@ internal sealed partial class BackendSupervisor
         {
             LogNotClaimed(Identity.Backend, problem);
             // At once: it has served no session, and the next one for the key waits for its end.
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, $"It did not take its claim: {problem}."));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError, $"It did not take its claim: {problem}."));
         }
 
         return done && problem is null;

@@ -63,7 +63,7 @@ internal sealed partial class BackendSupervisor
         }
     }
 
-    private static string Why(EndCause? cause) => cause?.Reason?.ToString() ?? "by itself";
+    private static string Why(TerminationCause? cause) => cause?.Reason?.ToString() ?? "by itself";
 
     /// <summary>The stop signal, and then the wait for the exit, the end of the grace, or a harder end.</summary>
     private async Task StopAsync(CancellationToken stopping)
@@ -92,7 +92,7 @@ internal sealed partial class BackendSupervisor
             _stopAt = stopAt;
         }
 
-        Look(now);
+        CheckDeadlines(now);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         var signalling = SignalAsync(over.Token);
         await Task.WhenAny(_signals.Exit, _signals.Kill).WaitAsync(stopping);
@@ -176,7 +176,7 @@ internal sealed partial class BackendSupervisor
                 return;
             }
 
-            if (outage.IsNews(e.Message))
+            if (outage.ShouldLog(e.Message))
             {
                 LogNotGone(Identity.Backend, e.Message);
             }

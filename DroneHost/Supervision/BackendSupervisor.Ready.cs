@@ -24,7 +24,7 @@ internal sealed partial class BackendSupervisor
         if (ReadyAddress is { } address)
         {
             LogDisplaced(Identity.Backend, address);
-            _signals.Ask(new EndCause(
+            _signals.RequestTermination(new TerminationCause(
                 TerminationKind.Hard,
                 TerminationReason.InternalError,
                 $"Another program listens on {address}, where this backend listened before. The backend is ended, so that its requests do not reach that program."));
@@ -100,7 +100,7 @@ internal sealed partial class BackendSupervisor
         }
         catch (RuntimeUnavailableException e)
         {
-            if (_lookOutage.IsNews(e.Message))
+            if (_lookOutage.ShouldLog(e.Message))
             {
                 LogRuntimeAway(Identity.Backend, e.Message);
             }

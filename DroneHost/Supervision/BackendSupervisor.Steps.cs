@@ -46,7 +46,7 @@ internal sealed partial class BackendSupervisor
                     throw new RuntimeFailureException($"it could not be started within {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
                 }
 
-                if (outage.IsNews(e.Message))
+                if (outage.ShouldLog(e.Message))
                 {
                     LogRuntimeAway(Identity.Backend, e.Message);
                 }

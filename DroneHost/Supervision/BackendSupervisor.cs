@@ -13,13 +13,13 @@ namespace Plane.DroneHost.Supervision;
 /// <c>terminating</c> (stop signal, grace) → <c>hard-terminating</c> (kill, and a kill of the processes themselves where the runtime is slow) → <c>terminated</c>.
 /// </para>
 /// <para>
-/// Whatever can end it (an order, a refused renewal, a deadline, an exit, a failure) arrives in <see cref="EndSignals"/>, from any thread and at any step. A step
+/// Whatever can end it (an order, a refused renewal, a deadline, an exit, a failure) arrives in <see cref="TerminationSignals"/>, from any thread and at any step. A step
 /// under way is then cancelled, and the end begins where the life stood: what was not started yet is only made sure of, what runs is stopped or killed.
 /// <c>terminated</c> is recorded only after the runtime has said that nothing runs and nothing can start any more.
 /// </para>
 /// <para>
 /// Steps are recorded in order, behind the deeds (<see cref="StateJournal"/>), except that the port is durable before the start and <c>terminated</c> after the end. Deadlines are
-/// compared by <see cref="Look"/>, which the lease loop calls; it needs neither disk nor controller nor runtime.
+/// compared by <see cref="CheckDeadlines"/>, which the lease loop calls; it needs neither disk nor controller nor runtime.
 /// </para>
 /// </summary>
 internal sealed partial class BackendSupervisor
@@ -27,7 +27,7 @@ internal sealed partial class BackendSupervisor
     private readonly SupervisionParts _parts;
     private readonly BackendRow _row;
     private readonly SpawnOrder _order;
-    private readonly EndSignals _signals = new();
+    private readonly TerminationSignals _signals = new();
     private readonly StateJournal _journal;
     private readonly Lock _look = new();
     private readonly ILogger _logger;
@@ -63,7 +63,7 @@ internal sealed partial class BackendSupervisor
         Lease = new BackendLease(row.Identity, LatestDeadlines(row, parts), row.Refused, parts.State.InstanceId, parts.Clock);
         if (row.EndReason == TerminationReason.KeyExpired)
         {
-            Lease.GiveUp();
+            Lease.Abandon();
         }
 
         if (row.Claim is { } claim)
@@ -87,21 +87,21 @@ internal sealed partial class BackendSupervisor
     /// <summary>Whether it was started and has not been seen to exit.</summary>
     public bool IsRunning => Volatile.Read(ref _started) is not null && !_signals.Exit.IsCompleted && !IsGone;
 
-    /// <summary>The reading of the lease clock at which <see cref="Look"/> has something to do.</summary>
+    /// <summary>The reading of the lease clock at which <see cref="CheckDeadlines"/> has something to do.</summary>
     public long WakeAt => Volatile.Read(ref _wakeAt);
 
     private IContainerRuntime Runtime => _parts.Runtimes[Kind];
 
     /// <summary>Asks for its end. The first reason stays, a harder kind wins.</summary>
-    public void Ask(TerminationKind kind, TerminationReason reason, TimeSpan? graceCap = null)
+    public void RequestTermination(TerminationKind kind, TerminationReason reason, TimeSpan? graceCap = null)
     {
         _graceCap = graceCap ?? _graceCap;
-        _signals.Ask(new EndCause(kind, reason));
-        Look(_parts.Clock.Milliseconds);
+        _signals.RequestTermination(new TerminationCause(kind, reason));
+        CheckDeadlines(_parts.Clock.Milliseconds);
     }
 
     /// <summary>Takes in that it exited.</summary>
-    public void Exited(BackendExit exit)
+    public void OnExited(BackendExit exit)
     {
         lock (_look)
         {
@@ -113,31 +113,31 @@ internal sealed partial class BackendSupervisor
         }
 
         AskWhereGuardEnded();
-        _signals.Exited(exit);
+        _signals.OnExited(exit);
     }
 
     /// <summary>Takes in that the runtime doesn't know it though it was started: removed behind our back.</summary>
-    public void Vanished(string message)
+    public void OnMissing(string message)
     {
         AskWhereGuardEnded();
-        _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, message));
-        _signals.Exited(new BackendExit(Identity, null, null));
+        _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError, message));
+        _signals.OnExited(new BackendExit(Identity, null, null));
     }
 
     /// <summary>Compares its deadlines with a reading of the lease clock. May be called by anybody, at any time, any number of times.</summary>
-    public void Look(long now)
+    public void CheckDeadlines(long now)
     {
         lock (_look)
         {
             if (now >= Lease.HardAt)
             {
-                Lease.GiveUp();
-                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+                Lease.Abandon();
+                _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.KeyExpired));
             }
             else if (!Lease.IsRenewable(now))
             {
-                Lease.GiveUp();
-                _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
+                Lease.Abandon();
+                _signals.RequestTermination(new TerminationCause(TerminationKind.Soft, TerminationReason.KeyExpired));
             }
 
             if (_stopAt is { } stopAt && now >= stopAt)
@@ -159,7 +159,7 @@ internal sealed partial class BackendSupervisor
         var writing = _journal.WriteAsync(stopping);
         try
         {
-            Look(_parts.Clock.Milliseconds);
+            CheckDeadlines(_parts.Clock.Milliseconds);
             try
             {
                 if (adoption is null || await AdoptAsync(adoption, stopping))
@@ -175,12 +175,12 @@ internal sealed partial class BackendSupervisor
             catch (RuntimeFailureException e)
             {
                 LogFailure(Identity.Backend, e.Message);
-                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, e.Message));
+                _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError, e.Message));
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
                 LogUnexpected(e, Identity.Backend);
-                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError, $"the drone failed: {e.GetType().Name}: {e.Message}"));
+                _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError, $"the drone failed: {e.GetType().Name}: {e.Message}"));
             }
 
             stopping.ThrowIfCancellationRequested();
@@ -224,7 +224,7 @@ internal sealed partial class BackendSupervisor
             if (!answers)
             {
                 var message = $"It did not answer HTTP within {_parts.Options.StartupLimit.TotalSeconds:0.#} s. {_hint}".TrimEnd();
-                _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.StartupTimeout, message));
+                _signals.RequestTermination(new TerminationCause(TerminationKind.Soft, TerminationReason.StartupTimeout, message));
                 return;
             }
 
@@ -313,7 +313,7 @@ internal sealed partial class BackendSupervisor
         if (done && !_signals.HasEnded)
         {
             // The last look said no: the clock has passed the soft deadline since, or the guard the hard one.
-            _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Soft, TerminationReason.KeyExpired));
         }
 
         return false;
@@ -330,7 +330,7 @@ internal sealed partial class BackendSupervisor
 
         if (early is not null)
         {
-            Exited(early);
+            OnExited(early);
         }
     }
 
@@ -347,8 +347,8 @@ internal sealed partial class BackendSupervisor
     {
         if (_parts.Leases.IsEnded(Identity))
         {
-            Lease.GiveUp();
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+            Lease.Abandon();
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.KeyExpired));
         }
     }
 

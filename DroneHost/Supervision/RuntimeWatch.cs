@@ -43,13 +43,13 @@ internal sealed partial class RuntimeWatch(
                     if (backends.Find(exit.Backend) is { } backend)
                     {
                         LogExited(exit.Backend.Backend, exit.ExitCode is { } code ? $"exited with {code}" : "is found ended");
-                        backend.Exited(exit);
+                        backend.OnExited(exit);
                     }
                 }
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                if (outage.IsNews(e.Message))
+                if (outage.ShouldLog(e.Message))
                 {
                     LogStreamBroke(runtime.Kind, e.Message);
                 }
@@ -98,7 +98,7 @@ internal sealed partial class RuntimeWatch(
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                if (outage.IsNews(e.Message))
+                if (outage.ShouldLog(e.Message))
                 {
                     LogAway(runtime.Kind, e.Message);
                 }
@@ -150,10 +150,10 @@ internal sealed partial class RuntimeWatch(
             switch (found.GetValueOrDefault(backend.Identity))
             {
                 case null or { State: FoundState.Created }:
-                    backend.Vanished("the runtime does not know it any more");
+                    backend.OnMissing("the runtime does not know it any more");
                     break;
                 case { State: FoundState.Exited } exited:
-                    backend.Exited(exited.Exit ?? new BackendExit(backend.Identity, null, null));
+                    backend.OnExited(exited.Exit ?? new BackendExit(backend.Identity, null, null));
                     break;
             }
         }

@@ -19,7 +19,7 @@ internal sealed record SupervisionParts(
     DroneMetrics Metrics,
     ILogger<BackendSupervisor> Logger)
 {
-    public LeaseNumbers Numbers => State.Numbers;
+    public LeaseOptions Numbers => State.Numbers;
 
     /// <summary>How long a runtime may take to confirm a kill before the processes are killed directly: 2 of the 5 s that a kill may take.</summary>
     public TimeSpan KillConfirm => Numbers.Kill * 0.4;

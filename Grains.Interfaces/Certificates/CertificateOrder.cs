@@ -40,7 +40,7 @@ public sealed record CertificateOrder
 
 /// <summary>Whether an order may be made.</summary>
 [GenerateSerializer, Immutable, Alias("plane.OrderAllowance")]
-public sealed record OrderAllowance
+public sealed record OrderQuota
 {
     /// <summary>Whether it was counted and may be made.</summary>
     [Id(0)]

@@ -59,7 +59,7 @@ public interface ICertificateGrain : IGrainWithStringKey
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     /// <exception cref="InvalidCallException">The request is not valid (<see cref="CertificateOrder.Validate"/>).</exception>
     [Alias("TryBeginOrder"), AlwaysInterleave]
-    Task<OrderAllowance> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken = default);
+    Task<OrderQuota> TryBeginOrder(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken = default);
 
     /// <summary>Takes back the count of an order that ended without a certificate: authorities count certificates. One that is never heard of again stays counted.</summary>
     /// <param name="cluster">The cluster.</param>

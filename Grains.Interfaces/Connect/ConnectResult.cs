@@ -24,7 +24,7 @@ public sealed record ConnectResult
 
     /// <summary>Where the command repeats an earlier request: what else that was answered with.</summary>
     [Id(4)]
-    public EarlierAnswer? Earlier { get; init; }
+    public IdempotentResponse? Earlier { get; init; }
 
     /// <summary>When to ask again, where a refusal knows it.</summary>
     [Id(5)]

@@ -132,7 +132,7 @@ public enum RegistrationOutcome
     /// <summary>Registered.</summary>
     Accepted,
 
-    /// <summary>Another instance under this name was heard of within <see cref="LeaseNumbers.HeartbeatFresh"/>.</summary>
+    /// <summary>Another instance under this name was heard of within <see cref="LeaseOptions.HeartbeatFresh"/>.</summary>
     NameInUse,
 
     /// <summary>The drone's backends belong to another installation.</summary>
@@ -164,7 +164,7 @@ public sealed record RegistrationReply
 
     /// <summary>The lease numbers to live by.</summary>
     [Id(4)]
-    public LeaseNumbers? Numbers { get; init; }
+    public LeaseOptions? Numbers { get; init; }
 }
 
 /// <summary>A drone's sign of life.</summary>

@@ -7,7 +7,7 @@ namespace Plane;
 [Alias("plane.IProxyGrain")]
 public interface IProxyGrain : IReachable
 {
-    /// <summary>Records which backends are in use, and that the proxy lives. Sent every <see cref="LeaseNumbers.ProxyReport"/>, also with nothing to tell.</summary>
+    /// <summary>Records which backends are in use, and that the proxy lives. Sent every <see cref="LeaseOptions.ProxyReport"/>, also with nothing to tell.</summary>
     [Alias("Report"), AlwaysInterleave]
     Task<ProxyReportReply> Report(ProxyReport report, CancellationToken cancellationToken = default);
 

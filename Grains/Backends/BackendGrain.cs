@@ -21,28 +21,28 @@ internal sealed class BackendGrain(IBackendStore backends, IKeyStore keys, IRout
         return Task.CompletedTask;
     }
 
-    public Task<BackendDetails?> Describe(CancellationToken cancellationToken) => backends.ReadBackendAsync(Backend, cancellationToken).OrAskAgain();
+    public Task<BackendDetails?> Describe(CancellationToken cancellationToken) => backends.ReadBackendAsync(Backend, cancellationToken).TranslateStoreFailures();
 
     public async Task<StatusPage> ReadStatus(BackendStatus? after, TimeSpan wait, CancellationToken cancellationToken)
     {
         var backend = Backend;
         InvalidCallException.ThrowIf(FieldError.From("after", NameRules.EnumProblem(after)));
-        return await states.ReadAsync(backend, after, wait, cancellationToken).OrAskAgain();
+        return await states.ReadAsync(backend, after, wait, cancellationToken).TranslateStoreFailures();
     }
 
     public Task<ChangeOutcome> Terminate(TerminationKind kind, ClusterName? cluster, CancellationToken cancellationToken)
     {
         InvalidCallException.ThrowIf(
             FieldError.From("kind", NameRules.EnumProblem<TerminationKind>(kind)) ?? FieldError.From("cluster", NameRules.NameProblem(cluster)));
-        return backends.TerminateAsync(Backend, cluster, kind, TerminationReason.External, cancellationToken).OrAskAgain();
+        return backends.TerminateAsync(Backend, cluster, kind, TerminationReason.External, cancellationToken).TranslateStoreFailures();
     }
 
     public Task<ChangeOutcome> PreventRenewal(CancellationToken cancellationToken) =>
-        keys.PreventRenewalAsync(Backend, cancellationToken).OrAskAgain();
+        keys.PreventRenewalAsync(Backend, cancellationToken).TranslateStoreFailures();
 
     public Task<ChangeOutcome> Revoke(RevokeScope scope, CancellationToken cancellationToken)
     {
         InvalidCallException.ThrowIf(scope is null ? new FieldError("scope", "must be given") : scope.Validate());
-        return routes.RevokeAsync(Backend, scope!, cancellationToken).OrAskAgain();
+        return routes.RevokeAsync(Backend, scope!, cancellationToken).TranslateStoreFailures();
     }
 }

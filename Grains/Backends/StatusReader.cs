@@ -10,7 +10,7 @@ internal sealed class StatusReader(HistoryReader histories, ChangeFeed feed, Con
     /// <summary>The states after one that the caller knows.</summary>
     /// <param name="backend">The backend.</param>
     /// <param name="after">The last state that the caller knows; null for all.</param>
-    /// <param name="wait">How long to wait for one (<see cref="Waits.Bounded"/>).</param>
+    /// <param name="wait">How long to wait for one (<see cref="LongPoll.Bounded"/>).</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="StoreUnavailableException">Retry.</exception>
     public async Task<StatusPage> ReadAsync(BackendName backend, BackendStatus? after, TimeSpan wait, CancellationToken cancellationToken)
@@ -32,7 +32,7 @@ internal sealed class StatusReader(HistoryReader histories, ChangeFeed feed, Con
             // After the last state nothing comes: no reason to wait.
             if (entries.Count > 0
                 || after == BackendStatus.Terminated
-                || !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
+                || !await subscription.WaitAsync(time.Left(begun, LongPoll.Bounded(wait)), cancellationToken))
             {
                 return new StatusPage { Exists = true, Entries = [.. entries] };
             }

@@ -34,12 +34,12 @@ internal sealed class DronePicker(IDroneStore store, TimeProvider time)
         }
 
         // A read that is under way serves all that come meanwhile, as long as it finds one.
-        if (known.Pictures.Running is { } running && (await running.WaitAsync(cancellationToken)).Pick(query) is { } joined)
+        if (known.Snapshots.Running is { } running && (await running.WaitAsync(cancellationToken)).Pick(query) is { } joined)
         {
             return joined;
         }
 
-        return (await known.Pictures.ReadSince(asked).WaitAsync(cancellationToken)).Pick(query);
+        return (await known.Snapshots.ReadSince(asked).WaitAsync(cancellationToken)).Pick(query);
     }
 
     /// <summary>The cluster's drones and proxies, read after the call.</summary>
@@ -67,16 +67,16 @@ internal sealed class DronePicker(IDroneStore store, TimeProvider time)
 
     private sealed class Cluster
     {
-        private Picture? _latest;
+        private CandidateSnapshot? _latest;
 
         public Cluster(ClusterName name, IDroneStore store, TimeProvider time)
         {
             States = new SharedRead<ClusterState>(() => store.ReadClusterAsync(name, CancellationToken.None), time);
-            Pictures = new SharedRead<Picture>(
+            Snapshots = new SharedRead<CandidateSnapshot>(
                 async () =>
                 {
                     var begun = time.GetTimestamp();
-                    var picture = new Picture(begun, await store.ListCandidatesAsync(name, CancellationToken.None));
+                    var picture = new CandidateSnapshot(begun, await store.ListCandidatesAsync(name, CancellationToken.None));
                     if (_latest is not { } latest || latest.ReadAt <= begun)
                     {
                         _latest = picture;
@@ -87,14 +87,14 @@ internal sealed class DronePicker(IDroneStore store, TimeProvider time)
                 time);
         }
 
-        public Picture? Latest => Volatile.Read(ref _latest);
+        public CandidateSnapshot? Latest => Volatile.Read(ref _latest);
 
-        public SharedRead<Picture> Pictures { get; }
+        public SharedRead<CandidateSnapshot> Snapshots { get; }
 
         public SharedRead<ClusterState> States { get; }
     }
 
-    private sealed class Picture(long readAt, IEnumerable<DroneCandidate> candidates)
+    private sealed class CandidateSnapshot(long readAt, IEnumerable<DroneCandidate> candidates)
     {
         // As they were read, with what was picked since.
         private readonly DroneCandidate[] _candidates = [.. candidates];

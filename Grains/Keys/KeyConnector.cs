@@ -19,7 +19,7 @@ namespace Plane.Grains.Keys;
 /// before the acquisition, so a drone that gets the action late, or after a restart under another boot id, starts nothing that it may no longer
 /// run.</item>
 /// <item>The drone renews in batches (<see cref="LeaseGrain"/>) and counts soft and hard deadline on its lease clock from a reading taken before
-/// each call. By <see cref="LeaseNumbers.Problem"/> a backend that wasn't renewed is dead before the row expires, as long as the clocks' rates
+/// each call. By <see cref="LeaseOptions.Validate"/> a backend that wasn't renewed is dead before the row expires, as long as the clocks' rates
 /// agree within 2 %.</item>
 /// <item>The key is released by a <c>terminated</c> event under the same (backend id, fencing token), in the same transaction, or by its expiry; by
 /// nothing else.</item>
@@ -76,7 +76,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         ConnectResult result;
         try
         {
-            result = SealedAnswer.MarkOf(command) is { } mark
+            result = EncryptedResponse.MarkOf(command) is { } mark
                 ? await ConnectOnceAsync(command, key, mark, cancellationToken)
                 : await ConnectAsync(command, key, null, cancellationToken);
         }
@@ -120,7 +120,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         }
     }
 
-    private async Task<ConnectResult> ConnectOnceAsync(ResolvedConnect command, KeyInUse key, RequestMark mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult> ConnectOnceAsync(ResolvedConnect command, KeyInUse key, IdempotencyKey mark, CancellationToken cancellationToken)
     {
         var result = await ConnectAsync(command, key, mark, cancellationToken);
 
@@ -130,7 +130,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
             : result;
     }
 
-    private async Task<ConnectResult> ConnectAsync(ResolvedConnect command, KeyInUse key, RequestMark? mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult> ConnectAsync(ResolvedConnect command, KeyInUse key, IdempotencyKey? mark, CancellationToken cancellationToken)
     {
         // A random key that was just drawn is free: looking for its holder first would be a statement for nothing. If it isn't, the acquisition
         // says so.
@@ -158,8 +158,8 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
 
             // (3)
             heldPath = true;
-            var place = new Place(cluster, spawn.Pool, spawn.Executable.Kind, ResourceAmounts.Of(spawn.Executable));
-            switch (key.TryBegin(new Attempt(place), seen))
+            var place = new PlacementRequest(cluster, spawn.Pool, spawn.Executable.Kind, ResourceAmounts.Of(spawn.Executable));
+            switch (key.TryBegin(new PendingAcquisition(place), seen))
             {
                 case (null, { } mine):
                     // (4) and (5)
@@ -171,7 +171,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
                     break;
 
                 case ({ } other, _):
-                    if (await other.Refusal.WaitAsync(cancellationToken) is { } refusal && other.Place == place)
+                    if (await other.Refusal.WaitAsync(cancellationToken) is { } refusal && other.PlacementRequest == place)
                     {
                         return refusal;
                     }
@@ -185,17 +185,17 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
 
     private static ConnectResult Connected(HolderInfo holder, bool spawned) => new() { Holder = holder, Spawned = spawned };
 
-    private static ConnectResult Repeated(ResolvedConnect command, HolderInfo? holder, KeptAnswer? kept) => new()
+    private static ConnectResult Repeated(ResolvedConnect command, HolderInfo? holder, StoredResponse? kept) => new()
     {
         Holder = holder,
         Spawned = kept!.Spawned,
-        Earlier = SealedAnswer.Open(command.Request!.Id, kept.Sealed),
+        Earlier = EncryptedResponse.Open(command.Request!.Id, kept.Sealed),
     };
 
     private static ConnectResult RequestIdTaken { get; } =
         ConnectResult.Refused(ErrorKind.RequestIdTaken, "request_id was given to another request in the last minutes");
 
-    private async Task<ConnectResult?> TryHeldAsync(ResolvedConnect command, RequestMark? mark, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> TryHeldAsync(ResolvedConnect command, IdempotencyKey? mark, CancellationToken cancellationToken)
     {
         var request = new TokenRequest(command.Key, command.Token.Hash(), command.SecretToken, command.User, command.Auth);
         var result = mark is null
@@ -222,16 +222,16 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     }
 
     private async Task<ConnectResult?> AcquireAsync(
-        ResolvedConnect command, KeyInUse key, RequestMark? mark, Attempt attempt, CancellationToken cancellationToken)
+        ResolvedConnect command, KeyInUse key, IdempotencyKey? mark, PendingAcquisition attempt, CancellationToken cancellationToken)
     {
         ConnectResult? result = null;
         var found = false;
         try
         {
-            (var isDecided, result) = await TryWarmAsync(command, mark, attempt.Place.Cluster, cancellationToken);
+            (var isDecided, result) = await TryWarmAsync(command, mark, attempt.PlacementRequest.Cluster, cancellationToken);
             if (!isDecided)
             {
-                result = await TryDronesAsync(command, mark, attempt.Place, cancellationToken);
+                result = await TryDronesAsync(command, mark, attempt.PlacementRequest, cancellationToken);
             }
 
             found = result?.Refusal is null;
@@ -246,7 +246,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
 
     /// <summary>Whether a warm backend decided it, and with what: null where the key's holder is to be looked for.</summary>
     private async Task<(bool IsDecided, ConnectResult? Result)> TryWarmAsync(
-        ResolvedConnect command, RequestMark? mark, ClusterName cluster, CancellationToken cancellationToken)
+        ResolvedConnect command, IdempotencyKey? mark, ClusterName cluster, CancellationToken cancellationToken)
     {
         var end = await warm.ClaimAsync(command, cluster, cancellationToken);
         return end switch
@@ -261,7 +261,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     }
 
     /// <summary>A result, or null where another got the key.</summary>
-    private async Task<ConnectResult?> TryDronesAsync(ResolvedConnect command, RequestMark? mark, Place place, CancellationToken cancellationToken)
+    private async Task<ConnectResult?> TryDronesAsync(ResolvedConnect command, IdempotencyKey? mark, PlacementRequest place, CancellationToken cancellationToken)
     {
         var tried = new List<DroneName>();
         var query = new PlacementQuery { Pool = place.Pool, Kind = place.Kind, Requests = place.Requests };
@@ -340,7 +340,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     private sealed class KeyInUse
     {
         private readonly Lock _lock = new();
-        private Attempt? _acquiring;
+        private PendingAcquisition? _acquiring;
         private int _found;
 
         /// <summary>How many connects to it are under way. Written under the connector's lock.</summary>
@@ -350,7 +350,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         public int Found => Volatile.Read(ref _found);
 
         /// <summary>Begins an acquisition; or names the one under way; or neither, where one has found a holder since the connect looked.</summary>
-        public (Attempt? Other, Attempt? Mine) TryBegin(Attempt attempt, int seen)
+        public (PendingAcquisition? Other, PendingAcquisition? Mine) TryBegin(PendingAcquisition attempt, int seen)
         {
             lock (_lock)
             {
@@ -374,14 +374,14 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         }
     }
 
-    private sealed record Place(ClusterName Cluster, string Pool, ExecutorKind Kind, ResourceAmounts Requests);
+    private sealed record PlacementRequest(ClusterName Cluster, string Pool, ExecutorKind Kind, ResourceAmounts Requests);
 
     /// <summary>An acquisition under way; ends with the refusal that others with the same wish share, or null where they should look again.</summary>
-    private sealed class Attempt(Place place)
+    private sealed class PendingAcquisition(PlacementRequest place)
     {
         private readonly TaskCompletionSource<ConnectResult?> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Place Place { get; } = place;
+        public PlacementRequest PlacementRequest { get; } = place;
 
         public Task<ConnectResult?> Refusal => _end.Task;
 

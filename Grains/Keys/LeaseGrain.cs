@@ -36,13 +36,13 @@ internal sealed class LeaseGrain(IDroneStore store, RenewalWriter renewals, Grai
             throw this.KeyRefused("it must be cluster/drone/number, of the drone that renews");
         }
 
-        var session = await store.ReadSessionAsync(batch.Session, cancellationToken).OrAskAgain();
+        var session = await store.ReadSessionAsync(batch.Session, cancellationToken).TranslateStoreFailures();
         if (session != SessionState.Current)
         {
             return new RenewalReply { Session = session };
         }
 
-        var outcomes = await renewals.RenewAsync(batch.Items, cancellationToken).OrAskAgain();
+        var outcomes = await renewals.RenewAsync(batch.Items, cancellationToken).TranslateStoreFailures();
         var deadlines = options.LeaseNumbers.DeadlinesFrom(batch.Reading, batch.InstanceId, batch.BootId);
         var answers = new RenewalAnswer[batch.Items.Length];
         for (var i = 0; i < answers.Length; i++)

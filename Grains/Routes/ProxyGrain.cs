@@ -37,7 +37,7 @@ internal sealed class ProxyGrain(
         }
 
         // "None twice" is the contract; a proxy that breaks it must not make two rows of one statement collide.
-        await routes.ReportProxyAsync(report with { InUse = [.. report.InUse.Distinct()] }, options.ControllerName, cancellationToken).OrAskAgain();
+        await routes.ReportProxyAsync(report with { InUse = [.. report.InUse.Distinct()] }, options.ControllerName, cancellationToken).TranslateStoreFailures();
         return new ProxyReportReply { ReportAgainAfter = options.LeaseNumbers.ProxyReport };
     }
 
@@ -47,7 +47,7 @@ internal sealed class ProxyGrain(
         InvalidCallException.ThrowIf(FieldError.From("cluster", NameRules.NameProblem(cluster)));
         if (after is not { } position)
         {
-            return new ChangePage { Next = feed.End ?? await changeLog.ReadLogEndAsync(cancellationToken).OrAskAgain() };
+            return new ChangePage { Next = feed.End ?? await changeLog.ReadLogEndAsync(cancellationToken).TranslateStoreFailures() };
         }
 
         var begun = time.GetTimestamp();
@@ -55,7 +55,7 @@ internal sealed class ProxyGrain(
 
         // (1) to (4) of the feed's rule; what is read is the ring, which is published before the signal.
         using var subscription = feed.Subscribe(Topic.Routes(cluster));
-        for (var isLast = false; ; isLast = !await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken))
+        for (var isLast = false; ; isLast = !await subscription.WaitAsync(time.Left(begun, LongPoll.Bounded(wait)), cancellationToken))
         {
             var page = await ReadAsync(cluster, position, cancellationToken);
             if (page.Changes.Length > 0 || page.Gap || isLast)
@@ -86,7 +86,7 @@ internal sealed class ProxyGrain(
                 return new ChangePage { Changes = ring.Changes, Next = ring.Next };
             }
 
-            var page = await changeLog.ReadLogAsync(after, ChangesPerPage, cancellationToken).OrAskAgain();
+            var page = await changeLog.ReadLogAsync(after, ChangesPerPage, cancellationToken).TranslateStoreFailures();
             var changes = page.Changes
                 .Where(c => ChangeRing.IsForProxies(c.Kind) && (c.Cluster == cluster || c.Kind == ChangeKind.Service))
                 .ToArray();

@@ -25,7 +25,7 @@ internal sealed class RouteGrain(IRouteStore store, ChangeFeed feed, ControllerM
         InvalidCallException.ThrowIf(FieldError.From("token", NameRules.NameProblem(token)));
         var begun = time.GetTimestamp();
         var hash = token.Hash();
-        var reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();
+        var reply = await store.ResolveAsync(hash, cancellationToken).TranslateStoreFailures();
         if (reply is not { Outcome: RouteOutcome.Starting, Backend: { } backend } || wait <= TimeSpan.Zero)
         {
             return reply;
@@ -37,10 +37,10 @@ internal sealed class RouteGrain(IRouteStore store, ChangeFeed feed, ControllerM
         using var subscription = feed.Subscribe(Topic.Settled(backend.Backend));
         do
         {
-            reply = await store.ResolveAsync(hash, cancellationToken).OrAskAgain();
+            reply = await store.ResolveAsync(hash, cancellationToken).TranslateStoreFailures();
         }
         while (reply.Outcome == RouteOutcome.Starting
-            && await subscription.WaitAsync(time.Left(begun, Waits.Bounded(wait)), cancellationToken));
+            && await subscription.WaitAsync(time.Left(begun, LongPoll.Bounded(wait)), cancellationToken));
 
         return reply;
     }

@@ -14,7 +14,7 @@ internal sealed class ServiceGrain(IServiceStore store, ServiceConnector connect
     {
         CheckKey();
         InvalidCallException.ThrowIf(FieldError.From("service", NameRules.NameProblem(service)) ?? FieldError.From("cluster", NameRules.NameProblem(cluster)));
-        return await store.ReadServiceAccessAsync(service, cancellationToken).OrAskAgain() is { Service: { } found } read && ServiceConnector.IsIn(found, cluster)
+        return await store.ReadServiceAccessAsync(service, cancellationToken).TranslateStoreFailures() is { Service: { } found } read && ServiceConnector.IsIn(found, cluster)
             ? new ServiceAccessInfo
             {
                 Name = found.Name,
@@ -32,7 +32,7 @@ internal sealed class ServiceGrain(IServiceStore store, ServiceConnector connect
     {
         CheckKey();
         InvalidCallException.ThrowIf(command is null ? new FieldError("command", "must be given") : command.Validate());
-        return await connector.EnterAsync(command!, cancellationToken).OrAskAgain();
+        return await connector.EnterAsync(command!, cancellationToken).TranslateStoreFailures();
     }
 
     public async Task<ConnectResult> Connect(ConnectCommand command, CancellationToken cancellationToken)

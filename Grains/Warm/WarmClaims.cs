@@ -69,7 +69,7 @@ internal sealed partial class WarmClaims(
             LogFailed(holder.Identity.Backend, service);
 
             // The key is free once nothing of it runs.
-            await UntilAsync(holder.Identity.Backend, BackendStatus.Terminated, time.GetTimestamp(), Waits.Longest, cancellationToken);
+            await UntilAsync(holder.Identity.Backend, BackendStatus.Terminated, time.GetTimestamp(), LongPoll.Longest, cancellationToken);
         }
 
         return ClaimEnd.None;

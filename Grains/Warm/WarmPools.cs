@@ -57,7 +57,7 @@ internal sealed partial class WarmPools(
         {
             try
             {
-                if (await subscription.WaitAsync(Waits.Longest, stoppingToken))
+                if (await subscription.WaitAsync(LongPoll.Longest, stoppingToken))
                 {
                     signal.Set();
                 }

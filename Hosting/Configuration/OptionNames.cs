@@ -9,7 +9,7 @@ namespace Plane.Hosting.Configuration;
 
 /// <summary>
 /// What an option is called, and how its value is written. A property <c>GatewayPort</c> is the flag <c>--gateway-port</c> and the variable <c>PLANE__GATEWAY_PORT</c>; one of a
-/// nested object, <c>LeaseNumbers.RenewAfter</c>, is <c>--lease-numbers-renew-after</c> and <c>PLANE__LEASE_NUMBERS__RENEW_AFTER</c>.
+/// nested object, <c>LeaseOptions.RenewAfter</c>, is <c>--lease-numbers-renew-after</c> and <c>PLANE__LEASE_NUMBERS__RENEW_AFTER</c>.
 /// </summary>
 public static partial class OptionNames
 {

@@ -107,14 +107,14 @@ public sealed class OptionRules(Type options)
         That(duration > TimeSpan.Zero && duration <= most, duration, $"must be more than 0s and at most {DurationConverter.Show(most)}", path);
 
     /// <summary>The times of every lease. They have rules together, so that all are shown that are not the default.</summary>
-    public void Leases(LeaseNumbers numbers, [CallerArgumentExpression(nameof(numbers))] string path = "")
+    public void Leases(LeaseOptions numbers, [CallerArgumentExpression(nameof(numbers))] string path = "")
     {
         ArgumentNullException.ThrowIfNull(numbers);
-        var standard = new LeaseNumbers();
-        var given = typeof(LeaseNumbers).GetProperties()
+        var standard = new LeaseOptions();
+        var given = typeof(LeaseOptions).GetProperties()
             .Where(p => !Equals(p.GetValue(numbers), p.GetValue(standard)))
             .Select(p => $"{OptionNames.Flag([p])[2..]} {OptionNames.Show(p.GetValue(numbers))}");
-        That(numbers.Problem() is null, string.Join(", ", given), numbers.Problem(), path);
+        That(numbers.Validate() is null, string.Join(", ", given), numbers.Validate(), path);
     }
 
     private static string Is(object? value) => value is null ? "is not set" : $"is {OptionNames.Quote(value)}";

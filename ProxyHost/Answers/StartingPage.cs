@@ -90,7 +90,7 @@ internal static class StartingPage
     public static bool Suits(HttpRequest request) =>
         HttpMethods.IsGet(request.Method)
         && request.Headers.Upgrade.Count == 0
-        && ErrorAnswers.AcceptsPage(request)
+        && ErrorResponses.AcceptsPage(request)
         && request.Headers["Sec-Fetch-Mode"] is { Count: 0 } or ["navigate"];
 
     /// <summary>Answers with the page.</summary>

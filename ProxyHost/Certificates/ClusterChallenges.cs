@@ -23,7 +23,7 @@ internal sealed class ClusterChallenges(ClusterConnection cluster, ProxyOptions 
         }
     }
 
-    public Task<OrderAllowance> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken) =>
+    public Task<OrderQuota> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken) =>
         Grain.TryBeginOrder(_cluster, new CertificateOrder { Id = id, Owner = options.Name, Authority = authority, Limit = limit }, cancellationToken);
 
     public Task DropOrderAsync(string id, CancellationToken cancellationToken) => Grain.DropOrder(_cluster, id, cancellationToken);

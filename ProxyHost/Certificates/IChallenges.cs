@@ -15,7 +15,7 @@ internal interface IChallenges
     Task SetAsync(string[] values, CancellationToken cancellationToken);
 
     /// <summary>Counts an order; asked again with the same id, it counts once.</summary>
-    Task<OrderAllowance> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken);
+    Task<OrderQuota> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken);
 
     /// <summary>Takes the count of an order back that brought no certificate.</summary>
     Task DropOrderAsync(string id, CancellationToken cancellationToken);

@@ -26,7 +26,7 @@ internal sealed class RenewalPlan
     public RenewalPlan(DateTimeOffset notBefore, DateTimeOffset notAfter)
     {
         var life = notAfter - notBefore;
-        _byAge = notBefore + (life * (Life - (Spread * Chance())));
+        _byAge = notBefore + (life * (Life - (Spread * Prng())));
         _latest = notBefore + (life * Latest);
     }
 
@@ -48,7 +48,7 @@ internal sealed class RenewalPlan
         }
 
         _window = window;
-        _suggested = window.Start + ((window.End - window.Start) * Chance());
+        _suggested = window.Start + ((window.End - window.Start) * Prng());
         return true;
     }
 
@@ -59,6 +59,6 @@ internal sealed class RenewalPlan
 
     // It spreads load, it protects no secret.
 #pragma warning disable CA5394
-    private static double Chance() => Random.Shared.NextDouble();
+    private static double Prng() => Random.Shared.NextDouble();
 #pragma warning restore CA5394
 }

@@ -69,7 +69,7 @@ internal sealed class BackendHttp : IDisposable
 
     private static HttpMessageInvoker InvokerOf(SocketsHttpHandler handler) => new(new RequestBodyHandler(handler));
 
-    private SocketsHttpHandler Http1Handler() => Handler(SentOnce.EncodingOf, static socket => new BackendStream(socket));
+    private SocketsHttpHandler Http1Handler() => Handler(NonReplayableRequest.EncodingOf, static socket => new BackendStream(socket));
 
     private SocketsHttpHandler Handler(HeaderEncodingSelector<HttpRequestMessage> encoding, Func<Socket, Stream> stream) => new()
     {

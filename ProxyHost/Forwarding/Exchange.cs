@@ -113,7 +113,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
         // First of all headers (SentOnce).
-        proxyRequest.Headers.TryAddWithoutValidation(SentOnce.FirstHeader, request.Headers.Host.ToString());
+        proxyRequest.Headers.TryAddWithoutValidation(NonReplayableRequest.FirstHeader, request.Headers.Host.ToString());
         CopyHeaders(request, proxyRequest);
         if (IsMalformed)
         {
@@ -210,9 +210,9 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         }
 
         // What may be long shares its thread; what is short isn't worth the wrapper.
-        if (headers.ContentLength is null or > FairStream.Stretch)
+        if (headers.ContentLength is null or > YieldingStream.Stretch)
         {
-            proxyResponse.Content = new FairContent(proxyResponse.Content, proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols);
+            proxyResponse.Content = new YieldingContent(proxyResponse.Content, proxyResponse.StatusCode == HttpStatusCode.SwitchingProtocols);
         }
 
         // A stream's head must not wait for its first event; what has a length is sent with its first bytes. A gRPC status in the head means that nothing follows, and is one only where the

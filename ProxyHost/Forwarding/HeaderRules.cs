@@ -44,7 +44,7 @@ internal static class HeaderRules
     public static bool StaysFromRequest(string name, StringValues connection, bool anyName) =>
         s_hop.Contains(name)
         || (name.AsSpan().ContainsAnyExcept(s_plain) && !name.AsSpan().ContainsAnyExcept(s_token) && (!anyName || s_unmistakable.Contains(Hyphenated(name))))
-        || name.Equals(SentOnce.FirstHeader, StringComparison.OrdinalIgnoreCase)
+        || name.Equals(NonReplayableRequest.FirstHeader, StringComparison.OrdinalIgnoreCase)
         || name[0] == ':'
         || IsOfFamily(name, Verified)
         || IsOfFamily(name, Forwarded)

@@ -23,7 +23,7 @@ internal static class PageRedirect
         var method = context.Request.Method;
         return (HttpMethods.IsGet(method) || HttpMethods.IsHead(method))
             && context.Request.Headers.Upgrade.Count == 0
-            && ErrorAnswers.AcceptsPage(context.Request)
+            && ErrorResponses.AcceptsPage(context.Request)
             ? target.Insert(1 + entry.Token.Value.Length, "/")
             : null;
     }

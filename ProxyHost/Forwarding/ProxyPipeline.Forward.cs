@@ -22,7 +22,7 @@ internal sealed partial class ProxyPipeline
     // 4.
     private ProxyError? Refusal(HttpContext context, RouteEntry entry, Asked asked) =>
         asked.Visit is not null ? null
-        : !asked.ByCookie ? HostRule.Admits(entry.Route.Subdomain, asked.Subdomain) ? null : ProxyError.Forbidden
+        : !asked.ByCookie ? HostMatcher.Admits(entry.Route.Subdomain, asked.Subdomain) ? null : ProxyError.Forbidden
         : SessionAccess.Admits(entry, asked.Subdomain) ? access.Refusal(context, entry.Web, asked.Subdomain)
         : ProxyError.SessionEnded;
 

@@ -78,7 +78,7 @@ internal sealed partial class ProxyPipeline
     private Task WithoutServiceAsync(HttpContext context, string target, ServiceRoute host, ServiceOutcome outcome)
     {
         // A backend may have such a name as its subdomain. While no controller answers, one that is known goes on.
-        var isKnown = routes.TryGet(RequestTarget.FirstSegment(target), out var entry) && HostRule.Admits(entry.Route.Subdomain, host.Subdomain) && entry.Route.Subdomain is { Length: > 0 };
+        var isKnown = routes.TryGet(RequestTarget.FirstSegment(target), out var entry) && HostMatcher.Admits(entry.Route.Subdomain, host.Subdomain) && entry.Route.Subdomain is { Length: > 0 };
         return outcome == ServiceOutcome.None || isKnown ? SessionAsync(context, target, host.Subdomain) : errors.WriteAsync(context, ProxyError.Unavailable);
     }
 

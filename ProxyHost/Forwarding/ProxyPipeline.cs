@@ -38,13 +38,13 @@ internal sealed partial class ProxyPipeline(
     OpenExchanges open,
     BackendHttp backends,
     ProxyStatus status,
-    ErrorAnswers errors,
+    ErrorResponses errors,
     ProxyMetrics metrics,
     TimeProvider time,
     ILogger<ProxyPipeline> logger,
     HttpsRedirect? redirect = null)
 {
-    private readonly HostRule _hosts = new(ClusterName.Parse(options.Cluster));
+    private readonly HostMatcher _hosts = new(ClusterName.Parse(options.Cluster));
     private readonly string? _hsts = options.Hsts is { } hsts
         ? $"max-age={(long)hsts.TotalSeconds}{(options.HstsSubdomains ? "; includeSubDomains" : "")}"
         : null;

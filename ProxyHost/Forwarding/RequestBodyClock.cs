@@ -45,7 +45,7 @@ internal sealed class RequestBodyClock(Stream body) : Stream
         {
             _stretch = 0;
         }
-        else if (!FairStream.IsWithin(ref _stretch, read))
+        else if (!YieldingStream.IsWithin(ref _stretch, read))
         {
             // As in FairStream: an upload must not keep the thread that it runs on for good.
             await Task.Yield();

@@ -94,7 +94,7 @@ internal sealed partial class ProxyProtocolMiddleware
         bool isNews;
         lock (_gate)
         {
-            isNews = _refused.IsNews(peer.ToString());
+            isNews = _refused.ShouldLog(peer.ToString());
         }
 
         if (isNews)

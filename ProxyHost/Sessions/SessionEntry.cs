@@ -11,7 +11,7 @@ namespace Plane.ProxyHost.Sessions;
 /// <c>/.plane/</c>, the proxy's own paths on every host. <c>/.plane/enter?token=&amp;to=</c> exchanges a token for the cookie of its session and leads to a path of the session: from then on the
 /// token is in no URL. A token that does not lead to a session of this host sets nothing, so that no link takes a session away.
 /// </summary>
-internal sealed class SessionEntry(RouteFinder finder, SessionCookie cookie, ErrorAnswers errors)
+internal sealed class SessionEntry(RouteFinder finder, SessionCookie cookie, ErrorResponses errors)
 {
     /// <summary>The first segment of the proxy's own paths.</summary>
     public const string Segment = ".plane";

@@ -9,9 +9,9 @@ namespace Plane.ProxyHost.Tls;
 /// What the plain port answers: 301 to the same host, path and query over HTTPS. Only hosts of the cluster: a redirect to whatever the <c>Host</c> header says
 /// would serve other people's links.
 /// </summary>
-internal sealed class HttpsRedirect(ProxyOptions options, ErrorAnswers errors)
+internal sealed class HttpsRedirect(ProxyOptions options, ErrorResponses errors)
 {
-    private readonly HostRule _hosts = new(ClusterName.Parse(options.Cluster));
+    private readonly HostMatcher _hosts = new(ClusterName.Parse(options.Cluster));
 
     public Task WriteAsync(HttpContext context)
     {

@@ -40,7 +40,7 @@ public sealed class ControllerClusterOptions
     public TimeSpan CollectionAge { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>
-    /// The controller's database, as <see cref="SiloOptions.Db"/>. On PostgreSQL the silos of a cluster find each other in it; on SQLite, or where it is not set, the cluster is one silo.
+    /// The controller's database, as <see cref="ControllerOptions.Db"/>. On PostgreSQL the silos of a cluster find each other in it; on SQLite, or where it is not set, the cluster is one silo.
     /// </summary>
     public string? Database { get; init; }
 

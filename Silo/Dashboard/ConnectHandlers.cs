@@ -18,7 +18,7 @@ internal static class ConnectHandlers
 
     public static async Task<IResult> ConnectAsync(
         HttpContext http, [FromServices] IDroneStore drones, [FromServices] IServiceStore serviceStore, [FromServices] KeyConnector connector, [FromServices] ServiceConnector services,
-        [FromServices] SiloOptions options, CancellationToken cancellationToken)
+        [FromServices] ControllerOptions options, CancellationToken cancellationToken)
     {
         var form = await http.Request.ReadFormAsync(cancellationToken);
         var values = s_fields.ToDictionary(f => f, f => form[f].ToString().Trim());

@@ -68,7 +68,7 @@ internal static class PageHandlers
         http, "Services", "services", ("Services", (await store.ListServicesAsync(cancellationToken)).Select(ServiceViews.Summary).ToArray()));
 
     public static async Task<IResult> ServiceAsync(
-        HttpContext http, string service, [FromServices] IServiceStore store, [FromServices] IBackendStore backends, [FromServices] IImageStore images, [FromServices] SiloOptions options, CancellationToken cancellationToken)
+        HttpContext http, string service, [FromServices] IServiceStore store, [FromServices] IBackendStore backends, [FromServices] IImageStore images, [FromServices] ControllerOptions options, CancellationToken cancellationToken)
     {
         if (!ServiceName.TryParse(service, out var name) || await store.ReadServiceAsync(name, cancellationToken) is not { } use)
         {

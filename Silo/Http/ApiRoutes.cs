@@ -16,7 +16,7 @@ internal static class ApiRoutes
     private const string Soft = "Ask the drone to end the backend by its stop signal. Repeating it is harmless.";
     private const string Hard = "Ask the drone to kill the backend. Repeating it is harmless.";
 
-    public static void Map(IEndpointRouteBuilder app, SiloOptions options)
+    public static void Map(IEndpointRouteBuilder app, ControllerOptions options)
     {
         MapControl(app.MapGroup("/ctrl").WithTags("control")
             .WithErrors(ErrorKind.Unauthorized, ErrorKind.ForwardAuthUnavailable, ErrorKind.DatabaseError, ErrorKind.Other));

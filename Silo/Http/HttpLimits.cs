@@ -17,13 +17,13 @@ internal static class HttpLimits
     /// How many connections there may be. Status streams hold one each; the rest is for requests, most of them kept alive by the applications' pools. Never so many that
     /// no file descriptor is left: the runtime ends a process that cannot open a file when it must.
     /// </summary>
-    public static int Connections(SiloOptions options) =>
+    public static int Connections(ControllerOptions options) =>
         Math.Max(LeastConnections, Math.Min(WantedConnections(options), (FileDescriptors.Limit ?? int.MaxValue) - OtherDescriptors));
 
     /// <summary>How many there would be with enough file descriptors.</summary>
-    public static int WantedConnections(SiloOptions options) => options.MaxStatusStreams + 10_000;
+    public static int WantedConnections(ControllerOptions options) => options.MaxStatusStreams + 10_000;
 
-    public static void Apply(SiloOptions options, KestrelServerOptions server)
+    public static void Apply(ControllerOptions options, KestrelServerOptions server)
     {
         var limits = server.Limits;
         limits.MaxRequestBodySize = MaxBody;

@@ -13,7 +13,7 @@ namespace Plane.Silo.Start;
 
 /// <summary>Says that the controller serves, once everything has started.</summary>
 internal sealed partial class SiloReady(
-    SiloOptions options, ControllerIdentity controller, IServer server, IReadyLine ready, IServiceProvider services, ILogger<SiloReady> logger)
+    ControllerOptions options, ControllerIdentity controller, IServer server, IReadyLine ready, IServiceProvider services, ILogger<SiloReady> logger)
     : IHostedLifecycleService
 {
     private readonly TaskCompletionSource<Uri> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -9,7 +9,7 @@ namespace Plane.Silo.Start;
 /// Initialises the store before anything else starts: no grain, sweep or gateway ever meets one that isn't. A database that refuses ends the start. One that is
 /// away is waited for, for ever, since the controller is often started together with it; meanwhile a small server says so on the controller's port.
 /// </summary>
-internal sealed partial class StoreStart(IStore store, SiloOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
+internal sealed partial class StoreStart(IStore store, ControllerOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
@@ -34,7 +34,7 @@ internal sealed partial class StoreStart(IStore store, SiloOptions options, Time
                 catch (StoreUnavailableException e)
                 {
                     Volatile.Write(ref reason, e.Message);
-                    if (outage.IsNews(e.Message))
+                    if (outage.ShouldLog(e.Message))
                     {
                         LogWaiting(logger, e.IsRefusal ? "refuses this controller" : "cannot be used yet", e.Message);
                     }

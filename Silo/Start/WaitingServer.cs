@@ -15,7 +15,7 @@ internal sealed class WaitingServer : IAsyncDisposable
     /// <param name="options">Where it listens.</param>
     /// <param name="reason">Why the database cannot be used, at the moment of an answer.</param>
     /// <param name="cancellationToken">Cancelled when the start is given up.</param>
-    public static async Task<WaitingServer> StartAsync(SiloOptions options, Func<string> reason, CancellationToken cancellationToken)
+    public static async Task<WaitingServer> StartAsync(ControllerOptions options, Func<string> reason, CancellationToken cancellationToken)
     {
         var builder = PlaneHost.CreateWebBuilder("controller");
         builder.UsePlaneListener(options.Host, options.Port);

@@ -12,7 +12,7 @@ namespace Plane.Storage.Postgres;
 /// <param name="meet">Has a look at the server of a new connection.</param>
 /// <param name="gate">Knows whether statements succeed meanwhile.</param>
 /// <param name="time">For the limit.</param>
-internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource pool, Func<NpgsqlConnection, Task> meet, PostgresGate gate, TimeProvider time)
+internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource pool, Func<NpgsqlConnection, Task> meet, PostgresCircuitBreaker gate, TimeProvider time)
 {
     /// <summary>Takes the tables as statements that write do, and fails where the server takes no writes. Changes nothing.</summary>
     public const string LockTables =

@@ -70,9 +70,9 @@ internal sealed partial class PostgresStore
     public Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken) => ExecuteAsync(
         "delete from plane.challenge_leases where cluster = $1 and owner = $2", cancellationToken, Sql.Text(cluster.Value), Sql.Text(owner));
 
-    public async Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken) => (await QueryAsync(
+    public async Task<OrderQuota> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken) => (await QueryAsync(
         "select allowed, counted, extract(epoch from wait)::float8 from plane.begin_order($1, $2, $3, $4, $5, $6)",
-        static r => new OrderAllowance { IsAllowed = r.GetBoolean(0), Counted = r.GetInt32(1), Wait = TimeSpan.FromSeconds(r.GetDouble(2)) },
+        static r => new OrderQuota { IsAllowed = r.GetBoolean(0), Counted = r.GetInt32(1), Wait = TimeSpan.FromSeconds(r.GetDouble(2)) },
         cancellationToken,
         Sql.Text(cluster.Value),
         Sql.Text(order.Id),

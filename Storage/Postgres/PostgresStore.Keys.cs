@@ -95,7 +95,7 @@ internal sealed partial class PostgresStore
         return results;
     }
 
-    public async Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken)
+    public async Task<TokenResult> IssueOnceAsync(TokenRequest request, IdempotencyKey mark, bool waitsForEnd, CancellationToken cancellationToken)
     {
         var fresh = BearerToken.NewStatic();
         var rows = await QueryAsync(
@@ -302,8 +302,8 @@ internal sealed partial class PostgresStore
         StaticToken = TextOrNull(row, at + 7) is { } token ? BearerToken.Parse(token) : null,
     };
 
-    private static KeptAnswer? ReadKept(NpgsqlDataReader row, int at) =>
-        row.IsDBNull(at + 1) ? null : new KeptAnswer(row.GetBoolean(at), row.GetFieldValue<byte[]>(at + 1));
+    private static StoredResponse? ReadKept(NpgsqlDataReader row, int at) =>
+        row.IsDBNull(at + 1) ? null : new StoredResponse(row.GetBoolean(at), row.GetFieldValue<byte[]>(at + 1));
 
     private static BackendIdentity ReadIdentity(NpgsqlDataReader row, int at) =>
         new(BackendName.Parse(row.GetString(at)), new FencingToken(row.GetInt64(at + 1)));

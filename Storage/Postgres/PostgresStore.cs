@@ -23,10 +23,10 @@ internal sealed partial class PostgresStore : IPlaneStore
     private readonly PostgresSource _dedicated;
     private readonly PostgresSource _probes;
     private readonly StoreOutage _outage;
-    private readonly PostgresGate _gate;
+    private readonly PostgresCircuitBreaker _gate;
     private readonly ResiliencePipeline _retries;
     private readonly PostgresProbe _probe;
-    private readonly LeaseNumbers _numbers;
+    private readonly LeaseOptions _numbers;
     private readonly ILogger _logger;
     private readonly PostgresFeed _feed;
     private readonly UnreadableRows _unreadable;
@@ -39,7 +39,7 @@ internal sealed partial class PostgresStore : IPlaneStore
     /// <param name="loggers">Where to log.</param>
     /// <param name="time">For waits and retries.</param>
     /// <param name="wall">This machine's wall clock, which is compared with the server's.</param>
-    public PostgresStore(string connectionString, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, TimeProvider? wall = null)
+    public PostgresStore(string connectionString, LeaseOptions numbers, ILoggerFactory loggers, TimeProvider time, TimeProvider? wall = null)
     {
         _numbers = numbers;
         _logger = loggers.CreateLogger<PostgresStore>();
@@ -51,7 +51,7 @@ internal sealed partial class PostgresStore : IPlaneStore
             new NpgsqlConnectionStringBuilder(complete) { Pooling = false, KeepAlive = 5, MaxAutoPrepare = 0 }.ConnectionString);
         _probes = new PostgresSource(PostgresProbe.ConnectionString(complete));
         _outage = new StoreOutage(c => _probe!.RunAsync(c), time, _logger, RefuseWaiting);
-        _gate = new PostgresGate(_outage, time);
+        _gate = new PostgresCircuitBreaker(_outage, time);
         _retries = Retries.UpTo(
             MaxRepeats, TimeSpan.FromMilliseconds(5), time, PostgresErrors.IsRetriable, (e, attempt) => LogRetry((e as PostgresException)?.SqlState ?? "", attempt));
         _probe = new PostgresProbe(_probes.Source, _pool.Source, MeetAsync, _gate, time);
@@ -270,7 +270,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         _ = running.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
     private async Task<T> RunOnceAsync<T>(
-        PostgresGate.Permit permit, string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+        PostgresCircuitBreaker.Permit permit, string sql, Func<NpgsqlCommand, Task<T>> run, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
     {
         try
         {

@@ -92,7 +92,7 @@ internal sealed partial class SqliteStore
     public Task ReleaseChallengeAsync(ClusterName cluster, string owner, CancellationToken cancellationToken) => _engine.WriteAsync(
         s => s.Execute("delete from challenge_leases where cluster = $1 and owner = $2", cluster.Value, owner), cancellationToken);
 
-    public Task<OrderAllowance> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken) => _engine.WriteAsync(
+    public Task<OrderQuota> BeginOrderAsync(ClusterName cluster, CertificateOrder order, CancellationToken cancellationToken) => _engine.WriteAsync(
         s =>
         {
             s.Execute("delete from certificate_orders where cluster = $1 and ordered_at <= $2", cluster.Value, s.Record - OrderAge);
@@ -106,12 +106,12 @@ internal sealed partial class SqliteStore
                 s.Record - window);
             if (known)
             {
-                return new OrderAllowance { IsAllowed = true, Counted = counted.Count };
+                return new OrderQuota { IsAllowed = true, Counted = counted.Count };
             }
 
             if (counted.Count >= order.Limit)
             {
-                return new OrderAllowance
+                return new OrderQuota
                 {
                     IsAllowed = false,
                     Counted = counted.Count,
@@ -126,7 +126,7 @@ internal sealed partial class SqliteStore
                 order.Authority,
                 order.Owner,
                 s.Record);
-            return new OrderAllowance { IsAllowed = true, Counted = counted.Count + 1 };
+            return new OrderQuota { IsAllowed = true, Counted = counted.Count + 1 };
         },
         cancellationToken);
 

@@ -3,7 +3,7 @@ namespace Plane.Storage.Sqlite;
 // Connects that carry an id of their own: each repeat gets the first answer.
 internal sealed partial class SqliteStore
 {
-    public Task<TokenResult> IssueOnceAsync(TokenRequest request, RequestMark mark, bool waitsForEnd, CancellationToken cancellationToken) =>
+    public Task<TokenResult> IssueOnceAsync(TokenRequest request, IdempotencyKey mark, bool waitsForEnd, CancellationToken cancellationToken) =>
         _engine.WriteAsync(
             s =>
             {
@@ -48,18 +48,18 @@ internal sealed partial class SqliteStore
     }
 
     // The answer that is kept, with the status that the backend has by now; one that is not known any more has ended.
-    private Tuple<bool, HolderInfo, KeptAnswer>? ReadRequest(SqliteSession s, RequestMark mark) => Readable(
+    private Tuple<bool, HolderInfo, StoredResponse>? ReadRequest(SqliteSession s, IdempotencyKey mark) => Readable(
         s,
         """
         select r.backend_id, r.fencing_token, r.tag, r.cluster, r.drone, coalesce(b.status, 'terminated'), r.subdomain, r.static_token, r.spawned, r.sealed, r.digest
         from requests r left join backends b on b.id = r.backend_id and b.fencing_token = r.fencing_token
         where r.id = $1 and r.expires_at >= $2
         """,
-        r => Tuple.Create(r.GetString(10) == mark.Digest, ReadHolder(r, 0), new KeptAnswer(r.GetBoolean(8), r.GetFieldValue<byte[]>(9))),
+        r => Tuple.Create(r.GetString(10) == mark.Digest, ReadHolder(r, 0), new StoredResponse(r.GetBoolean(8), r.GetFieldValue<byte[]>(9))),
         mark.IdHash,
         s.Lease).SingleOrDefault();
 
-    private static void KeepRequest(SqliteSession s, RequestMark mark, HolderInfo holder, bool spawned) => s.Execute(
+    private static void KeepRequest(SqliteSession s, IdempotencyKey mark, HolderInfo holder, bool spawned) => s.Execute(
         """
         insert or replace into requests
             (id, digest, sealed, backend_id, fencing_token, tag, cluster, drone, subdomain, static_token, spawned, expires_at)

@@ -13,7 +13,7 @@ namespace Plane.Storage.Sqlite;
 internal sealed partial class SqliteStore : IPlaneStore
 {
     private readonly SqliteEngine _engine;
-    private readonly LeaseNumbers _numbers;
+    private readonly LeaseOptions _numbers;
     private readonly LogSignal _signal;
     private readonly UnreadableRows _unreadable;
     private readonly long _expiry;
@@ -27,7 +27,7 @@ internal sealed partial class SqliteStore : IPlaneStore
     /// <param name="time">For waits and retries, and for the time that people read.</param>
     /// <param name="clock">What the store's time progresses by.</param>
     /// <param name="holder">Names this controller for another one that is refused the file.</param>
-    public SqliteStore(string file, LeaseNumbers numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock, string? holder = null)
+    public SqliteStore(string file, LeaseOptions numbers, ILoggerFactory loggers, TimeProvider time, ILeaseClock clock, string? holder = null)
     {
         _numbers = numbers;
         _expiry = (long)numbers.Expiry.TotalMilliseconds;

@@ -30,7 +30,7 @@ public sealed class ConfigurationTests : IDisposable
     [Fact]
     public void A_flag_wins_over_a_variable_a_variable_over_the_file_and_the_file_over_the_default()
     {
-        var options = Read<SiloOptions>(
+        var options = Read<ControllerOptions>(
             """
             {
               // Comments and trailing commas are read.
@@ -61,20 +61,20 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("metrics-port")]
     [InlineData("metrics_port")]
     [InlineData("metricsPort")]
-    public void A_key_may_be_written_as_the_flag(string key) => Assert.Equal(9100, Read<SiloOptions>($$"""{ "{{key}}": 9100 }""", []).MetricsPort);
+    public void A_key_may_be_written_as_the_flag(string key) => Assert.Equal(9100, Read<ControllerOptions>($$"""{ "{{key}}": 9100 }""", []).MetricsPort);
 
     [Fact]
     public void The_file_may_be_named_by_a_variable()
     {
         File.WriteAllText(_directory["plane.json"], """{ "Port": 1 }""");
-        Assert.Equal(1, Configuration<SiloOptions>([], ("PLANE_CONFIG", _directory["plane.json"])).Get<SiloOptions>().Port);
-        Assert.Equal(8080, Configuration<SiloOptions>([], ("PLANE_CONFIG", "")).Get<SiloOptions>().Port);
+        Assert.Equal(1, Configuration<ControllerOptions>([], ("PLANE_CONFIG", _directory["plane.json"])).Get<ControllerOptions>().Port);
+        Assert.Equal(8080, Configuration<ControllerOptions>([], ("PLANE_CONFIG", "")).Get<ControllerOptions>().Port);
     }
 
     [Fact]
     public void Each_problem_of_the_file_names_the_file_and_the_key()
     {
-        var failures = Assert.Throws<OptionsValidationException>(() => Read<SiloOptions>(
+        var failures = Assert.Throws<OptionsValidationException>(() => Read<ControllerOptions>(
             """{ "Prot": 1, "Port": "many", "LeaseNumbers": { "Soft": "soon", "Entirely different": 1 }, "Logging": { "LogLevel": { "Default": "Debug" } } }""", [])).Failures;
         var file = _directory["plane.json"];
         Assert.Equal(
@@ -100,9 +100,9 @@ public sealed class ConfigurationTests : IDisposable
             File.WriteAllText(file, content);
         }
 
-        var failure = Assert.Single(Assert.Throws<OptionsValidationException>(() => Configuration<SiloOptions>(["--config", file])).Failures);
+        var failure = Assert.Single(Assert.Throws<OptionsValidationException>(() => Configuration<ControllerOptions>(["--config", file])).Failures);
         Assert.StartsWith($"--config is '{file}': {problem}", failure, StringComparison.Ordinal);
-        failure = Assert.Single(Assert.Throws<OptionsValidationException>(() => Configuration<SiloOptions>([], ("PLANE_CONFIG", file))).Failures);
+        failure = Assert.Single(Assert.Throws<OptionsValidationException>(() => Configuration<ControllerOptions>([], ("PLANE_CONFIG", file))).Failures);
         Assert.StartsWith($"PLANE_CONFIG is '{file}': {problem}", failure, StringComparison.Ordinal);
     }
 
@@ -110,13 +110,13 @@ public sealed class ConfigurationTests : IDisposable
     public void A_value_that_a_role_refuses_is_located_in_the_file()
     {
         File.WriteAllText(_directory["plane.json"], """{ "Port": 70000, "Host": "nowhere" }""");
-        var given = Configuration<SiloOptions>(["--config", _directory["plane.json"], "--host", "somewhere"]);
+        var given = Configuration<ControllerOptions>(["--config", _directory["plane.json"], "--host", "somewhere"]);
         Assert.Equal(
             [
                 "--host (PLANE__HOST) is 'somewhere': must be an IP address, localhost or *",
                 $"--port (PLANE__PORT) is '70000': must be from 0 to 65535 (set as Port in {_directory["plane.json"]})",
             ],
-            new SiloOptionsValidator().Problems(given.Get<SiloOptions>()).Select(given.Locate));
+            new ControllerOptionsValidator().Problems(given.Get<ControllerOptions>()).Select(given.Locate));
     }
 
     [Fact]

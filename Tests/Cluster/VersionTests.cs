@@ -11,13 +11,13 @@ public sealed class VersionTests
     public void What_a_newer_version_adds_is_passed_over()
     {
         var sent = new NewerNumbers { RenewAfter = TimeSpan.FromSeconds(1), Hard = TimeSpan.FromSeconds(3), Note = "more", Steps = [new NewerStep { Text = "a" }, new NewerStep()] };
-        Assert.Equal(new LeaseNumbers { RenewAfter = sent.RenewAfter, Hard = sent.Hard }, Read<NewerNumbers, LeaseNumbers>(sent));
+        Assert.Equal(new LeaseOptions { RenewAfter = sent.RenewAfter, Hard = sent.Hard }, Read<NewerNumbers, LeaseOptions>(sent));
     }
 
     [Fact]
     public void What_an_older_version_lacks_has_its_default()
     {
-        var read = Read<LeaseNumbers, NewerNumbers>(new LeaseNumbers { RenewAfter = TimeSpan.FromSeconds(1) });
+        var read = Read<LeaseOptions, NewerNumbers>(new LeaseOptions { RenewAfter = TimeSpan.FromSeconds(1) });
         Assert.Equal(TimeSpan.FromSeconds(1), read.RenewAfter);
         Assert.Equal("none", read.Note);
         Assert.Empty(read.Steps);
@@ -27,13 +27,13 @@ public sealed class VersionTests
         where TRead : class
     {
         using var services = new ServiceCollection()
-            .AddSerializer(s => s.AddAssembly(typeof(VersionTests).Assembly).AddAssembly(typeof(LeaseNumbers).Assembly))
+            .AddSerializer(s => s.AddAssembly(typeof(VersionTests).Assembly).AddAssembly(typeof(LeaseOptions).Assembly))
             .BuildServiceProvider();
         return services.GetRequiredService<Serializer<TRead>>().Deserialize(services.GetRequiredService<Serializer<TSent>>().SerializeToArray(sent))!;
     }
 }
 
-/// <summary><see cref="LeaseNumbers"/> as a later version may have them: some of its members, and new ones of each kind.</summary>
+/// <summary><see cref="LeaseOptions"/> as a later version may have them: some of its members, and new ones of each kind.</summary>
 [GenerateSerializer, Immutable, Alias("tests.NewerNumbers")]
 public sealed record NewerNumbers
 {

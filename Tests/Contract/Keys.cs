@@ -88,31 +88,31 @@ public sealed class Keys
     [InlineData(0.02)]
     [InlineData(1)]
     [InlineData(2)]
-    public void The_numbers_hold_at_any_scale(double factor) => Assert.Null(LeaseNumbers.Scaled(factor).Problem());
+    public void The_numbers_hold_at_any_scale(double factor) => Assert.Null(LeaseOptions.Scaled(factor).Validate());
 
-    public static TheoryData<LeaseNumbers, string> BadNumbers() => new()
+    public static TheoryData<LeaseOptions, string> BadNumbers() => new()
     {
-        { new LeaseNumbers { Hard = TimeSpan.FromSeconds(54) }, "drift" },
-        { new LeaseNumbers { Kill = TimeSpan.FromSeconds(9) }, "drift" },
-        { new LeaseNumbers { RenewAfter = TimeSpan.FromSeconds(29) }, "4 renewal calls" },
-        { new LeaseNumbers { RenewalCall = TimeSpan.FromSeconds(7) }, "4 renewal calls" },
-        { new LeaseNumbers { Soft = TimeSpan.FromSeconds(50) }, "grow" },
-        { new LeaseNumbers { Expiry = TimeSpan.FromSeconds(50) }, "grow" },
-        { new LeaseNumbers { Sweep = TimeSpan.Zero }, "positive" },
-        { new LeaseNumbers { Expiry = TimeSpan.FromHours(2) }, "at most an hour" },
-        { new LeaseNumbers { HeartbeatFresh = TimeSpan.FromSeconds(10) }, "2 heartbeats" },
+        { new LeaseOptions { Hard = TimeSpan.FromSeconds(54) }, "drift" },
+        { new LeaseOptions { Kill = TimeSpan.FromSeconds(9) }, "drift" },
+        { new LeaseOptions { RenewAfter = TimeSpan.FromSeconds(29) }, "4 renewal calls" },
+        { new LeaseOptions { RenewalCall = TimeSpan.FromSeconds(7) }, "4 renewal calls" },
+        { new LeaseOptions { Soft = TimeSpan.FromSeconds(50) }, "grow" },
+        { new LeaseOptions { Expiry = TimeSpan.FromSeconds(50) }, "grow" },
+        { new LeaseOptions { Sweep = TimeSpan.Zero }, "positive" },
+        { new LeaseOptions { Expiry = TimeSpan.FromHours(2) }, "at most an hour" },
+        { new LeaseOptions { HeartbeatFresh = TimeSpan.FromSeconds(10) }, "2 heartbeats" },
     };
 
     [Theory]
     [MemberData(nameof(BadNumbers))]
-    public void Numbers_that_break_a_rule_say_which(LeaseNumbers numbers, string rule) => Assert.Contains(rule, numbers.Problem(), StringComparison.Ordinal);
+    public void Numbers_that_break_a_rule_say_which(LeaseOptions numbers, string rule) => Assert.Contains(rule, numbers.Validate(), StringComparison.Ordinal);
 
     [Property(MaxTest = 200)]
     public void Deadlines_grow_and_belong_to_the_reading(PositiveInt reading)
     {
-        var deadlines = new LeaseNumbers().DeadlinesFrom(reading.Get, "i", "b");
+        var deadlines = new LeaseOptions().DeadlinesFrom(reading.Get, "i", "b");
         Assert.Equal((reading.Get + 15_000L, reading.Get + 40_000L, reading.Get + 50_000L), (deadlines.RenewAt, deadlines.SoftAt, deadlines.HardAt));
-        var later = new LeaseNumbers().DeadlinesFrom(reading.Get + 1L, "i", "b");
+        var later = new LeaseOptions().DeadlinesFrom(reading.Get + 1L, "i", "b");
         Assert.Same(later, deadlines.Later(later));
         Assert.Same(later, later.Later(deadlines));
     }

@@ -50,7 +50,7 @@ internal sealed class DroneUnderTest : IAsyncDisposable
 
     public Log Log { get; } = new();
 
-    public LeaseNumbers Numbers => Controller.Numbers;
+    public LeaseOptions Numbers => Controller.Numbers;
 
     public DroneStatus Status => _host!.Services.GetRequiredService<DroneStatus>();
 

@@ -25,7 +25,7 @@ internal sealed class FakeController : IDroneGrain, ILeaseGrain
 
     public ClusterConnection Connection { get; }
 
-    public LeaseNumbers Numbers { get; set; } = LeaseNumbers.Scaled(0.1);
+    public LeaseOptions Numbers { get; set; } = LeaseOptions.Scaled(0.1);
 
     public string InstallationId { get; set; } = "in-one";
 

@@ -261,7 +261,7 @@ public sealed class LeaseTests
     public void Of_two_deadlines_the_later_stays()
     {
         var clock = new ManualLeaseClock();
-        var numbers = new LeaseNumbers();
+        var numbers = new LeaseOptions();
         var lease = new BackendLease(FakeController.NewIdentity(), numbers.DeadlinesFrom(2_000_000, "i", clock.BootId), false, "i", clock);
 
         Assert.True(lease.TryProlong(numbers.DeadlinesFrom(1_500_000, "i", clock.BootId)));
@@ -274,7 +274,7 @@ public sealed class LeaseTests
     public void An_answer_after_the_soft_deadline_moves_the_hard_one_alone_even_before_anybody_has_looked()
     {
         var clock = new ManualLeaseClock();
-        var numbers = new LeaseNumbers();
+        var numbers = new LeaseOptions();
         var first = numbers.DeadlinesFrom(clock.Milliseconds, "i", clock.BootId);
         var lease = new BackendLease(FakeController.NewIdentity(), first, false, "i", clock);
         clock.Advance(numbers.Soft);

@@ -29,7 +29,7 @@ public sealed class RealPartsTests : IAsyncLifetime, IDisposable
     public async Task InitializeAsync()
     {
         // Long enough for a busy machine, short enough to see a lease through.
-        _plane = await GrainCluster.StartAsync(On.Sqlite, LeaseNumbers.Scaled(0.2) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
+        _plane = await GrainCluster.StartAsync(On.Sqlite, LeaseOptions.Scaled(0.2) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
         _cluster = _plane.NewCluster();
         var port = FreePort.Range(10);
         _options = new DroneOptions

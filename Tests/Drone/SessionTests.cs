@@ -192,7 +192,7 @@ public sealed class SessionTests
     public async Task Lease_numbers_that_break_their_rules_are_refused()
     {
         await using var drone = new DroneUnderTest();
-        drone.Controller.Numbers = new LeaseNumbers { Expiry = TimeSpan.FromSeconds(51) };
+        drone.Controller.Numbers = new LeaseOptions { Expiry = TimeSpan.FromSeconds(51) };
         await drone.StartAsync();
 
         await Eventually.EndsAsync(drone.Stopping, "the host stops");

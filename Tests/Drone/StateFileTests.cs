@@ -42,7 +42,7 @@ public sealed class StateFileTests : IDisposable
     public async Task Only_its_owner_may_read_it()
     {
         await using var state = await OpenAsync();
-        await state.StoreRegistrationAsync("in-one", new LeaseNumbers());
+        await state.StoreRegistrationAsync("in-one", new LeaseOptions());
 
         foreach (var file in Directory.GetFiles(_directory.Path, "drone.db*"))
         {
@@ -150,7 +150,7 @@ public sealed class StateFileTests : IDisposable
         {
             Executable = new Executable { Command = ["x"], Env = new() { ["PASSWORD"] = "secret" } },
             Key = new KeyConfig { Name = "k" },
-            Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
+            Deadlines = new LeaseOptions().DeadlinesFrom(0, "i", "b"),
         };
         await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
         Assert.Equal("secret", (await state.ReadBackendsAsync()).Single().Order!.Executable.Env!["PASSWORD"]);
@@ -169,7 +169,7 @@ public sealed class StateFileTests : IDisposable
         {
             Executable = new Executable { Command = ["x"] },
             Key = new KeyConfig { Name = "k" },
-            Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
+            Deadlines = new LeaseOptions().DeadlinesFrom(0, "i", "b"),
         };
         DroneAction End(long number, TerminationKind kind) => new()
         {
@@ -204,7 +204,7 @@ public sealed class StateFileTests : IDisposable
         {
             Key = new KeyConfig { Name = "k" },
             Executable = new Executable { Command = ["x"] },
-            Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
+            Deadlines = new LeaseOptions().DeadlinesFrom(0, "i", "b"),
         };
         var asked = 0;
 
@@ -234,7 +234,7 @@ public sealed class StateFileTests : IDisposable
         {
             Executable = new Executable { Command = ["x"] },
             Key = new KeyConfig { Name = "k" },
-            Deadlines = new LeaseNumbers().DeadlinesFrom(0, "i", "b"),
+            Deadlines = new LeaseOptions().DeadlinesFrom(0, "i", "b"),
         };
         await state.ApplyActionsAsync([new DroneAction { Number = 1, Identity = identity, Kind = DroneActionKind.Spawn, Spawn = order }], _ => null);
         await state.RecordAsync(new StateChange { Identity = identity, Status = BackendStatus.Terminated, EndedAt = 5_000, Boot = "b" }, durable: true);

@@ -36,8 +36,8 @@ public sealed class Installation : IAsyncLifetime, IDisposable
     public static Dictionary<string, string?> ShortLeases(double factor = 0.3)
     {
         var variables = new Dictionary<string, string?>();
-        var numbers = LeaseNumbers.Scaled(factor);
-        foreach (var property in typeof(LeaseNumbers).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
+        var numbers = LeaseOptions.Scaled(factor);
+        foreach (var property in typeof(LeaseOptions).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
         {
             variables[$"PLANE__LEASE_NUMBERS__{property.Name}"] =
                 string.Create(CultureInfo.InvariantCulture, $"{((TimeSpan)property.GetValue(numbers)!).TotalMilliseconds}ms");

@@ -365,7 +365,7 @@ public sealed class ConnectTests(GrainClusters clusters) : IClassFixture<GrainCl
     [Theory, InlineData(On.Sqlite), InlineData(On.Postgres)]
     public async Task No_drone_says_that_all_are_silent(On on)
     {
-        var numbers = LeaseNumbers.Scaled(0.025);
+        var numbers = LeaseOptions.Scaled(0.025);
         await using var plane = await GrainCluster.StartAsync(on, numbers);
         var cluster = plane.NewCluster();
         await TestDrone.RegisterAsync(plane, cluster);

@@ -97,7 +97,7 @@ public sealed class DatabaseClockTests : IDisposable
     {
         await using var clock = await SteppedServer.StartAsync(_output);
         var server = clock.Server;
-        await using var store = StoreFactory.Create($"postgres://postgres@127.0.0.1:{server.Port}/postgres", new LeaseNumbers());
+        await using var store = StoreFactory.Create($"postgres://postgres@127.0.0.1:{server.Port}/postgres", new LeaseOptions());
         await store.InitializeAsync(default);
         var watch = Watch(BootTimeClock.Instance);
         Task ReadAsync() => watch.ReadAsync(() => store.HeartbeatControllerAsync(ControllerName.Parse("co-test"), "1", "", default));
@@ -123,7 +123,7 @@ public sealed class DatabaseClockTests : IDisposable
     {
         await using var clock = await SteppedServer.StartAsync(_output);
         var url = $"postgres://postgres@127.0.0.1:{clock.Server.Port}/postgres";
-        await using var store = StoreFactory.Create(url, new LeaseNumbers());
+        await using var store = StoreFactory.Create(url, new LeaseOptions());
         await store.InitializeAsync(default);
         await OneDrone.RegisterAsync(store);
         await store.AcquireAsync(OneDrone.Request("one"), default);

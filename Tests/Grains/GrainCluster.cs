@@ -32,9 +32,9 @@ public sealed class GrainCluster : IAsyncDisposable
     private IHost? _client;
     private int _gateway;
 
-    private GrainCluster(LeaseNumbers numbers) => Numbers = numbers;
+    private GrainCluster(LeaseOptions numbers) => Numbers = numbers;
 
-    public LeaseNumbers Numbers { get; }
+    public LeaseOptions Numbers { get; }
 
     /// <summary>What the grains see.</summary>
     public IPlaneStore Store { get; private set; } = null!;
@@ -46,14 +46,14 @@ public sealed class GrainCluster : IAsyncDisposable
     public IServiceProvider SiloServices => _cluster?.Silos[0].ServiceProvider ?? _silo!.Services;
 
     /// <summary>Leases of seconds; heartbeats stay fresh for a minute, so that a busy machine makes no drone silent.</summary>
-    public static LeaseNumbers ShortLeases { get; } = LeaseNumbers.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
+    public static LeaseOptions ShortLeases { get; } = LeaseOptions.Scaled(0.025) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
 
     /// <param name="on">The store.</param>
     /// <param name="numbers">The lease numbers, where not the defaults.</param>
     /// <param name="before">Gives the store a past before the silo starts.</param>
-    public static async Task<GrainCluster> StartAsync(On on, LeaseNumbers? numbers = null, Func<IPlaneStore, Task>? before = null)
+    public static async Task<GrainCluster> StartAsync(On on, LeaseOptions? numbers = null, Func<IPlaneStore, Task>? before = null)
     {
-        var cluster = new GrainCluster(numbers ?? new LeaseNumbers());
+        var cluster = new GrainCluster(numbers ?? new LeaseOptions());
         await cluster.StartCoreAsync(await cluster.UrlAsync(on), before);
         return cluster;
     }
@@ -62,7 +62,7 @@ public sealed class GrainCluster : IAsyncDisposable
     /// <param name="on">The store.</param>
     public static async Task<GrainCluster> StartGatewayAsync(On on)
     {
-        var cluster = new GrainCluster(new LeaseNumbers());
+        var cluster = new GrainCluster(new LeaseOptions());
         await cluster.OpenStoreAsync(await cluster.UrlAsync(on));
         cluster._gateway = FreePort.Next();
         var builder = Host.CreateApplicationBuilder();

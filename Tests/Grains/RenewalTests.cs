@@ -135,7 +135,7 @@ public sealed class RenewalTests(GrainClusters clusters) : IClassFixture<GrainCl
     [Fact]
     public async Task A_lease_that_is_renewed_outlives_its_expiry()
     {
-        await using var plane = await GrainCluster.StartAsync(On.Sqlite, LeaseNumbers.Scaled(0.15) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
+        await using var plane = await GrainCluster.StartAsync(On.Sqlite, LeaseOptions.Scaled(0.15) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
         var cluster = plane.NewCluster();
         var drone = await TestDrone.RegisterAsync(plane, cluster);
         var renewed = await plane.SpawnedAsync(cluster);

@@ -67,7 +67,7 @@ public sealed class RulesTests
     [Fact]
     public void Options_that_are_out_of_bounds_are_all_named()
     {
-        var options = new GrainOptions { Version = "", KeepLogRows = TimeSpan.Zero, LeaseNumbers = new LeaseNumbers { Hard = TimeSpan.FromSeconds(59) } };
+        var options = new GrainOptions { Version = "", KeepLogRows = TimeSpan.Zero, LeaseNumbers = new LeaseOptions { Hard = TimeSpan.FromSeconds(59) } };
         var e = Assert.Throws<ArgumentException>(() => new ServiceCollection().AddPlaneGrains(options));
         Assert.Contains("version", e.Message);
         Assert.Contains("change log", e.Message);

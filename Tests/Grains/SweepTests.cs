@@ -5,7 +5,7 @@ namespace Plane.Tests.Grains;
 public sealed class SweepTests
 {
     // Leases that outlast the test, sweeps and reports that don't.
-    private static readonly LeaseNumbers SweepOften = new()
+    private static readonly LeaseOptions SweepOften = new()
     {
         Sweep = TimeSpan.FromMilliseconds(100),
         ProxySilent = TimeSpan.FromMilliseconds(500),

@@ -289,7 +289,7 @@ public sealed class GuardTests
         {
             foreach (var backend in (BackendIdentity[])[led, over])
             {
-                var deadlines = new LeaseNumbers().DeadlinesFrom(GuardBench.Now, "di-one", BootTimeClock.Instance.BootId);
+                var deadlines = new LeaseOptions().DeadlinesFrom(GuardBench.Now, "di-one", BootTimeClock.Instance.BootId);
                 Assert.True(before.TryProtect(backend, () => deadlines, GuardTarget.ProcessOnly, TimeSpan.FromSeconds(2)));
             }
         }
@@ -308,7 +308,7 @@ public sealed class GuardTests
         using var leases = await LeaseDirectory.OpenAsync(
             directory["run"], null, "di-one", BootTimeClock.Instance, TimeProvider.System, NullLogger.Instance, default);
         var backend = FakeController.NewIdentity();
-        LeaseDeadlines At(long reading) => new LeaseNumbers().DeadlinesFrom(reading, "di-one", BootTimeClock.Instance.BootId);
+        LeaseDeadlines At(long reading) => new LeaseOptions().DeadlinesFrom(reading, "di-one", BootTimeClock.Instance.BootId);
         var (first, later) = (At(GuardBench.Now), At(GuardBench.Now + 15_000));
         var answered = Task.CompletedTask;
         Assert.True(leases.TryProtect(

@@ -5,12 +5,12 @@ namespace Plane.Tests.Proxy;
 /// <summary>A transfer that never has to wait gives its thread back all the same.</summary>
 public sealed class FairStreamTests
 {
-    private const int Piece = FairStream.Stretch / 4;
+    private const int Piece = YieldingStream.Stretch / 4;
 
     [Fact]
     public async Task Reading_what_is_always_there_gives_the_thread_back_after_each_stretch()
     {
-        await using var stream = new FairStream(new MemoryStream(new byte[3 * FairStream.Stretch]));
+        await using var stream = new YieldingStream(new MemoryStream(new byte[3 * YieldingStream.Stretch]));
         await AssertGivesBackAsync(() => stream.ReadAsync(new byte[Piece]).AsTask(), read => Assert.Equal(Piece, read));
     }
 
@@ -18,7 +18,7 @@ public sealed class FairStreamTests
     public async Task Writing_what_is_always_taken_gives_the_thread_back_after_each_stretch()
     {
         var taken = new MemoryStream();
-        await using var stream = new FairStream(taken);
+        await using var stream = new YieldingStream(taken);
         var written = 0;
         async Task<int> WriteAsync()
         {

@@ -32,7 +32,7 @@ public sealed class HalfCloseTests
         await Eventually.TrueAsync(() => backend.Requests.Count == 1, "the backend has the request");
 
         client.Connection.Socket.Shutdown(SocketShutdown.Send);
-        await Eventually.TrueAsync(() => time.Waits(HalfClose.Grace), "the proxy has noticed");
+        await Eventually.TrueAsync(() => time.LongPoll(HalfClose.Grace), "the proxy has noticed");
         if (inTime)
         {
             answers.SetResult();

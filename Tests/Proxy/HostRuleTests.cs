@@ -13,5 +13,5 @@ public sealed class HostRuleTests
     [InlineData("cluster.test:80", "cluster.test:8080", false)]
     [InlineData("cluster.test:8080", "cluster.test", false)]
     public void The_port_may_be_left_out_where_clients_do(string cluster, string host, bool matches) =>
-        Assert.Equal(matches, new HostRule(ClusterName.Parse(cluster)).Matches(host, out _));
+        Assert.Equal(matches, new HostMatcher(ClusterName.Parse(cluster)).Matches(host, out _));
 }

@@ -32,7 +32,7 @@ internal sealed class ManualTime : TimeProvider
     }
 
     /// <summary>Whether a timer that was set now, or since the last advance, is due in this time.</summary>
-    public bool Waits(TimeSpan time)
+    public bool LongPoll(TimeSpan time)
     {
         lock (_gate)
         {

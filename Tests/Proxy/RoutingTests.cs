@@ -129,7 +129,7 @@ public sealed class RoutingTests
     [InlineData("localhost:9090", "localhost:9090", true)]
     [InlineData("localhost:9090", "localhost", false)]
     public void A_443_is_ignored_and_another_port_must_match(string cluster, string host, bool matches) =>
-        Assert.Equal(matches, new Plane.ProxyHost.Forwarding.HostRule(ClusterName.Parse(cluster)).Matches(host, out _));
+        Assert.Equal(matches, new Plane.ProxyHost.Forwarding.HostMatcher(ClusterName.Parse(cluster)).Matches(host, out _));
 
     [Theory]
     [InlineData("room.cluster.test:4321", HttpStatusCode.OK)]

@@ -229,7 +229,7 @@ public sealed class AccessTests
     [InlineData("localhost", false, false)]
     [InlineData("*", true, false)]
     public void A_controller_beyond_loopback_without_access_control_is_open_to_strangers(string host, bool token, bool open) =>
-        Assert.Equal(open, new SiloOptions { Host = host, CtrlTokenFile = token ? "/some/file" : null }.IsOpenToStrangers);
+        Assert.Equal(open, new ControllerOptions { Host = host, CtrlTokenFile = token ? "/some/file" : null }.IsOpenToStrangers);
 
     private static async Task<Controller> WithTokenAsync(Uri? forwardAuth = null)
     {

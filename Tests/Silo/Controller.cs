@@ -51,7 +51,7 @@ public sealed class Controller : IAsyncDisposable
     public IGrainFactory Grains => _app.Services.GetRequiredService<IGrainFactory>();
 
     public static async Task<Controller> StartAsync(
-        Action<SiloOptions>? set = null, Action<IHostApplicationBuilder>? addSilo = null, TempDirectory? directory = null)
+        Action<ControllerOptions>? set = null, Action<IHostApplicationBuilder>? addSilo = null, TempDirectory? directory = null)
     {
         directory ??= new TempDirectory();
         var log = new LogCapture();
@@ -67,12 +67,12 @@ public sealed class Controller : IAsyncDisposable
         LogCapture log,
         ReadyCapture ready,
         FaultyStore.Faults faults,
-        Action<SiloOptions>? set = null,
+        Action<ControllerOptions>? set = null,
         Action<IHostApplicationBuilder>? addSilo = null)
     {
         // A drone's double says once that it lives; how long a class of tests takes is up to the machine.
-        var numbers = new LeaseNumbers { HeartbeatFresh = TimeSpan.FromMinutes(15) };
-        var options = new SiloOptions { Db = $"sqlite:{directory["plane.db"]}", Port = 0, DefaultCluster = ClusterName.Parse(Cluster), LeaseNumbers = numbers };
+        var numbers = new LeaseOptions { HeartbeatFresh = TimeSpan.FromMinutes(15) };
+        var options = new ControllerOptions { Db = $"sqlite:{directory["plane.db"]}", Port = 0, DefaultCluster = ClusterName.Parse(Cluster), LeaseNumbers = numbers };
         set?.Invoke(options);
         return SiloRole.Build(
             options,

@@ -23,7 +23,7 @@ public sealed class HostingTests
     [Fact]
     public void Flags_win_over_variables_and_variables_over_defaults()
     {
-        var options = Bind<SiloOptions>(
+        var options = Bind<ControllerOptions>(
             ["--port", "1111", "--default-cluster", "Example.com:9090"],
             ("PLANE__PORT", "2222"), ("PLANE__METRICS_PORT", "3333"), ("plane__cleanupminagedays", "3"));
         Assert.Equal(1111, options.Port);
@@ -36,17 +36,17 @@ public sealed class HostingTests
     [Fact]
     public void Nested_values_have_flags_and_variables_of_their_own()
     {
-        var options = Bind<SiloOptions>(["--lease-numbers-renew-after", "500ms"], ("PLANE__LEASE_NUMBERS__SOFT", "2s"));
+        var options = Bind<ControllerOptions>(["--lease-numbers-renew-after", "500ms"], ("PLANE__LEASE_NUMBERS__SOFT", "2s"));
         Assert.Equal(TimeSpan.FromMilliseconds(500), options.LeaseNumbers.RenewAfter);
         Assert.Equal(TimeSpan.FromSeconds(2), options.LeaseNumbers.Soft);
         Assert.Equal(TimeSpan.FromSeconds(50), options.LeaseNumbers.Hard);
-        Assert.Equal(TimeSpan.FromSeconds(15), new SiloOptions().LeaseNumbers.RenewAfter);
+        Assert.Equal(TimeSpan.FromSeconds(15), new ControllerOptions().LeaseNumbers.RenewAfter);
     }
 
     [Fact]
     public void Every_value_that_cannot_be_read_is_named_by_where_it_came_from()
     {
-        var e = Assert.Throws<OptionsValidationException>(() => Bind<SiloOptions>(
+        var e = Assert.Throws<OptionsValidationException>(() => Bind<ControllerOptions>(
             ["--port", "many", "--controller-url", "nowhere"], ("PLANE__DEFAULT_CLUSTER", "not a host"), ("PLANE__STREAM_KEEP_ALIVE", "soon")));
         Assert.Collection(
             e.Failures.Order(StringComparer.Ordinal),

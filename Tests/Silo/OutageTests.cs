@@ -9,13 +9,13 @@ public sealed class OutageTests
     {
         var outage = new Outage(_time);
 
-        Assert.True(outage.IsNews("refused"));
-        Assert.False(outage.IsNews("refused"));
+        Assert.True(outage.ShouldLog("refused"));
+        Assert.False(outage.ShouldLog("refused"));
         _time.Advance(TimeSpan.FromSeconds(59));
-        Assert.False(outage.IsNews("refused"));
+        Assert.False(outage.ShouldLog("refused"));
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.True(outage.IsNews("refused"));
-        Assert.False(outage.IsNews("refused"));
+        Assert.True(outage.ShouldLog("refused"));
+        Assert.False(outage.ShouldLog("refused"));
     }
 
     [Fact]
@@ -23,10 +23,10 @@ public sealed class OutageTests
     {
         var outage = new Outage(_time);
 
-        Assert.True(outage.IsNews("refused"));
-        Assert.True(outage.IsNews("too slow"));
-        Assert.False(outage.IsNews("refused"));
-        Assert.False(outage.IsNews("too slow"));
+        Assert.True(outage.ShouldLog("refused"));
+        Assert.True(outage.ShouldLog("too slow"));
+        Assert.False(outage.ShouldLog("refused"));
+        Assert.False(outage.ShouldLog("too slow"));
     }
 
     [Fact]
@@ -34,7 +34,7 @@ public sealed class OutageTests
     {
         var outage = new Outage(_time);
 
-        Assert.InRange(Enumerable.Range(0, 1000).Count(i => outage.IsNews($"attempt {i}")), 1, 20);
+        Assert.InRange(Enumerable.Range(0, 1000).Count(i => outage.ShouldLog($"attempt {i}")), 1, 20);
     }
 
     [Fact]
@@ -43,10 +43,10 @@ public sealed class OutageTests
         var outage = new Outage(_time);
 
         Assert.False(outage.End());
-        outage.IsNews("refused");
+        outage.ShouldLog("refused");
         Assert.True(outage.End());
         Assert.False(outage.End());
-        Assert.True(outage.IsNews("refused"));
+        Assert.True(outage.ShouldLog("refused"));
     }
 
     private sealed class SteppedTime : TimeProvider

@@ -90,7 +90,7 @@ public sealed class RequestIdTests(ControllerFixture fixture) : IClassFixture<Co
         await using var again = await Controller.StartAsync(o => Keep(o));
         Assert.Equal(first.ToJsonString(), (await SendAsync(again, request)).ToJsonString());
 
-        void Keep(Plane.Silo.SiloOptions options)
+        void Keep(Plane.Silo.ControllerOptions options)
         {
             options.Db = $"sqlite:{database}";
             options.ControllerUrl = new Uri("https://plane.example/");

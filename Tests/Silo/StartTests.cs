@@ -32,7 +32,7 @@ public sealed class StartTests
     [InlineData("--max-status-streams")]
     public void A_bad_value_names_its_option(string option)
     {
-        var options = new SiloOptions { Db = "sqlite:/nowhere/plane.db" };
+        var options = new ControllerOptions { Db = "sqlite:/nowhere/plane.db" };
         _ = option switch
         {
             "--port" => (object)(options.Port = 70_000),
@@ -44,7 +44,7 @@ public sealed class StartTests
             "--ctrl-token-file" => options.CtrlTokenFile = "/nowhere/token",
             "--cleanup-min-age-days" => options.CleanupMinAgeDays = -1,
             "--metrics-port" => options.MetricsPort = options.Port,
-            "--lease-numbers" => options.LeaseNumbers = new LeaseNumbers { Soft = TimeSpan.FromSeconds(1) },
+            "--lease-numbers" => options.LeaseNumbers = new LeaseOptions { Soft = TimeSpan.FromSeconds(1) },
             "--stream-keep-alive" => options.StreamKeepAlive = TimeSpan.Zero,
             _ => options.MaxStatusStreams = 0,
         };
@@ -61,7 +61,7 @@ public sealed class StartTests
     {
         using var directory = new TempDirectory();
         File.WriteAllText(directory["token"], token);
-        var problem = Assert.Single(new SiloOptionsValidator().Problems(new SiloOptions { CtrlTokenFile = directory["token"] }));
+        var problem = Assert.Single(new ControllerOptionsValidator().Problems(new ControllerOptions { CtrlTokenFile = directory["token"] }));
         Assert.StartsWith("--ctrl-token-file", problem, StringComparison.Ordinal);
         Assert.True(token.Length == 0 || !problem.Contains(token, StringComparison.Ordinal));
     }

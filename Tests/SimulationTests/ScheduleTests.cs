@@ -9,7 +9,7 @@ public sealed class ScheduleTests
     [Fact]
     public void Thousands_of_schedules_break_no_rule_and_each_kind_of_trouble_comes_up_in_them()
     {
-        var campaign = new Campaign();
+        var campaign = new Exploration();
         campaign.Run(1, 4_000, threads: 2);
 
         Assert.True(campaign.Failures.Count == 0, Replay(campaign, Bug.None, null));
@@ -38,7 +38,7 @@ public sealed class ScheduleTests
     [InlineData(Bug.ClaimNotStored, Focus.Warm, 500, "everyone ends")]
     public void A_planted_mistake_is_found(Bug bug, Focus focus, int within, string rule)
     {
-        var campaign = new Campaign();
+        var campaign = new Exploration();
         campaign.Run(1, within, 1, bug, focus);
 
         Assert.True(campaign.Failures.Count > 0, $"{bug} was not found in {campaign.Done} schedules");
@@ -54,7 +54,7 @@ public sealed class ScheduleTests
     [InlineData(Bug.NoGuard, Focus.Agents, 500)]
     public void Beyond_an_assumption_two_backends_of_one_key_run(Bug broken, Focus focus, int within)
     {
-        var campaign = new Campaign();
+        var campaign = new Exploration();
         campaign.Run(1, within, 1, broken, focus);
 
         Assert.True(campaign.Failures.Count > 0, $"{broken} did no harm in {campaign.Done} schedules");
@@ -74,6 +74,6 @@ public sealed class ScheduleTests
         }
     }
 
-    private static string Replay(Campaign campaign, Bug bug, Focus? focus) =>
+    private static string Replay(Exploration campaign, Bug bug, Focus? focus) =>
         campaign.Failures is [var first, ..] ? Schedule.Run(first.Seed, bug, trace: 200, focus: focus).ToString() : "";
 }

@@ -25,7 +25,7 @@ internal sealed class StorePair : IAsyncDisposable
 
     private readonly TempDirectory _directory = new();
     private readonly ManualLeaseClock _clock = new();
-    private readonly Chance _chance;
+    private readonly Prng _chance;
     private readonly ModelStore _model;
     private readonly SqliteStore _real;
     private readonly History _history = new();
@@ -37,9 +37,9 @@ internal sealed class StorePair : IAsyncDisposable
 
     private StorePair(ulong seed)
     {
-        _chance = new Chance(seed);
-        _model = new ModelStore(new Scheduler(_chance), new LeaseNumbers(), Bug.None, () => _clock.Milliseconds, _history, Keys, Drones, pool: 1);
-        _real = new SqliteStore(_directory["plane.db"], new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System, _clock);
+        _chance = new Prng(seed);
+        _model = new ModelStore(new Scheduler(_chance), new LeaseOptions(), Bug.None, () => _clock.Milliseconds, _history, Keys, Drones, pool: 1);
+        _real = new SqliteStore(_directory["plane.db"], new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System, _clock);
     }
 
     public List<string> Done { get; } = [];

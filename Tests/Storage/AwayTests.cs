@@ -29,7 +29,7 @@ public sealed class AwayTests(ITestOutputHelper output)
             Timeout = 5,
             CommandTimeout = 2,
         };
-        await using var store = new PostgresStore(connection.ConnectionString, new LeaseNumbers(), log, TimeProvider.System);
+        await using var store = new PostgresStore(connection.ConnectionString, new LeaseOptions(), log, TimeProvider.System);
         await store.InitializeAsync(default);
         await Task.WhenAll(Enumerable.Range(0, 2 * Pool).Select(_ => store.PingAsync(default)));
         var threads = ThreadPool.ThreadCount;
@@ -73,7 +73,7 @@ public sealed class AwayTests(ITestOutputHelper output)
         await using var server = await PostgresServer.StartAsync(output);
         await using var store = new PostgresStore(
             new NpgsqlConnectionStringBuilder(server.AdminConnectionString) { Pooling = true, CommandTimeout = 120, Timeout = 120 }.ConnectionString,
-            new LeaseNumbers(),
+            new LeaseOptions(),
             new CollectingLogger(),
             TimeProvider.System);
         await store.InitializeAsync(default);
@@ -99,7 +99,7 @@ public sealed class AwayTests(ITestOutputHelper output)
         var log = new CollectingLogger();
         await using var store = new PostgresStore(
             new NpgsqlConnectionStringBuilder(server.AdminConnectionString) { Pooling = true, CommandTimeout = 1 }.ConnectionString,
-            new LeaseNumbers(),
+            new LeaseOptions(),
             log,
             TimeProvider.System);
         await store.InitializeAsync(default);
@@ -129,7 +129,7 @@ public sealed class AwayTests(ITestOutputHelper output)
         await using var relay = new SpoilingRelay(server.Port);
         await using var store = new PostgresStore(
             new NpgsqlConnectionStringBuilder(server.AdminConnectionString) { Pooling = true, MaxPoolSize = 1, SslMode = SslMode.Disable, Host = "127.0.0.1", Port = relay.Port }.ConnectionString,
-            new LeaseNumbers(),
+            new LeaseOptions(),
             new CollectingLogger(),
             TimeProvider.System);
         await store.InitializeAsync(default);

@@ -11,7 +11,7 @@ namespace Plane.Tests.Storage;
 public sealed class FailoverTests(ITestOutputHelper output)
 {
     // 20 s of lease, and so of hold: a busy machine gets through a promotion while the lease of before it lives.
-    private static readonly LeaseNumbers s_numbers = LeaseNumbers.Scaled(0.33) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
+    private static readonly LeaseOptions s_numbers = LeaseOptions.Scaled(0.33) with { HeartbeatFresh = TimeSpan.FromMinutes(1) };
 
     [Fact]
     public async Task After_a_failover_that_lost_commits_no_key_is_acquired_in_a_lease_and_tokens_go_on_growing()
@@ -47,7 +47,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         Assert.Contains(log.Lines, l => l.StartsWith("Warning 2242", StringComparison.Ordinal));
 
         // A request that is refused so has no answer yet.
-        var mark = new RequestMark("id", "what", [1]);
+        var mark = new IdempotencyKey("id", "what", [1]);
         Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(Request("marked") with { Mark = mark }, default)).Outcome);
 
         // What the new primary knows goes on: renewals, tokens, and repeats of what was acquired.

@@ -21,7 +21,7 @@ public sealed class FencingTokenTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _harness = await PostgresHarness.OpenAsync(new LeaseNumbers());
+        _harness = await PostgresHarness.OpenAsync(new LeaseOptions());
         await RegisterAsync(Store);
     }
 

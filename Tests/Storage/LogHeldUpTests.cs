@@ -16,7 +16,7 @@ public sealed class LogHeldUpTests
         await using var database = await server.CreateDatabaseAsync();
         await using var other = await server.CreateDatabaseAsync();
         using var log = new CollectingLogger();
-        await using var store = new PostgresStore(database.ConnectionString, new LeaseNumbers(), log, TimeProvider.System);
+        await using var store = new PostgresStore(database.ConnectionString, new LeaseOptions(), log, TimeProvider.System);
         await store.InitializeAsync(default);
         await RegisterAsync(store);
         var at = await store.ReadLogEndAsync(default);

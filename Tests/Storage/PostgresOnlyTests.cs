@@ -22,7 +22,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _harness = await PostgresHarness.OpenAsync(new LeaseNumbers());
+        _harness = await PostgresHarness.OpenAsync(new LeaseOptions());
         await RegisterAsync(Store);
     }
 
@@ -116,7 +116,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
 
         // Whoever looks for a deadlock first gives way: the store, since the other one never looks.
         await using var store = new PostgresStore(
-            _harness.Database.ConnectionString + ";Options=-c deadlock_timeout=3s", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+            _harness.Database.ConnectionString + ";Options=-c deadlock_timeout=3s", new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System);
         await using var blocker = await OpenAsync();
         await using var transaction = await blocker.BeginTransactionAsync();
         await ExecuteAsync(blocker, "set local deadlock_timeout = '1h'");
@@ -250,7 +250,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         try
         {
             var builder = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = user };
-            await using var store = new PostgresStore(builder.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+            await using var store = new PostgresStore(builder.ConnectionString, new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System);
             var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
             Assert.Contains("permission denied", refused.Message, StringComparison.Ordinal);
         }
@@ -264,7 +264,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     public async Task A_server_without_fsync_is_refused()
     {
         await using var server = await PostgresServer.StartAsync(settings: ["fsync=off"]);
-        await using var store = new PostgresStore(server.AdminConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+        await using var store = new PostgresStore(server.AdminConnectionString, new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System);
         var refused = await Assert.ThrowsAsync<StoreRefusedException>(() => store.InitializeAsync(default));
         Assert.Contains("fsync", refused.Message, StringComparison.Ordinal);
     }
@@ -274,7 +274,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     {
         var logger = new CollectingLogger();
         await using var store = new PostgresStore(
-            _harness.Database.ConnectionString + ";Options=-c synchronous_commit=off", new LeaseNumbers(), logger, TimeProvider.System);
+            _harness.Database.ConnectionString + ";Options=-c synchronous_commit=off", new LeaseOptions(), logger, TimeProvider.System);
         await store.InitializeAsync(default);
         Assert.Contains(logger.Lines, l => l.StartsWith("Warning 2210", StringComparison.Ordinal));
     }
@@ -285,7 +285,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         await using var server = await PostgresServer.StartAsync();
         await using var store = new PostgresStore(
             server.AdminConnectionString.Replace("Pooling=False", "", StringComparison.OrdinalIgnoreCase) + ";Password=pass-word",
-            new LeaseNumbers(),
+            new LeaseOptions(),
             NullLoggerFactory.Instance,
             TimeProvider.System);
         await store.InitializeAsync(default);
@@ -307,7 +307,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     [Fact]
     public async Task A_short_lease_expires_by_the_servers_clock()
     {
-        await using var store = PostgresHarness.New(_harness.Database, LeaseNumbers.Scaled(0.01) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
+        await using var store = PostgresHarness.New(_harness.Database, LeaseOptions.Scaled(0.01) with { HeartbeatFresh = TimeSpan.FromMinutes(1) });
         await store.InitializeAsync(default);
         await RegisterAsync(store);
         var acquired = await store.AcquireAsync(Request("room"), default);
@@ -326,7 +326,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
         // A session of its own, over when the counting begins: making an index reads its table through.
         await PostgresHarness.PrepareAsync(database.ConnectionString);
         await using (var store = new PostgresStore(
-            database.ConnectionString + ";Options=-c enable_seqscan=off", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System))
+            database.ConnectionString + ";Options=-c enable_seqscan=off", new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System))
         {
             await store.InitializeAsync(default);
             var session = await RegisterAsync(store);

@@ -29,7 +29,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
         await AdminAsync($"grant all on database \"{new NpgsqlConnectionStringBuilder(_database.ConnectionString).Database}\" to {_role}");
         await AdminAsync("grant execute on all functions in schema pg_catalog to public");
         var connection = new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Username = _role, Pooling = true };
-        _store = new PostgresStore(connection.ConnectionString, new LeaseNumbers(), _log, TimeProvider.System);
+        _store = new PostgresStore(connection.ConnectionString, new LeaseOptions(), _log, TimeProvider.System);
         await _store.InitializeAsync(default);
         await RegisterAsync(_store);
     }
@@ -106,7 +106,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
         }
 
         await using var server = await PostgresServer.StartAsync(parent: disk[""]);
-        await using var store = new PostgresStore(server.AdminConnectionString, new LeaseNumbers(), _log, TimeProvider.System);
+        await using var store = new PostgresStore(server.AdminConnectionString, new LeaseOptions(), _log, TimeProvider.System);
         await store.InitializeAsync(default);
         await RegisterAsync(store);
 
@@ -141,7 +141,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
         TaskScheduler.UnobservedTaskException += OnUnobserved;
         try
         {
-            await using var store = new PostgresStore(server.AdminConnectionString, new LeaseNumbers(), _log, TimeProvider.System);
+            await using var store = new PostgresStore(server.AdminConnectionString, new LeaseOptions(), _log, TimeProvider.System);
             await store.InitializeAsync(default);
             server.Pause();
             try
@@ -201,7 +201,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
     public async Task A_clock_that_differs_from_the_servers_is_a_problem_until_it_is_right()
     {
         var wall = new SetTime { Offset = TimeSpan.FromMinutes(10) };
-        await using var store = new PostgresStore(_database.ConnectionString, new LeaseNumbers(), _log, TimeProvider.System, wall);
+        await using var store = new PostgresStore(_database.ConnectionString, new LeaseOptions(), _log, TimeProvider.System, wall);
         await store.InitializeAsync(default);
         async Task<string?> BeatAsync()
         {

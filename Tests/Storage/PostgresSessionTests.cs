@@ -57,7 +57,7 @@ public sealed class PostgresSessionTests : IAsyncLifetime
 
     private async Task<PostgresStore> OpenAsync()
     {
-        var store = new PostgresStore(_database.ConnectionString, new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+        var store = new PostgresStore(_database.ConnectionString, new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System);
         await store.InitializeAsync(default);
         return store;
     }

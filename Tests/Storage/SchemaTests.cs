@@ -27,7 +27,7 @@ public sealed class SchemaTests
         }
 
         using var directory = new TempDirectory();
-        await using (var store = StoreFactory.Create($"sqlite:{directory["plane.db"]}", new LeaseNumbers()))
+        await using (var store = StoreFactory.Create($"sqlite:{directory["plane.db"]}", new LeaseOptions()))
         {
             await store.InitializeAsync(default);
         }

@@ -12,7 +12,7 @@ public sealed class SqliteOnlyTests : IDisposable
 {
     private static readonly ClusterName s_cluster = ClusterName.Parse("example.com");
     private static readonly ControllerName s_controller = ControllerName.Parse("co-test");
-    private static readonly LeaseNumbers s_numbers = new();
+    private static readonly LeaseOptions s_numbers = new();
     private readonly TempDirectory _directory = new();
 
     private string File => _directory["plane.db"];

@@ -240,7 +240,7 @@ public sealed class SqliteOutageTests : IDisposable
         return (long)command.ExecuteScalar()!;
     }
 
-    private SqliteStore New(string file) => new(file, new LeaseNumbers(), _log, TimeProvider.System, new ManualLeaseClock());
+    private SqliteStore New(string file) => new(file, new LeaseOptions(), _log, TimeProvider.System, new ManualLeaseClock());
 
     private async Task<SqliteStore> OpenAsync(string file)
     {

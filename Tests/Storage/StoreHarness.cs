@@ -34,12 +34,12 @@ internal sealed class SqliteHarness : IStoreHarness
     private readonly TempDirectory _directory = new();
     private readonly ManualLeaseClock _clock = new();
 
-    private SqliteHarness(LeaseNumbers numbers) =>
+    private SqliteHarness(LeaseOptions numbers) =>
         Stores = [new SqliteStore(_directory["plane.db"], numbers, NullLoggerFactory.Instance, TimeProvider.System, _clock)];
 
     public IReadOnlyList<IPlaneStore> Stores { get; }
 
-    public static async Task<IStoreHarness> OpenAsync(LeaseNumbers numbers)
+    public static async Task<IStoreHarness> OpenAsync(LeaseOptions numbers)
     {
         var harness = new SqliteHarness(numbers);
         await harness.Stores[0].InitializeAsync(default);
@@ -61,7 +61,7 @@ internal sealed class SqliteHarness : IStoreHarness
 
 internal sealed class PostgresHarness : IStoreHarness
 {
-    private PostgresHarness(TestDatabase database, LeaseNumbers numbers)
+    private PostgresHarness(TestDatabase database, LeaseOptions numbers)
     {
         Database = database;
         Stores = [New(database, numbers), New(database, numbers)];
@@ -71,7 +71,7 @@ internal sealed class PostgresHarness : IStoreHarness
 
     public IReadOnlyList<IPlaneStore> Stores { get; }
 
-    public static async Task<PostgresHarness> OpenAsync(LeaseNumbers numbers)
+    public static async Task<PostgresHarness> OpenAsync(LeaseOptions numbers)
     {
         var server = await PostgresServer.SharedAsync();
         var database = await server.CreateDatabaseAsync("plane-store", PrepareAsync);
@@ -87,12 +87,12 @@ internal sealed class PostgresHarness : IStoreHarness
     /// <summary>Makes the schema, and leaves no connection behind.</summary>
     public static async Task PrepareAsync(string connectionString)
     {
-        await using var store = new PostgresStore(connectionString + ";Pooling=false", new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+        await using var store = new PostgresStore(connectionString + ";Pooling=false", new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System);
         await store.InitializeAsync(default);
     }
 
-    public static PostgresStore New(TestDatabase database, LeaseNumbers? numbers = null) => new(
-        database.ConnectionString, numbers ?? new LeaseNumbers(), NullLoggerFactory.Instance, TimeProvider.System);
+    public static PostgresStore New(TestDatabase database, LeaseOptions? numbers = null) => new(
+        database.ConnectionString, numbers ?? new LeaseOptions(), NullLoggerFactory.Instance, TimeProvider.System);
 
     // Everything that is stored becomes older.
     public async Task AdvanceAsync(TimeSpan time)

@@ -110,13 +110,13 @@ public abstract partial class StoreSuite
     [Fact]
     public async Task Orders_are_counted_over_all_owners_within_the_window_and_the_limit()
     {
-        Task<OrderAllowance> Begin(string id, string authority = "ca") => Store.BeginOrderAsync(
+        Task<OrderQuota> Begin(string id, string authority = "ca") => Store.BeginOrderAsync(
             Cluster, new CertificateOrder { Id = id, Owner = $"px-{id}", Authority = authority, Limit = 2 }, default);
 
-        Assert.Equal(new OrderAllowance { IsAllowed = true, Counted = 1 }, await Begin("1"));
-        Assert.Equal(new OrderAllowance { IsAllowed = true, Counted = 1 }, await Begin("1"));
+        Assert.Equal(new OrderQuota { IsAllowed = true, Counted = 1 }, await Begin("1"));
+        Assert.Equal(new OrderQuota { IsAllowed = true, Counted = 1 }, await Begin("1"));
         await Harness.AdvanceAsync(TimeSpan.FromDays(5));
-        Assert.Equal(new OrderAllowance { IsAllowed = true, Counted = 2 }, await Begin("2"));
+        Assert.Equal(new OrderQuota { IsAllowed = true, Counted = 2 }, await Begin("2"));
         var refused = await Begin("3");
         Assert.False(refused.IsAllowed);
         Assert.Equal(2, refused.Counted);
@@ -128,7 +128,7 @@ public abstract partial class StoreSuite
         Assert.True((await Begin("5")).IsAllowed);
         Assert.False((await Begin("6")).IsAllowed);
         await Harness.AdvanceAsync(TimeSpan.FromDays(4));
-        Assert.Equal(new OrderAllowance { IsAllowed = true, Counted = 2 }, await Begin("6"));
+        Assert.Equal(new OrderQuota { IsAllowed = true, Counted = 2 }, await Begin("6"));
     }
 
     [Fact]

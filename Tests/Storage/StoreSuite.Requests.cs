@@ -5,11 +5,11 @@ namespace Plane.Tests.Storage;
 // Connects that carry an id of their own.
 public abstract partial class StoreSuite
 {
-    private static RequestMark Mark(string id, string digest = "what") => new(id, digest, [1, 2, 3]);
+    private static IdempotencyKey Mark(string id, string digest = "what") => new(id, digest, [1, 2, 3]);
 
-    private static AcquireRequest On(ResolvedConnect command, RequestMark mark) => On(command) with { Mark = mark };
+    private static AcquireRequest On(ResolvedConnect command, IdempotencyKey mark) => On(command) with { Mark = mark };
 
-    private Task<TokenResult> IssueAsync(KeyConfig key, RequestMark mark, bool waitsForEnd = false, BearerToken? token = null) =>
+    private Task<TokenResult> IssueAsync(KeyConfig key, IdempotencyKey mark, bool waitsForEnd = false, BearerToken? token = null) =>
         Store.IssueOnceAsync(Ask(key, token), mark, waitsForEnd, default);
 
     [Fact]

@@ -10,7 +10,7 @@ public abstract partial class StoreSuite : IAsyncLifetime
 {
     private IStoreHarness? _harness;
 
-    protected static LeaseNumbers Numbers { get; } = new();
+    protected static LeaseOptions Numbers { get; } = new();
 
     protected static ClusterName Cluster { get; } = ClusterName.Parse("example.com");
 

@@ -68,7 +68,7 @@ public sealed class StoreUrlTests
     [InlineData("Host=db;Password='secret-word")]
     public void Anything_else_is_refused_without_repeating_a_password(string? url)
     {
-        var error = Assert.Throws<StoreUrlException>(() => StoreFactory.Create(url!, new LeaseNumbers()));
+        var error = Assert.Throws<StoreUrlException>(() => StoreFactory.Create(url!, new LeaseOptions()));
         Assert.NotEmpty(error.Message);
         Assert.DoesNotContain("secret-word", error.ToString(), StringComparison.Ordinal);
         Assert.Equal([error.Message], new StoreOptions { Url = url! }.Problems());
@@ -76,7 +76,7 @@ public sealed class StoreUrlTests
 
     [Fact]
     public void Options_name_what_is_wrong_with_the_numbers() =>
-        Assert.Single(new StoreOptions { Url = "sqlite:x", Numbers = new LeaseNumbers { Hard = TimeSpan.FromSeconds(59) } }.Problems());
+        Assert.Single(new StoreOptions { Url = "sqlite:x", Numbers = new LeaseOptions { Hard = TimeSpan.FromSeconds(59) } }.Problems());
 
     [Fact]
     public void A_url_shows_no_password() =>

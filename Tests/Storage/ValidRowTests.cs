@@ -164,7 +164,7 @@ public sealed class ValidRowTests
         await store.HeartbeatDroneAsync(
             new DroneHeartbeat { Session = session, InstanceId = "i", BootId = "b", Reading = 1, Ready = true, Capacity = new ResourceAmounts { CpuMillis = 1 } }, s_controller, default);
         await store.ReportImagesAsync(session, [new ImageState { Image = "image:1", Status = ImageStatus.Ready }], default);
-        var request = Request("room") with { Mark = new RequestMark(new string('a', 64), new string('b', 64), [1]) };
+        var request = Request("room") with { Mark = new IdempotencyKey(new string('a', 64), new string('b', 64), [1]) };
         var executable = request.Command.Spawn!.Executable with { ResourceRequests = new ResourceRequests { CpuMillis = 1 } };
         Assert.Equal(
             AcquireOutcome.Acquired,
@@ -197,8 +197,8 @@ public sealed class ValidRowTests
         {
             using var none = new CollectingLogger();
             IPlaneStore store = _postgres is { } postgres
-                ? new PostgresStore(postgres.ConnectionString, new LeaseNumbers(), logger ?? none, TimeProvider.System)
-                : new SqliteStore(_directory["plane.db"], new LeaseNumbers(), logger ?? none, TimeProvider.System, new ManualLeaseClock());
+                ? new PostgresStore(postgres.ConnectionString, new LeaseOptions(), logger ?? none, TimeProvider.System)
+                : new SqliteStore(_directory["plane.db"], new LeaseOptions(), logger ?? none, TimeProvider.System, new ManualLeaseClock());
             await store.InitializeAsync(default);
             return store;
         }

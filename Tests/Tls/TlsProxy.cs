@@ -186,8 +186,8 @@ internal sealed class AwayChallenges : IChallenges
 
     public Task SetAsync(string[] values, CancellationToken cancellationToken) => Task.FromException(new TimeoutException("away"));
 
-    public Task<OrderAllowance> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken) =>
-        Task.FromException<OrderAllowance>(new TimeoutException("away"));
+    public Task<OrderQuota> BeginOrderAsync(string id, string authority, int limit, CancellationToken cancellationToken) =>
+        Task.FromException<OrderQuota>(new TimeoutException("away"));
 
     public Task DropOrderAsync(string id, CancellationToken cancellationToken) => Task.FromException(new TimeoutException("away"));
 }

@@ -8,7 +8,7 @@ namespace Plane.Tests.Verdict;
 /// <summary>What the relay between two programs does to a stream: a fault that does nothing proves nothing.</summary>
 public sealed class ByteRelayTests : IAsyncLifetime, IDisposable
 {
-    private readonly Weather _weather = new();
+    private readonly LinkConditions _weather = new();
     private readonly TcpListener _target = new(IPAddress.Loopback, 0);
     private ByteRelay _relay = null!;
     private TcpClient _client = null!;

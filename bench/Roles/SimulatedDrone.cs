@@ -92,7 +92,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
 
     private async Task BeatAsync()
     {
-        using var timer = new PeriodicTimer(new LeaseNumbers().Heartbeat);
+        using var timer = new PeriodicTimer(new LeaseOptions().Heartbeat);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
@@ -110,7 +110,7 @@ internal sealed class SimulatedDrone : IAsyncDisposable
     /// <summary>Renews what was started here, at the default pace: a bench may last longer than a lease.</summary>
     private async Task HoldAsync()
     {
-        using var timer = new PeriodicTimer(new LeaseNumbers().RenewAfter);
+        using var timer = new PeriodicTimer(new LeaseOptions().RenewAfter);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))

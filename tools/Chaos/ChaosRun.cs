@@ -16,7 +16,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
 
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(90);
 
-    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? RunOptions.ScaleByDefault);
+    private readonly LeaseOptions _numbers = LeaseOptions.Scaled(options.Scale ?? RunOptions.ScaleByDefault);
 
     /// <summary>Whether no rule was broken.</summary>
     public async Task<bool> RunAsync(CancellationToken stop)
@@ -38,10 +38,10 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
                 await clients.PutServiceAsync(0, stop);
             }
 
-            var crowd = new Crowd(clients, drones, keys, _numbers, seed, claims);
+            var crowd = new LoadGenerator(clients, drones, keys, _numbers, seed, claims);
             using var load = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = crowd.RunAsync(load.Token);
-            var hand = new FaultHand(rig, _numbers, reporter.Say, claims);
+            var hand = new FaultInjector(rig, _numbers, reporter.Say, claims);
             await hand.RunAsync(plan, stop);
             reporter.Say($"faults are over: there were {plan.Count}");
 
@@ -61,7 +61,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
             await new Ending(folder, _numbers, reporter).RunAsync(clients, crowd.Backends, log, drones, stop);
         }
 
-        foreach (var (name, weather) in rig.Ways.Where(w => w.Weather.DidAnything))
+        foreach (var (name, weather) in rig.Ways.Where(w => w.LinkConditions.DidAnything))
         {
             reporter.Write($"{name}: {weather.Counts}");
         }
@@ -137,7 +137,7 @@ internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, stri
     }
 
     /// <summary>Every key once more, over every controller, and what was acknowledged before: tickets open what they were given for, revoked ones nothing.</summary>
-    private static async Task ProbeAsync(Clients clients, Crowd crowd, List<string> keys, int controllers, CancellationToken stop)
+    private static async Task ProbeAsync(Clients clients, LoadGenerator crowd, List<string> keys, int controllers, CancellationToken stop)
     {
         var wishes = keys.Select((k, i) => new Wish(k) { InContainer = i % 2 == 0 }).Concat(crowd.OfService.Select(k => new Wish(k) { ByService = true }));
         foreach (var wish in wishes)

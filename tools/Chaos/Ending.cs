@@ -6,7 +6,7 @@ using Plane.Chaos.Verdict;
 namespace Plane.Chaos;
 
 /// <summary>The end of a run: everything is told to end, and who has is written down.</summary>
-internal sealed class Ending(Folder folder, LeaseNumbers numbers, Reporter reporter)
+internal sealed class Ending(Folder folder, LeaseOptions numbers, Reporter reporter)
 {
     /// <param name="clients">Who tells it.</param>
     /// <param name="known">The backends that clients know of; those that have left a record, or that a connect was answered with, are added.</param>

@@ -9,7 +9,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
 {
     private const int Keys = 6;
 
-    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? 1);
+    private readonly LeaseOptions _numbers = LeaseOptions.Scaled(options.Scale ?? 1);
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -80,7 +80,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
             await clients.VisitAsync(ticket, 0, stop);
         }
 
-        await using var bystanders = new Bystanders(clients, sessions, [0], stop);
+        await using var bystanders = new IdleClients(clients, sessions, [0], stop);
         await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, stop);
         await act();
         var seen = await bystanders.EndAsync();
@@ -111,11 +111,11 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
     {
         var tickets = await SpawnAsync(clients, "lost", inContainer: false, stop);
         var drone = rig.Drones[0];
-        var moved = await TimeToMoveAsync(clients, "lost", inContainer: false, drone.Name, tickets, () => drone.Cable.PlugAsync(plugged: false), stop);
+        var moved = await TimeToMoveAsync(clients, "lost", inContainer: false, drone.Name, tickets, () => drone.NetworkLink.PlugAsync(plugged: false), stop);
         reporter.Say(string.Create(
             CultureInfo.InvariantCulture,
             $"drone lost: {moved.Count} keys had again, the slowest after {moved.DefaultIfEmpty(0).Max():F2} s, the fastest after {moved.DefaultIfEmpty(0).Min():F2} s (expiry {_numbers.Expiry.TotalSeconds:F1} s, sweep {_numbers.Sweep.TotalSeconds:F1} s)"));
-        await drone.Cable.PlugAsync(plugged: true);
+        await drone.NetworkLink.PlugAsync(plugged: true);
     }
 
     /// <summary>Does something and asks for the keys of one drone until all are held by others; seconds per key.</summary>

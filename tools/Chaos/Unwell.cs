@@ -11,7 +11,7 @@ namespace Plane.Chaos;
 /// each followed by the first request with its token, requests on known routes beside them, and questions for the victim's health; (3) the fault comes and goes; (4) probes go on until
 /// the victim is healthy again. What they saw is judged by <see cref="Patience"/>.
 /// </summary>
-internal sealed class Unwell(Rig rig, LeaseNumbers numbers, Clients clients, Crowd crowd, FaultHand hand, RequestLog log, Reporter reporter)
+internal sealed class Unwell(Rig rig, LeaseOptions numbers, Clients clients, LoadGenerator crowd, FaultInjector hand, RequestLog log, Reporter reporter)
 {
     private const int Keys = 4;
 

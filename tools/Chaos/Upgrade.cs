@@ -13,7 +13,7 @@ internal sealed class Upgrade(RunOptions options, int seed, Folder folder, strin
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private readonly LeaseNumbers _numbers = LeaseNumbers.Scaled(options.Scale ?? 1);
+    private readonly LeaseOptions _numbers = LeaseOptions.Scaled(options.Scale ?? 1);
     private readonly Builds _builds = new(options.Other, seed: null);
     private int _failures;
     private int _fresh;
@@ -77,7 +77,7 @@ internal sealed class Upgrade(RunOptions options, int seed, Folder folder, strin
             }
         }
 
-        await using var bystanders = new Bystanders(clients, sessions, proxies, stop);
+        await using var bystanders = new IdleClients(clients, sessions, proxies, stop);
         await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, stop);
         _builds.Give(name, other);
         var began = BootClock.Now;

@@ -52,7 +52,7 @@ if (seed is { } one)
     return outcome.Rule is null ? 0 : 1;
 }
 
-var campaign = new Campaign();
+var campaign = new Exploration();
 var start = Stopwatch.GetTimestamp();
 campaign.Run(first, schedules, threads, bugs, focus, c => Console.Error.WriteLine(
     string.Create(CultureInfo.InvariantCulture, $"{c.Done} schedules, {c.Done / Stopwatch.GetElapsedTime(start).TotalSeconds:0} a second")));

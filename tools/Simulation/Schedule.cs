@@ -29,7 +29,7 @@ public static class Schedule
     /// <param name="trace">How many of the last events to keep; a schedule goes the same way with and without.</param>
     public static Outcome Run(ulong seed, Bug bugs = Bug.None, Coverage? coverage = null, int trace = 0, Focus? focus = null)
     {
-        var chance = new Chance(seed);
+        var chance = new Prng(seed);
         var settings = new Settings(chance, bugs, focus);
         var lines = new Trace(trace);
         var world = new World(settings, bugs, chance, coverage ?? new Coverage(), lines);

@@ -36,7 +36,7 @@ internal sealed class Settings
     /// <summary>After the faults have stopped everything must have ended by then.</summary>
     public const long EndsWithin = 170_000;
 
-    public Settings(Chance chance, Bug bugs, Focus? focus = null)
+    public Settings(Prng chance, Bug bugs, Focus? focus = null)
     {
         Silos = 1 + chance.Below(2);
         Drones = 2 + (chance.Percent(25) ? 1 : 0);
@@ -114,7 +114,7 @@ internal sealed class Settings
 
     public const int FaultKinds = 12;
 
-    public LeaseNumbers Numbers { get; } = new();
+    public LeaseOptions Numbers { get; } = new();
 
     public int Silos { get; }
 
@@ -172,7 +172,7 @@ internal sealed class Settings
     public int Stubborn { get; }
 
     /// <summary>A clock's rate against true time, up to 1 % off, often at the edge.</summary>
-    public static double Rate(Chance chance) => chance.Below(3) switch { 0 => 0.99, 1 => 1.01, _ => 1 + ((chance.Below(2001) - 1000) / 100_000.0) };
+    public static double Rate(Prng chance) => chance.Below(3) switch { 0 => 0.99, 1 => 1.01, _ => 1 + ((chance.Below(2001) - 1000) / 100_000.0) };
 
-    private static int Strength(Chance chance) => chance.Pick(0, 0, 300, 1_000, 4_000);
+    private static int Strength(Prng chance) => chance.Pick(0, 0, 300, 1_000, 4_000);
 }

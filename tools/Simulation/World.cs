@@ -9,11 +9,11 @@ namespace Plane.Simulation;
 /// <summary>All of one schedule: made from a seed, run once.</summary>
 internal sealed class World
 {
-    public World(Settings settings, Bug bugs, Chance chance, Coverage coverage, Trace trace)
+    public World(Settings settings, Bug bugs, Prng chance, Coverage coverage, Trace trace)
     {
         Settings = settings;
         Bugs = bugs;
-        Chance = chance;
+        Prng = chance;
         Coverage = coverage;
         Trace = trace;
         Scheduler = new Scheduler(chance) { CalmAt = settings.CalmAt };
@@ -36,7 +36,7 @@ internal sealed class World
 
     public Bug Bugs { get; }
 
-    public Chance Chance { get; }
+    public Prng Prng { get; }
 
     public Coverage Coverage { get; }
 
@@ -44,7 +44,7 @@ internal sealed class World
 
     public Scheduler Scheduler { get; }
 
-    public LeaseNumbers Numbers { get; }
+    public LeaseOptions Numbers { get; }
 
     public Judge Judge { get; }
 
@@ -80,5 +80,5 @@ internal sealed class World
     }
 
     /// <summary>What a commit of a state file or a lease file takes.</summary>
-    public long Disk() => Chance.Between(0, Chance.Hit(20_000) && !IsCalm ? 2_000 : 5);
+    public long Disk() => Prng.Between(0, Prng.Hit(20_000) && !IsCalm ? 2_000 : 5);
 }

@@ -23,7 +23,7 @@ internal static class DashboardAccess
 
     private static readonly TimeSpan s_session = TimeSpan.FromHours(12);
 
-    public static IServiceCollection AddDashboardAccess(this IServiceCollection services, SiloOptions options)
+    public static IServiceCollection AddDashboardAccess(this IServiceCollection services, ControllerOptions options)
     {
         services.AddSingleton<IDataProtectionProvider>(_ => TokenDataProtection.Of(options.TryReadToken(out var token, out var _) ? token : null));
         services.AddAntiforgery(o =>

@@ -19,7 +19,7 @@ internal static class AccessSchemes
     private const string Open = "open";
     private const string OneOfThem = "access";
 
-    public static IServiceCollection AddPlaneAccess(this IServiceCollection services, SiloOptions options)
+    public static IServiceCollection AddPlaneAccess(this IServiceCollection services, ControllerOptions options)
     {
         services.AddSingleton<ForwardAuth>();
         services.AddSingleton<LocalCallers>();

@@ -16,7 +16,7 @@ internal enum ForwardAuthVerdict
 /// Asks the service of <c>--forward-auth</c>: the request's method and headers, no body; in <c>x-original-path</c>, as Plane 0.5 has it, the path without <c>/ctrl</c> and the query;
 /// in <c>x-forwarded-uri</c> and <c>x-forwarded-method</c>, as Traefik and others have them, the whole path with the query, and the method. Any answer but 2xx refuses, redirects too.
 /// </summary>
-internal sealed partial class ForwardAuth(SiloOptions options, TimeProvider time, ILogger<ForwardAuth> logger) : IDisposable
+internal sealed partial class ForwardAuth(ControllerOptions options, TimeProvider time, ILogger<ForwardAuth> logger) : IDisposable
 {
     private const string OriginalPath = "x-original-path";
     private const string ForwardedUri = "x-forwarded-uri";

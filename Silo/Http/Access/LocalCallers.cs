@@ -10,7 +10,7 @@ namespace Plane.Silo.Http.Access;
 /// requests here, and by a name of its own that resolves to 127.0.0.1 (DNS rebinding) even read the answers. Its requests tell by what browsers don't let it set:
 /// <c>Host</c>, <c>Origin</c>, <c>Sec-Fetch-Site</c>. Behind a trusted load balancer both hosts must be ours, the one that it was asked under and the one that it asks under, and its caller must be on this machine.
 /// </summary>
-internal sealed class LocalCallers(SiloOptions options)
+internal sealed class LocalCallers(ControllerOptions options)
 {
     private readonly bool _onLoopback = WebListener.IsLoopback(options.Host);
 

@@ -21,7 +21,7 @@ internal static class ConnectEndpoint
         [FromServices] KeyConnector connector,
         [FromServices] ServiceConnector services,
         [FromServices] StatusReader states,
-        [FromServices] SiloOptions options,
+        [FromServices] ControllerOptions options,
         [FromServices] HttpMetrics metrics,
         [FromServices] TimeProvider time,
         [FromServices] IHostApplicationLifetime lifetime,
@@ -144,7 +144,7 @@ internal static class ConnectEndpoint
         return false;
     }
 
-    private static ConnectResponse Response(HttpRequest request, SiloOptions options, ConnectCommand command, ConnectResult result, HolderInfo holder)
+    private static ConnectResponse Response(HttpRequest request, ControllerOptions options, ConnectCommand command, ConnectResult result, HolderInfo holder)
     {
         var token = holder.StaticToken ?? command.Drawn.Token;
         var key = command.Request.Service is { } service ? ServiceKeys.Within(service, command.Key) : command.Key;
@@ -172,7 +172,7 @@ internal static class ConnectEndpoint
     }
 
     // What the caller asked by is a name that works for it; it is trusted, this is its own answer.
-    private static string ControllerUrl(HttpRequest request, SiloOptions options) =>
+    private static string ControllerUrl(HttpRequest request, ControllerOptions options) =>
         options.ControllerUrl is { } url ? url.GetLeftPart(UriPartial.Path).TrimEnd('/')
         : request.Host.HasValue ? $"{request.Scheme}://{request.Host.ToUriComponent()}"
         : $"{request.Scheme}://{request.HttpContext.Connection.LocalIpAddress}:{request.HttpContext.Connection.LocalPort}";

@@ -13,7 +13,7 @@ namespace Plane.Silo.Http.Endpoints;
 /// The change log as server-sent events. An event's id is its place in the log, which is in the database: a reader that comes back, to this controller or another, states the last one that it has, and misses none and sees none
 /// twice. A stream waits on the change feed by the feed's rule (subscribe, then read, then wait), and reads at most five times a second, however much happens.
 /// </summary>
-internal sealed class EventStreams(SiloOptions options, IChangeLog store, ChangeFeed feed, TimeProvider time, IHostApplicationLifetime lifetime)
+internal sealed class EventStreams(ControllerOptions options, IChangeLog store, ChangeFeed feed, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     /// <summary>The name of the limit of streams at once.</summary>
     public const string Limit = "events";

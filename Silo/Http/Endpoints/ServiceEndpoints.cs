@@ -84,7 +84,7 @@ internal static class ServiceEndpoints
         [FromQuery(Name = "namespace")] string? keyNamespace,
         [FromQuery] string? cluster,
         [FromServices] IServiceStore store,
-        [FromServices] SiloOptions options,
+        [FromServices] ControllerOptions options,
         CancellationToken cancellationToken)
     {
         var query = new QueryReader(request);

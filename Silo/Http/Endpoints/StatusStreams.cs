@@ -19,7 +19,7 @@ namespace Plane.Silo.Http.Endpoints;
 /// </para>
 /// </summary>
 internal sealed class StatusStreams(
-    SiloOptions options, HistoryReader histories, ChangeFeed feed, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
+    ControllerOptions options, HistoryReader histories, ChangeFeed feed, HttpMetrics metrics, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly byte[] s_keepAlive = ":\n\n"u8.ToArray();

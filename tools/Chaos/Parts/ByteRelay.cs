@@ -61,7 +61,7 @@ internal sealed class ByteRelay : IAsyncDisposable
     }
 
     /// <summary>One direction; its end is the connection's. True where that came from the sender, and everything before it was delivered.</summary>
-    private async Task<bool> PumpAsync(Socket from, Socket to, Weather weather, bool up, CancellationTokenSource over)
+    private async Task<bool> PumpAsync(Socket from, Socket to, LinkConditions weather, bool up, CancellationTokenSource over)
     {
         var underWay = Channel.CreateBounded<(ReadOnlyMemory<byte> Bytes, TimeSpan Due)>(ChunksUnderWay);
         var sending = SendAsync(to, underWay.Reader, weather, up, over);
@@ -92,7 +92,7 @@ internal sealed class ByteRelay : IAsyncDisposable
     }
 
     /// <summary>Whether all was delivered.</summary>
-    private async Task<bool> SendAsync(Socket to, ChannelReader<(ReadOnlyMemory<byte> Bytes, TimeSpan Due)> underWay, Weather weather, bool up, CancellationTokenSource over)
+    private async Task<bool> SendAsync(Socket to, ChannelReader<(ReadOnlyMemory<byte> Bytes, TimeSpan Due)> underWay, LinkConditions weather, bool up, CancellationTokenSource over)
     {
         try
         {
@@ -114,7 +114,7 @@ internal sealed class ByteRelay : IAsyncDisposable
                     return false;
                 }
 
-                if (Chance(weather.Cut))
+                if (Prng(weather.Cut))
                 {
                     weather.CountCut();
                     return false;
@@ -140,7 +140,7 @@ internal sealed class ByteRelay : IAsyncDisposable
     }
 
     /// <summary>When what comes now is passed on. Later than everything before it, since a connection keeps order: who waits, waits in line.</summary>
-    private TimeSpan Due(Weather weather)
+    private TimeSpan Due(LinkConditions weather)
     {
         var now = BootTime();
         if (weather.Delay <= TimeSpan.Zero)
@@ -157,7 +157,7 @@ internal sealed class ByteRelay : IAsyncDisposable
 
     private static TimeSpan BootTime() => TimeSpan.FromTicks(BootClock.Now / 100);
 
-    private bool Chance(double probability)
+    private bool Prng(double probability)
     {
         lock (_random)
         {

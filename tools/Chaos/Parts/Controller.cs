@@ -20,18 +20,18 @@ internal sealed class Controller : IAsyncDisposable
     public Controller(Folder folder, int number)
     {
         (_folder, Name) = (folder, NameOf(number));
-        Cable = new Cable(Name, 78, number);
+        NetworkLink = new NetworkLink(Name, 78, number);
         Advertised = string.Create(CultureInfo.InvariantCulture, $"10.79.0.{number}");
         _clockFile = Path.Combine(folder.Run, $"{Name}-clock");
     }
 
     public string Name { get; }
 
-    public Cable Cable { get; }
+    public NetworkLink NetworkLink { get; }
 
     public Part Part { get; private set; } = null!;
 
-    public Uri Url => new(string.Create(CultureInfo.InvariantCulture, $"http://{Cable.Far}:{HttpPort}/"));
+    public Uri Url => new(string.Create(CultureInfo.InvariantCulture, $"http://{NetworkLink.Far}:{HttpPort}/"));
 
     /// <summary>As it is told to clients.</summary>
     public string Gateway => string.Create(CultureInfo.InvariantCulture, $"{Advertised}:{GatewayPort}");
@@ -40,7 +40,7 @@ internal sealed class Controller : IAsyncDisposable
     public Dictionary<IPAddress, Way> Ways { get; } = [];
 
     /// <summary>Its way to the database.</summary>
-    public Weather ToDatabase { get; } = new();
+    public LinkConditions ToDatabase { get; } = new();
 
     private string Advertised { get; }
 
@@ -49,18 +49,18 @@ internal sealed class Controller : IAsyncDisposable
     /// <summary>Lays the cable and opens the relays. Nobody is behind them yet.</summary>
     public async Task PlugInAsync(int seed)
     {
-        await Cable.LayAsync();
+        await NetworkLink.LayAsync();
         await Tool.RunAsync("ip", ["address", "add", $"{Advertised}/32", "dev", "lo"]);
         var advertised = IPAddress.Parse(Advertised);
-        _relays.Add(new ByteRelay(new IPEndPoint(IPAddress.Parse(Cable.Near), Database.Address.Port), Database.Address, _ => new Way(ToDatabase), seed));
-        _relays.Add(new ByteRelay(new IPEndPoint(advertised, GatewayPort), new IPEndPoint(Cable.Address, GatewayPort), a => Ways[a], seed + 1));
-        _relays.Add(new ByteRelay(new IPEndPoint(advertised, SiloPort), new IPEndPoint(Cable.Address, SiloPort), a => Ways[a], seed + 2));
+        _relays.Add(new ByteRelay(new IPEndPoint(IPAddress.Parse(NetworkLink.Near), Database.Address.Port), Database.Address, _ => new Way(ToDatabase), seed));
+        _relays.Add(new ByteRelay(new IPEndPoint(advertised, GatewayPort), new IPEndPoint(NetworkLink.Address, GatewayPort), a => Ways[a], seed + 1));
+        _relays.Add(new ByteRelay(new IPEndPoint(advertised, SiloPort), new IPEndPoint(NetworkLink.Address, SiloPort), a => Ways[a], seed + 2));
     }
 
-    public void Install(Builds builds, string cluster, LeaseNumbers numbers, string? fakeTime)
+    public void Install(Builds builds, string cluster, LeaseOptions numbers, string? fakeTime)
     {
         var environment = new Dictionary<string, string>();
-        foreach (var property in typeof(LeaseNumbers).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
+        foreach (var property in typeof(LeaseOptions).GetProperties().Where(p => p.PropertyType == typeof(TimeSpan)))
         {
             environment[$"PLANE__LEASE_NUMBERS__{property.Name}"] =
                 string.Create(CultureInfo.InvariantCulture, $"{((TimeSpan)property.GetValue(numbers)!).TotalMilliseconds}ms");
@@ -77,8 +77,8 @@ internal sealed class Controller : IAsyncDisposable
             Path.Combine(_folder.Logs, $"{Name}.log"),
             () =>
             [
-                .. Cable.Inside, Checkout.Dotnet, builds.For(Name), "controller", "--name", Name, "--db", Database.Url(Cable.Near), "--host", Cable.Far, "--port", $"{HttpPort}",
-                "--gateway-host", Cable.Far, "--gateway-port", $"{GatewayPort}", "--silo-port", $"{SiloPort}", "--advertised-address", Advertised, "--insecure-gateway", "--default-cluster", cluster,
+                .. NetworkLink.Inside, Checkout.Dotnet, builds.For(Name), "controller", "--name", Name, "--db", Database.Url(NetworkLink.Near), "--host", NetworkLink.Far, "--port", $"{HttpPort}",
+                "--gateway-host", NetworkLink.Far, "--gateway-port", $"{GatewayPort}", "--silo-port", $"{SiloPort}", "--advertised-address", Advertised, "--insecure-gateway", "--default-cluster", cluster,
             ],
             environment,
             "ready controller");

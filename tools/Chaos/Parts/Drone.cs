@@ -12,7 +12,7 @@ internal sealed class Drone
     {
         (_folder, Runtime, Engine) = (folder, runtime, engine);
         Name = NameOf(number);
-        Cable = new Cable(Name, 77, number);
+        NetworkLink = new NetworkLink(Name, 77, number);
         _disk = Path.Combine(folder.Run, Name, "disk");
         ClockFile = Path.Combine(folder.Run, Name, "clock");
     }
@@ -25,7 +25,7 @@ internal sealed class Drone
 
     public Part Agent { get; private set; } = null!;
 
-    public Cable Cable { get; }
+    public NetworkLink NetworkLink { get; }
 
     /// <summary>What its wall clock is off by, for libfaketime.</summary>
     public string ClockFile { get; }
@@ -41,7 +41,7 @@ internal sealed class Drone
         Directory.CreateDirectory(_disk);
         Directory.CreateDirectory(Records);
         await Tool.RunAsync("mount", ["-t", "tmpfs", "-o", "size=256m", "tmpfs", _disk]);
-        await Cable.LayAsync();
+        await NetworkLink.LayAsync();
         await File.WriteAllTextAsync(ClockFile, "+0");
     }
 
@@ -58,8 +58,8 @@ internal sealed class Drone
             Path.Combine(_folder.Logs, $"{Name}.log"),
             () =>
             [
-                .. Cable.Inside, Checkout.Dotnet, builds.For(Name), "drone", .. toControllers,
-                "--cluster", cluster, "--name", Name, "--runtime", Runtime, "--ip", Cable.Far, "--state", Path.Combine(_disk, "drone.db"),
+                .. NetworkLink.Inside, Checkout.Dotnet, builds.For(Name), "drone", .. toControllers,
+                "--cluster", cluster, "--name", Name, "--runtime", Runtime, "--ip", NetworkLink.Far, "--state", Path.Combine(_disk, "drone.db"),
                 "--run-dir", RunDir, "--mount-base", Records, "--port-range", "20000-20999", "--startup-limit", "30s", "--runtime-away-limit", "10s",
                 "--check-every", "1s", .. Engine is null ? (string[])[] : ["--docker-host", Engine.Host],
             ],

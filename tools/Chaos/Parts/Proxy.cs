@@ -10,17 +10,17 @@ internal sealed class Proxy(Folder folder, int number)
 
     public string Name { get; } = string.Create(CultureInfo.InvariantCulture, $"px-{number}");
 
-    public Cable Cable { get; } = new(string.Create(CultureInfo.InvariantCulture, $"px-{number}"), 80, number);
+    public NetworkLink NetworkLink { get; } = new(string.Create(CultureInfo.InvariantCulture, $"px-{number}"), 80, number);
 
     public Part Part { get; private set; } = null!;
 
     /// <summary>Where it listens.</summary>
-    public IPEndPoint Address => new(Cable.Address, Port);
+    public IPEndPoint Address => new(NetworkLink.Address, Port);
 
     public void Install(Builds builds, string cluster, IReadOnlyList<string> toControllers) => Part = new Part(
         Name,
         Path.Combine(folder.Logs, $"{Name}.log"),
-        () => [.. Cable.Inside, Checkout.Dotnet, builds.For(Name), "proxy", .. toControllers, "--cluster", cluster, "--name", Name, "--host", Cable.Far, "--port", $"{Port}"],
+        () => [.. NetworkLink.Inside, Checkout.Dotnet, builds.For(Name), "proxy", .. toControllers, "--cluster", cluster, "--name", Name, "--host", NetworkLink.Far, "--port", $"{Port}"],
         new Dictionary<string, string>(),
         "ready proxy");
 }

@@ -13,12 +13,12 @@ internal sealed class Rig : IAsyncDisposable
     public const string Cluster = "chaos.test:9090";
 
     private readonly Folder _folder;
-    private readonly LeaseNumbers _numbers;
+    private readonly LeaseOptions _numbers;
     private readonly Builds _builds;
     private readonly CancellationTokenSource _stop = new();
     private Task _reviving = Task.CompletedTask;
 
-    public Rig(Folder folder, LeaseNumbers numbers, int controllers, Builds builds)
+    public Rig(Folder folder, LeaseOptions numbers, int controllers, Builds builds)
     {
         (_folder, _numbers, _builds) = (folder, numbers, builds);
         Database = new Database(folder);
@@ -30,17 +30,17 @@ internal sealed class Rig : IAsyncDisposable
     public ImmutableList<Controller> Controllers { get; }
 
     /// <summary>The ways between controllers, by the names of both. Up is from the first to the second.</summary>
-    public Dictionary<string, Weather> Between { get; } = [];
+    public Dictionary<string, LinkConditions> Between { get; } = [];
 
     public IReadOnlyList<Drone> Drones { get; private set; } = [];
 
     public IReadOnlyList<Proxy> Proxies { get; private set; } = [];
 
     /// <summary>The ways of drones and proxies to the controllers, by name, in the order of the controllers.</summary>
-    public Dictionary<string, IReadOnlyList<Weather>> ToControllers { get; } = [];
+    public Dictionary<string, IReadOnlyList<LinkConditions>> ToControllers { get; } = [];
 
     /// <summary>Every way that has a weather, by name.</summary>
-    public IEnumerable<(string Name, Weather Weather)> Ways =>
+    public IEnumerable<(string Name, LinkConditions LinkConditions)> Ways =>
         ToControllers.SelectMany(w => w.Value.Select((weather, i) => ($"{w.Key} to {Controllers[i].Name}", weather)))
             .Concat(Between.Select(b => (b.Key, b.Value)))
             .Concat(Controllers.Select(c => ($"{c.Name} to the database", c.ToDatabase)));
@@ -55,7 +55,7 @@ internal sealed class Rig : IAsyncDisposable
     /// <summary>Of all programs of the product.</summary>
     public IEnumerable<string> Names => Controllers.Select(c => c.Name).Concat(["px-1", "px-2", "dr-1", "dr-2", "dr-3"]);
 
-    public Cable Cable(string name) => Cables.Single(c => c.Name == name).Cable;
+    public NetworkLink NetworkLink(string name) => Cables.Single(c => c.Name == name).NetworkLink;
 
     /// <param name="cgroup">What the containers' control groups are below.</param>
     /// <param name="seed">For what the ways to the gateway draw.</param>
@@ -142,9 +142,9 @@ internal sealed class Rig : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private IEnumerable<(string Name, Cable Cable)> Clients => Drones.Select(d => (d.Name, d.Cable)).Concat(Proxies.Select(p => (p.Name, p.Cable)));
+    private IEnumerable<(string Name, NetworkLink NetworkLink)> Clients => Drones.Select(d => (d.Name, d.NetworkLink)).Concat(Proxies.Select(p => (p.Name, p.NetworkLink)));
 
-    private IEnumerable<(string Name, Cable Cable)> Cables => Clients.Concat(Controllers.Select(c => (c.Name, c.Cable)));
+    private IEnumerable<(string Name, NetworkLink NetworkLink)> Cables => Clients.Concat(Controllers.Select(c => (c.Name, c.NetworkLink)));
 
     private string[] ToAllControllers => ["--gateway", string.Join(',', Controllers.Select(c => c.Gateway))];
 
@@ -159,7 +159,7 @@ internal sealed class Rig : IAsyncDisposable
 
         foreach (var proxy in Proxies)
         {
-            await proxy.Cable.LayAsync();
+            await proxy.NetworkLink.LayAsync();
         }
 
         foreach (var controller in Controllers)
@@ -169,7 +169,7 @@ internal sealed class Rig : IAsyncDisposable
 
         foreach (var (name, cable) in Clients)
         {
-            ToControllers[name] = [.. Controllers.Select(_ => new Weather())];
+            ToControllers[name] = [.. Controllers.Select(_ => new LinkConditions())];
             foreach (var (controller, weather) in Controllers.Zip(ToControllers[name]))
             {
                 controller.Ways[cable.Address] = new Way(weather);
@@ -180,9 +180,9 @@ internal sealed class Rig : IAsyncDisposable
         {
             foreach (var two in Controllers.Skip(i + 1))
             {
-                var weather = Between[FaultKinds.Between(one.Name, two.Name)] = new Weather();
-                two.Ways[one.Cable.Address] = new Way(weather);
-                one.Ways[two.Cable.Address] = new Way(weather, Reversed: true);
+                var weather = Between[FaultKinds.Between(one.Name, two.Name)] = new LinkConditions();
+                two.Ways[one.NetworkLink.Address] = new Way(weather);
+                one.Ways[two.NetworkLink.Address] = new Way(weather, Reversed: true);
             }
         }
     }

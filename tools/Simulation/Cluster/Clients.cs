@@ -17,7 +17,7 @@ internal sealed class Clients(World world)
         {
             for (var i = 0; i < world.Settings.ClientsPerKey; i++)
             {
-                world.Scheduler.Start(_process, Use(key), world.Chance.Between(500, 8_000));
+                world.Scheduler.Start(_process, Use(key), world.Prng.Between(500, 8_000));
             }
         }
 
@@ -29,7 +29,7 @@ internal sealed class Clients(World world)
         while (!world.IsCalm)
         {
             // A number beyond those named is a connect as well.
-            var what = world.Chance.Below(world.Settings.IsLongLived ? 200 : 20);
+            var what = world.Prng.Below(world.Settings.IsLongLived ? 200 : 20);
             switch (what < 20 ? what : 0)
             {
                 case < 13:
@@ -41,7 +41,7 @@ internal sealed class Clients(World world)
                 case < 18:
                     if (world.Store.Key(key) is { } held)
                     {
-                        yield return Wait.Run(Terminate(held.Backend, world.Chance.Percent(75) ? TerminationKind.Soft : TerminationKind.Hard));
+                        yield return Wait.Run(Terminate(held.Backend, world.Prng.Percent(75) ? TerminationKind.Soft : TerminationKind.Hard));
                     }
 
                     break;
@@ -55,18 +55,18 @@ internal sealed class Clients(World world)
 
                     break;
                 default:
-                    yield return Wait.Run(Drain(world.Chance.Below(world.Machines.Length)));
+                    yield return Wait.Run(Drain(world.Prng.Below(world.Machines.Length)));
                     break;
             }
 
-            yield return Wait.For(world.Chance.Between(50, world.Settings.IdleBetween));
+            yield return Wait.For(world.Prng.Between(50, world.Settings.IdleBetween));
         }
     }
 
     private IEnumerator<Wait> Connect(int key, bool spawn)
     {
         var command = ++_commands;
-        var chosen = world.Settings.ChosenIds && world.Chance.Percent(80);
+        var chosen = world.Settings.ChosenIds && world.Prng.Percent(80);
         var name = BackendName.Parse(chosen
             ? string.Create(CultureInfo.InvariantCulture, $"own-{key}")
             : string.Create(CultureInfo.InvariantCulture, $"b{command}"));
@@ -105,10 +105,10 @@ internal sealed class Clients(World world)
     private IEnumerator<Wait> Drain(int drone)
     {
         world.Coverage.Count(Seen.Drain);
-        var terminate = world.Chance.Percent(50);
+        var terminate = world.Prng.Percent(50);
         var request = world.Network.Ask<Done>(_link, (silo, answer) => silo.Drain(drone, true, terminate, answer));
         yield return Wait.On(request.Answered, 10_000);
-        yield return Wait.For(world.Chance.Between(1_000, 20_000));
+        yield return Wait.For(world.Prng.Between(1_000, 20_000));
         request = world.Network.Ask<Done>(_link, (silo, answer) => silo.Drain(drone, false, false, answer));
         yield return Wait.On(request.Answered, 10_000);
     }

@@ -39,7 +39,7 @@ internal sealed class Database
 
         var done = new Gate(_world.Scheduler);
         _waited.Add(done);
-        _world.Scheduler.Start(Process, Transact(body, done, answered), _world.Chance.Between(0, 3));
+        _world.Scheduler.Start(Process, Transact(body, done, answered), _world.Prng.Between(0, 3));
         yield return Wait.On(done, 20_000);
         _waited.Remove(done);
     }
@@ -101,11 +101,11 @@ internal sealed class Database
         }
 
         yield return Wait.Step;
-        if (!_world.IsCalm && _world.Chance.Hit(_world.Settings.LostAnswers))
+        if (!_world.IsCalm && _world.Prng.Hit(_world.Settings.LostAnswers))
         {
             // The connection broke, before the commit or after it: whoever asked doesn't know which.
             _world.Coverage.Count(Seen.AnswerLost);
-            if (_world.Chance.Percent(50))
+            if (_world.Prng.Percent(50))
             {
                 tx.Abort();
             }

@@ -12,14 +12,14 @@ internal sealed class Faults(World world)
     {
         for (var i = 0; i < world.Settings.Faults && world.Settings.Kinds.Count > 0; i++)
         {
-            var kind = world.Settings.Kinds[world.Chance.Below(world.Settings.Kinds.Count)];
-            world.Scheduler.Start(_process, Strike(kind), world.Chance.Between(3_000, world.Settings.CalmAt - 5_000));
+            var kind = world.Settings.Kinds[world.Prng.Below(world.Settings.Kinds.Count)];
+            world.Scheduler.Start(_process, Strike(kind), world.Prng.Between(3_000, world.Settings.CalmAt - 5_000));
         }
     }
 
     private IEnumerator<Wait> Strike(int kind)
     {
-        var machine = world.Machines[world.Chance.Below(world.Machines.Length)];
+        var machine = world.Machines[world.Prng.Below(world.Machines.Length)];
         switch (kind)
         {
             case 0:
@@ -29,7 +29,7 @@ internal sealed class Faults(World world)
                 machine.StopAgent(For(500, 45_000, 180_000));
                 break;
             case 2:
-                machine.TroubleGuard(For(500, 20_000, 120_000), kill: world.Chance.Percent(50));
+                machine.TroubleGuard(For(500, 20_000, 120_000), kill: world.Prng.Percent(50));
                 break;
             case 3:
                 machine.RuntimeDown(For(500, 5_000, 90_000));
@@ -40,7 +40,7 @@ internal sealed class Faults(World world)
             case 5:
             case 6:
                 world.Coverage.Count(Seen.Partition);
-                var ways = world.Chance.Below(3);
+                var ways = world.Prng.Below(3);
                 var until = world.Now + For(2_000, 50_000, 150_000);
                 world.Tell(machine.Name, $"is cut off until {until} ({(ways == 0 ? "what it says" : ways == 1 ? "what it hears" : "both ways")})");
                 if (ways != 1)
@@ -55,7 +55,7 @@ internal sealed class Faults(World world)
 
                 break;
             case 7:
-                var silo = world.Silos[world.Chance.Below(world.Silos.Length)];
+                var silo = world.Silos[world.Prng.Below(world.Silos.Length)];
                 if (silo.IsUp)
                 {
                     silo.Crash();
@@ -78,7 +78,7 @@ internal sealed class Faults(World world)
                 world.Tell("database", $"is stopped until {world.Database.Process.StoppedUntil}");
                 break;
             case 10:
-                world.Database.Step(world.Chance.Percent(60) ? world.Settings.StepsForward : -world.Chance.Between(1_000, 90_000));
+                world.Database.Step(world.Prng.Percent(60) ? world.Settings.StepsForward : -world.Prng.Between(1_000, 90_000));
                 break;
             case 11:
                 machine.LoseState(For(50, 2_000, 60_000));
@@ -88,5 +88,5 @@ internal sealed class Faults(World world)
 
     /// <summary>Mostly short, sometimes long, never beyond the calm.</summary>
     private long For(long least, long usual, long most) =>
-        Math.Max(1, Math.Min(world.Chance.Percent(60) ? world.Chance.Between(least, usual) : world.Chance.Between(usual, most), world.Settings.CalmAt - world.Now));
+        Math.Max(1, Math.Min(world.Prng.Percent(60) ? world.Prng.Between(least, usual) : world.Prng.Between(usual, most), world.Settings.CalmAt - world.Now));
 }

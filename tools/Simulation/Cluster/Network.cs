@@ -33,7 +33,7 @@ internal sealed class Network(World world)
     {
         var request = new Request<T>(world.Scheduler);
         var copies = 1;
-        if (!world.IsCalm && world.Chance.Hit(world.Settings.Duplicates))
+        if (!world.IsCalm && world.Prng.Hit(world.Settings.Duplicates))
         {
             world.Coverage.Count(Seen.MessageDoubled);
             copies = 2;
@@ -53,7 +53,7 @@ internal sealed class Network(World world)
     private IEnumerator<Wait> Deliver<T>(Link link, Request<T> request, Func<Silo, Box<T?>, IEnumerator<Wait>> handler)
         where T : class
     {
-        var silo = world.Silos[world.Chance.Below(world.Silos.Length)];
+        var silo = world.Silos[world.Prng.Below(world.Silos.Length)];
         if (!silo.IsUp)
         {
             silo = Array.Find(world.Silos, s => s.IsUp);
@@ -94,7 +94,7 @@ internal sealed class Network(World world)
 
     private bool IsLost(long cutUntil)
     {
-        if (cutUntil > world.Now || (!world.IsCalm && world.Chance.Hit(world.Settings.Loss)))
+        if (cutUntil > world.Now || (!world.IsCalm && world.Prng.Hit(world.Settings.Loss)))
         {
             world.Coverage.Count(Seen.MessageLost);
             return true;
@@ -107,15 +107,15 @@ internal sealed class Network(World world)
     {
         if (world.IsCalm)
         {
-            return world.Chance.Between(1, 5);
+            return world.Prng.Between(1, 5);
         }
 
-        if (!world.Chance.Hit(world.Settings.LongDelays))
+        if (!world.Prng.Hit(world.Settings.LongDelays))
         {
-            return world.Chance.Between(1, world.Settings.Jitter);
+            return world.Prng.Between(1, world.Settings.Jitter);
         }
 
         world.Coverage.Count(Seen.MessageLate);
-        return Math.Min(world.Chance.Percent(50) ? world.Chance.Between(2_000, 20_000) : world.Chance.Between(20_000, 120_000), world.Settings.CalmAt + 1_000 - world.Now);
+        return Math.Min(world.Prng.Percent(50) ? world.Prng.Between(2_000, 20_000) : world.Prng.Between(20_000, 120_000), world.Settings.CalmAt + 1_000 - world.Now);
     }
 }

@@ -324,22 +324,22 @@ internal sealed class Silo
 
     private void Begin()
     {
-        _world.Scheduler.Start(Process, SweepLost(), _world.Chance.Between(0, 5_000));
+        _world.Scheduler.Start(Process, SweepLost(), _world.Prng.Between(0, 5_000));
         if (_world.Settings.Pool > 0)
         {
-            _world.Scheduler.Start(Process, Refill(), _world.Chance.Between(0, 3_000));
+            _world.Scheduler.Start(Process, Refill(), _world.Prng.Between(0, 3_000));
         }
 
         if (_world.Settings.ChosenIds)
         {
-            _world.Scheduler.Start(Process, CleanUp(), _world.Chance.Between(0, 10_000));
+            _world.Scheduler.Start(Process, CleanUp(), _world.Prng.Between(0, 10_000));
         }
     }
 
     /// <summary>A hint from what is committed, as <c>ListCandidatesAsync</c>: the acquisition checks again.</summary>
     private int? PickDrone()
     {
-        var first = _world.Chance.Below(_world.Machines.Length);
+        var first = _world.Prng.Below(_world.Machines.Length);
         for (var i = 0; i < _world.Machines.Length; i++)
         {
             var drone = (first + i) % _world.Machines.Length;
@@ -361,7 +361,7 @@ internal sealed class Silo
         {
             var lost = new Box<int?>();
             yield return Wait.Run(Database.Run(tx => Store.SweepLost(tx, lost), ok));
-            yield return Wait.For(_world.Chance.Between(period * 9 / 10, period * 11 / 10));
+            yield return Wait.For(_world.Prng.Between(period * 9 / 10, period * 11 / 10));
         }
     }
 
@@ -390,7 +390,7 @@ internal sealed class Silo
                 yield return Wait.Run(Database.Run(tx => Store.Acquire(tx, acquisition), ok));
             }
 
-            yield return Wait.For(_world.Chance.Between(300, 5_000));
+            yield return Wait.For(_world.Prng.Between(300, 5_000));
         }
     }
 
@@ -400,7 +400,7 @@ internal sealed class Silo
         while (true)
         {
             yield return Wait.Run(Database.Run(tx => Store.CleanUp(tx, _world.Settings.KeepEnded), ok));
-            yield return Wait.For(_world.Chance.Between(8_000, 12_000));
+            yield return Wait.For(_world.Prng.Between(8_000, 12_000));
         }
     }
 

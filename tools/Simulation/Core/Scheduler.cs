@@ -4,7 +4,7 @@ namespace Plane.Simulation.Core;
 /// Virtual time in milliseconds. Of all that is due at one moment chance says what goes first, and before any step chance may stall it: between two yields
 /// a fiber is alone, at a yield everything may happen.
 /// </summary>
-internal sealed class Scheduler(Chance chance)
+internal sealed class Scheduler(Prng chance)
 {
     /// <summary>A thousand times what a schedule has: a loop in which no time passes.</summary>
     private const long MostEvents = 3_000_000;

@@ -8,7 +8,7 @@ namespace Plane.Simulation.Drones;
 
 /// <summary>
 /// The drone's agent: the loops of <c>DroneAgent</c>, each a fiber. What it has in memory goes with its process; what it decides it decides by the production's own
-/// <c>BackendLease</c> and <c>EndSignals</c>.
+/// <c>BackendLease</c> and <c>TerminationSignals</c>.
 /// </summary>
 internal sealed class Agent(World world, Machine machine, Process process)
 {
@@ -111,7 +111,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
 
     private IEnumerator<Wait> Compare(Dictionary<BackendIdentity, FoundState> found)
     {
-        yield return Wait.For(world.Chance.Between(10, 1_000));
+        yield return Wait.For(world.Prng.Between(10, 1_000));
         foreach (var backend in _all.ToArray())
         {
             if (backend.IsRunning)
@@ -163,7 +163,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
             }
 
             var until = machine.Until(next);
-            yield return Wait.On(_watch, until == Wait.Ever ? Wait.Ever : until + world.Chance.Between(0, 250));
+            yield return Wait.On(_watch, until == Wait.Ever ? Wait.Ever : until + world.Prng.Between(0, 250));
         }
     }
 
@@ -216,7 +216,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 inUseSince = null;
             }
 
-            yield return Wait.For(world.Chance.Between(200, 2_000));
+            yield return Wait.For(world.Prng.Between(200, 2_000));
         }
     }
 
@@ -296,7 +296,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
             }
 
             var until = machine.Until(next);
-            yield return Wait.On(_renew, until == Wait.Ever ? Wait.Ever : until + world.Chance.Between(0, 250));
+            yield return Wait.On(_renew, until == Wait.Ever ? Wait.Ever : until + world.Prng.Between(0, 250));
         }
     }
 
@@ -409,7 +409,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 }
                 else
                 {
-                    yield return Wait.For(world.Chance.Between(100, 2_000));
+                    yield return Wait.For(world.Prng.Between(100, 2_000));
                     continue;
                 }
             }
@@ -419,7 +419,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
             yield return Wait.On(request.Answered, 15_000);
             if (request.Answer is not { } page)
             {
-                yield return Wait.For(world.Chance.Between(100, 2_000));
+                yield return Wait.For(world.Prng.Between(100, 2_000));
                 continue;
             }
 
@@ -534,7 +534,7 @@ internal sealed class Agent(World world, Machine machine, Process process)
                 }
             }
 
-            yield return Wait.For(world.Chance.Between(100, 2_000));
+            yield return Wait.For(world.Prng.Between(100, 2_000));
         }
     }
 }

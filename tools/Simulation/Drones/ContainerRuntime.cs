@@ -145,7 +145,7 @@ internal sealed class ContainerRuntime(World world, Machine machine)
             world.Tell(machine.Name, $"{container} has ended");
             if (IsUp)
             {
-                world.Scheduler.Start(_process, Notify(container.Identity), world.Chance.Between(1, 300));
+                world.Scheduler.Start(_process, Notify(container.Identity), world.Prng.Between(1, 300));
             }
         }
     }
@@ -171,11 +171,11 @@ internal sealed class ContainerRuntime(World world, Machine machine)
             case Verb.Start when container.State == FoundState.Created:
                 container.State = FoundState.Running;
                 world.Tell(machine.Name, $"{container} runs");
-                container.AnswersAt = world.Now + world.Chance.Between(20, 3_000);
+                container.AnswersAt = world.Now + world.Prng.Between(20, 3_000);
                 world.Judge.Started(container);
-                if (world.Chance.Percent(15))
+                if (world.Prng.Percent(15))
                 {
-                    world.Scheduler.Start(machine.Hardware, Exit(container), world.Chance.Between(500, 90_000));
+                    world.Scheduler.Start(machine.Hardware, Exit(container), world.Prng.Between(500, 90_000));
                 }
 
                 break;
@@ -184,9 +184,9 @@ internal sealed class ContainerRuntime(World world, Machine machine)
                 world.Coverage.Count(Seen.StopSignal);
 
                 // Some finish what they began, some don't listen.
-                if (!world.Chance.Percent(world.Settings.Stubborn))
+                if (!world.Prng.Percent(world.Settings.Stubborn))
                 {
-                    world.Scheduler.Start(machine.Hardware, Exit(container), world.Chance.Between(10, 12_000));
+                    world.Scheduler.Start(machine.Hardware, Exit(container), world.Prng.Between(10, 12_000));
                 }
 
                 break;
@@ -206,7 +206,7 @@ internal sealed class ContainerRuntime(World world, Machine machine)
         }
 
         // Carried out; the answer takes its own way back, and where the engine dies meanwhile nobody hears of it.
-        yield return Wait.For(world.Chance.Between(0, 20));
+        yield return Wait.For(world.Prng.Between(0, 20));
         call.Succeeded = !call.Refused;
         _underWay.Remove((call, wake));
         call.Done.Open();
@@ -221,7 +221,7 @@ internal sealed class ContainerRuntime(World world, Machine machine)
 
     private long Latency(Verb verb)
     {
-        var slow = world.Settings.SlowRuntime && !world.IsCalm && world.Chance.Percent(15);
-        return verb is Verb.Kill or Verb.Signal or Verb.List ? world.Chance.Between(1, slow ? 4_000 : 50) : world.Chance.Between(5, slow ? 9_000 : 300);
+        var slow = world.Settings.SlowRuntime && !world.IsCalm && world.Prng.Percent(15);
+        return verb is Verb.Kill or Verb.Signal or Verb.List ? world.Prng.Between(1, slow ? 4_000 : 50) : world.Prng.Between(5, slow ? 9_000 : 300);
     }
 }

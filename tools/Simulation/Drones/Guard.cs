@@ -45,7 +45,7 @@ internal sealed class Guard(World world, Machine machine, Process process)
             }
 
             var until = machine.Until(next);
-            yield return Wait.On(_changed, until == Wait.Ever ? Wait.Ever : until + world.Chance.Between(0, Tick));
+            yield return Wait.On(_changed, until == Wait.Ever ? Wait.Ever : until + world.Prng.Between(0, Tick));
         }
     }
 

@@ -22,8 +22,8 @@ internal sealed class Machine : ILeaseClock
         _world = world;
         Index = index;
         Name = $"dr-{index}";
-        _rate = Settings.Rate(world.Chance);
-        _uptimeAtStart = world.Chance.Between(0, 100_000);
+        _rate = Settings.Rate(world.Prng);
+        _uptimeAtStart = world.Prng.Between(0, 100_000);
         ActionQueued = new Gate(world.Scheduler);
         State = new StateFile($"{Name}.i0");
         Hardware = new Process(Name);
@@ -206,7 +206,7 @@ internal sealed class Machine : ILeaseClock
         _guardTroubleUntil = 0;
         Runtime.Up();
         StartGuard();
-        Later(_world.Chance.Between(0, 2_000), StartAgent);
+        Later(_world.Prng.Between(0, 2_000), StartAgent);
     }
 
     private void StartAgent()

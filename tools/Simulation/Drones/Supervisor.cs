@@ -6,7 +6,7 @@ using Plane.Simulation.Judging;
 
 namespace Plane.Simulation.Drones;
 
-/// <summary>One backend's life on a drone: mirrors <c>BackendSupervisor</c>, around the same <see cref="BackendLease"/> and <see cref="EndSignals"/>.</summary>
+/// <summary>One backend's life on a drone: mirrors <c>BackendSupervisor</c>, around the same <see cref="BackendLease"/> and <see cref="TerminationSignals"/>.</summary>
 internal sealed class Supervisor
 {
     private const long KillConfirm = 2_000;
@@ -15,7 +15,7 @@ internal sealed class Supervisor
     private readonly Machine _machine;
     private readonly Agent _agent;
     private readonly KnownBackend _row;
-    private readonly EndSignals _signals = new();
+    private readonly TerminationSignals _signals = new();
     private readonly Gate _wake;
     private RuntimeCall? _underWay;
     private Container? _found;
@@ -35,7 +35,7 @@ internal sealed class Supervisor
         Lease = new BackendLease(row.Identity, row.Deadlines, row.Refused, machine.State.InstanceId, machine);
         if (row.EndReason == TerminationReason.KeyExpired)
         {
-            Lease.GiveUp();
+            Lease.Abandon();
         }
 
         Claimed();
@@ -55,7 +55,7 @@ internal sealed class Supervisor
 
     public void Ask(TerminationKind kind, TerminationReason reason)
     {
-        _signals.Ask(new EndCause(kind, reason));
+        _signals.RequestTermination(new TerminationCause(kind, reason));
         Look(_machine.Milliseconds);
     }
 
@@ -71,14 +71,14 @@ internal sealed class Supervisor
 
     public void Exited(int? code)
     {
-        _signals.Exited(new BackendExit(Identity, code, null));
+        _signals.OnExited(new BackendExit(Identity, code, null));
         _wake.Pulse();
     }
 
     public void Vanished()
     {
-        _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError));
-        _signals.Exited(new BackendExit(Identity, null, null));
+        _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError));
+        _signals.OnExited(new BackendExit(Identity, null, null));
         _wake.Pulse();
     }
 
@@ -95,13 +95,13 @@ internal sealed class Supervisor
     {
         if (now >= Lease.HardAt)
         {
-            Lease.GiveUp();
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+            Lease.Abandon();
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.KeyExpired));
         }
         else if (!Lease.IsRenewable(now))
         {
-            Lease.GiveUp();
-            _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
+            Lease.Abandon();
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Soft, TerminationReason.KeyExpired));
         }
 
         if (_stopAt is { } stopAt && now >= stopAt)
@@ -159,13 +159,13 @@ internal sealed class Supervisor
 
         if (_row is { EndReason: { } reason, EndKind: { } kind })
         {
-            _signals.Ask(new EndCause(kind, reason));
+            _signals.RequestTermination(new TerminationCause(kind, reason));
         }
 
         if (_machine.Run.Ended.Contains(Identity))
         {
-            Lease.GiveUp();
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+            Lease.Abandon();
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.KeyExpired));
         }
 
         while (!_wasFound && !_signals.HasEnded)
@@ -191,7 +191,7 @@ internal sealed class Supervisor
                 break;
             case { State: FoundState.Exited }:
                 _world.Coverage.Count(Seen.AdoptedOther);
-                _signals.Exited(new BackendExit(Identity, 1, null));
+                _signals.OnExited(new BackendExit(Identity, 1, null));
                 break;
             case null when _row.Status > BackendStatus.Starting:
                 _world.Coverage.Count(Seen.AdoptedOther);
@@ -264,7 +264,7 @@ internal sealed class Supervisor
         }
 
         // The call: it may be answered late, and the agent may die before it sees the answer.
-        var until = _world.Now + _world.Chance.Between(1, _world.Chance.Percent(10) ? 1_900 : 30);
+        var until = _world.Now + _world.Prng.Between(1, _world.Prng.Percent(10) ? 1_900 : 30);
         while (!_signals.HasEnded && _world.Now < until)
         {
             yield return Wait.On(_wake, until - _world.Now);
@@ -281,17 +281,17 @@ internal sealed class Supervisor
         }
 
         // The moment between the request and its record on the agent's disk is short, so the fault aims at it.
-        if (!_world.IsCalm && _world.Chance.Percent(3))
+        if (!_world.IsCalm && _world.Prng.Percent(3))
         {
-            _machine.CrashAgent(_world.Chance.Between(50, 20_000));
+            _machine.CrashAgent(_world.Prng.Between(50, 20_000));
         }
 
         // Its answer.
-        yield return Wait.For(_world.Chance.Between(0, _world.Chance.Percent(15) ? 1_900 : 20));
-        if (_world.Chance.Percent(8))
+        yield return Wait.For(_world.Prng.Between(0, _world.Prng.Percent(15) ? 1_900 : 20));
+        if (_world.Prng.Percent(8))
         {
             _world.Coverage.Count(Seen.ClaimRefused);
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError));
         }
     }
 
@@ -304,7 +304,7 @@ internal sealed class Supervisor
         }
 
         yield return Wait.Run(Record(BackendStatus.Loading, null));
-        var loaded = _world.Now + _world.Chance.Between(0, _world.Chance.Percent(10) ? 30_000 : 400);
+        var loaded = _world.Now + _world.Prng.Between(0, _world.Prng.Percent(10) ? 30_000 : 400);
         while (!_signals.HasEnded && _world.Now < loaded)
         {
             yield return Wait.On(_wake, loaded - _world.Now);
@@ -335,7 +335,7 @@ internal sealed class Supervisor
         if (call.Value.Refused)
         {
             // A container of this name, left by an agent that died: it goes, and this start with it.
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError));
             yield break;
         }
 
@@ -348,7 +348,7 @@ internal sealed class Supervisor
         if (!mayStart)
         {
             _world.Coverage.Count(Seen.StartRefused);
-            _signals.Ask(new EndCause(TerminationKind.Soft, TerminationReason.KeyExpired));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Soft, TerminationReason.KeyExpired));
             yield break;
         }
 
@@ -363,7 +363,7 @@ internal sealed class Supervisor
         }
         else if (call.Value is not null)
         {
-            _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError));
         }
     }
 
@@ -396,11 +396,11 @@ internal sealed class Supervisor
 
             if (_world.Now - since > 60_000)
             {
-                _signals.Ask(new EndCause(TerminationKind.Hard, TerminationReason.InternalError));
+                _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError));
                 yield break;
             }
 
-            yield return Wait.For(_world.Chance.Between(100, 2_000));
+            yield return Wait.For(_world.Prng.Between(100, 2_000));
         }
     }
 
@@ -521,7 +521,7 @@ internal sealed class Supervisor
             }
 
             limit = 10_000;
-            yield return Wait.For(_world.Chance.Between(100, 2_000));
+            yield return Wait.For(_world.Prng.Between(100, 2_000));
         }
     }
 

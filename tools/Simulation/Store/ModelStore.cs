@@ -6,7 +6,7 @@ namespace Plane.Simulation.Store;
 /// The rules of the store, statement by statement, with row locks and READ COMMITTED visibility, so that everything may happen between two statements. Each
 /// member names the SQL that it mirrors (<c>Grains/Storage/Postgres</c>); a test compares its answers with a real store's.
 /// </summary>
-internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbers, Bug bugs, Func<long> clock, IStoreObserver observer, int keys, int drones, int pool = 0)
+internal sealed partial class ModelStore(Scheduler scheduler, LeaseOptions numbers, Bug bugs, Func<long> clock, IStoreObserver observer, int keys, int drones, int pool = 0)
 {
     private readonly Row<KeyRow>[] _keys = NewRows<KeyRow>(keys + pool);
     private readonly Row<StoredDrone>[] _drones = NewRows<StoredDrone>(drones);
@@ -20,7 +20,7 @@ internal sealed partial class ModelStore(Scheduler scheduler, LeaseNumbers numbe
     /// <summary>Opened when an action was committed for a drone.</summary>
     public Action<int>? ActionQueued { get; set; }
 
-    public LeaseNumbers Numbers => numbers;
+    public LeaseOptions Numbers => numbers;
 
     /// <summary><c>clock_timestamp()</c>.</summary>
     public long Clock => clock();

@@ -4,7 +4,7 @@ using Plane.Hosting;
 namespace Plane.Silo;
 
 /// <summary>What a controller is started with.</summary>
-public sealed class SiloOptions
+public sealed class ControllerOptions
 {
     /// <summary>The shortest control token that is accepted.</summary>
     public const int MinTokenLength = 16;
@@ -57,7 +57,7 @@ public sealed class SiloOptions
     public int CleanupMinAgeDays { get; set; } = 7;
 
     /// <summary>The times of every lease; the same for all controllers of a database.</summary>
-    public LeaseNumbers LeaseNumbers { get; set; } = new();
+    public LeaseOptions LeaseNumbers { get; set; } = new();
 
     /// <summary>The controller's name. Default: a random one at each start.</summary>
     [Description("the controller's name, co-…; where not set, a random one at each start")]

@@ -3,19 +3,19 @@ using Plane.DroneHost.Runtimes;
 namespace Plane.DroneHost.Supervision;
 
 /// <summary>Why a backend ends, and how.</summary>
-internal sealed record EndCause(TerminationKind Kind, TerminationReason? Reason, string? Message = null);
+internal sealed record TerminationCause(TerminationKind Kind, TerminationReason? Reason, string? Message = null);
 
 /// <summary>
 /// All that can bring a backend to its end, from whatever thread, merged for the one task that supervises it. The first cause gives the reason; later ones can
 /// only make the end harder. An exit before any cause means that it ended by itself, unless the runtime knows who ended it.
 /// </summary>
-internal sealed class EndSignals
+internal sealed class TerminationSignals
 {
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _any = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _kill = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<BackendExit> _exit = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private EndCause? _cause;
+    private TerminationCause? _cause;
 
     /// <summary>Completes with the first cause or the exit.</summary>
     public Task Any => _any.Task;
@@ -27,7 +27,7 @@ internal sealed class EndSignals
     public Task<BackendExit> Exit => _exit.Task;
 
     /// <summary>The first cause, with the hardest kind; null while there is none or where it exited by itself.</summary>
-    public EndCause? Cause
+    public TerminationCause? Cause
     {
         get
         {
@@ -40,7 +40,7 @@ internal sealed class EndSignals
 
     public bool HasEnded => _any.Task.IsCompleted;
 
-    public void Ask(EndCause cause)
+    public void RequestTermination(TerminationCause cause)
     {
         lock (_gate)
         {
@@ -68,7 +68,7 @@ internal sealed class EndSignals
     /// <summary>
     /// It had exited before this agent looked: whatever its deadlines have come to since, that did not end it. An end that was asked for before stays the reason.
     /// </summary>
-    public void ExitedBefore(BackendExit exit)
+    public void OnExitedBefore(BackendExit exit)
     {
         lock (_gate)
         {
@@ -78,16 +78,16 @@ internal sealed class EndSignals
             }
         }
 
-        Exited(exit);
+        OnExited(exit);
     }
 
-    public void Exited(BackendExit exit)
+    public void OnExited(BackendExit exit)
     {
         lock (_gate)
         {
             if (_exit.TrySetResult(exit) && _cause is null && exit.Cause is { } cause)
             {
-                _cause = new EndCause(cause.Kind, cause.Reason, exit.Message ?? cause.Message);
+                _cause = new TerminationCause(cause.Kind, cause.Reason, exit.Message ?? cause.Message);
             }
         }
 

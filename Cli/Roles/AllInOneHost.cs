@@ -17,7 +17,7 @@ namespace Plane.Cli.Roles;
 /// Every role in one process, for <c>plane up</c> and <c>plane demo</c>: controller, drone and DNS server in the program's host, the proxy in one within it, since its web server has other limits than the
 /// controller's. All call the silo through its own client.
 /// </summary>
-internal static class EveryRole
+internal static class AllInOneHost
 {
     /// <summary>Builds the host.</summary>
     /// <param name="options">The options.</param>
@@ -40,7 +40,7 @@ internal static class EveryRole
         var proxyPort = options.ProxyPort == 0 ? FreePort.Find() : options.ProxyPort;
         var name = options.DefaultCluster ?? ClusterName.Parse($"localhost:{proxyPort}");
         return SiloRole.Build(
-            new SiloOptions
+            new ControllerOptions
             {
                 Db = "sqlite:" + Path.Combine(data, "plane.db"),
                 Host = options.Host,

@@ -1,7 +1,7 @@
 namespace Plane.Chaos.Parts;
 
 /// <summary>How the way between two programs is at the moment. Set by faults, read for every piece of a stream. Up is to the controller, or to the later of two.</summary>
-internal sealed class Weather
+internal sealed class LinkConditions
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _holdUp;

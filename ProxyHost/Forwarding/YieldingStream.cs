@@ -8,7 +8,7 @@ namespace Plane.ProxyHost.Forwarding;
 /// (<see cref="SocketCompletions"/>), a transfer whose both ends always keep up would never give that thread back, and the thread's other sockets would wait for its
 /// end. So after each stretch that did not have to wait for anything the transfer goes on in the thread pool.
 /// </summary>
-internal sealed class FairStream(Stream inner) : Stream
+internal sealed class YieldingStream(Stream inner) : Stream
 {
     // Some tenths of a millisecond; a body of less isn't worth a wrapper.
     public const int Stretch = 256 * 1024;

@@ -6,7 +6,7 @@ namespace Plane.ProxyHost.Forwarding;
 /// Keeps the handler from repeating a request. It does so, up to three times and whatever the method, when a connection ends before the first byte of a
 /// response and no body was begun, and has no switch for it; but the backend may have acted on the request, and may have died of it.
 /// </summary>
-internal static class SentOnce
+internal static class NonReplayableRequest
 {
     /// <summary>The header that each request is made to begin with.</summary>
     public const string FirstHeader = "Host";

@@ -13,7 +13,7 @@ namespace Plane.DroneHost.Guard;
 /// Sees to it that there is a guard. Where no other is in charge of the run directory, it starts one, in a session of its own so that it outlives this agent, and
 /// another whenever it is gone. A service's guard is only looked for.
 /// </summary>
-internal sealed partial class GuardKeeper(DroneOptions options, RunDirectory directory, ILeaseClock clock, TimeProvider time, ILogger<GuardKeeper> logger)
+internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory directory, ILeaseClock clock, TimeProvider time, ILogger<GuardMonitor> logger)
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SoonAgain = TimeSpan.FromMilliseconds(50);
@@ -174,18 +174,18 @@ internal sealed partial class GuardKeeper(DroneOptions options, RunDirectory dir
         }
     }
 
-    [LoggerMessage(EventIds.GuardKeeperStarted, LogLevel.Information, "The guard was started, pid {Pid}")]
+    [LoggerMessage(EventIds.GuardMonitorStarted, LogLevel.Information, "The guard was started, pid {Pid}")]
     private partial void LogStarted(int pid);
 
-    [LoggerMessage(EventIds.GuardKeeperNotStarted, LogLevel.Error, "The guard cannot be started: {Reason}")]
+    [LoggerMessage(EventIds.GuardMonitorNotStarted, LogLevel.Error, "The guard cannot be started: {Reason}")]
     private partial void LogNotStarted(string reason);
 
-    [LoggerMessage(EventIds.GuardKeeperGone, LogLevel.Warning, "The guard is gone ({Reason}) and is started again")]
+    [LoggerMessage(EventIds.GuardMonitorGone, LogLevel.Warning, "The guard is gone ({Reason}) and is started again")]
     private partial void LogGone(string reason);
 
-    [LoggerMessage(EventIds.GuardKeeperUnguarded, LogLevel.Error, "No guard looks after {Directory}: no actions are taken")]
+    [LoggerMessage(EventIds.GuardMonitorUnguarded, LogLevel.Error, "No guard looks after {Directory}: no actions are taken")]
     private partial void LogUnguarded(string directory);
 
-    [LoggerMessage(EventIds.GuardKeeperReplaced, LogLevel.Information, "The guard of version {Version} is replaced")]
+    [LoggerMessage(EventIds.GuardMonitorReplaced, LogLevel.Information, "The guard of version {Version} is replaced")]
     private partial void LogReplaced(string version);
 }

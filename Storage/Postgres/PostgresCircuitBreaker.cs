@@ -8,7 +8,7 @@ namespace Plane.Storage.Postgres;
 /// is found to hang those who wait are refused as well. Their statements go on, and their outcome is unknown.
 /// </para>
 /// </summary>
-internal sealed class PostgresGate : IDisposable
+internal sealed class PostgresCircuitBreaker : IDisposable
 {
     // Far beyond what 40 connections work off in a second: callers that come on top had better try again later.
     private const int MaxUnderWay = 2_000;
@@ -27,12 +27,12 @@ internal sealed class PostgresGate : IDisposable
 
     /// <param name="outage">Decides whether the database is unavailable.</param>
     /// <param name="time">For all times.</param>
-    public PostgresGate(StoreOutage outage, TimeProvider time)
+    public PostgresCircuitBreaker(StoreOutage outage, TimeProvider time)
     {
         _outage = outage;
         _time = time;
         _succeeded = time.GetTimestamp();
-        _watch = time.CreateTimer(static gate => ((PostgresGate)gate!).Watch(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _watch = time.CreateTimer(static gate => ((PostgresCircuitBreaker)gate!).Watch(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Begins a statement.</summary>
@@ -133,7 +133,7 @@ internal sealed class PostgresGate : IDisposable
     }
 
     /// <summary>One statement's way through; left by the first of the two.</summary>
-    internal sealed class Permit(PostgresGate gate, Task<string> stalled)
+    internal sealed class Permit(PostgresCircuitBreaker gate, Task<string> stalled)
     {
         private bool _left;
 

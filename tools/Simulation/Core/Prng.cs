@@ -1,7 +1,7 @@
 namespace Plane.Simulation.Core;
 
 /// <summary>The one source of chance of a schedule: splitmix64, so that a seed means the same schedule on every machine and runtime version.</summary>
-internal sealed class Chance(ulong seed)
+internal sealed class Prng(ulong seed)
 {
     private ulong _state = (seed * 0x9E3779B97F4A7C15) ^ 0x5DEECE66D;
 

@@ -4,7 +4,7 @@ using Plane.Chaos.Parts;
 namespace Plane.Chaos.Faults;
 
 /// <summary>Does what was planned, and undoes it, whatever happens in between.</summary>
-internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> say, ClaimWatch? claims = null)
+internal sealed class FaultInjector(Rig rig, LeaseOptions numbers, Action<string> say, ClaimWatch? claims = null)
 {
     public async Task RunAsync(IReadOnlyList<PlannedFault> plan, CancellationToken cancellationToken)
     {
@@ -62,7 +62,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         FaultKinds.KillBackend => Kill(Judges.Pick(random)),
         FaultKinds.LogFlood => new LogFlood(rig, random, what => say($"  {what}")).DoAsync(wait),
         FaultKinds.FreezeBackend => FreezeAsync(Judges.Pick(random), Judges.Is, wait),
-        FaultKinds.Unplug => UnplugAsync(rig.Cable(fault.Target), wait),
+        FaultKinds.Unplug => UnplugAsync(rig.NetworkLink(fault.Target), wait),
         FaultKinds.FullDisk => FillDiskAsync(Drone(fault), wait),
         FaultKinds.StepClock => StepClock(fault.Target, random),
         FaultKinds.SlowSilo => SlowDownAsync(Controller(fault).Part, wait()),
@@ -86,7 +86,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
         engine.Again();
     }
 
-    private static async Task UnplugAsync(Cable cable, Func<Task> wait)
+    private static async Task UnplugAsync(NetworkLink cable, Func<Task> wait)
     {
         await cable.PlugAsync(plugged: false);
         await wait();
@@ -193,7 +193,7 @@ internal sealed class FaultHand(Rig rig, LeaseNumbers numbers, Action<string> sa
     }
 
     /// <summary>All of the target's ways of the kind, or one of those to the controllers.</summary>
-    private IReadOnlyList<Weather> Ways(PlannedFault fault, Random random)
+    private IReadOnlyList<LinkConditions> Ways(PlannedFault fault, Random random)
     {
         if (rig.Between.TryGetValue(fault.Target, out var between))
         {

@@ -4,10 +4,10 @@ using Plane.Storage;
 namespace Plane.Silo;
 
 /// <summary>Checks what a controller is started with.</summary>
-public sealed class SiloOptionsValidator : OptionsValidator<SiloOptions>
+public sealed class ControllerOptionsValidator : OptionsValidator<ControllerOptions>
 {
     /// <inheritdoc/>
-    protected override void Check(SiloOptions o, OptionRules rules)
+    protected override void Check(ControllerOptions o, OptionRules rules)
     {
         ArgumentNullException.ThrowIfNull(o);
         ArgumentNullException.ThrowIfNull(rules);

@@ -9,9 +9,9 @@ namespace Plane.Grains;
 /// that is what
 /// <see cref="OrleansException"/> says to every client (<c>CallFailed.IsUnknownOutcome</c>).
 /// </summary>
-internal static class StoreBorder
+internal static class StoreFailures
 {
-    public static async Task<T> OrAskAgain<T>(this Task<T> statement)
+    public static async Task<T> TranslateStoreFailures<T>(this Task<T> statement)
     {
         try
         {
@@ -23,7 +23,7 @@ internal static class StoreBorder
         }
     }
 
-    public static async Task OrAskAgain(this Task statement)
+    public static async Task TranslateStoreFailures(this Task statement)
     {
         try
         {

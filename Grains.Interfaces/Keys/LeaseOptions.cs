@@ -8,7 +8,7 @@ namespace Plane;
 /// <see cref="Expiry"/> and <see cref="HeartbeatFresh"/> are measured on the drone's lease clock, those two on the database's.
 /// </summary>
 [GenerateSerializer, Immutable, Alias("plane.LeaseNumbers")]
-public sealed record LeaseNumbers
+public sealed record LeaseOptions
 {
     /// <summary>After this the drone asks for renewal. Default 15 s.</summary>
     [Description("after this the drone asks for renewal")]
@@ -77,10 +77,10 @@ public sealed record LeaseNumbers
 
     /// <summary>The defaults, made shorter or longer all together: tests run with leases of seconds, at the same proportions.</summary>
     /// <param name="factor">0.02 makes a lease of 1.2 s.</param>
-    public static LeaseNumbers Scaled(double factor)
+    public static LeaseOptions Scaled(double factor)
     {
-        var d = new LeaseNumbers();
-        return new LeaseNumbers
+        var d = new LeaseOptions();
+        return new LeaseOptions
         {
             RenewAfter = d.RenewAfter * factor,
             Soft = d.Soft * factor,
@@ -102,7 +102,7 @@ public sealed record LeaseNumbers
     /// What is wrong with the numbers, or <see langword="null"/>: there must be room for four renewal calls before the soft deadline, and a kill that begins
     /// at the hard deadline must be done, on a clock that runs 2 % slow, when the lease expires.
     /// </summary>
-    public string? Problem()
+    public string? Validate()
     {
         const double Drift = 1.02;
         var all = new[] { RenewAfter, Soft, Hard, Expiry, RenewalCall, RenewalRetry, Heartbeat, HeartbeatFresh, Grace, Kill, ProxyReport, ProxySilent, Sweep };

@@ -4,7 +4,7 @@ namespace Plane;
 
 /// <summary>What the first of several equal requests was answered with, beside the holder.</summary>
 [GenerateSerializer, Immutable, Alias("plane.EarlierAnswer")]
-public sealed record EarlierAnswer
+public sealed record IdempotentResponse
 {
     /// <summary>The key: a random one where the request named none.</summary>
     [Id(0)]

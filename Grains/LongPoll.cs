@@ -1,7 +1,7 @@
 namespace Plane.Grains;
 
 /// <summary>How long a waiting call may wait: under the calls' response time-out, whatever the caller asks for.</summary>
-internal static class Waits
+internal static class LongPoll
 {
     public static TimeSpan Longest { get; } = TimeSpan.FromSeconds(5);
 

@@ -4,7 +4,7 @@ using System.Net;
 namespace Plane.Chaos.Parts;
 
 /// <summary>A machine's network: a namespace of its own, and the one cable to everything else. What comes out at the other end is routed on.</summary>
-internal sealed class Cable(string name, int net, int number)
+internal sealed class NetworkLink(string name, int net, int number)
 {
     private readonly string _interface = string.Create(CultureInfo.InvariantCulture, $"cable{net}-{number}");
 

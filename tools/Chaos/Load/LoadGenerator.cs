@@ -4,7 +4,7 @@ namespace Plane.Chaos.Load;
 /// The users: they connect to a bounded set of keys, visit what they got, hold connections open, and end, revoke and drain. When calm they only connect, visit
 /// and look.
 /// </summary>
-internal sealed class Crowd(Clients clients, IReadOnlyList<string> drones, IReadOnlyList<string> keys, LeaseNumbers numbers, int seed, ClaimWatch? claims = null)
+internal sealed class LoadGenerator(Clients clients, IReadOnlyList<string> drones, IReadOnlyList<string> keys, LeaseOptions numbers, int seed, ClaimWatch? claims = null)
 {
     private const int Workers = 5;
     private const int MaxStreams = 8;

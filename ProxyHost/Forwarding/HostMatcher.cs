@@ -1,7 +1,7 @@
 namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>Which <c>Host</c> headers are the cluster's.</summary>
-internal sealed class HostRule(ClusterName cluster)
+internal sealed class HostMatcher(ClusterName cluster)
 {
     private readonly string _host = cluster.Host;
     private readonly string _port = ":" + cluster.Port.ToString(System.Globalization.CultureInfo.InvariantCulture);

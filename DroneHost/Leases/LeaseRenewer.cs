@@ -14,16 +14,16 @@ namespace Plane.DroneHost.Leases;
 /// </para>
 /// <para>
 /// 1. Watching: a supervisor whose moment has come (soft, hard, its own kill) is woken. It needs no controller and no disk.
-/// 2. Renewing: whoever is due is asked for, together with whoever is due soon, in batches. A call has <see cref="LeaseNumbers.RenewalCall"/>; one that fails is
-///    repeated after <see cref="LeaseNumbers.RenewalRetry"/> under another grain key, so that it isn't bound to a silo that died. A call that is overtaken by its
+/// 2. Renewing: whoever is due is asked for, together with whoever is due soon, in batches. A call has <see cref="LeaseOptions.RenewalCall"/>; one that fails is
+///    repeated after <see cref="LeaseOptions.RenewalRetry"/> under another grain key, so that it isn't bound to a silo that died. A call that is overtaken by its
 ///    repetition goes on: its answer still counts, since the later of two deadlines is kept.
 /// 3. Only an answer refuses. A refusal, as well as the soft deadline, is final: the supervisor ends the backend, later answers move nothing but its hard deadline.
 /// 4. What was answered holds from the moment it arrives. It is written to the lease file for the guard at once, whatever becomes of the state file, which follows: an
 ///    older deadline in either is early, never late.
 /// </para>
 /// </summary>
-internal sealed partial class LeaseKeeper(
-    BackendSet backends, SessionKeeper sessions, DurableState state, LeaseDirectory files, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseKeeper> logger)
+internal sealed partial class LeaseRenewer(
+    BackendSet backends, ControllerSession sessions, DurableState state, LeaseDirectory files, ILeaseClock clock, TimeProvider time, DroneMetrics metrics, ILogger<LeaseRenewer> logger)
 {
     private const int MaxCallsUnderWay = 16;
 
@@ -79,7 +79,7 @@ internal sealed partial class LeaseKeeper(
             {
                 if (now >= backend.WakeAt)
                 {
-                    backend.Look(now);
+                    backend.CheckDeadlines(now);
                 }
             }
 
@@ -210,7 +210,7 @@ internal sealed partial class LeaseKeeper(
         metrics.RenewalCallsFailed.Add(1);
         lock (_outage)
         {
-            if (_outage.IsNews(reason))
+            if (_outage.ShouldLog(reason))
             {
                 LogNoAnswer(reason, leases);
             }
@@ -242,7 +242,7 @@ internal sealed partial class LeaseKeeper(
                 LogRefused(lease.Identity.Backend, answer.Outcome);
                 metrics.RenewalsRefused.Add(1);
                 lease.Refuse();
-                backends.Find(lease.Identity)?.Look(clock.Milliseconds);
+                backends.Find(lease.Identity)?.CheckDeadlines(clock.Milliseconds);
                 changes.Add((lease.Identity, null, true));
             }
         }
@@ -261,12 +261,12 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    [LoggerMessage(EventIds.LeaseKeeperRefused, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
+    [LoggerMessage(EventIds.LeaseRenewerRefused, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
     private partial void LogRefused(BackendName backend, RenewalOutcome outcome);
 
-    [LoggerMessage(EventIds.LeaseKeeperNoAnswer, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
+    [LoggerMessage(EventIds.LeaseRenewerNoAnswer, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
     private partial void LogNoAnswer(string reason, int count);
 
-    [LoggerMessage(EventIds.LeaseKeeperDrift, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
+    [LoggerMessage(EventIds.LeaseRenewerDrift, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
     private partial void LogDrift(double seconds);
 }

@@ -8,7 +8,7 @@ namespace Plane.DroneHost.Guard;
 /// <summary>
 /// Ends one backend: by its runtime, and where that doesn't answer, by its process. Every call may be repeated; none starts anything.
 /// </summary>
-internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clock, TimeProvider time, ILogger<BackendEnder> logger) : IDisposable
+internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock clock, TimeProvider time, ILogger<ProcessReaper> logger) : IDisposable
 {
     /// <summary>So many calls at once: more would only queue in the engine.</summary>
     private const int MaxCalls = 32;
@@ -208,21 +208,21 @@ internal sealed partial class BackendEnder(GuardOptions options, ILeaseClock clo
         }
     }
 
-    [LoggerMessage(EventIds.BackendEnderNoAnswer, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
+    [LoggerMessage(EventIds.ProcessReaperNoAnswer, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
     private partial void LogNoAnswer(BackendName backend, string reason);
 
-    [LoggerMessage(EventIds.BackendEnderNotOurs, LogLevel.Warning, "{Backend}: a container with its labels is another drone's and is left alone")]
+    [LoggerMessage(EventIds.ProcessReaperNotOurs, LogLevel.Warning, "{Backend}: a container with its labels is another drone's and is left alone")]
     private partial void LogNotOurs(BackendName backend);
 
-    [LoggerMessage(EventIds.BackendEnderUnsupervised, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
+    [LoggerMessage(EventIds.ProcessReaperUnsupervised, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
     private partial void LogUnsupervised(BackendName backend, string container);
 
-    [LoggerMessage(EventIds.BackendEnderUnsupervisedProcesses, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]
+    [LoggerMessage(EventIds.ProcessReaperUnsupervisedProcesses, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]
     private partial void LogUnsupervisedProcesses(BackendName backend, int count);
 
-    [LoggerMessage(EventIds.BackendEnderRemoved, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
+    [LoggerMessage(EventIds.ProcessReaperRemoved, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]
     private partial void LogRemoved(BackendName backend, string state);
 
-    [LoggerMessage(EventIds.BackendEnderKilled, LogLevel.Warning, "{Backend}: {Count} processes were killed")]
+    [LoggerMessage(EventIds.ProcessReaperKilled, LogLevel.Warning, "{Backend}: {Count} processes were killed")]
     private partial void LogKilled(BackendName backend, int count);
 }

@@ -18,7 +18,7 @@ internal sealed record Seen(int Visits, int FailedVisits, int Connects, int Fail
 }
 
 /// <summary>Holds WebSockets open, sends requests over known routes, and connects to keys that are held, each all the time, until asked what it was like.</summary>
-internal sealed class Bystanders : IAsyncDisposable
+internal sealed class IdleClients : IAsyncDisposable
 {
     private readonly Clients _clients;
     private readonly CancellationTokenSource _enough;
@@ -36,7 +36,7 @@ internal sealed class Bystanders : IAsyncDisposable
     /// <param name="sessions">To whom, and by which keys they are had.</param>
     /// <param name="proxies">Over which.</param>
     /// <param name="stop">The run's end.</param>
-    public Bystanders(Clients clients, IReadOnlyList<(Wish Wish, Ticket Ticket)> sessions, IReadOnlyList<int> proxies, CancellationToken stop)
+    public IdleClients(Clients clients, IReadOnlyList<(Wish Wish, Ticket Ticket)> sessions, IReadOnlyList<int> proxies, CancellationToken stop)
     {
         (_clients, _stop) = (clients, stop);
         _enough = CancellationTokenSource.CreateLinkedTokenSource(stop);

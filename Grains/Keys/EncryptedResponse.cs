@@ -10,20 +10,20 @@ namespace Plane.Grains.Keys;
 /// derived from the request's id, of which the store gets a hash alone. So who reads the database, but not the request, has no token; as far as the ids can't be
 /// guessed.
 /// </summary>
-internal static class SealedAnswer
+internal static class EncryptedResponse
 {
     private const int NonceSize = 12;
     private const int TagSize = 16;
 
     /// <summary>A command's request as the store is to know it; null where it has no id.</summary>
-    public static RequestMark? MarkOf(ResolvedConnect command) => command.Request is { } request
-        ? new RequestMark(
+    public static IdempotencyKey? MarkOf(ResolvedConnect command) => command.Request is { } request
+        ? new IdempotencyKey(
             Convert.ToHexStringLower(Derive(request.Id, "plane request id")),
             request.Digest,
-            Seal(request.Id, new EarlierAnswer { Key = command.Key, Token = command.Token, SecretToken = command.SecretToken }))
+            Seal(request.Id, new IdempotentResponse { Key = command.Key, Token = command.Token, SecretToken = command.SecretToken }))
         : null;
 
-    public static byte[] Seal(string requestId, EarlierAnswer answer)
+    public static byte[] Seal(string requestId, IdempotentResponse answer)
     {
         var text = JsonSerializer.SerializeToUtf8Bytes(answer);
         var sealedText = new byte[NonceSize + TagSize + text.Length];
@@ -34,12 +34,12 @@ internal static class SealedAnswer
     }
 
     /// <exception cref="CryptographicException">It was sealed under another id.</exception>
-    public static EarlierAnswer Open(string requestId, byte[] sealedText)
+    public static IdempotentResponse Open(string requestId, byte[] sealedText)
     {
         var text = new byte[sealedText.Length - NonceSize - TagSize];
         using var cipher = new AesGcm(Derive(requestId, "plane request answer"), TagSize);
         cipher.Decrypt(sealedText.AsSpan(0, NonceSize), sealedText.AsSpan(NonceSize + TagSize), sealedText.AsSpan(NonceSize, TagSize), text);
-        return JsonSerializer.Deserialize<EarlierAnswer>(text)!;
+        return JsonSerializer.Deserialize<IdempotentResponse>(text)!;
     }
 
     private static byte[] Derive(string requestId, string use) =>

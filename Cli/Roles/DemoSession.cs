@@ -13,7 +13,7 @@ using Plane.Storage;
 namespace Plane.Cli.Roles;
 
 /// <summary>Brings the demo's board up through the HTTP API, as an application would, and says where it is.</summary>
-internal sealed class BoardSession(DemoOptions options, IServiceProvider controller, SiloOptions silo, IDroneStore store) : BackgroundService
+internal sealed class DemoSession(DemoOptions options, IServiceProvider controller, ControllerOptions silo, IDroneStore store) : BackgroundService
 {
     private static readonly ServiceName s_service = ServiceName.Parse("board");
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);

@@ -4,7 +4,7 @@ using Plane.Simulation.Judging;
 namespace Plane.Simulation;
 
 /// <summary>Many schedules on several cores.</summary>
-public sealed class Campaign
+public sealed class Exploration
 {
     private readonly Lock _gate = new();
     private long _done;
@@ -32,7 +32,7 @@ public sealed class Campaign
     /// <param name="bugs">Mistakes to plant.</param>
     /// <param name="focus">What they are about; by default each seed says.</param>
     /// <param name="progress">Told about every five seconds.</param>
-    public void Run(ulong first, long count, int threads, Bug bugs = Bug.None, Focus? focus = null, Action<Campaign>? progress = null)
+    public void Run(ulong first, long count, int threads, Bug bugs = Bug.None, Focus? focus = null, Action<Exploration>? progress = null)
     {
         const int Chunk = 16;
         var next = 0L;

@@ -12,7 +12,7 @@ namespace Plane.ProxyHost.Answers;
 /// Writes errors: <c>{id, kind, message}</c>, or a page where the client is a browser that shows one. Neither repeats anything of the request. The id stands in
 /// the log.
 /// </summary>
-internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAnswers> logger)
+internal sealed partial class ErrorResponses(ProxyMetrics metrics, ILogger<ErrorResponses> logger)
 {
     private const long RetryAfter = 5;
     private const long MostRetryAfter = 3_600;
@@ -110,9 +110,9 @@ internal sealed partial class ErrorAnswers(ProxyMetrics metrics, ILogger<ErrorAn
         }
     }
 
-    [LoggerMessage(EventIds.ErrorAnswersFailed, LogLevel.Warning, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
+    [LoggerMessage(EventIds.ErrorResponsesFailed, LogLevel.Warning, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
     private partial void LogFailed(int status, string kind, string id, string backend);
 
-    [LoggerMessage(EventIds.ErrorAnswersRefused, LogLevel.Debug, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
+    [LoggerMessage(EventIds.ErrorResponsesRefused, LogLevel.Debug, "Answered {Status} {Kind}, id {Id}, backend {Backend}")]
     private partial void LogRefused(int status, string kind, string id, string backend);
 }

@@ -14,7 +14,7 @@ namespace Plane.DroneHost.Session;
 /// older than that was replaced by another agent.
 /// </para>
 /// </summary>
-internal sealed partial class SessionKeeper(
+internal sealed partial class ControllerSession(
     GatewayChoice<IDroneGrain> drones,
     GatewayChoice<ILeaseGrain> leases,
     DurableState state,
@@ -24,7 +24,7 @@ internal sealed partial class SessionKeeper(
     ILeaseClock clock,
     TimeProvider time,
     DroneMetrics metrics,
-    ILogger<SessionKeeper> logger)
+    ILogger<ControllerSession> logger)
 {
     private static readonly TimeSpan RegistrationCall = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LateRegistration = TimeSpan.FromMinutes(10);
@@ -40,7 +40,7 @@ internal sealed partial class SessionKeeper(
     public event Action? Registered;
 
     /// <summary>The lease numbers to live by.</summary>
-    public LeaseNumbers Numbers => state.Numbers;
+    public LeaseOptions Numbers => state.Numbers;
 
     /// <summary>The session, if there is one now.</summary>
     public DroneSession? Current
@@ -165,7 +165,7 @@ internal sealed partial class SessionKeeper(
             }
 
             inUseSince = null;
-            if (outage.IsNews(CallFailed.Reason(e)))
+            if (outage.ShouldLog(CallFailed.Reason(e)))
             {
                 LogNoController(CallFailed.Reason(e));
             }
@@ -205,7 +205,7 @@ internal sealed partial class SessionKeeper(
             throw new SessionRefusedException($"this drone's backends belong to installation {own}, the controller to {installation}") { LeavesBackends = true };
         }
 
-        if (numbers.Problem() is { } problem)
+        if (numbers.Validate() is { } problem)
         {
             throw new SessionRefusedException($"the controller's lease numbers are unsafe: {problem}");
         }
@@ -243,18 +243,18 @@ internal sealed partial class SessionKeeper(
         };
     }
 
-    [LoggerMessage(EventIds.SessionKeeperRegistered, LogLevel.Information, "Registered as {Drone} in {Cluster}, session {Session}")]
+    [LoggerMessage(EventIds.ControllerSessionRegistered, LogLevel.Information, "Registered as {Drone} in {Cluster}, session {Session}")]
     private partial void LogRegistered(DroneName drone, ClusterName cluster, long session);
 
-    [LoggerMessage(EventIds.SessionKeeperSessionLost, LogLevel.Warning, "The controller ended session {Session} ({State}); registering again")]
+    [LoggerMessage(EventIds.ControllerSessionSessionLost, LogLevel.Warning, "The controller ended session {Session} ({State}); registering again")]
     private partial void LogSessionLost(long session, SessionState state);
 
-    [LoggerMessage(EventIds.SessionKeeperNoController, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
+    [LoggerMessage(EventIds.ControllerSessionNoController, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
     private partial void LogNoController(string reason);
 
-    [LoggerMessage(EventIds.SessionKeeperNameInUse, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]
+    [LoggerMessage(EventIds.ControllerSessionNameInUse, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]
     private partial void LogNameInUse(DroneName drone, string? reason);
 
-    [LoggerMessage(EventIds.SessionKeeperNotStored, LogLevel.Warning, "The registration could not be stored, trying again")]
+    [LoggerMessage(EventIds.ControllerSessionNotStored, LogLevel.Warning, "The registration could not be stored, trying again")]
     private partial void LogNotStored();
 }

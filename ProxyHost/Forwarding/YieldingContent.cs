@@ -2,15 +2,15 @@ using System.Net;
 
 namespace Plane.ProxyHost.Forwarding;
 
-/// <summary>A response's body, or the line that a switch of protocols has left, as a <see cref="FairStream"/>. Its headers were copied before.</summary>
-internal sealed class FairContent : HttpContent
+/// <summary>A response's body, or the line that a switch of protocols has left, as a <see cref="YieldingStream"/>. Its headers were copied before.</summary>
+internal sealed class YieldingContent : HttpContent
 {
     private readonly bool _switched;
     private HttpContent? _body;
 
     /// <param name="body">What the handler made of the response.</param>
     /// <param name="switched">Whether the protocol was switched.</param>
-    public FairContent(HttpContent body, bool switched)
+    public YieldingContent(HttpContent body, bool switched)
     {
         _body = body;
         _switched = switched;
@@ -20,7 +20,7 @@ internal sealed class FairContent : HttpContent
 
     protected override async Task<Stream> CreateContentReadStreamAsync(CancellationToken cancellationToken)
     {
-        var stream = await (_body ?? throw new ObjectDisposedException(nameof(FairContent))).ReadAsStreamAsync(cancellationToken);
+        var stream = await (_body ?? throw new ObjectDisposedException(nameof(YieldingContent))).ReadAsStreamAsync(cancellationToken);
         if (_switched && BackendStream.TakeFrom(stream) is { } connection)
         {
             // Everything of the handler's that belonged to it can go.
@@ -29,7 +29,7 @@ internal sealed class FairContent : HttpContent
             stream = connection;
         }
 
-        return new FairStream(stream);
+        return new YieldingStream(stream);
     }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
