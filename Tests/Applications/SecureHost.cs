@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -15,6 +17,8 @@ namespace Plane.Tests.Applications;
 /// </summary>
 public sealed class SecureHost : IAsyncLifetime, IDisposable
 {
+    private static readonly ConditionalWeakTable<IPage, ConcurrentQueue<string>> s_trouble = [];
+
     private const string Cluster = "sessions.apps.test";
 
     private readonly TestAuthority _authority = new();
@@ -67,8 +71,22 @@ public sealed class SecureHost : IAsyncLifetime, IDisposable
     {
         var context = await _browser.NewContextAsync(new BrowserNewContextOptions { IgnoreHTTPSErrors = true });
         context.SetDefaultTimeout((float)Eventually.DefaultDeadline.TotalMilliseconds);
-        return await context.NewPageAsync();
+        var page = await context.NewPageAsync();
+        var trouble = s_trouble.GetOrCreateValue(page);
+        context.Response += (_, response) =>
+        {
+            if (response.Status >= 400)
+            {
+                trouble.Enqueue($"{response.Status} {response.Url}");
+            }
+        };
+        context.RequestFailed += (_, request) => trouble.Enqueue($"{request.Failure} {request.Url}");
+        context.WebError += (_, error) => trouble.Enqueue(error.Error);
+        return page;
     }
+
+    /// <summary>What went wrong in a page of this host: refused and failed requests, errors of its scripts. For the failure of a test.</summary>
+    public static string TroubleOf(IPage page) => string.Join("; ", s_trouble.GetOrCreateValue(page));
 
     /// <summary>What a program's calls go through, to one of the two proxies, whatever host they name.</summary>
     public SocketsHttpHandler Handler(bool https)
