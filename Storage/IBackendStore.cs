@@ -24,6 +24,6 @@ public interface IBackendStore
     Task<IReadOnlyList<BackendHistory?>> ReadHistoriesAsync(IReadOnlyList<BackendName> backends, CancellationToken cancellationToken);
 
     /// <summary>A page of backends, newest first.</summary>
-    /// <exception cref="FormatException">The cursor is none of ours.</exception>
+    /// <exception cref="FormatException">The cursor is not one of this store.</exception>
     Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken);
 }

@@ -18,7 +18,7 @@ internal sealed class LeaseUpkeep(LeaseDirectory files, RunDirectory directory, 
             files.AddPlaces(runtimes.All.SelectMany(r => r.GuardedPlaces));
             try
             {
-                // Not before everything that runs has its lease in it: until then the next agent is told the former one.
+                // Only once everything that runs has its lease in it: until then the next agent has to read the former directory.
                 if (!isStored && adoption.WhenDone.IsCompleted)
                 {
                     await state.StoreRunDirectoryAsync(directory.Root);

@@ -14,7 +14,7 @@ namespace Plane.DroneHost.Leases;
 /// </para>
 /// <para>
 /// 1. Watching: a supervisor whose moment has come (soft, hard, its own kill) is woken. It needs no controller and no disk.
-/// 2. Renewing: whoever is due is asked for, together with whoever is due soon, in batches. A call has <see cref="LeaseOptions.RenewalCall"/>; one that fails is
+/// 2. Renewing: leases that are due are renewed in batches, together with those that are due soon. A call has <see cref="LeaseOptions.RenewalCall"/>; one that fails is
 ///    repeated after <see cref="LeaseOptions.RenewalRetry"/> under another grain key, so that it isn't bound to a silo that died. A call that is overtaken by its
 ///    repetition goes on: its answer still counts, since the later of two deadlines is kept.
 /// 3. Only an answer refuses. A refusal, as well as the soft deadline, is final: the supervisor ends the backend, later answers move nothing but its hard deadline.

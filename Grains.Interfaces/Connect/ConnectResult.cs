@@ -26,7 +26,7 @@ public sealed record ConnectResult
     [Id(4)]
     public IdempotentResponse? Earlier { get; init; }
 
-    /// <summary>When to ask again, where a refusal knows it.</summary>
+    /// <summary>When a retry may succeed, or null where the refusal does not say.</summary>
     [Id(5)]
     public TimeSpan? RetryAfter { get; init; }
 

@@ -173,7 +173,7 @@ public sealed record EnterReply
     [Id(4)]
     public string? Message { get; init; }
 
-    /// <summary>When to retry, where a refusal knows it.</summary>
+    /// <summary>When a retry may succeed, or null where the refusal does not say.</summary>
     [Id(5)]
     public TimeSpan? RetryAfter { get; init; }
 }

@@ -27,7 +27,7 @@ public static class PlaneLogging
         {
             o.LogToStandardErrorThreshold = LogLevel.Trace;
 
-            // Whoever reads our log may stop reading. Leases must be renewed all the same: entries are dropped then, and the logger says how many.
+            // Never wait for a reader of the log that has stopped reading: leases must be renewed. Entries are dropped then, and the logger says how many.
             o.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
         });
         builder.Logging.AddJsonConsole(o =>

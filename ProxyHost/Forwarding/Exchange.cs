@@ -117,7 +117,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         CopyHeaders(request, proxyRequest);
         if (IsMalformed)
         {
-            // A status that was set is how YARP is told not to send.
+            // YARP does not send a request whose response already has a status.
             httpContext.Response.StatusCode = StatusCodes.Status400BadRequest;
             return default;
         }

@@ -1,6 +1,6 @@
 -- Compares the server with the one that was met last. On another one, which may lack what was committed (a lease, a draw of a fencing token), no key is
--- acquired until every lease that it may not know of has run out, and the tokens go on far beyond any that was drawn. Whoever sees it first does both, in
--- one transaction; nobody acquires before it is done, since every acquisition looks.
+-- acquired until every lease that it may not know of has expired, and the tokens continue far above any that was drawn. The first caller that sees it does both, in
+-- one transaction; no caller acquires before that, since every acquisition checks it.
 create or replace function plane.meet_server(p_expiry interval)
 returns table (changed boolean, held_for interval, system bigint, line integer) language plpgsql volatile as $$
 declare

@@ -17,7 +17,7 @@ begin
             clock_timestamp())
         on conflict (cluster, name) do nothing;
         if found then
-            -- Read once the row stands: whoever forgot the name before has committed by then.
+            -- Read after the row is inserted: a clean-up that removed the name before has committed by then.
             update plane.drones d set session = i.forgotten_session + 1 from plane.installation i where d.cluster = p_cluster and d.name = p_name
             returning d.session into v_session;
             insert into plane.drone_counters (cluster, drone, last_action) values (p_cluster, p_name, p_last_action);
