@@ -138,18 +138,7 @@ internal sealed partial class PostgresStore
                         Changed: ValueOrNull<bool>(r, 11) ?? false),
                     cancellationToken,
                     AcquireParameters(request, spawn, reserves));
-                var (result, changed) = rows[0];
-                if (result.Outcome == AcquireOutcome.Acquired)
-                {
-                    _feed.Committed();
-                }
-
-                if (changed)
-                {
-                    LogOtherServer(result.HeldFor);
-                }
-
-                return result;
+                return Noted(rows[0].Result, rows[0].Changed);
             }
             catch (PostgresException e) when (e.SqlState is "PLN02" or "PLN04")
             {
@@ -288,27 +277,27 @@ internal sealed partial class PostgresStore
         return rows.Count == 0 ? null : rows[0];
     }
 
+    /// <summary>Wakes those that wait for a commit, and logs that the server is another one.</summary>
+    private AcquireResult Noted(AcquireResult result, bool isOtherServer)
+    {
+        if (result.Outcome == AcquireOutcome.Acquired)
+        {
+            _feed.Committed();
+        }
+
+        if (isOtherServer)
+        {
+            LogOtherServer(result.HeldFor);
+        }
+
+        return result;
+    }
+
     private HolderInfo? HolderOrNull(NpgsqlDataReader row, int at) =>
         !row.IsDBNull(at + 1) && _unreadable.TryRead(row, r => ReadHolder(r, at), out var holder, key: at) ? holder : null;
 
-    private static HolderInfo ReadHolder(NpgsqlDataReader row, int at) => new()
-    {
-        Identity = ReadIdentity(row, at),
-        Tag = row.GetString(at + 2),
-        Cluster = ClusterName.Parse(row.GetString(at + 3)),
-        Drone = DroneName.Parse(row.GetString(at + 4)),
-        Status = EnumText.Parse<BackendStatus>(row.GetString(at + 5)),
-        Subdomain = TextOrNull(row, at + 6),
-        StaticToken = TextOrNull(row, at + 7) is { } token ? BearerToken.Parse(token) : null,
-    };
-
     private static StoredResponse? ReadKept(NpgsqlDataReader row, int at) =>
         row.IsDBNull(at + 1) ? null : new StoredResponse(row.GetBoolean(at), row.GetFieldValue<byte[]>(at + 1));
-
-    private static BackendIdentity ReadIdentity(NpgsqlDataReader row, int at) =>
-        new(BackendName.Parse(row.GetString(at)), new FencingToken(row.GetInt64(at + 1)));
-
-    private static string? TextOrNull(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
 
     private static T? ValueOrNull<T>(NpgsqlDataReader row, int at)
         where T : struct => row.IsDBNull(at) ? null : row.GetFieldValue<T>(at);

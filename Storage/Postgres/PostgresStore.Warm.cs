@@ -34,18 +34,7 @@ internal sealed partial class PostgresStore
                 Sql.Span(_numbers.Expiry),
                 Sql.Span(_numbers.HeartbeatFresh),
                 Sql.Span(StoreText.LeftToClaim(_numbers)));
-            var (result, changed) = rows[0];
-            if (result.Outcome == AcquireOutcome.Acquired)
-            {
-                _feed.Committed();
-            }
-
-            if (changed)
-            {
-                LogOtherServer(result.HeldFor);
-            }
-
-            return result;
+            return Noted(rows[0].Result, rows[0].Changed);
         }
         catch (PostgresException e) when (e.SqlState == "PLN03")
         {

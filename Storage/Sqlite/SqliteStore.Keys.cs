@@ -311,21 +311,5 @@ internal sealed partial class SqliteStore
         return s.Scalar("select last_action from drone_counters where cluster = $1 and drone = $2", cluster, drone)!.Value;
     }
 
-    private static HolderInfo ReadHolder(SqliteDataReader row, int at) => new()
-    {
-        Identity = ReadIdentity(row, at),
-        Tag = row.GetString(at + 2),
-        Cluster = ClusterName.Parse(row.GetString(at + 3)),
-        Drone = DroneName.Parse(row.GetString(at + 4)),
-        Status = EnumText.Parse<BackendStatus>(row.GetString(at + 5)),
-        Subdomain = TextOrNull(row, at + 6),
-        StaticToken = TextOrNull(row, at + 7) is { } token ? BearerToken.Parse(token) : null,
-    };
-
-    private static BackendIdentity ReadIdentity(SqliteDataReader row, int at) =>
-        new(BackendName.Parse(row.GetString(at)), new FencingToken(row.GetInt64(at + 1)));
-
-    private static string? TextOrNull(SqliteDataReader row, int at) => row.IsDBNull(at) ? null : row.GetString(at);
-
     private static long? NumberOrNull(SqliteDataReader row, int at) => row.IsDBNull(at) ? null : row.GetInt64(at);
 }
