@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 using Plane.Testing;
@@ -149,25 +148,8 @@ public sealed class SecureApplicationTests(SecureHost secure)
         await page.Context.CloseAsync();
     }
 
-    private static async Task SeesAsync(IPage page, string selector, string text)
-    {
-        var begun = Stopwatch.GetTimestamp();
-        var isReloaded = false;
-        await Eventually.SeenAsync(
-            async _ =>
-            {
-                var seen = await page.Locator(selector).First.TextContentAsync(new LocatorTextContentOptions { Timeout = 2000 });
-
-                // Its script did not come: the application's program had no processor time. A visitor loads the page again.
-                if (seen is "" && !isReloaded && Stopwatch.GetElapsedTime(begun) > TimeSpan.FromSeconds(20))
-                {
-                    isReloaded = true;
-                    await page.ReloadAsync();
-                }
-
-                return (Text: seen, Trouble: SecureHost.TroubleOf(page));
-            },
-            seen => seen.Text == text,
-            $"{selector} is '{text}'");
-    }
+    private static async Task SeesAsync(IPage page, string selector, string text) => await Eventually.SeenAsync(
+        async _ => (Text: await page.Locator(selector).First.TextContentAsync(new LocatorTextContentOptions { Timeout = 2000 }), Trouble: SecureHost.TroubleOf(page)),
+        seen => seen.Text == text,
+        $"{selector} is '{text}'");
 }
