@@ -26,6 +26,9 @@ public static class Browser
         return context;
     }
 
+    /// <summary>Waits until a page is at an address. Playwright's own wait can hang where the page is there already and the wait is for no more than that.</summary>
+    public static Task IsAtAsync(this IPage page, string address) => Eventually.TrueAsync(() => page.Url == address, $"the page is at {address}");
+
     /// <summary>A Chromium of a test's own, for flags of the whole process.</summary>
     public static async Task<IBrowser> LaunchAsync(params string[] flags) => await (await Driver.Value).Chromium.LaunchAsync(new BrowserTypeLaunchOptions
     {

@@ -32,7 +32,7 @@ public sealed class LocalApplicationTests(LocalHost local) : IClassFixture<Local
         Assert.DoesNotContain("plane-session", (string?)seen["cookie"], StringComparison.Ordinal);
 
         await first.ClickAsync("#out");
-        await first.WaitForURLAsync($"{a.Origin}/login", new() { WaitUntil = WaitUntilState.Commit });
+        await first.IsAtAsync($"{a.Origin}/login");
         await second.ReloadAsync();
         Assert.Equal("hello Bob", await second.TextContentAsync("#hello"));
     }
@@ -148,7 +148,7 @@ public sealed class LocalApplicationTests(LocalHost local) : IClassFixture<Local
         Assert.Equal($"{session.Origin}/login", page.Url);
         await page.FillAsync("#user", name);
         await page.ClickAsync("#go");
-        await page.WaitForURLAsync($"{session.Origin}/room", new() { WaitUntil = WaitUntilState.Commit });
+        await page.IsAtAsync($"{session.Origin}/room");
         Assert.Equal($"hello {name}", await page.TextContentAsync("#hello"));
     }
 

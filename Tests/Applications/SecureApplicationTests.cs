@@ -38,7 +38,7 @@ public sealed class SecureApplicationTests(SecureHost secure)
         Assert.Equal($"{session.Origin}/login", page.Url);
         await page.FillAsync("#user", "Ada");
         await page.ClickAsync("#go");
-        await page.WaitForURLAsync($"{session.Origin}/room", new() { WaitUntil = WaitUntilState.Commit });
+        await page.IsAtAsync($"{session.Origin}/room");
         await ApplicationHost.LookAsync(page, "https");
 
         var cookies = await page.Context.CookiesAsync();

@@ -53,7 +53,7 @@ public sealed class DashboardPageTests
         await page.GetByRole(AriaRole.Searchbox).FocusAsync();
         await page.Keyboard.TypeAsync("keyboard-room");
         await page.Keyboard.PressAsync("Enter");
-        await page.WaitForURLAsync(dashboard.Address($"/backends/{backend.Backend}"), new() { WaitUntil = WaitUntilState.Commit });
+        await page.IsAtAsync(dashboard.Address($"/backends/{backend.Backend}"));
         await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Key and lease" })).ToContainTextAsync("until");
 
         await TabToAsync(page, "Terminate");

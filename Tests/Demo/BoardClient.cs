@@ -52,7 +52,15 @@ internal sealed class BoardClient : IDisposable
             var received = await _socket.ReceiveAsync(buffer.AsMemory(), limit.Token);
             if (received.MessageType == WebSocketMessageType.Close)
             {
-                await _socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
+                try
+                {
+                    await _socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
+                }
+                catch (WebSocketException)
+                {
+                    // The board waits for this answer for a short time only; a busy machine can be later.
+                }
+
                 return null;
             }
 

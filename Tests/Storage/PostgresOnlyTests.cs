@@ -42,7 +42,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     public async Task A_commit_wakes_the_reader_of_another_controller()
     {
         // Listening begins in the background, and each wait may be ended by an earlier notification: commit until one wait ends with a change in the log.
-        var at = await Other.ReadLogEndAsync(default);
+        var at = await Other.SettledLogEndAsync();
         using var stop = new CancellationTokenSource();
         var writing = Task.Run(async () =>
         {
@@ -67,7 +67,7 @@ public sealed class PostgresOnlyTests : IAsyncLifetime
     [Fact]
     public async Task A_row_is_not_read_before_an_older_transaction_has_ended_and_nothing_is_passed_over()
     {
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         await using var late = await OpenAsync();
         await using var transaction = await late.BeginTransactionAsync();
         await ExecuteAsync(late, "insert into plane.changes (kind, cluster) values ('txt_values', 'late.example.com')");

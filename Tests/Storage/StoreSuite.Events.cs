@@ -7,7 +7,7 @@ public abstract partial class StoreSuite
     [Fact]
     public async Task Events_are_what_happened_to_backends_and_drones_with_their_reasons()
     {
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         var session = await RegisterAsync();
         var holder = await AcquireAsync("room");
         await ReadyAsync(holder.Identity);
@@ -37,7 +37,7 @@ public abstract partial class StoreSuite
     public async Task Events_are_read_on_from_any_of_them_or_from_the_last()
     {
         await RegisterAsync();
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         for (var i = 0; i < 5; i++)
         {
             await AcquireAsync($"room-{i}");

@@ -8,7 +8,7 @@ public abstract partial class StoreSuite
     public async Task Every_change_that_somebody_waits_for_is_in_the_log()
     {
         await RegisterAsync();
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         var command = Command(Key("room"));
         var holder = await AcquireAsync(command);
         await ReadyAsync(holder.Identity);
@@ -45,7 +45,7 @@ public abstract partial class StoreSuite
         await RegisterAsync();
 
         // Before anything is logged: the end may stand behind rows that wait for another test's transaction.
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         var holder = await AcquireAsync("room");
         var tokens = Enumerable.Range(0, 20).Select(_ => BearerToken.NewRandom()).ToArray();
         await Store.IssueTokensAsync([.. tokens.Select(t => Ask(Key("room"), t, "ann"))], default);
@@ -58,7 +58,7 @@ public abstract partial class StoreSuite
     public async Task The_log_is_read_in_pages_and_at_its_end_gives_nothing()
     {
         await RegisterAsync();
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         for (var i = 0; i < 5; i++)
         {
             await AcquireAsync(Command());
@@ -89,7 +89,7 @@ public abstract partial class StoreSuite
     public async Task A_reader_misses_nothing_while_many_write()
     {
         var session = await RegisterAsync(capacity: 10_000);
-        var at = await Store.ReadLogEndAsync(default);
+        var at = await Store.SettledLogEndAsync();
         var seen = new Dictionary<LogPosition, Change>();
         var expected = new HashSet<(BackendIdentity, BackendStatus)>();
         var reading = Task.Run(() => Eventually.SeenAsync(
@@ -132,7 +132,7 @@ public abstract partial class StoreSuite
     public async Task A_reader_whose_place_was_cleaned_up_is_told_of_the_gap()
     {
         await RegisterAsync();
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         await AcquireAsync(Command());
         var seen = await ReadAllAsync(start, 2);
         await Harness.AdvanceAsync(TimeSpan.FromHours(2));

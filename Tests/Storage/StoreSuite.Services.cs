@@ -76,7 +76,7 @@ public abstract partial class StoreSuite
     [Fact]
     public async Task Changes_of_services_are_in_the_log_and_are_events_of_every_cluster()
     {
-        var start = await Store.ReadLogEndAsync(default);
+        var start = await Store.SettledLogEndAsync();
         await Store.PutServiceAsync(Board, Config(), default);
         await Store.PutServiceAsync(Board, Config(), default);
         await Store.AddSigningKeyAsync(Board, SigningKey("k1"), default);

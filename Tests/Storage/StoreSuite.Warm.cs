@@ -248,7 +248,7 @@ public abstract partial class StoreSuite
 
         Assert.False((await ReadyAsync(warm)).Applied);
         Assert.Equal(BackendStatus.Waiting, (await DetailsAsync(claimed)).Status);
-        var position = await Store.ReadLogEndAsync(default);
+        var position = await Store.SettledLogEndAsync();
         Assert.True((await ApplyAsync(warm, BackendStatus.Terminating)).Applied);
         Assert.NotNull(await Store.ReadHolderAsync(key, default));
         Assert.True((await ApplyAsync(warm, BackendStatus.Terminated)).Applied);

@@ -76,6 +76,7 @@ public sealed class ValidRowTests
 
         await using var again = await database.OpenAsync(logger);
         session = await RegisterAsync(again);
+        await again.SettledLogEndAsync();
         for (var turn = 0; turn < 2; turn++)
         {
             var seen = new List<BackendName>();
