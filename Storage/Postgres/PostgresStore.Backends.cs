@@ -1,4 +1,3 @@
-using System.Text;
 using Npgsql;
 
 namespace Plane.Storage.Postgres;
@@ -6,7 +5,15 @@ namespace Plane.Storage.Postgres;
 // Backends: states, ends, what is known of them.
 internal sealed partial class PostgresStore
 {
-    private static readonly DateTime s_epoch = DateTime.UnixEpoch;
+    private static readonly BackendListStatement s_list = new(
+        """
+        select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status::text, created_at, termination_reason::text,
+            (extract(epoch from created_at) * 1000000)::bigint, service
+        from plane.backends
+        """,
+        "status < 'terminated'",
+        "::plane.backend_status",
+        static created => new NpgsqlParameter { NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz, Value = DateTime.UnixEpoch.AddTicks(created * 10) });
 
     public async Task<StateReply> ApplyStatesAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken)
     {
@@ -159,70 +166,12 @@ internal sealed partial class PostgresStore
     public async Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken)
     {
         var limit = Math.Clamp(query.Limit, 1, BackendQuery.MaxLimit);
-        var cursor = StoreText.ReadCursor(query.Cursor);
-        var sql = new StringBuilder(
-            """
-            select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status::text, created_at, termination_reason::text,
-                (extract(epoch from created_at) * 1000000)::bigint, service
-            from plane.backends where true
-            """);
-        var parameters = new List<NpgsqlParameter>();
-        void Where(string condition, NpgsqlParameter parameter)
-        {
-            parameters.Add(parameter);
-            sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" and {condition} ${parameters.Count}");
-        }
-
-        if (query.Cluster is { } cluster)
-        {
-            Where("cluster =", Sql.Text(cluster.Value));
-        }
-
-        if (query.Status is { } status)
-        {
-            parameters.Add(Sql.Text(status.Name()));
-            sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" and status = ${parameters.Count}::plane.backend_status");
-            if (status < BackendStatus.Terminated)
-            {
-                // Said of a live state so that the index of the live ones serves, and not all of the past is read.
-                sql.Append(" and status < 'terminated'");
-            }
-        }
-
-        if (query.Live)
-        {
-            sql.Append(" and status < 'terminated'");
-        }
-
-        if (query.Drone is { } drone)
-        {
-            Where("drone =", Sql.Text(drone.Value));
-        }
-
-        if (query.KeyName is { } name)
-        {
-            Where("key_name =", Sql.Text(name));
-        }
-
-        if (query.Service is { } service)
-        {
-            Where("service =", Sql.Text(service.Value));
-        }
-
-        if (cursor is var (created, backend))
-        {
-            parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz, Value = s_epoch.AddTicks(created * 10) });
-            parameters.Add(Sql.Text(backend));
-            sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" and (created_at, id) < (${parameters.Count - 1}, ${parameters.Count})");
-        }
-
-        parameters.Add(Sql.Int(limit + 1));
-        sql.Append(System.Globalization.CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${parameters.Count}");
+        var (sql, values) = s_list.Of(query, limit);
         var rows = await QueryAsync(
-            sql.ToString(),
+            sql,
             r => (Created: r.GetInt64(10), Id: r.GetString(0), Row: _unreadable.TryRead(r, ReadSummary, out var summary) ? summary : null),
             cancellationToken,
-            [.. parameters]);
+            [.. values.Select(v => v as NpgsqlParameter ?? (v is int number ? Sql.Int(number) : Sql.Text((string)v)))]);
         return StoreText.Page(rows, limit);
     }
 

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using Microsoft.Data.Sqlite;
 
 namespace Plane.Storage.Sqlite;
@@ -7,6 +5,12 @@ namespace Plane.Storage.Sqlite;
 // Backends: states, ends, what is known of them.
 internal sealed partial class SqliteStore
 {
+    private static readonly BackendListStatement s_list = new(
+        "select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason, service from backends",
+        "status <> 'terminated'",
+        "",
+        static created => created);
+
     public Task<StateReply> ApplyStatesAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken) =>
         _engine.WriteAsync(
             s =>
@@ -67,67 +71,8 @@ internal sealed partial class SqliteStore
         return StoreText.Page(rows, limit);
     }
 
-    /// <summary>The statement of a page, with one row more than it has: the sign that another follows.</summary>
-    internal static (string Sql, object?[] Values) ListSql(BackendQuery query, int limit)
-    {
-        var cursor = StoreText.ReadCursor(query.Cursor);
-        var sql = new StringBuilder(
-            """
-            select id, fencing_token, cluster, drone, key_namespace, key_name, key_tag, status, created_at, termination_reason, service from backends where true
-            """);
-        var values = new List<object?>();
-        void Where(string condition, object value)
-        {
-            values.Add(value);
-            sql.Append(CultureInfo.InvariantCulture, $" and {condition} ${values.Count}");
-        }
-
-        if (query.Cluster is { } cluster)
-        {
-            Where("cluster =", cluster.Value);
-        }
-
-        if (query.Status is { } status)
-        {
-            Where("status =", status.Name());
-            if (status < BackendStatus.Terminated)
-            {
-                // Said of a live state so that the index of the live ones serves, and not all of the past is read.
-                sql.Append(" and status <> 'terminated'");
-            }
-        }
-
-        if (query.Live)
-        {
-            sql.Append(" and status <> 'terminated'");
-        }
-
-        if (query.Drone is { } drone)
-        {
-            Where("drone =", drone.Value);
-        }
-
-        if (query.KeyName is { } name)
-        {
-            Where("key_name =", name);
-        }
-
-        if (query.Service is { } service)
-        {
-            Where("service =", service.Value);
-        }
-
-        if (cursor is var (created, backend))
-        {
-            values.Add(created);
-            values.Add(backend);
-            sql.Append(CultureInfo.InvariantCulture, $" and (created_at, id) < (${values.Count - 1}, ${values.Count})");
-        }
-
-        values.Add(limit + 1);
-        sql.Append(CultureInfo.InvariantCulture, $" order by created_at desc, id desc limit ${values.Count}");
-        return (sql.ToString(), [.. values]);
-    }
+    /// <summary>The statement of a page.</summary>
+    internal static (string Sql, object[] Values) ListSql(BackendQuery query, int limit) => s_list.Of(query, limit);
 
     private static StateAck Apply(SqliteSession s, DroneSession? session, StateEvent e)
     {
@@ -147,24 +92,7 @@ internal sealed partial class SqliteStore
             return new StateAck { Sequence = e.Sequence, Applied = false, Refusal = StoreText.Refusal(false, default) };
         }
 
-        if (StoreText.NoteOf(e) is var (message, tail, isWarm))
-        {
-            s.Execute(
-                """
-                update backends
-                set output_tail = coalesce($2, output_tail), message = case when $3 is null or status not in ('scheduled', 'loading', 'starting', 'waiting') then message else nullif($3, '') end,
-                    warm_at = coalesce(warm_at, $4)
-                where id = $1
-                """,
-                id,
-                tail,
-                message,
-                isWarm && isInPool ? s.Lease : null);
-            if (isWarm && isInPool)
-            {
-                NoteWarm(s, id, failed: false);
-            }
-        }
+        NoteOutput(s, e, isInPool);
 
         // One in a pool is not ready, and one that was claimed is only under the token of its claim.
         var isEarly = e.Status == BackendStatus.Ready && (isInPool || e.Identity.Token.Value != token);
@@ -174,6 +102,51 @@ internal sealed partial class SqliteStore
             return new StateAck { Sequence = e.Sequence, Applied = before, Refusal = before ? null : StoreText.Refusal(true, stored) };
         }
 
+        Store(s, e);
+        s.Log(ChangeKind.BackendState, cluster, id, token, e.Status);
+        if (e.Status == BackendStatus.Terminated)
+        {
+            s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, token);
+            s.Execute("delete from actions where backend_id = $1", id);
+            NoteEnd(s, id);
+            if (isInPool && e.TerminationReason is null or TerminationReason.StartupTimeout or TerminationReason.InternalError)
+            {
+                NoteWarm(s, id, failed: true);
+            }
+        }
+
+        return new StateAck { Sequence = e.Sequence, Applied = true };
+    }
+
+    // What comes with a state or alone: the last lines, what it waits for, and that it is warm.
+    private static void NoteOutput(SqliteSession s, StateEvent e, bool isInPool)
+    {
+        if (StoreText.NoteOf(e) is not var (message, tail, isWarm))
+        {
+            return;
+        }
+
+        var id = e.Identity.Backend.Value;
+        s.Execute(
+            """
+            update backends
+            set output_tail = coalesce($2, output_tail), message = case when $3 is null or status not in ('scheduled', 'loading', 'starting', 'waiting') then message else nullif($3, '') end,
+                warm_at = coalesce(warm_at, $4)
+            where id = $1
+            """,
+            id,
+            tail,
+            message,
+            isWarm && isInPool ? s.Lease : null);
+        if (isWarm && isInPool)
+        {
+            NoteWarm(s, id, failed: false);
+        }
+    }
+
+    private static void Store(SqliteSession s, StateEvent e)
+    {
+        var id = e.Identity.Backend.Value;
         s.Execute(
             """
             update backends
@@ -198,19 +171,6 @@ internal sealed partial class SqliteStore
             e.TerminationReason?.Name(),
             e.TerminationKind?.Name(),
             e.ExitCode is { } code ? code != 0 : null);
-        s.Log(ChangeKind.BackendState, cluster, id, token, e.Status);
-        if (e.Status == BackendStatus.Terminated)
-        {
-            s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, token);
-            s.Execute("delete from actions where backend_id = $1", id);
-            NoteEnd(s, id);
-            if (isInPool && e.TerminationReason is null or TerminationReason.StartupTimeout or TerminationReason.InternalError)
-            {
-                NoteWarm(s, id, failed: true);
-            }
-        }
-
-        return new StateAck { Sequence = e.Sequence, Applied = true };
     }
 
     // False where as hard an end is queued, or it has ended.

@@ -271,6 +271,29 @@ internal sealed partial class SqliteStore
             };
         }
 
+        WriteDrone(s, registration, controller);
+        s.Execute("insert or ignore into drone_counters (cluster, drone) values ($1, $2)", cluster, name);
+        CountOnFrom(s, cluster, name, registration.LastAction);
+        var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
+        s.Log(ChangeKind.DroneAction, cluster, status: BackendStatus.Scheduled, drone: name);
+        if (session > 1)
+        {
+            s.Log(ChangeKind.DroneAction, cluster, drone: name);
+        }
+
+        return new RegistrationReply
+        {
+            Outcome = RegistrationOutcome.Accepted,
+            Session = new DroneSession(registration.Cluster, registration.Name, session),
+            InstallationId = InstallationId,
+            Numbers = _numbers,
+        };
+    }
+
+    private static void WriteDrone(SqliteSession s, DroneRegistration registration, ControllerName controller)
+    {
+        var (cluster, name) = (registration.Cluster.Value, registration.Name.Value);
+
         // Draining is the operator's word about the name and stays.
         s.Execute(
             """
@@ -305,22 +328,6 @@ internal sealed partial class SqliteStore
             registration.Capacity?.MemoryBytes,
             registration.Capacity?.DiskBytes,
             registration.Capacity?.Gpus);
-        s.Execute("insert or ignore into drone_counters (cluster, drone) values ($1, $2)", cluster, name);
-        CountOnFrom(s, cluster, name, registration.LastAction);
-        var session = s.Scalar("select session from drones where cluster = $1 and name = $2", cluster, name)!.Value;
-        s.Log(ChangeKind.DroneAction, cluster, status: BackendStatus.Scheduled, drone: name);
-        if (session > 1)
-        {
-            s.Log(ChangeKind.DroneAction, cluster, drone: name);
-        }
-
-        return new RegistrationReply
-        {
-            Outcome = RegistrationOutcome.Accepted,
-            Session = new DroneSession(registration.Cluster, registration.Name, session),
-            InstallationId = InstallationId,
-            Numbers = _numbers,
-        };
     }
 
     private static SessionState StateOf(SqliteSession s, DroneSession session) =>

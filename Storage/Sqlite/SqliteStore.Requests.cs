@@ -24,11 +24,11 @@ internal sealed partial class SqliteStore
             },
             cancellationToken);
 
-    private AcquireResult AcquireOnce(SqliteSession s, AcquireRequest request, SpawnConfig spawn, BearerToken? staticToken, string order)
+    private AcquireResult AcquireOnce(SqliteSession s, Acquisition acquisition)
     {
-        if (request.Mark is not { } mark)
+        if (acquisition.Request.Mark is not { } mark)
         {
-            return Acquire(s, request, spawn, staticToken, order);
+            return Acquire(s, acquisition);
         }
 
         if (ReadRequest(s, mark) is var (same, holder, kept))
@@ -38,7 +38,7 @@ internal sealed partial class SqliteStore
                 : new AcquireResult(AcquireOutcome.RequestIdTaken, null);
         }
 
-        var result = Acquire(s, request, spawn, staticToken, order);
+        var result = Acquire(s, acquisition);
         if (result is { Outcome: AcquireOutcome.Acquired, Holder: { } acquired })
         {
             KeepRequest(s, mark, acquired, spawned: true);

@@ -43,25 +43,23 @@ internal sealed partial class SqliteStore
             && QueueEnd(s, b.Backend.Value, TerminationKind.Soft, TerminationReason.Swept)),
         cancellationToken);
 
+    /// <summary>A backend that can be claimed.</summary>
+    private sealed record Claimable(string Id, long StartToken, string Drone, bool UsesStaticToken, BackendStatus Status);
+
     // By the numbers of plane.claim on PostgreSQL.
     private AcquireResult Claim(SqliteSession s, ClaimRequest request, string claim)
     {
         var command = request.Command;
         var key = command.Key;
-        var tokenHash = command.Token.Hash();
         if (ServiceRefusal(s, command) is { } refusal)
         {
             return refusal;
         }
 
-        // 1. In its last millisecond a lease is neither renewed nor taken.
-        if (s.ScalarText(
-            "select b.id from keys k join backends b on b.id = k.backend_id and b.status <> 'terminated' where k.namespace = $1 and k.name = $2 and k.expires_at > $3",
-            key.Namespace,
-            key.Name,
-            s.Lease - 1) is { } holder)
+        // 1.
+        if (HeldBy(s, key) is { } held)
         {
-            return new AcquireResult(AcquireOutcome.Held, Holder(s, holder));
+            return held;
         }
 
         if (s.ScalarText("select backend_id from keys where namespace = $1 and name = $2", key.Namespace, key.Name) is { } expired)
@@ -70,33 +68,59 @@ internal sealed partial class SqliteStore
         }
 
         // 2.
-        var found = s.Single(
-            """
-            select b.id, b.fencing_token, b.drone, b.uses_static_token, b.status
-            from backends b
-            join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
-            join drones d on d.cluster = b.cluster and d.name = b.drone
-            where b.key_namespace = $1 and b.key_namespace glob '.plane/warm/*' and b.cluster = $2 and b.service_version = $3 and b.status <> 'terminated' and b.status = 'waiting'
-                and b.warm_at is not null and b.address is not null and b.end_kind is null and b.allow_renew = 1 and k.allow_renew = 1 and k.expires_at > $4
-                and d.ready = 1 and d.draining = 0 and d.heartbeat_at > $5 and d.claims_session = d.session
-            order by random() limit 1
-            """,
-            static r => Tuple.Create(r.GetString(0), r.GetInt64(1), r.GetString(2), r.GetBoolean(3), EnumText.Parse<BackendStatus>(r.GetString(4))),
-            PoolKey.Prefix + command.Service!.Value.Value,
-            request.Cluster.Value,
-            command.ServiceVersion,
-            s.Lease + (long)StoreText.LeftToClaim(_numbers).TotalMilliseconds,
-            s.Lease - _fresh);
-        if (found is not var (id, startToken, drone, usesStaticToken, status))
+        if (FindClaimable(s, request) is not { } warm)
         {
             return new AcquireResult(AcquireOutcome.NoneWarm, null);
         }
 
         // 3.
         var token = NextFencingToken(s);
+        GiveKey(s, command, warm, token);
+
+        // 4.
+        if (!warm.UsesStaticToken)
+        {
+            StoreToken(s, command.Token.Hash(), warm.Id, command.User, command.Auth?.Text, command.SecretToken);
+        }
+
+        s.Log(ChangeKind.BackendState, request.Cluster.Value, warm.Id, token, warm.Status);
+        s.Execute(
+            "insert into actions (cluster, drone, number, backend_id, fencing_token, kind, claim, start_token) values ($1, $2, $3, $4, $5, 'claim', $6, $7)",
+            request.Cluster.Value,
+            warm.Drone,
+            NextAction(s, request.Cluster.Value, warm.Drone),
+            warm.Id,
+            token,
+            claim,
+            warm.StartToken);
+        return new AcquireResult(AcquireOutcome.Acquired, Holder(s, warm.Id));
+    }
+
+    private Claimable? FindClaimable(SqliteSession s, ClaimRequest request) => s.Single(
+        """
+        select b.id, b.fencing_token, b.drone, b.uses_static_token, b.status
+        from backends b
+        join keys k on k.backend_id = b.id and k.fencing_token = b.fencing_token
+        join drones d on d.cluster = b.cluster and d.name = b.drone
+        where b.key_namespace = $1 and b.key_namespace glob '.plane/warm/*' and b.cluster = $2 and b.service_version = $3 and b.status <> 'terminated' and b.status = 'waiting'
+            and b.warm_at is not null and b.address is not null and b.end_kind is null and b.allow_renew = 1 and k.allow_renew = 1 and k.expires_at > $4
+            and d.ready = 1 and d.draining = 0 and d.heartbeat_at > $5 and d.claims_session = d.session
+        order by random() limit 1
+        """,
+        static r => new Claimable(r.GetString(0), r.GetInt64(1), r.GetString(2), r.GetBoolean(3), EnumText.Parse<BackendStatus>(r.GetString(4))),
+        PoolKey.Prefix + request.Command.Service!.Value.Value,
+        request.Cluster.Value,
+        request.Command.ServiceVersion,
+        s.Lease + (long)StoreText.LeftToClaim(_numbers).TotalMilliseconds,
+        s.Lease - _fresh);
+
+    // The place in the pool becomes the key, under a token of its own; what the drone still says under the token of its start counts.
+    private static void GiveKey(SqliteSession s, ResolvedConnect command, Claimable warm, long token)
+    {
+        var key = command.Key;
         s.Execute(
             "update keys set namespace = $2, name = $3, tag = $4, start_token = fencing_token, fencing_token = $5 where backend_id = $1",
-            id,
+            warm.Id,
             key.Namespace,
             key.Name,
             key.Tag,
@@ -108,32 +132,14 @@ internal sealed partial class SqliteStore
                 lifetime_ends_at = $8
             where id = $1
             """,
-            id,
+            warm.Id,
             key.Namespace,
             key.Name,
             key.Tag,
             token,
             s.Lease,
-            tokenHash,
-            command.Spawn?.LifetimeLimitSeconds is { } lifetime ? s.Lease + (lifetime * 1000L) : null);
-
-        // 4.
-        if (!usesStaticToken)
-        {
-            StoreToken(s, tokenHash, id, command.User, command.Auth?.Text, command.SecretToken);
-        }
-
-        s.Log(ChangeKind.BackendState, request.Cluster.Value, id, token, status);
-        s.Execute(
-            "insert into actions (cluster, drone, number, backend_id, fencing_token, kind, claim, start_token) values ($1, $2, $3, $4, $5, 'claim', $6, $7)",
-            request.Cluster.Value,
-            drone,
-            NextAction(s, request.Cluster.Value, drone),
-            id,
-            token,
-            claim,
-            startToken);
-        return new AcquireResult(AcquireOutcome.Acquired, Holder(s, id));
+            command.Token.Hash(),
+            LifetimeEnd(s, command.Spawn));
     }
 
     // Starts of warm backends that fail one after another wait, as those of a key do: one row for a service's version. One that becomes warm ends the row.
