@@ -9,7 +9,7 @@ namespace Plane.Hosting.Configuration;
 
 /// <summary>
 /// What an option is called, and how its value is written. A property <c>GatewayPort</c> is the flag <c>--gateway-port</c> and the variable <c>PLANE__GATEWAY_PORT</c>; one of a
-/// nested object, <c>LeaseOptions.RenewAfter</c>, is <c>--lease-numbers-renew-after</c> and <c>PLANE__LEASE_NUMBERS__RENEW_AFTER</c>.
+/// nested object, <c>LeaseNumbers.RenewAfter</c>, is <c>--lease-numbers-renew-after</c> and <c>PLANE__LEASE_NUMBERS__RENEW_AFTER</c>.
 /// </summary>
 public static partial class OptionNames
 {
@@ -21,15 +21,22 @@ public static partial class OptionNames
 
     private const int LongestValue = 200;
 
-    /// <summary>The flag; <see cref="DisplayNameAttribute"/> names one that differs from its property.</summary>
+    /// <summary>The flag.</summary>
     /// <param name="path">The properties from the options to the value.</param>
-    public static string Flag(IEnumerable<PropertyInfo> path) => "--" + string.Join(
-        '-', path.Select(p => p.GetCustomAttribute<DisplayNameAttribute>()?.DisplayName ?? JsonNamingPolicy.KebabCaseLower.ConvertName(p.Name)));
+    public static string Flag(IEnumerable<PropertyInfo> path) => "--" + string.Join('-', path.Select(p => JsonNamingPolicy.KebabCaseLower.ConvertName(NameOf(p))));
 
     /// <summary>The variable.</summary>
     /// <param name="path">The properties from the options to the value.</param>
     public static string Variable(IEnumerable<PropertyInfo> path) =>
-        VariablePrefix + string.Join("__", path.Select(p => JsonNamingPolicy.SnakeCaseUpper.ConvertName(p.Name)));
+        VariablePrefix + string.Join("__", path.Select(p => JsonNamingPolicy.SnakeCaseUpper.ConvertName(NameOf(p))));
+
+    /// <summary>What a property is called in flag, variable and file: <see cref="DisplayNameAttribute"/> names one that is called otherwise there.</summary>
+    /// <param name="property">The property.</param>
+    public static string NameOf(PropertyInfo property)
+    {
+        ArgumentNullException.ThrowIfNull(property);
+        return property.GetCustomAttribute<DisplayNameAttribute>()?.DisplayName ?? property.Name;
+    }
 
     /// <summary>A value as it would be given: durations with a unit, lists with commas, enumerations in lower case.</summary>
     /// <param name="value">The value.</param>

@@ -112,7 +112,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         var forwarded = hidesToken ? RequestTarget.WithoutFirstSegment(_asked.Target, Entry.Token.Value.Length) : _asked.Target;
         proxyRequest.RequestUri = new Uri(destinationPrefix + forwarded, s_asReceived);
 
-        // First of all headers (SentOnce).
+        // The first of all headers: NonReplayableRequest relies on it.
         proxyRequest.Headers.TryAddWithoutValidation(NonReplayableRequest.FirstHeader, request.Headers.Host.ToString());
         CopyHeaders(request, proxyRequest);
         if (IsMalformed)

@@ -47,7 +47,7 @@ internal sealed class RequestBodyClock(Stream body) : Stream
         }
         else if (!YieldingStream.IsWithin(ref _stretch, read))
         {
-            // As in FairStream: an upload must not keep the thread that it runs on for good.
+            // As in YieldingStream: an upload must not occupy its thread without end.
             await Task.Yield();
         }
 

@@ -14,7 +14,7 @@ namespace Plane.Silo.Cluster;
 /// </summary>
 internal sealed class LocalGrainDirectory : IGrainDirectoryResolver, IGrainDirectory
 {
-    // The name of Orleans' placement strategy for the attribute (Orleans.Runtime.StatelessWorkerPlacement, internal). LocalWorkersTests fails when it changes.
+    // The name of Orleans' placement strategy for the attribute (Orleans.Runtime.StatelessWorkerPlacement, internal). OrleansTests fails when it changes.
     private const string Placement = "StatelessWorkerPlacement";
 
     public bool TryResolveGrainDirectory(GrainType grainType, GrainProperties? properties, [NotNullWhen(true)] out IGrainDirectory? grainDirectory)

@@ -2,8 +2,8 @@ using Plane.ProxyHost.Forwarding;
 
 namespace Plane.Tests.Proxy;
 
-/// <summary>A transfer that never has to wait gives its thread back all the same.</summary>
-public sealed class FairStreamTests
+/// <summary>A transfer that never has to wait still gives its thread back.</summary>
+public sealed class YieldingStreamTests
 {
     private const int Piece = YieldingStream.Stretch / 4;
 
