@@ -34,7 +34,7 @@ public sealed class DroneOptions
     public string Ip { get; set; } = "127.0.0.1";
 
     /// <summary>The state file. Default <c>.plane/drone.db</c>. One agent a file.</summary>
-    [DisplayName("state")]
+    [DisplayName("State")]
     [Description("the state file")]
     public string StateFile { get; set; } = Path.Combine(".plane", "drone.db");
 

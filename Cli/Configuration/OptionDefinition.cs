@@ -25,6 +25,7 @@ internal sealed class OptionDefinition
     {
         var property = path[^1];
         Key = string.Join(':', path.Select(p => p.Name));
+        Name = string.Join(':', path.Select(OptionNames.NameOf));
         Flag = OptionNames.Flag(path);
         Variable = OptionNames.Variable(path);
         Type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
@@ -41,8 +42,11 @@ internal sealed class OptionDefinition
             : new Option<string>(Flag) { Description = description, HelpName = help };
     }
 
-    /// <summary>The key in the configuration and, with a section for each colon, in the file.</summary>
+    /// <summary>The key in the configuration, by which the binder finds the property.</summary>
     public string Key { get; }
+
+    /// <summary>The key in the file, with a section for each colon. It is the property's name too, except for an option that has a name of its own.</summary>
+    public string Name { get; }
 
     public string Flag { get; }
 

@@ -113,7 +113,7 @@ internal sealed class RoleConfiguration
     {
         var fromVariable = environment.GetValueOrDefault(OptionNames.FileVariable);
         var path = parsed.GetValue(_file) ?? (string.IsNullOrEmpty(fromVariable) ? null : fromVariable);
-        var layer = new Layer(d => $"{d.Key} in {path}");
+        var layer = new Layer(d => $"{d.Name} in {path}");
         if (path is null)
         {
             return layer;
@@ -130,7 +130,7 @@ internal sealed class RoleConfiguration
 
             foreach (var definition in _definitions)
             {
-                if (given.Remove(definition.Key, out var text) || (definition.IsList && TryTakeList(given, definition.Key, out text)))
+                if (given.Remove(definition.Name, out var text) || given.Remove(definition.Key, out text) || (definition.IsList && TryTakeList(given, definition.Name, out text)))
                 {
                     layer.Set(definition, text);
                 }
@@ -160,7 +160,10 @@ internal sealed class RoleConfiguration
 
     private static string Unknown(string key, string path) => $"{OptionNames.Quote(key)} in {path} is not an option of this command";
 
-    private OptionDefinition? Find(string key) => Array.Find(_definitions, d => d.Key.Equals(key, StringComparison.OrdinalIgnoreCase));
+    // A property's own name counts too where the option has another one: installations have PLANE__STATE_FILE.
+    private OptionDefinition? Find(string name) =>
+        Array.Find(_definitions, d => d.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? Array.Find(_definitions, d => d.Key.Equals(name, StringComparison.OrdinalIgnoreCase));
 }
 
 /// <summary>What one source gives.</summary>

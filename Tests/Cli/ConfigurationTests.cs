@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.Extensions.Options;
 using Plane.Cli.Configuration;
 using Plane.Cli.Roles;
+using Plane.DroneHost;
 using Plane.Hosting;
 using Plane.Silo;
 using Plane.Testing;
@@ -62,6 +63,15 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("metrics_port")]
     [InlineData("metricsPort")]
     public void A_key_may_be_written_as_the_flag(string key) => Assert.Equal(9100, Read<ControllerOptions>($$"""{ "{{key}}": 9100 }""", []).MetricsPort);
+
+    [Theory]
+    [InlineData("State")]
+    [InlineData("StateFile")]
+    public void The_state_file_is_named_as_its_flag_or_as_before(string key)
+    {
+        var options = Read<DroneOptions>($$"""{ "Cluster": "localhost:9090", "{{key}}": "a.db" }""", []);
+        Assert.Equal("a.db", options.StateFile);
+    }
 
     [Fact]
     public void The_file_may_be_named_by_a_variable()

@@ -67,7 +67,7 @@ public sealed class HostingTests
         [Description("an enumeration")]
         public ExecutorKind? Kind { get; set; }
 
-        [DisplayName("state")]
+        [DisplayName("State")]
         [Description("a renamed one")]
         public string? StateFile { get; set; }
 
@@ -91,8 +91,13 @@ public sealed class HostingTests
         Assert.Empty(Bind<Sample>([], ("PLANE__GATEWAYS", "")).Gateways);
         Assert.False(Bind<Sample>(["--quiet", "false"], ("PLANE__QUIET", "true")).Quiet);
         Assert.True(Bind<Sample>([], ("PLANE__QUIET", "1")).Quiet);
-        Assert.Equal("v", Bind<Sample>([], ("PLANE__STATE_FILE", "v")).StateFile);
     }
+
+    [Theory]
+    [InlineData("PLANE__STATE")]
+    [InlineData("PLANE__STATE_FILE")]
+    public void A_renamed_option_is_read_by_its_flags_name_and_by_its_propertys(string variable) =>
+        Assert.Equal("v", Bind<Sample>([], (variable, "v")).StateFile);
 
     [Theory]
     [InlineData("--kind", "7", "--kind is '7': must be one of")]
