@@ -193,11 +193,11 @@ public sealed partial class ControllerClient : IDisposable
         try
         {
             return await response.Content.ReadFromJsonAsync<T>(PlaneJson.Http, cancellationToken).ConfigureAwait(false)
-                ?? throw new ControllerUnreachableException($"{Controller} answered nothing");
+                ?? throw new ControllerUnreachableException($"{Controller} returned an empty answer");
         }
         catch (JsonException e)
         {
-            throw new ControllerUnreachableException($"{Controller} did not answer as a controller does: is it the controller's address?", e);
+            throw new ControllerUnreachableException($"{Controller} returned an answer that is not Plane's. Check the controller's address", e);
         }
     }
 
@@ -246,6 +246,6 @@ public sealed partial class ControllerClient : IDisposable
 
         return response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
             ? new RefusedException(new PlaneError { Id = "", Kind = ErrorKind.Unauthorized, Message = "not authorised" })
-            : new ControllerUnreachableException($"{Controller} answered {(int)response.StatusCode}, and not as a controller does: is it the controller's address?");
+            : new ControllerUnreachableException($"{Controller} returned {(int)response.StatusCode} with a body that is not Plane's. Check the controller's address");
     }
 }

@@ -79,7 +79,7 @@ internal sealed record ConnectOptions
 
         if (Service is not null && (Spawns || GivenForStart.Length > 0))
         {
-            throw new UsageException($"{string.Join(", ", Spawns ? ["--image and --command"] : GivenForStart)}: --service says how to start a backend");
+            throw new UsageException($"{string.Join(", ", Spawns ? ["--image and --command"] : GivenForStart)}: cannot be combined with --service, which defines how to start a backend");
         }
 
         if (!Spawns && Key is null && Service is null)
@@ -91,7 +91,7 @@ internal sealed record ConnectOptions
         string[] idle = Service is not null || !WaitIsGiven ? GivenForStart : [.. GivenForStart, "--wait-seconds"];
         if (!Spawns && idle.Length > 0)
         {
-            throw new UsageException($"{string.Join(", ", idle)}: say how to start a backend, and neither --image nor --command says what");
+            throw new UsageException($"{string.Join(", ", idle)}: needs --image or --command, which say what to start");
         }
     }
 

@@ -147,6 +147,6 @@ internal sealed class OperatorContext
         token = token?.Trim();
         return string.IsNullOrEmpty(token) ? null
             : token.All(c => c is > ' ' and <= '~') ? token
-            : throw new UsageException("the token must be one line of printable characters");
+            : throw new UsageException("the token of --token-file or PLANE_TOKEN must be one line of printable ASCII characters without spaces");
     }
 }

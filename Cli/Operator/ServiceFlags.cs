@@ -54,7 +54,7 @@ internal sealed class ServiceFlags
         if (parsed.GetValue(_file) is { } file)
         {
             var others = All.Where(o => o != _file && parsed.GetResult(o) is { Implicit: false }).Select(o => o.Name).ToArray();
-            return others.Length == 0 ? Read(file) : throw new UsageException($"{string.Join(", ", others)}: cannot be combined with --file, which says all");
+            return others.Length == 0 ? Read(file) : throw new UsageException($"{string.Join(", ", others)}: cannot be combined with --file, which holds the whole configuration");
         }
 
         var spawn = _spawn.Bind(parsed) ?? throw new UsageException("give --image or --command to run, or --file");

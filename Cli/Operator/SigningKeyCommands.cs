@@ -112,7 +112,7 @@ internal static class SigningKeyCommands
     private static JsonText PublicKeyOf(string text) =>
         text.StartsWith('{') && JsonText.TryParse(text, out var jwk) ? jwk
         : JsonText.TryParse(JsonSerializer.Serialize(text), out var pem) ? pem
-        : throw new UsageException("--public-key-file: is not a text");
+        : throw new UsageException("--public-key-file: must be a PEM text or a JWK object");
 
     private static string ReadFile(FileInfo file, string option)
     {

@@ -114,14 +114,14 @@ internal sealed class DemoSession(DemoOptions options, IServiceProvider controll
             "demo",
             "board.sh");
         using var process = Process.Start(new ProcessStartInfo("bash", [script, what]) { RedirectStandardOutput = true, UseShellExecute = false })
-            ?? throw new StartRefusedException("bash does not start");
+            ?? throw new StartRefusedException("bash cannot be started: install it");
         try
         {
             var output = await process.StandardOutput.ReadToEndAsync(stop).ConfigureAwait(false);
             await process.WaitForExitAsync(stop).ConfigureAwait(false);
             return process.ExitCode == 0
                 ? output
-                : throw new StartRefusedException($"{script} {what} failed with exit code {process.ExitCode}; it said why above");
+                : throw new StartRefusedException($"{script} {what} failed with exit code {process.ExitCode}; see its output above");
         }
         catch (OperationCanceledException)
         {

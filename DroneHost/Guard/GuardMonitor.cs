@@ -180,10 +180,10 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
     [LoggerMessage(EventIds.GuardMonitorNotStarted, LogLevel.Error, "The guard cannot be started: {Reason}")]
     private partial void LogNotStarted(string reason);
 
-    [LoggerMessage(EventIds.GuardMonitorGone, LogLevel.Warning, "The guard is gone ({Reason}) and is started again")]
+    [LoggerMessage(EventIds.GuardMonitorGone, LogLevel.Warning, "The guard process ended ({Reason}). The agent starts it again")]
     private partial void LogGone(string reason);
 
-    [LoggerMessage(EventIds.GuardMonitorUnguarded, LogLevel.Error, "No guard looks after {Directory}: no actions are taken")]
+    [LoggerMessage(EventIds.GuardMonitorUnguarded, LogLevel.Error, "No guard has run in {Directory} for 10 s, so this drone starts no new backends. Start plane-guard, or look in guard.log")]
     private partial void LogUnguarded(string directory);
 
     [LoggerMessage(EventIds.GuardMonitorReplaced, LogLevel.Information, "The guard of version {Version} is replaced")]

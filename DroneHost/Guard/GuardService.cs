@@ -51,7 +51,7 @@ internal sealed partial class GuardService(
         {
             _directory.Create();
             _lock = await FileLock.TakeAsync(_directory.GuardLock, LockLimit, time, cancellationToken)
-                ?? throw new StartRefusedException($"the run directory {_directory.Root} has a guard already", ExitCodes.Usage);
+                ?? throw new StartRefusedException($"another guard runs in the run directory {_directory.Root}: stop it, or use another --run-dir", ExitCodes.Usage);
             var own = ProcessIdentity.TryRead(Environment.ProcessId) ?? default;
             _directory.WriteGuard(new GuardPresence(own.Pid, own.StartTime, clock.BootId, PlaneVersion.Current.Version, options.WithAgent));
         }
@@ -197,12 +197,12 @@ internal sealed partial class GuardService(
     [LoggerMessage(EventIds.GuardServiceStopped, LogLevel.Information, "No longer guarding {Directory}")]
     private partial void LogStopped(string directory);
 
-    [LoggerMessage(EventIds.GuardServiceLeft, LogLevel.Information, "There is no agent and nothing left to guard in {Directory}")]
+    [LoggerMessage(EventIds.GuardServiceLeft, LogLevel.Information, "No agent and no lease are left in {Directory}. The guard stops")]
     private partial void LogLeft(string directory);
 
-    [LoggerMessage(EventIds.GuardServiceNotALease, LogLevel.Error, "{File} is not a lease and is left alone")]
+    [LoggerMessage(EventIds.GuardServiceNotALease, LogLevel.Error, "{File} in the run directory is not a lease file and is ignored. Remove it")]
     private partial void LogNotALease(string file);
 
-    [LoggerMessage(EventIds.GuardServiceFailed, LogLevel.Error, "Looking at the leases failed, and is repeated")]
+    [LoggerMessage(EventIds.GuardServiceFailed, LogLevel.Error, "The guard could not check the leases. It retries in 250 ms")]
     private partial void LogFailed(Exception e);
 }

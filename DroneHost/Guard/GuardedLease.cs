@@ -170,16 +170,16 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
     [LoggerMessage(EventIds.GuardedLeaseGone, LogLevel.Information, "{Backend} is gone")]
     private static partial void LogGone(ILogger logger, BackendName backend);
 
-    [LoggerMessage(EventIds.GuardedLeaseUnreadable, LogLevel.Error, "{File} is not a lease: {Reason}; its backend is ended unless it is written anew")]
+    [LoggerMessage(EventIds.GuardedLeaseUnreadable, LogLevel.Error, "Lease file {File} is invalid: {Reason}. The guard ends its backend unless the agent rewrites the file")]
     private static partial void LogUnreadable(ILogger logger, string file, string reason);
 
-    [LoggerMessage(EventIds.GuardedLeaseForeign, LogLevel.Error, "{Backend} belongs to {Instance}, which does not run backends here: {File} is left alone")]
+    [LoggerMessage(EventIds.GuardedLeaseForeign, LogLevel.Error, "Lease file {File} of backend {Backend} belongs to drone instance {Instance}, which does not use this run directory. It is ignored. Use one --run-dir for each drone")]
     private static partial void LogForeign(ILogger logger, BackendName backend, string instance, string file);
 
-    [LoggerMessage(EventIds.GuardedLeaseFailed, LogLevel.Error, "Ending {Backend} failed, and is repeated")]
+    [LoggerMessage(EventIds.GuardedLeaseFailed, LogLevel.Error, "Ending backend {Backend} failed. The guard retries")]
     private static partial void LogFailed(ILogger logger, Exception e, BackendName backend);
 
-    [LoggerMessage(EventIds.GuardedLeaseNotMarked, LogLevel.Error, "The mark of {Backend} cannot be written or removed: {Reason}")]
+    [LoggerMessage(EventIds.GuardedLeaseNotMarked, LogLevel.Error, "The guard's end mark of backend {Backend} cannot be written or removed: {Reason}. Check space and permissions of the run directory")]
     private static partial void LogNotMarked(ILogger logger, BackendName backend, string reason);
 }
 

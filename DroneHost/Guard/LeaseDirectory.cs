@@ -64,7 +64,7 @@ internal sealed partial class LeaseDirectory : IDisposable
         {
             directory.Create();
             var held = await FileLock.TakeAsync(directory.AgentLock, TimeSpan.FromSeconds(2), time, cancellationToken)
-                ?? throw new StartRefusedException($"the run directory {directory.Root} is in use by another drone agent: give each drone one of its own", ExitCodes.Usage);
+                ?? throw new StartRefusedException($"the run directory {directory.Root} is in use by another drone agent: give each drone its own directory with --run-dir", ExitCodes.Usage);
             var opened = new LeaseDirectory(
                 directory,
                 formerRoot is not null && formerRoot != directory.Root ? new RunDirectory(formerRoot) : null,
@@ -331,10 +331,10 @@ internal sealed partial class LeaseDirectory : IDisposable
         }
     }
 
-    [LoggerMessage(EventIds.LeaseDirectoryNotWritten, LogLevel.Error, "Leases cannot be written to {Directory}, so no actions are taken: {Reason}")]
+    [LoggerMessage(EventIds.LeaseDirectoryNotWritten, LogLevel.Error, "The drone cannot write leases to {Directory}: {Reason}. It starts no new backends until it can. Free space or repair permissions")]
     private partial void LogNotWritten(string directory, string reason);
 
-    [LoggerMessage(EventIds.LeaseDirectoryWrittenAgain, LogLevel.Information, "Leases can be written to {Directory} again")]
+    [LoggerMessage(EventIds.LeaseDirectoryWrittenAgain, LogLevel.Information, "The drone can write leases to {Directory} again")]
     private partial void LogWrittenAgain(string directory);
 
     [LoggerMessage(EventIds.LeaseDirectoryNotRemoved, LogLevel.Warning, "{File} cannot be removed: {Reason}")]

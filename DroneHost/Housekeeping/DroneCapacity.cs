@@ -101,6 +101,6 @@ internal sealed partial class DroneCapacity
     [LoggerMessage(EventIds.DroneCapacityChanged, LogLevel.Information, "Backends may reserve {Cpus} CPUs, {Memory} bytes of memory, {Disk} bytes of disk and {Gpus} GPUs")]
     private partial void LogChanged(double cpus, long memory, long disk, int gpus);
 
-    [LoggerMessage(EventIds.DroneCapacityNotRead, LogLevel.Warning, "What this drone has could not be read and is taken to be as before: {Reason}")]
+    [LoggerMessage(EventIds.DroneCapacityNotRead, LogLevel.Warning, "This machine's CPUs, memory or disk could not be read: {Reason}. The drone keeps the last known values")]
     private partial void LogNotRead(string reason);
 }

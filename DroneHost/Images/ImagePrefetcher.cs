@@ -181,12 +181,12 @@ internal sealed partial class ImagePrefetcher
     [LoggerMessage(EventIds.ImagePrefetcherReady, LogLevel.Information, "Image {Image} was pulled before it is needed")]
     private partial void LogReady(string image);
 
-    [LoggerMessage(EventIds.ImagePrefetcherFailed, LogLevel.Warning, "Image {Image} could not be pulled before it is needed, trying again in {Seconds:F0} s: {Reason}")]
+    [LoggerMessage(EventIds.ImagePrefetcherFailed, LogLevel.Warning, "Image {Image} could not be pulled before it is needed: {Reason}. The drone retries in {Seconds:F0} s")]
     private partial void LogFailed(string image, double seconds, string reason);
 
     [LoggerMessage(EventIds.ImagePrefetcherDropped, LogLevel.Information, "Image {Image} is not wanted any more and was given up ({Cause})")]
     private partial void LogDropped(string image, string cause);
 
-    [LoggerMessage(EventIds.ImagePrefetcherNoAnswer, LogLevel.Warning, "No answer about the images to pull, trying again: {Reason}")]
+    [LoggerMessage(EventIds.ImagePrefetcherNoAnswer, LogLevel.Warning, "No controller answered the request for images: {Reason}. The drone retries")]
     private partial void LogNoAnswer(string reason);
 }

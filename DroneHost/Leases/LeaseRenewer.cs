@@ -261,12 +261,12 @@ internal sealed partial class LeaseRenewer(
         }
     }
 
-    [LoggerMessage(EventIds.LeaseRenewerRefused, LogLevel.Warning, "The renewal of {Backend} was refused: {Outcome}; it is ended")]
+    [LoggerMessage(EventIds.LeaseRenewerRefused, LogLevel.Warning, "The controller refused to renew the lease of backend {Backend} ({Outcome}). The drone ends the backend")]
     private partial void LogRefused(BackendName backend, RenewalOutcome outcome);
 
-    [LoggerMessage(EventIds.LeaseRenewerNoAnswer, LogLevel.Warning, "No answer to the renewal of {Count} leases, asking again: {Reason}")]
+    [LoggerMessage(EventIds.LeaseRenewerNoAnswer, LogLevel.Warning, "No controller answered the renewal of {Count} leases: {Reason}. The drone retries. Check the controllers and --gateway")]
     private partial void LogNoAnswer(string reason, int count);
 
-    [LoggerMessage(EventIds.LeaseRenewerDrift, LogLevel.Warning, "Wall clock and lease clock moved apart by {Seconds} s; every lease is renewed now")]
+    [LoggerMessage(EventIds.LeaseRenewerDrift, LogLevel.Warning, "The machine's wall clock jumped by {Seconds} s (clock change or suspend). The drone renews all leases now")]
     private partial void LogDrift(double seconds);
 }

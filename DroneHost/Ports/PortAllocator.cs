@@ -82,9 +82,9 @@ internal sealed class PortAllocator
             var now = _clock.Milliseconds;
             if (Next(now) is not { } port)
             {
-                var none = $"no port of {_first}-{_last} is free and rested";
+                var none = $"no port from {_first} to {_last} is available: all are in use or were used recently";
                 var rested = _restUntil.Where(r => r.Key >= _first && r.Key <= _last && r.Value > now).Select(r => r.Value).DefaultIfEmpty(long.MaxValue).Min() - now;
-                throw rested <= _patience ? new RuntimeUnavailableException($"{none}, the next in {rested / 1_000.0:0.#} s") : new RuntimeFailureException(none);
+                throw rested <= _patience ? new RuntimeUnavailableException($"{none}; the next one is available in {rested / 1_000.0:0.#} s") : new RuntimeFailureException(none);
             }
 
             _cursor = taken = port;

@@ -52,9 +52,9 @@ internal sealed partial class PortWatch
         _readiness.SetShortOfPorts(isShort);
     }
 
-    [LoggerMessage(EventIds.PortWatchShort, LogLevel.Warning, "No port is free and rested: this drone takes no backends until one is. A wider --port-range or a shorter --port-rest serves more")]
+    [LoggerMessage(EventIds.PortWatchShort, LogLevel.Warning, "No port is available: each is in use or was used less than --port-rest ago. This drone takes no backends. Use a larger --port-range or a shorter --port-rest")]
     private partial void LogShort();
 
-    [LoggerMessage(EventIds.PortWatchEnough, LogLevel.Information, "A port is free and rested again: this drone takes backends")]
+    [LoggerMessage(EventIds.PortWatchEnough, LogLevel.Information, "A port is available again: this drone takes backends")]
     private partial void LogEnough();
 }

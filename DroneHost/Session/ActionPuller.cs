@@ -163,10 +163,10 @@ internal sealed partial class ActionPuller(
         }
     }
 
-    [LoggerMessage(EventIds.ActionPullerNoAnswer, LogLevel.Warning, "No answer when asking for actions, trying again: {Reason}")]
+    [LoggerMessage(EventIds.ActionPullerNoAnswer, LogLevel.Warning, "No controller answered the request for actions: {Reason}. The drone retries")]
     private partial void LogNoAnswer(string reason);
 
-    [LoggerMessage(EventIds.ActionPullerHole, LogLevel.Information, "Of the actions after {Last} up to {Greatest} some are missing: they were withdrawn")]
+    [LoggerMessage(EventIds.ActionPullerHole, LogLevel.Information, "Some actions between {Last} and {Greatest} are missing: the controller withdrew them. Nothing to do")]
     private partial void LogHole(long last, long greatest);
 
     [LoggerMessage(EventIds.ActionPullerApplied, LogLevel.Information, "Action {Number}: {Kind} {Backend}: {Effect}")]

@@ -73,7 +73,7 @@ internal sealed partial class HeartbeatLoop(
         }
     }
 
-    [LoggerMessage(EventIds.HeartbeatLoopNoAnswer, LogLevel.Warning, "No answer to a heartbeat, trying again: {Reason}")]
+    [LoggerMessage(EventIds.HeartbeatLoopNoAnswer, LogLevel.Warning, "No controller answered the heartbeat: {Reason}. The drone retries")]
     private partial void LogNoAnswer(string reason);
 
     [LoggerMessage(EventIds.HeartbeatLoopAnswered, LogLevel.Information, "Heartbeats are answered again")]

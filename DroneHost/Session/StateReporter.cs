@@ -105,6 +105,6 @@ internal sealed partial class StateReporter(
     [LoggerMessage(EventIds.StateReporterRefused, LogLevel.Warning, "The controller refused the state {Status} of {Backend}: {Refusal}")]
     private partial void LogRefused(BackendName backend, BackendStatus status, string? refusal);
 
-    [LoggerMessage(EventIds.StateReporterNoAnswer, LogLevel.Warning, "No answer to a report of states, trying again: {Reason}")]
+    [LoggerMessage(EventIds.StateReporterNoAnswer, LogLevel.Warning, "No controller answered the state report: {Reason}. The drone retries")]
     private partial void LogNoAnswer(string reason);
 }

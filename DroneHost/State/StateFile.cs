@@ -134,7 +134,7 @@ internal static class StateFile
         if (version > SchemaVersion)
         {
             throw new StartRefusedException(
-                $"the state file {path} was written by a newer version (schema {version}; this one knows {SchemaVersion})", ExitCodes.Usage);
+                $"the state file {path} was written by a newer version of plane (schema {version}; this version supports {SchemaVersion}): install that version, or use another --state file", ExitCodes.Usage);
         }
     }
 

@@ -132,13 +132,13 @@ internal sealed partial class StateWriter(string path, TimeProvider time, ILogge
         }
     }
 
-    [LoggerMessage(EventIds.StateWriterUnwritable, LogLevel.Error, "The state file cannot be written: no actions are taken until it can; what runs is supervised and renewed")]
+    [LoggerMessage(EventIds.StateWriterUnwritable, LogLevel.Error, "The drone cannot write its state file and starts no new backends. Running backends continue. Free disk space or repair permissions")]
     private partial void LogUnwritable(Exception failure);
 
     [LoggerMessage(EventIds.StateWriterWritable, LogLevel.Information, "The state file can be written again")]
     private partial void LogWritable();
 
-    [LoggerMessage(EventIds.StateWriterUnnamed, LogLevel.Warning, "The state file's holder cannot be named beside it: {Reason}")]
+    [LoggerMessage(EventIds.StateWriterUnnamed, LogLevel.Warning, "The file that names the process using the state file cannot be written: {Reason}. This is harmless")]
     private partial void LogUnnamed(string reason);
 
     [LoggerMessage(EventIds.StateWriterStillUnwritable, LogLevel.Debug, "The state file still cannot be written: {Reason}")]

@@ -74,7 +74,7 @@ internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes,
         }
     }
 
-    [LoggerMessage(EventIds.AdoptionStranger, LogLevel.Warning, "{Backend} (fencing token {Token}) is this drone's and not in the state file: it was ended")]
+    [LoggerMessage(EventIds.AdoptionStranger, LogLevel.Warning, "A running backend {Backend} (fencing token {Token}) has this drone's label but is not in the state file. It was ended")]
     private partial void LogStranger(BackendName backend, FencingToken token);
 
     [LoggerMessage(EventIds.AdoptionAway, LogLevel.Warning, "What runs cannot be adopted yet: {Reason}")]

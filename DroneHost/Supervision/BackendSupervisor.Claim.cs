@@ -55,7 +55,7 @@ internal sealed partial class BackendSupervisor
         {
             LogNotClaimed(Identity.Backend, problem);
             // At once: it has served no session, and the next one for the key waits for its end.
-            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError, $"It did not take its claim: {problem}."));
+            _signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.InternalError, $"It did not accept its key (claim): {problem}."));
         }
 
         return done && problem is null;
@@ -66,6 +66,6 @@ internal sealed partial class BackendSupervisor
         // At the same time, since an engine may take as long for the one as the backend for the other. What has taken its port since must not get the requests, whatever it answers.
         var look = LookAtListenerAsync(address, cancellationToken);
         var problem = claim.Order.Path is null ? null : await _parts.Claims.DeliverAsync(address, _order.Protocol, claim, cancellationToken);
-        return await look is { IsOwn: true } ? problem : "what listens at its address is not known to be this backend";
+        return await look is { IsOwn: true } ? problem : "the socket at its address could not be verified as the backend's own";
     }
 }

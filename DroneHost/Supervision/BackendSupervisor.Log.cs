@@ -16,7 +16,7 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(EventIds.BackendSupervisorClaimed, LogLevel.Information, "{Backend} was claimed: it holds a key of service {Service} with fencing token {Token}")]
     private partial void LogClaimed(BackendName backend, ServiceName service, FencingToken token);
 
-    [LoggerMessage(EventIds.BackendSupervisorNotClaimed, LogLevel.Warning, "{Backend} did not take its claim: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorNotClaimed, LogLevel.Warning, "Backend {Backend} did not accept its key (claim): {Reason}. It is killed")]
     private partial void LogNotClaimed(BackendName backend, string reason);
 
     [LoggerMessage(EventIds.BackendSupervisorStopping, LogLevel.Information, "{Backend} is stopped ({Reason}), killed after {Grace} s")]
@@ -34,7 +34,7 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(EventIds.BackendSupervisorUnexpected, LogLevel.Error, "{Backend} is ended after an unexpected failure")]
     private partial void LogUnexpected(Exception e, BackendName backend);
 
-    [LoggerMessage(EventIds.BackendSupervisorLeft, LogLevel.Information, "{Backend} goes on without the agent")]
+    [LoggerMessage(EventIds.BackendSupervisorLeft, LogLevel.Information, "The agent stops. Backend {Backend} keeps running and is adopted at the next start")]
     private partial void LogLeft(BackendName backend);
 
     [LoggerMessage(EventIds.BackendSupervisorAdopted, LogLevel.Information, "{Backend} was adopted in state {Status}: {Address}")]
@@ -43,7 +43,7 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(EventIds.BackendSupervisorProgress, LogLevel.Debug, "{Backend}: {Text}")]
     private partial void LogProgress(BackendName backend, string text);
 
-    [LoggerMessage(EventIds.BackendSupervisorRuntimeAway, LogLevel.Warning, "{Backend} waits: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorRuntimeAway, LogLevel.Warning, "Backend {Backend} cannot continue its start yet and retries: {Reason}")]
     private partial void LogRuntimeAway(BackendName backend, string reason);
 
     [LoggerMessage(EventIds.BackendSupervisorStepCut, LogLevel.Debug, "{Backend}: a step was cut short: {Reason}")]
@@ -58,10 +58,10 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(EventIds.BackendSupervisorKilledDirectly, LogLevel.Warning, "{Backend}: {Count} processes of the session of {Pid} were killed directly")]
     private partial void LogKilledDirectly(BackendName backend, int pid, int count);
 
-    [LoggerMessage(EventIds.BackendSupervisorNotGone, LogLevel.Warning, "{Backend} may still run, making sure again: {Reason}")]
+    [LoggerMessage(EventIds.BackendSupervisorNotGone, LogLevel.Warning, "The end of backend {Backend} is not confirmed, so the drone checks again: {Reason}")]
     private partial void LogNotGone(BackendName backend, string reason);
 
-    [LoggerMessage(EventIds.BackendSupervisorStartUnderWay, LogLevel.Warning, "{Backend}: a start is still under way, making sure again")]
+    [LoggerMessage(EventIds.BackendSupervisorStartUnderWay, LogLevel.Warning, "The end of backend {Backend} is not confirmed, because a start is still in progress. The drone checks again")]
     private partial void LogStartUnderWay(BackendName backend);
 
     [LoggerMessage(EventIds.BackendSupervisorNotReady, LogLevel.Warning, "{Backend} does not answer at {Address} yet. {Hint}")]

@@ -81,8 +81,8 @@ internal sealed partial class BackendSupervisor
         }
 
         var hint = look.Hint ?? (_order.Protocol == BackendProtocol.H2c
-            ? $"It listens, and does not speak HTTP/2 without TLS (h2c) at {address}."
-            : $"It listens, and does not answer HTTP requests at {address}.");
+            ? $"The port {address} is open, but it does not speak HTTP/2 without TLS (h2c). Check the protocol of the application on PORT."
+            : $"The port {address} is open, but it does not answer HTTP requests. Check that the application speaks HTTP on PORT.");
         if (hint != _hint)
         {
             _hint = hint;

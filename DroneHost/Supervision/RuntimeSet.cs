@@ -99,7 +99,7 @@ internal sealed partial class RuntimeSet : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.RuntimeSetAuto, LogLevel.Information, "The runtime auto is {Kinds}")]
+    [LoggerMessage(EventIds.RuntimeSetAuto, LogLevel.Information, "--runtime auto: this drone runs {Kinds}")]
     private static partial void LogAuto(ILogger logger, string kinds);
 
     [LoggerMessage(EventIds.RuntimeSetNoDocker, LogLevel.Information, "Docker does not answer: {Reason}")]

@@ -29,7 +29,7 @@ public static class ConnectRules
     {
         if (request.Key is null && request.SpawnConfig is null && request.Service is null)
         {
-            return new FieldError("key", "or spawn_config or service must be given");
+            return new FieldError("key", "is missing: give key, spawn_config or service");
         }
 
         if (request is { Service: not null, SpawnConfig: not null })

@@ -180,7 +180,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
             }
         }
 
-        return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the race for the key was lost several times; retry");
+        return ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "other connects to the same key won several times; retry");
     }
 
     private static ConnectResult Connected(HolderInfo holder, bool spawned) => new() { Holder = holder, Spawned = spawned };
@@ -193,7 +193,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
     };
 
     private static ConnectResult RequestIdTaken { get; } =
-        ConnectResult.Refused(ErrorKind.RequestIdTaken, "request_id was given to another request in the last minutes");
+        ConnectResult.Refused(ErrorKind.RequestIdTaken, "request_id was used by a different request in the last 10 minutes; use a new one");
 
     private async Task<ConnectResult?> TryHeldAsync(ResolvedConnect command, IdempotencyKey? mark, CancellationToken cancellationToken)
     {
@@ -214,7 +214,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
                 return RequestIdTaken;
 
             case { Outcome: TokenOutcome.TagDiffers }:
-                return ConnectResult.Refused(ErrorKind.KeyHeld, "the key is held by a backend with another tag");
+                return ConnectResult.Refused(ErrorKind.KeyHeld, "the key is held by a backend with another tag; connect with that tag, or wait until the backend ends");
 
             default:
                 return null;
@@ -305,7 +305,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         AcquireOutcome.Repeated => Repeated(command, acquired.Holder, acquired.Kept),
         AcquireOutcome.RequestIdTaken => RequestIdTaken,
         AcquireOutcome.HeldOff => ConnectResult.Refused(
-            ErrorKind.KeysHeldOff, "the database failed over; keys are acquired again when every lease that it may have lost has run out") with
+            ErrorKind.KeysHeldOff, "the database failed over; keys can be acquired again when every lease that it may have lost has expired") with
         {
             RetryAfter = acquired.HeldFor,
         },
@@ -316,7 +316,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
         AcquireOutcome.ServiceGone => ConnectResult.Refused(ErrorKind.NotFound, "there is no such service"),
         AcquireOutcome.ServiceChanged => ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the service was changed several times meanwhile; retry"),
         AcquireOutcome.BackendIdTaken => command.BackendIdIsChosen
-            ? ConnectResult.Refused(ErrorKind.BackendIdTaken, $"the backend id {command.BackendId} was used before")
+            ? ConnectResult.Refused(ErrorKind.BackendIdTaken, $"the backend id {command.BackendId} was used before; choose another")
             : ConnectResult.Refused(ErrorKind.FailedToAcquireKey, "the backend that this request started has ended; retry"),
         _ => throw new InvalidOperationException($"an acquisition does not end as {acquired.Outcome}"),
     };

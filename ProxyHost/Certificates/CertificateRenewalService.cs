@@ -252,8 +252,8 @@ internal sealed partial class CertificateRenewalService : BackgroundService, IHo
         _since = _time.GetTimestamp();
         _pause = pause;
         _metrics.OrderEnded(acme?.Outcome ?? "failed");
-        Explain($"the certificate could not be had: {e.Message}", pause);
-        var consequence = _slot.Current is null ? "the HTTPS port stays closed" : "the present certificate goes on being served";
+        Explain($"no certificate was issued: {e.Message}", pause);
+        var consequence = _slot.Current is null ? "the HTTPS port stays closed" : "the present certificate stays in use";
         if (acme is not null)
         {
             LogFailed(_host, acme.Message, consequence, pause.TotalSeconds);

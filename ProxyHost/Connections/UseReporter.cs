@@ -95,7 +95,7 @@ internal sealed partial class UseReporter(
         }
     }
 
-    [LoggerMessage(EventIds.UseReporterReportFailed, LogLevel.Warning, "No controller takes the report of which backends are in use; retrying")]
+    [LoggerMessage(EventIds.UseReporterReportFailed, LogLevel.Warning, "No controller accepted the report of backends in use. The proxy retries. If this lasts, idle backends may be ended")]
     private partial void LogReportFailed();
 
     [LoggerMessage(EventIds.UseReporterReportError, LogLevel.Debug, "A report failed: {Error}")]

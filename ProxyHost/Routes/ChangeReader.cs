@@ -124,7 +124,7 @@ internal sealed partial class ChangeReader(
     [LoggerMessage(EventIds.ChangeReaderReadingAgain, LogLevel.Information, "The change log is read again")]
     private partial void LogReadingAgain();
 
-    [LoggerMessage(EventIds.ChangeReaderGap, LogLevel.Information, "Reading the change log after {Seconds} s without; routes are checked as they are used")]
+    [LoggerMessage(EventIds.ChangeReaderGap, LogLevel.Information, "The proxy reads the change log again after {Seconds} s without it. It checks each route when it is used")]
     private partial void LogGap(double seconds);
 
     [LoggerMessage(EventIds.ChangeReaderCut, LogLevel.Information, "Cut {Count} open connections of backend {Backend}: {Change}")]

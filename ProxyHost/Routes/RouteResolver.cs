@@ -222,16 +222,16 @@ internal sealed partial class RouteResolver(
         }
     }
 
-    [LoggerMessage(EventIds.RouteResolverResolveFailed, LogLevel.Information, "The controller gave no route: {Error}")]
+    [LoggerMessage(EventIds.RouteResolverResolveFailed, LogLevel.Information, "No controller answered a route look-up: {Error}")]
     private partial void LogResolveFailed(string error);
 
     [LoggerMessage(EventIds.RouteResolverCheckFailed, LogLevel.Information, "The route of backend {Backend} could not be checked: {Error}")]
     private partial void LogCheckFailed(string error, string backend);
 
-    [LoggerMessage(EventIds.RouteResolverStaleAnswers, LogLevel.Warning, "The controller's answers for backend {Backend} are older than changes that were already seen")]
+    [LoggerMessage(EventIds.RouteResolverStaleAnswers, LogLevel.Warning, "The controller returned outdated data for backend {Backend}. The proxy does not use it")]
     private partial void LogStaleAnswers(string backend);
 
-    [LoggerMessage(EventIds.RouteResolverBadAddress, LogLevel.Error, "Backend {Backend} has the address {Address}, which is no IP:port")]
+    [LoggerMessage(EventIds.RouteResolverBadAddress, LogLevel.Error, "Backend {Backend} has the address {Address}, which is not an IP:port")]
     private partial void LogBadAddress(string backend, string address);
 
     /// <summary>One running look-up; its count is guarded by the dictionary's lock.</summary>

@@ -237,10 +237,10 @@ internal sealed partial class ServiceDirectory(ProxyOptions options, IController
         }
     }
 
-    [LoggerMessage(EventIds.ServiceReadFailed, LogLevel.Information, "The controller did not say who may enter service {Service}: {Error}")]
+    [LoggerMessage(EventIds.ServiceReadFailed, LogLevel.Information, "The access rules of service {Service} could not be read from a controller: {Error}")]
     private partial void LogReadFailed(string error, string service);
 
-    [LoggerMessage(EventIds.ServiceStale, LogLevel.Warning, "The controller's answers for service {Service} are older than changes that were already seen")]
+    [LoggerMessage(EventIds.ServiceStale, LogLevel.Warning, "The controller returned outdated data for service {Service}. The proxy does not use it")]
     private partial void LogStale(string service);
 
     [LoggerMessage(EventIds.ServiceUnusableKey, LogLevel.Warning, "The key {Kid} of service {Service} can't be used: tokens by it are refused")]

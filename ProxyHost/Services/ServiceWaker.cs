@@ -267,6 +267,6 @@ internal sealed partial class ServiceWaker(
         },
     };
 
-    [LoggerMessage(EventIds.ServiceEnterFailed, LogLevel.Information, "The controller gave no entry to service {Service}: {Error}")]
+    [LoggerMessage(EventIds.ServiceEnterFailed, LogLevel.Information, "No controller let a visitor enter service {Service}: {Error}")]
     private partial void LogEnterFailed(string error, string service);
 }

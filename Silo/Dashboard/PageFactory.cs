@@ -24,7 +24,7 @@ internal static class PageFactory
         ["prevent-renew"] = "Its key is not renewed any more: it ends within a lease.",
         ["drain"] = "The drone takes no new backends from now on.",
         ["undrain"] = "The drone takes new backends again.",
-        ["unchanged"] = "It was so already.",
+        ["unchanged"] = "Nothing changed: it already had this state.",
     };
 
     /// <summary>A page.</summary>

@@ -45,7 +45,7 @@ internal static class PageHandlers
         }
         catch (FormatException)
         {
-            return PageFactory.Message(http, "This address is not whole", "The list is read on from a place that does not exist.", StatusCodes.Status400BadRequest);
+            return PageFactory.Message(http, "The page address is incomplete", "Its cursor is not valid. Open the list again.", StatusCodes.Status400BadRequest);
         }
 
         return PageFactory.Page<BackendsPage>(

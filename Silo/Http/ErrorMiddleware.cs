@@ -71,7 +71,7 @@ internal sealed partial class ErrorMiddleware(
             OperationCanceledException when lifetime.ApplicationStopping.IsCancellationRequested =>
                 new ApiError(ErrorKind.Other, "the controller is stopping: send the request again") { Status = 503, Cause = e },
             _ when e is OperationCanceledException || CallFailed.IsUnknownOutcome(e) => await UnknownOutcomeAsync(e),
-            _ => new ApiError(ErrorKind.Other, "an unexpected failure; the controller's log has it under this id") { Cause = e },
+            _ => new ApiError(ErrorKind.Other, "unexpected error; search the controller's log for this id") { Cause = e },
         };
         await error.ExecuteAsync(context);
     }
@@ -85,9 +85,9 @@ internal sealed partial class ErrorMiddleware(
             ? new ApiError(ErrorKind.DatabaseError, new StoreUnavailableException(reason).ForCaller(store.Outage)) { Cause = e }
             : new ApiError(ErrorKind.Other, "the request was not answered in time, and its outcome is unknown: send it again, which is safe") { Status = 503, Cause = e };
 
-    [LoggerMessage(EventIds.ErrorMiddlewareCallerLeft, LogLevel.Debug, "{Method} {Path}: the caller left before the answer")]
+    [LoggerMessage(EventIds.ErrorMiddlewareCallerLeft, LogLevel.Debug, "{Method} {Path}: the caller closed the connection before the answer")]
     private static partial void LogCallerLeft(ILogger logger, string method, string path);
 
-    [LoggerMessage(EventIds.ErrorMiddlewareBroken, LogLevel.Error, "{Method} {Path}: failed within its answer, connection cut")]
+    [LoggerMessage(EventIds.ErrorMiddlewareBroken, LogLevel.Error, "{Method} {Path}: an error occurred while the answer was being sent; the connection was closed")]
     private static partial void LogBroken(ILogger logger, string method, string path, Exception exception);
 }

@@ -62,7 +62,7 @@ internal sealed partial class SiloReady(
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     [LoggerMessage(EventIds.SiloReadyOpen, LogLevel.Warning,
-        "/ctrl is open to whoever reaches {Host}: set --ctrl-token-file or --forward-auth, or let only trusted hosts reach it")]
+        "/ctrl has no authentication: any client that can reach {Host} can use it. Set --ctrl-token-file or --forward-auth, or restrict access with a firewall")]
     private static partial void LogOpen(ILogger logger, string host);
 
     [LoggerMessage(EventIds.SiloReadyFewConnections, LogLevel.Information,

@@ -285,7 +285,7 @@ public sealed class RestartTests
         drone.Runtime.Exit(first, 0);
         await drone.EndedAsync(first);
         var second = drone.Controller.Spawn();
-        await Eventually.TrueAsync(() => drone.Log.Contains($"{second.Backend} waits: no port of"), "it waits");
+        await Eventually.TrueAsync(() => drone.Log.Contains($"Backend {second.Backend} cannot continue its start yet and retries: no port from"), "it waits");
         Assert.DoesNotContain($"prepare {second.Backend}", drone.Runtime.Calls);
 
         drone.Clock.Advance(TimeSpan.FromSeconds(1));

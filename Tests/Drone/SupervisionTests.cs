@@ -184,7 +184,7 @@ public sealed class SupervisionTests
         await Eventually.TrueAsync(() => drone.Runtime.Calls.Contains($"start {backend.Backend}"), "the start");
 
         drone.Controller.Terminate(backend, TerminationKind.Hard);
-        await Eventually.TrueAsync(() => drone.Log.Contains("a start is still under way"), "it is asked whether it is gone");
+        await Eventually.TrueAsync(() => drone.Log.Contains("because a start is still in progress"), "it is asked whether it is gone");
         Assert.Null(drone.Controller.Ended(backend));
         stuck.SetResult();
 

@@ -128,7 +128,7 @@ public sealed class GuardTests
         Assert.True(await bench.IsRunningAsync(foreign));
         Assert.False(bench.Leases.IsEnded(foreign));
         Assert.True(bench.Log.Contains("di-another"), "it says whose the lease is");
-        Assert.True(bench.Log.Contains("README is not a lease"), "it says what it can't read");
+        Assert.True(bench.Log.Contains("README in the run directory is not a lease file"), "it says what it can't read");
     }
 
     [Fact]
@@ -274,7 +274,7 @@ public sealed class GuardTests
 
         var refused = await Assert.ThrowsAsync<StartRefusedException>(() => bench.StartGuardAsync());
 
-        Assert.Contains("has a guard already", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("another guard runs in", refused.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Its supervisor was begun and has not come to writing it: without the file nobody would end the backend, were the agent to die now.</summary>

@@ -259,7 +259,7 @@ public sealed class MountTests : IAsyncLifetime
 
         var failure = await Assert.ThrowsAsync<RuntimeFailureException>(() => _bench.NewRuntime().StartAsync(start, default));
 
-        Assert.Contains("no mount directory", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("no --mount-base", failure.Message, StringComparison.Ordinal);
     }
 
     private async Task<BackendStart> MountingAsync(KeyConfig key, string? path, string script)

@@ -64,14 +64,14 @@ public sealed class ServiceCommandTests(ControllerFixture fixture) : IClassFixtu
     [InlineData("plane: give --image or --command to run, or --file", "service", "set", "x", "--access", "public")]
     [InlineData("plane: --access must be given: public, signed, or the URL of a forward-auth service", "service", "set", "x", "--image", "i")]
     [InlineData("plane: --access: must be public, signed, or an http:// or https:// address", "service", "set", "x", "--image", "i", "--access", "all")]
-    [InlineData("plane: --image: cannot be combined with --file, which says all", "service", "set", "x", "--image", "i", "--file", "/dev/null")]
+    [InlineData("plane: --image: cannot be combined with --file, which holds the whole configuration", "service", "set", "x", "--image", "i", "--file", "/dev/null")]
     [InlineData("plane: --warm-max-age-seconds and --claim-path need --warm", "service", "set", "x", "--image", "i", "--access", "public", "--claim-path", "/c")]
     [InlineData("plane: give one of --generate, --secret-file and --public-key-file", "service", "key", "add", "x", "--kid", "k")]
     [InlineData("plane: --public-key-file needs --alg ES256 or --alg EdDSA", "service", "key", "add", "x", "--kid", "k", "--public-key-file", "/dev/null")]
     [InlineData("plane: --alg EdDSA needs --public-key-file", "service", "key", "add", "x", "--kid", "k", "--generate", "--alg", "EdDSA")]
-    [InlineData("plane: --pool: --service says how to start a backend", "connect", "--key", "k", "--service", "x", "--pool", "p")]
-    [InlineData("plane: --image and --command: --service says how to start a backend", "connect", "--key", "k", "--service", "x", "--image", "i")]
-    [InlineData("plane: --wait-seconds: say how to start a backend, and neither --image nor --command says what", "connect", "--key", "k", "--wait-seconds", "3")]
+    [InlineData("plane: --pool: cannot be combined with --service, which defines how to start a backend", "connect", "--key", "k", "--service", "x", "--pool", "p")]
+    [InlineData("plane: --image and --command: cannot be combined with --service, which defines how to start a backend", "connect", "--key", "k", "--service", "x", "--image", "i")]
+    [InlineData("plane: --wait-seconds: needs --image or --command, which say what to start", "connect", "--key", "k", "--wait-seconds", "3")]
     public async Task Flags_that_contradict_each_other_are_refused(string problem, params string[] arguments) =>
         Assert.Contains(problem, await RefusedAsync(2, arguments));
 

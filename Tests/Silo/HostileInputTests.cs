@@ -23,7 +23,7 @@ public sealed class HostileInputTests(ControllerFixture fixture) : IClassFixture
         { "\"x\"", "the body must be an object" },
         { "1", "the body must be an object" },
         { "{", "the body is not valid JSON" },
-        { "{}", "key or spawn_config" },
+        { "{}", "key is missing: give key, spawn_config or service" },
         { "{}x", "the body is not valid JSON" },
         { "{} {}", "the body is not valid JSON" },
         { """{"key":{"name":"a"},}""", "the body is not valid JSON" },
@@ -227,7 +227,7 @@ public sealed class HostileInputTests(ControllerFixture fixture) : IClassFixture
 
     [Theory]
     [InlineData("""{"backend_id":"x","user":null}""", "user must be a string")]
-    [InlineData("""{"backend_id":"x","user":"u","token":"t"}""", "user and token cannot be given together")]
+    [InlineData("""{"backend_id":"x","user":"u","token":"t"}""", "user cannot be combined with token: give one of them")]
     [InlineData("""{"backend_id":"x","token":"short"}""", "token is not valid")]
     [InlineData("""{"backend_id":"X"}""", "backend_id is not valid")]
     [InlineData("""{"user":"u"}""", "backend_id is missing")]

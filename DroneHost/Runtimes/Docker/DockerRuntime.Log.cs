@@ -10,13 +10,13 @@ public sealed partial class DockerRuntime
     [LoggerMessage(EventIds.DockerRuntimeEventsBack, LogLevel.Information, "The event stream of the Docker engine is open again")]
     private partial void LogEventsBack();
 
-    [LoggerMessage(EventIds.DockerRuntimeCleanUpFailed, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed; making sure that it is gone is repeated by the agent: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeCleanUpFailed, LogLevel.Warning, "Container {Container} of backend {Backend} could not be removed after its start failed: {Reason}. The agent retries until it is gone")]
     private partial void LogCleanUpFailed(string container, string backend, string reason);
 
-    [LoggerMessage(EventIds.DockerRuntimeLeftoverRemoved, LogLevel.Warning, "A container of an older acquisition (fencing token {Token}) stood under the name of backend {Backend} and was removed")]
+    [LoggerMessage(EventIds.DockerRuntimeLeftoverRemoved, LogLevel.Warning, "A container of an older lease (fencing token {Token}) had the name of backend {Backend}. It was removed")]
     private partial void LogLeftoverRemoved(string backend, FencingToken token);
 
-    [LoggerMessage(EventIds.DockerRuntimeForeignLabels, LogLevel.Warning, "Container {Container} of this drone has labels that name no backend; it is left alone")]
+    [LoggerMessage(EventIds.DockerRuntimeForeignLabels, LogLevel.Warning, "Container {Container} of this drone has labels that do not name a backend. It is ignored")]
     private partial void LogForeignLabels(string container);
 
     [LoggerMessage(EventIds.DockerRuntimeProcessNotVisible, LogLevel.Information, "Process {Pid} of container {Container} is not visible to this agent: where the engine does not answer it cannot be killed directly")]
@@ -34,10 +34,10 @@ public sealed partial class DockerRuntime
     [LoggerMessage(EventIds.DockerRuntimeUnsupervised, LogLevel.Warning, "Container {Container} of backend {Backend} ({State}) is not supervised by this drone: it is ended and removed")]
     private partial void LogUnsupervised(string container, string backend, string state);
 
-    [LoggerMessage(EventIds.DockerRuntimeNotKept, LogLevel.Warning, "The output of backend {Backend} is not kept, and its container is removed all the same: {Reason}")]
+    [LoggerMessage(EventIds.DockerRuntimeNotKept, LogLevel.Warning, "The output of backend {Backend} is not kept, but its container is removed: {Reason}")]
     private partial void LogNotKept(string backend, string reason);
 
-    [LoggerMessage(EventIds.DockerRuntimeForgotten, LogLevel.Warning, "Container {Container} of backend {Backend} has {Count} processes that its engine does not know: they are killed")]
+    [LoggerMessage(EventIds.DockerRuntimeForgotten, LogLevel.Warning, "Container {Container} of backend {Backend} has {Count} processes that the Docker engine no longer tracks. The drone kills them")]
     private partial void LogForgotten(string container, string backend, int count);
 
     [LoggerMessage(EventIds.DockerRuntimeOutputNotRead, LogLevel.Warning, "The output of backend {Backend} could not be read to its end: {Reason}")]

@@ -80,7 +80,7 @@ public sealed partial class DockerRuntime
                     throw Failure("cannot be started", error, spec);
                 case RuntimeUnavailableException when was == LeftOver.HadRun:
                     // Not again: a backend starts once.
-                    throw new RuntimeFailureException($"A container of {spec.Image} was started, and is removed because that was not confirmed: {e.Message}", e);
+                    throw new RuntimeFailureException($"Docker did not confirm the start of a container of {spec.Image}, so it is removed: {e.Message}", e);
                 default:
                     throw;
             }
@@ -110,7 +110,7 @@ public sealed partial class DockerRuntime
     {
         if (_options.MountBase is not { } mountBase)
         {
-            throw new RuntimeFailureException("This drone has no mount directory, and the backend asks for a mount.");
+            throw new RuntimeFailureException("The backend needs a mount, but this drone has no --mount-base. Start the drone with one, or remove mount from the request.");
         }
 
         var relative = MountDirectory.RelativePath(mount, start.Key);

@@ -75,7 +75,7 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
         }
         catch (DockerErrorException e)
         {
-            throw new RuntimeUnavailableException($"The Docker engine at {_options.Host} refuses: {e.Message}", e);
+            throw new RuntimeUnavailableException($"The Docker engine at {_options.Host} rejected the request: {e.Message}", e);
         }
     }
 
@@ -111,7 +111,7 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
         }
         catch (DockerErrorException e)
         {
-            throw new RuntimeUnavailableException($"The Docker engine at {_options.Host} does not say what it has: {e.Message}", e);
+            throw new RuntimeUnavailableException($"The Docker engine at {_options.Host} does not report its resources: {e.Message}", e);
         }
     }
 

@@ -30,7 +30,7 @@ internal sealed class ImagePuller(DockerCalls docker, DockerRuntimeOptions optio
         await PullAsync(image, credentials, progress, cancellationToken);
         if (!await docker.HasImageAsync(image, cancellationToken))
         {
-            throw new RuntimeFailureException($"The image {image.Text} was pulled and is not there.");
+            throw new RuntimeFailureException($"The pull of image {image.Text} succeeded, but the engine does not have the image. Check whether another program removes images.");
         }
     }
 

@@ -4,7 +4,7 @@ namespace Plane.DroneHost.Runtimes.Process;
 
 public sealed partial class ProcessRuntime
 {
-    [LoggerMessage(EventIds.ProcessRuntimeNoCgroups, LogLevel.Warning, "Backends run without cgroups ({Reason}): a process that makes a session of its own is not ended with its backend, so at most one at a time does not cover it")]
+    [LoggerMessage(EventIds.ProcessRuntimeNoCgroups, LogLevel.Warning, "Cgroups are not available ({Reason}). A process that calls setsid is not ended with its backend, so at most one at a time is not guaranteed for it. Let the drone make cgroups below its own (systemd: Delegate=yes)")]
     private partial void LogNoCgroups(string reason);
 
     [LoggerMessage(EventIds.ProcessRuntimeNoCgroup, LogLevel.Warning, "Backend {Backend} runs without a cgroup ({Reason})")]

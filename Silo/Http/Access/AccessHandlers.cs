@@ -16,7 +16,7 @@ internal abstract class AccessHandler(IOptionsMonitor<AuthenticationSchemeOption
     protected override async Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         var failure = (await HandleAuthenticateOnceAsync()).Failure;
-        await Error(failure?.Message ?? "this route needs authorization").ExecuteAsync(Context);
+        await Error(failure?.Message ?? "this route needs authentication: send the control token as Authorization: Bearer").ExecuteAsync(Context);
     }
 
     protected virtual ApiError Error(string reason) => new(ErrorKind.Unauthorized, reason);
@@ -37,7 +37,7 @@ internal sealed class ForwardAuthHandler(ForwardAuth forward, IOptionsMonitor<Au
     {
         var verdict = await forward.AskAsync(Request, Context.RequestAborted);
         _isUnreachable = verdict == ForwardAuthVerdict.Unreachable;
-        return _isUnreachable ? AuthenticateResult.Fail("the service that authorizes requests could not be reached")
+        return _isUnreachable ? AuthenticateResult.Fail("the --forward-auth service could not be reached; the controller's log has the reason")
             : verdict == ForwardAuthVerdict.Allowed ? Allowed()
             : AuthenticateResult.NoResult();
     }

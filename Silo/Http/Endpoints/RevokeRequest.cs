@@ -23,7 +23,7 @@ internal sealed record RevokeRequest
         var byToken = !ReferenceEquals(Token, Absent);
         if (byUser && byToken)
         {
-            return new FieldError("user", "and token cannot be given together");
+            return new FieldError("user", "cannot be combined with token: give one of them");
         }
 
         if (byUser)

@@ -29,7 +29,7 @@ internal sealed class StatusStreams(
 
     /// <summary>The answer beyond it.</summary>
     public static ApiError TooMany { get; } =
-        new(ErrorKind.Other, "too many streams of this kind are open, try again later") { Status = StatusCodes.Status503ServiceUnavailable };
+        new(ErrorKind.Other, "too many streams of this kind are open; retry later") { Status = StatusCodes.Status503ServiceUnavailable };
 
     /// <summary>Opens a stream and writes it to its end, or says why not. The pipeline limits how many there are.</summary>
     /// <param name="http">The request.</param>

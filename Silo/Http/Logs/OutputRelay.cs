@@ -57,7 +57,7 @@ internal sealed partial class OutputRelay : IAsyncDisposable
         catch (Exception e) when (!_stopping.IsCancellationRequested)
         {
             LogFailed(_logger, backend.BackendId, e);
-            Problem = "the output could not be followed further";
+            Problem = "reading the output failed; retry. The controller's log has the reason";
         }
         catch (Exception) when (_stopping.IsCancellationRequested)
         {
