@@ -93,13 +93,14 @@ internal sealed class DroneMetrics
     /// <summary>Has observed what backends may reserve and have reserved.</summary>
     public void ObserveResources(Func<ResourceAmounts> capacity, Func<ResourceAmounts> reserved)
     {
-        foreach (var (name, what, amounts) in new[] { ("capacity", "that backends may reserve", capacity), ("reserved", "that backends have reserved", reserved) })
-        {
-            _meter.CreateObservableGauge($"plane.drone.{name}.cpu", () => amounts().CpuMillis / 1000.0, "{cpu}", $"CPUs {what}");
-            _meter.CreateObservableUpDownCounter($"plane.drone.{name}.memory", () => amounts().MemoryBytes, "By", $"Memory {what}");
-            _meter.CreateObservableUpDownCounter($"plane.drone.{name}.disk", () => amounts().DiskBytes, "By", $"Disk {what}");
-            _meter.CreateObservableUpDownCounter($"plane.drone.{name}.gpus", () => amounts().Gpus, "{gpu}", $"GPUs {what}");
-        }
+        _meter.CreateObservableGauge("plane.drone.capacity.cpu", () => capacity().CpuMillis / 1000.0, "{cpu}", "CPUs that backends may reserve");
+        _meter.CreateObservableUpDownCounter("plane.drone.capacity.memory", () => capacity().MemoryBytes, "By", "Memory that backends may reserve");
+        _meter.CreateObservableUpDownCounter("plane.drone.capacity.disk", () => capacity().DiskBytes, "By", "Disk that backends may reserve");
+        _meter.CreateObservableUpDownCounter("plane.drone.capacity.gpus", () => capacity().Gpus, "{gpu}", "GPUs that backends may reserve");
+        _meter.CreateObservableGauge("plane.drone.reserved.cpu", () => reserved().CpuMillis / 1000.0, "{cpu}", "CPUs that backends have reserved");
+        _meter.CreateObservableUpDownCounter("plane.drone.reserved.memory", () => reserved().MemoryBytes, "By", "Memory that backends have reserved");
+        _meter.CreateObservableUpDownCounter("plane.drone.reserved.disk", () => reserved().DiskBytes, "By", "Disk that backends have reserved");
+        _meter.CreateObservableUpDownCounter("plane.drone.reserved.gpus", () => reserved().Gpus, "{gpu}", "GPUs that backends have reserved");
     }
 
     /// <summary>Takes a reading of all that run now. Called by one loop alone.</summary>

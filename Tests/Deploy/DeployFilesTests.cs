@@ -9,8 +9,6 @@ namespace Plane.Tests.Deploy;
 
 public sealed partial class DeployFilesTests
 {
-    private static readonly string[] s_product = ["Cli", "DnsHost", "DroneHost", "Grains", "Hosting", "ProxyHost", "Silo"];
-
     [Fact]
     public void Every_command_line_in_the_files_is_one_that_plane_understands()
     {
@@ -129,18 +127,6 @@ public sealed partial class DeployFilesTests
         }
     }
 
-    [Fact]
-    public void Every_metric_that_the_documentation_names_is_made_by_the_product()
-    {
-        var sources = string.Concat(s_product
-            .SelectMany(f => Directory.EnumerateFiles(Checkout.File(f), "*.cs", SearchOption.AllDirectories))
-            .Where(f => f.Contains("Metrics", StringComparison.Ordinal) || f.Contains("Meter", StringComparison.Ordinal) || File.ReadAllText(f).Contains("\"plane.", StringComparison.Ordinal))
-            .Select(File.ReadAllText));
-        var names = Metric().Matches(File.ReadAllText(Checkout.File("docs/deploy.md"))).Select(m => m.Groups[1].Value).Distinct().ToArray();
-        Assert.True(names.Length > 5, $"only {names.Length} metrics are named");
-        Assert.DoesNotContain(names, n => !sources.Contains($"\"{n}\"", StringComparison.Ordinal));
-    }
-
     private static string Plain(string name) => name.Replace("-", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal).ToUpperInvariant();
 
     [GeneratedRegex("plane-([a-z]+)\\.service$")]
@@ -157,7 +143,4 @@ public sealed partial class DeployFilesTests
 
     [GeneratedRegex("file: \\./secrets/([^}]+)}")]
     private static partial Regex SecretFile();
-
-    [GeneratedRegex("`(plane\\.[a-z_]+\\.[a-z_.]+)`")]
-    private static partial Regex Metric();
 }

@@ -4,21 +4,30 @@ using Plane.Testing;
 
 namespace Plane.Tests.Telemetry;
 
-/// <summary>What the documents tell an operator to watch exists under that name.</summary>
+/// <summary>Each metric that the documents name exists under that name, and each that the product has is documented.</summary>
 public sealed partial class MonitoringDocsTests
 {
+    private static readonly string[] s_product =
+        ["Acme", "Cli", "Client", "DnsHost", "DroneHost", "Files", "Grains", "Grains.Interfaces", "Hosting", "ProxyHost", "Silo", "Storage"];
+
     private static readonly string[] s_rows =
-        [.. File.ReadLines(Path.Combine(Checkout.Root, "docs/deploy.md")).Where(l => l.StartsWith("| `plane.", StringComparison.Ordinal))];
+        [.. File.ReadLines(Checkout.File("docs/deploy.md")).Where(l => l.StartsWith("| `plane.", StringComparison.Ordinal))];
 
     [Fact]
-    public void Every_metric_of_the_table_is_one_of_the_product()
+    public void Every_metric_that_a_document_names_is_made_by_the_product()
     {
-        var known = ((string[])["Grains", "Silo", "DroneHost", "ProxyHost", "DnsHost"])
-            .SelectMany(d => Directory.EnumerateFiles(Path.Combine(Checkout.Root, d), "*.cs", SearchOption.AllDirectories))
-            .SelectMany(f => Instrument().Matches(File.ReadAllText(f)).Select(m => m.Groups[1].Value)).ToHashSet();
-        var named = s_rows.SelectMany(r => Code().Matches(r).Select(m => m.Groups[1].Value)).Where(n => n.StartsWith("plane.", StringComparison.Ordinal)).ToArray();
-        Assert.True(named.Length > 20, $"{named.Length} metrics were found");
-        Assert.All(named, n => Assert.Contains(n, known));
+        var made = Made();
+        var documents = Directory.EnumerateFiles(Checkout.File("docs"), "*.md", SearchOption.AllDirectories);
+        Assert.DoesNotContain(documents.SelectMany(Named), n => !made.Contains(n));
+    }
+
+    [Fact]
+    public void Every_metric_of_the_product_is_in_the_list_of_metrics()
+    {
+        var made = Made();
+        Assert.True(made.Count > 40, $"only {made.Count} metrics were found");
+        var listed = Named(Checkout.File("docs/observability.md")).ToHashSet();
+        Assert.DoesNotContain(made, n => !listed.Contains(n));
     }
 
     [Fact]
@@ -31,8 +40,20 @@ public sealed partial class MonitoringDocsTests
         Assert.All(labels, l => Assert.Contains(l, known));
     }
 
-    [GeneratedRegex("\"(plane\\.[a-z_.]+)\"")]
+    private static HashSet<string> Made() =>
+        [.. s_product
+            .SelectMany(d => Directory.EnumerateFiles(Checkout.File(d), "*.cs", SearchOption.AllDirectories))
+            .SelectMany(f => Instrument().Matches(File.ReadAllText(f)).Select(m => m.Groups[1].Value))];
+
+    private static IEnumerable<string> Named(string document) => Metric().Matches(File.ReadAllText(document)).Select(m => m.Groups[1].Value);
+
+    // The name is the first argument of what makes an instrument.
+    [GeneratedRegex("(?:Create[A-Za-z]+(?:<[a-z]+>)?|\\.Observe)\\(\\s*\"(plane\\.[a-z_.]+)\"")]
     private static partial Regex Instrument();
+
+    // A function of the database has one dot.
+    [GeneratedRegex("`(plane\\.[a-z_]+\\.[a-z_.]+)`")]
+    private static partial Regex Metric();
 
     [GeneratedRegex("`([a-z_.]+)`")]
     private static partial Regex Code();
