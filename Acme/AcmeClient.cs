@@ -48,7 +48,7 @@ public sealed class AcmeClient : IDisposable
             var directory = AcmeTransport.Read<AcmeDirectory>(await transport.GetAsync(url, cancellationToken), url);
             return directory is { NewNonce: not null, NewAccount: not null, NewOrder: not null }
                 ? new AcmeClient(transport, directory, options, time, key)
-                : throw new AcmeException(AcmeFault.BadAnswer, $"{url} is no ACME directory: it names no newNonce, newAccount or newOrder");
+                : throw new AcmeException(AcmeFault.BadAnswer, $"{url} is not an ACME directory: it names no newNonce, newAccount or newOrder");
         }
         catch
         {
@@ -193,7 +193,7 @@ public sealed class AcmeClient : IDisposable
     {
         var text = $"{_directory.RenewalInfo!.OriginalString.TrimEnd('/')}/{renewalId}";
         var url = Uri.TryCreate(text, UriKind.Absolute, out var absolute) ? absolute
-            : throw new AcmeException(AcmeFault.BadAnswer, $"the authority named the address {AcmeProblem.Printable(text)}, which is no https URL");
+            : throw new AcmeException(AcmeFault.BadAnswer, $"the authority named the address {AcmeProblem.Printable(text)}, which is not an https URL");
         var answer = await _transport.GetAsync(url, cancellationToken);
         var info = AcmeTransport.Read<AcmeRenewalInfo>(answer, url);
         return info.SuggestedWindow is { } window && window.Start < window.End

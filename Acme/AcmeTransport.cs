@@ -118,7 +118,7 @@ internal sealed class AcmeTransport : IDisposable
     {
         if (!url.IsAbsoluteUri || url.Scheme != Uri.UriSchemeHttps)
         {
-            throw new AcmeException(AcmeFault.BadAnswer, $"the authority named the address {AcmeProblem.Printable(url.OriginalString)}, which is no https URL");
+            throw new AcmeException(AcmeFault.BadAnswer, $"the authority named the address {AcmeProblem.Printable(url.OriginalString)}, which is not an https URL");
         }
 
         using var limit = new CancellationTokenSource(_timeout, _time);

@@ -82,10 +82,10 @@ internal sealed partial class SweepService(
         }
     }
 
-    [LoggerMessage(EventId = EventIds.SweepServiceSwept, Message = "Sweep {Sweep} concerned {Rows} rows.")]
+    [LoggerMessage(EventId = EventIds.SweepServiceSwept, Message = "Sweep {Sweep} changed {Rows} rows.")]
     private partial void LogSwept(LogLevel level, string sweep, int rows);
 
-    [LoggerMessage(EventId = EventIds.SweepServiceFailed, Message = "Sweep {Sweep} failed and will be tried again: {Reason}")]
+    [LoggerMessage(EventId = EventIds.SweepServiceFailed, Message = "Sweep {Sweep} failed and is retried: {Reason}")]
     private partial void LogFailed(LogLevel level, string sweep, string reason, Exception? exception);
 
     [LoggerMessage(EventIds.SweepServiceEnded, LogLevel.Debug, "Sweep {Sweep} has ended.")]

@@ -49,7 +49,7 @@ public sealed class HostingOptions
     /// Whether a trace goes on that an HTTP client names in its <c>traceparent</c> header, and with it the client's word on whether it is recorded. Where not set: in controllers,
     /// which applications call, and not in proxies, which anybody calls.
     /// </summary>
-    [Description("go on with the trace that a client's traceparent header names; where not set, controllers do and proxies don't")]
+    [Description("continue the trace that a client's traceparent header names; where not set, controllers do and proxies don't")]
     public bool? AcceptTraceContext { get; set; }
 
     internal IReadOnlyDictionary<string, string> OpenTelemetry { get; private set; } = new Dictionary<string, string>();

@@ -127,7 +127,7 @@ public sealed class ProxyOptions
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(15);
 
     /// <summary>How long open requests may go on after the stop signal. Default 10 s.</summary>
-    [Description("how long open requests may go on after the stop signal")]
+    [Description("how long open requests may continue after the stop signal")]
     public TimeSpan Drain { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long one call to the controller waits for a route or a change, at most 5 s. Default 5 s.</summary>
@@ -135,7 +135,7 @@ public sealed class ProxyOptions
     public TimeSpan ControllerWait { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>How long a request for an unknown route waits for a controller that is away before it gets 503. Default 10 s.</summary>
-    [Description("how long a request for an unknown route waits for a controller that is away")]
+    [Description("how long a request for an unknown route waits for a controller that is unavailable")]
     public TimeSpan UnknownRouteWait { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The most routes kept; least recently used ones go first. About 1 kB each. Default 100,000.</summary>
@@ -151,7 +151,7 @@ public sealed class ProxyOptions
     public int TokenCacheSize { get; set; } = 20_000;
 
     /// <summary>How long a navigation to a session that is being started waits before it gets the page that says so. Default 1 s: most warm starts take less.</summary>
-    [Description("how long a navigation to a service's session that is being started waits before it gets a page that says so")]
+    [Description("how long a navigation to a service's session that is being started waits before it gets a page that shows the start")]
     public TimeSpan StartingPageAfter { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long a service's forward_auth URL may take to answer. Default 5 s.</summary>
@@ -161,7 +161,7 @@ public sealed class ProxyOptions
     /// <summary>
     /// How long an answer of a forward_auth URL stands for the same question: longer spares the login service, and lets in a visitor for as long after a logout. Default 3 s.
     /// </summary>
-    [Description("how long an answer of a service's forward_auth URL stands for the same question")]
+    [Description("how long an answer of a service's forward_auth URL is reused for the same question")]
     public TimeSpan ForwardAuthCache { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>After so long without reading changes, routes are checked again as they are used, serving meanwhile. Default 15 s.</summary>

@@ -31,7 +31,7 @@ internal static class BackendCommands
     {
         var backend = BackendArgument();
         var follow = new Option<bool>("--follow") { Description = "Print each step until the backend has ended." };
-        var command = new Command("backend-status", "Print where a backend stands.") { backend, follow };
+        var command = new Command("backend-status", "Print the status of a backend.") { backend, follow };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
             var name = parsed.GetValue(backend);
@@ -64,7 +64,7 @@ internal static class BackendCommands
             DefaultValueFactory = _ => 100,
             CustomParser = CommandValues.RequiredWholeNumber,
         };
-        var cursor = new Option<string?>("--cursor") { Description = "Go on behind an earlier page." };
+        var cursor = new Option<string?>("--cursor") { Description = "Continue after an earlier page." };
         var command = new Command("backends", "List backends, newest first.") { cluster, status, drone, key, service, limit, cursor };
         context.AddWideTo(command);
         context.AddWatchTo(command);

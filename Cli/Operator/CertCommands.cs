@@ -44,7 +44,7 @@ internal static class CertCommands
         flags.SetAction(command, (_, directory, printer, _) =>
         {
             directory.Renew();
-            printer.Note("The proxy orders a certificate when it next looks (--cert-check-every, 10 s by default), and goes on with the present one if it can't.");
+            printer.Note("The proxy orders a certificate when it next looks (--cert-check-every, 10 s by default), and keeps the present one if it can't.");
             return Task.FromResult(ExitCodes.Done);
         });
         return command;

@@ -37,7 +37,7 @@ internal static class DnsCommands
 
     private static Option<string> OwnerOption() => new("--owner")
     {
-        Description = "Whose values they are; each owner's stand beside the others'.",
+        Description = "The owner of the values; values of different owners do not replace each other.",
         HelpName = "NAME",
         DefaultValueFactory = _ => "operator",
     };
@@ -73,7 +73,7 @@ internal static class DnsCommands
     private static Command List(OperatorContext context)
     {
         var cluster = ClusterOption();
-        var command = new Command("list", "List the TXT values that stand, by who set them.") { cluster };
+        var command = new Command("list", "List the current TXT values by owner.") { cluster };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
             Print(printer, await client.TxtAsync(parsed.GetValue(cluster)!.Value, cancellationToken).ConfigureAwait(false)));
         return command;

@@ -11,7 +11,7 @@ internal static class EventsCommand
     public static Command Create(OperatorContext context)
     {
         var cluster = new Option<ClusterName?>("--cluster") { Description = "Only this cluster's.", CustomParser = CommandValues.Name<ClusterName> };
-        var follow = new Option<bool>("--follow", "-f") { Description = "Go on with what happens from now on." };
+        var follow = new Option<bool>("--follow", "-f") { Description = "Print new events as they happen." };
         var after = new Option<string?>("--after") { Description = "Only events after the one with this id." };
         var limit = new Option<int>("--limit")
         {

@@ -11,7 +11,7 @@ internal static class LogsCommand
     public static Command Create(OperatorContext context)
     {
         var backend = BackendCommands.BackendArgument();
-        var follow = new Option<bool>("--follow", "-f") { Description = "Go on until the backend has ended." };
+        var follow = new Option<bool>("--follow", "-f") { Description = "Print new lines until the backend has ended." };
         var tail = new Option<int>("--tail")
         {
             Description = "How many of the last lines.",

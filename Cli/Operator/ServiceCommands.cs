@@ -87,7 +87,7 @@ internal static class ServiceCommands
     private static Command Delete(OperatorContext context)
     {
         var service = ServiceArgument();
-        var keep = new Option<bool>("--keep") { Description = "Let its backends go on to their own end." };
+        var keep = new Option<bool>("--keep") { Description = "Let its backends run to their own end." };
         var command = new Command("delete", "Delete a service with its keys; its backends are ended gracefully.") { service, keep };
         context.SetAction(command, async (parsed, client, printer, cancellationToken) => BackendCommands.Answer(
             printer, await client.DeleteServiceAsync(parsed.GetValue(service), parsed.GetValue(keep), cancellationToken).ConfigureAwait(false), "deleted"));

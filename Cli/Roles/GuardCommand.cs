@@ -16,7 +16,7 @@ internal static class GuardCommand
 
     public static Command Create() => RoleCommand.Create(
         Name,
-        "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stands still.",
+        "Run a drone's guard: it ends backends at their hard deadline when the drone's agent is dead or stopped.",
         [typeof(GuardOptions)],
         context =>
         {

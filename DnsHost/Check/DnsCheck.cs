@@ -98,7 +98,7 @@ public sealed class DnsCheck
             Add(
                 FindingKind.Missing,
                 subject,
-                hasText ? "there is none, and a TXT record stands in its place: a name with a CNAME has no other records" : "there is none",
+                hasText ? "there is none, and there is a TXT record in its place: a name with a CNAME has no other records" : "there is none",
                 hasText ? $"remove the TXT record, and {set}" : set);
             return given;
         }

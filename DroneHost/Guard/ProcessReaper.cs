@@ -211,7 +211,7 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     [LoggerMessage(EventIds.ProcessReaperNoAnswer, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
     private partial void LogNoAnswer(BackendName backend, string reason);
 
-    [LoggerMessage(EventIds.ProcessReaperNotOurs, LogLevel.Warning, "{Backend}: a container with its labels is another drone's and is left alone")]
+    [LoggerMessage(EventIds.ProcessReaperNotOurs, LogLevel.Warning, "{Backend}: a container with its labels belongs to another drone and is ignored")]
     private partial void LogNotOurs(BackendName backend);
 
     [LoggerMessage(EventIds.ProcessReaperUnsupervised, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]

@@ -120,6 +120,6 @@ internal sealed partial class OutputFeed : IAsyncDisposable
         _ring.Complete();
     }
 
-    [LoggerMessage(EventIds.OutputFeedBroken, LogLevel.Information, "The output of backend {Backend} could not be followed; it is tried again from the last line: {Reason}")]
+    [LoggerMessage(EventIds.OutputFeedBroken, LogLevel.Information, "The output of backend {Backend} could not be read: {Reason}. The drone retries from the last line")]
     private static partial void LogBroken(ILogger logger, BackendName backend, string reason);
 }

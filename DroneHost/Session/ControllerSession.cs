@@ -252,9 +252,9 @@ internal sealed partial class ControllerSession(
     [LoggerMessage(EventIds.ControllerSessionNoController, LogLevel.Warning, "No controller answers, retrying: {Reason}")]
     private partial void LogNoController(string reason);
 
-    [LoggerMessage(EventIds.ControllerSessionNameInUse, LogLevel.Warning, "The name {Drone} is in use, trying again: {Reason}")]
+    [LoggerMessage(EventIds.ControllerSessionNameInUse, LogLevel.Warning, "The name {Drone} is in use: {Reason}. The drone retries")]
     private partial void LogNameInUse(DroneName drone, string? reason);
 
-    [LoggerMessage(EventIds.ControllerSessionNotStored, LogLevel.Warning, "The registration could not be stored, trying again")]
+    [LoggerMessage(EventIds.ControllerSessionNotStored, LogLevel.Warning, "The registration could not be stored. The drone retries")]
     private partial void LogNotStored();
 }

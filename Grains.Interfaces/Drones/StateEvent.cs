@@ -69,7 +69,7 @@ public sealed record StateEvent
         : !Enum.IsDefined(Status) ? "the event's state is unknown"
         : Status == BackendStatus.Scheduled ? "only the controller schedules"
         : NameRules.EnumProblem(TerminationReason) is not null || NameRules.EnumProblem(TerminationKind) is not null ? "the event's reason or kind of end is unknown"
-        : Address is not null && !IsEndPoint(Address) ? "the address is no IP address with a port"
+        : Address is not null && !IsEndPoint(Address) ? "the address is not an IP address with a port"
         : Status == BackendStatus.Ready && Address is null ? "a backend that is ready has an address"
         : IsWarm && (Status != BackendStatus.Waiting || Address is null) ? "a backend that waits for a claim is waiting and has an address"
         : null;

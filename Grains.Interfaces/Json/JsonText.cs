@@ -49,7 +49,7 @@ public readonly record struct JsonText
         }
         catch (InvalidOperationException e)
         {
-            throw new JsonException("a text is no valid Unicode", e);
+            throw new JsonException("a text is not valid Unicode", e);
         }
 
         return new JsonText(Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));

@@ -30,13 +30,13 @@ public sealed record LeaseOptions
     [Id(3)]
     public TimeSpan Expiry { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long one renewal call may take before it is given up and asked again. Default 3 s.</summary>
-    [Description("how long one renewal call may take before it is given up and asked again")]
+    /// <summary>How long one renewal call may take before it is abandoned and retried. Default 3 s.</summary>
+    [Description("how long one renewal call may take before it is abandoned and retried")]
     [Id(4)]
     public TimeSpan RenewalCall { get; init; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>How often a renewal that got no answer is asked again. Default 1 s.</summary>
-    [Description("how often a renewal that got no answer is asked again")]
+    /// <summary>How often a renewal that got no answer is retried. Default 1 s.</summary>
+    [Description("how often a renewal that got no answer is retried")]
     [Id(5)]
     public TimeSpan RenewalRetry { get; init; } = TimeSpan.FromSeconds(1);
 

@@ -122,7 +122,7 @@ internal static class PlacementExplanation
         var shown = drones.Take(MostDrones).Select(d => requests.ShortOn(capacity(d), reserved(d)).First() is var resource
             ? $"{d.Node.Name} {has} {resource.Amount(Math.Max(0, capacity(d).Of(resource) - reserved(d).Of(resource)))} {resource.Noun()}"
             : "");
-        return string.Join(", ", shown) + (drones.Length > MostDrones ? string.Create(CultureInfo.InvariantCulture, $", and {drones.Length - MostDrones} more are likewise") : "");
+        return string.Join(", ", shown) + (drones.Length > MostDrones ? string.Create(CultureInfo.InvariantCulture, $", and {drones.Length - MostDrones} more are the same") : "");
     }
 
     private static long Free(DroneState drone, Resource resource) => Math.Max(0, drone.Capacity!.Of(resource) - drone.Reserved.Of(resource));

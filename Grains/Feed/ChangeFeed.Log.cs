@@ -15,7 +15,7 @@ internal sealed partial class ChangeFeed
 
     [LoggerMessage(
         EventIds.ChangeFeedGap, LogLevel.Warning,
-        "Rows of the change log were cleaned up before they were read; whoever waits looks again. Goes on at {Transaction}/{Sequence}.")]
+        "Rows of the change log were cleaned up before they were read. Waiting calls read again. The feed continues at {Transaction}/{Sequence}.")]
     private partial void LogGap(long transaction, long sequence);
 
     [LoggerMessage(EventIds.ChangeFeedStopped, LogLevel.Debug, "The change feed has ended.")]

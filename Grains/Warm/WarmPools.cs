@@ -219,7 +219,7 @@ internal sealed partial class WarmPools(
     [LoggerMessage(EventIds.WarmPoolsWaits, LogLevel.Debug, "Warm backends of service {Service} failed to start; the next attempt is in {Delay}.")]
     private partial void LogWaits(ServiceName service, TimeSpan delay);
 
-    [LoggerMessage(EventId = EventIds.WarmPoolsFailed, Message = "The pools of warm backends were not filled and will be tried again: {Reason}")]
+    [LoggerMessage(EventId = EventIds.WarmPoolsFailed, Message = "The pools of warm backends were not filled: {Reason}. The controller retries")]
     private partial void LogFailed(LogLevel level, string reason, Exception? exception);
 
     /// <summary>What a turn did, and when the next one is due.</summary>

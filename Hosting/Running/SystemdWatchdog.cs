@@ -42,6 +42,6 @@ internal sealed partial class SystemdWatchdog(ISystemdNotifier systemd, TimeProv
         }
     }
 
-    [LoggerMessage(EventIds.SystemdWatchdogNotNotified, LogLevel.Warning, "systemd cannot be told that the process runs, and may end it: {Reason}")]
+    [LoggerMessage(EventIds.SystemdWatchdogNotNotified, LogLevel.Warning, "systemd could not be notified that the process runs, and may end it: {Reason}")]
     private static partial void LogNotTold(ILogger logger, string reason);
 }

@@ -38,10 +38,10 @@ public sealed class AcmeOptions
     public CertificateKeyKind KeyKind { get; set; } = CertificateKeyKind.Ecdsa;
 
     /// <summary>
-    /// How long the challenge values stand before the authority is told to look. Our DNS server may answer from its cache for 1 s, and resolvers keep a "no such
+    /// How long the challenge values are published before the authority is asked to check them. Our DNS server may answer from its cache for 1 s, and resolvers keep a "no such
     /// name" for 1 s more. Default 3 s.
     /// </summary>
-    [Description("how long challenge values stand before the authority is told to look")]
+    [Description("how long challenge values are published before the authority is asked to check them")]
     public TimeSpan Settle { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How often the authority is asked for the state of an order, unless it says itself; grows up to ten times that. Default 1 s.</summary>

@@ -329,10 +329,10 @@ internal sealed partial class CertificateRenewalService : BackgroundService, IHo
     [LoggerMessage(EventIds.CertificateRenewalServiceWaiting, LogLevel.Information, "Waiting while proxy {Owner} orders a certificate; {Seconds:0} s at most")]
     private partial void LogWaiting(string owner, double seconds);
 
-    [LoggerMessage(EventIds.CertificateRenewalServiceControllerAway, LogLevel.Warning, "No answer from the controller about the challenge lease, asking again: {Reason}")]
+    [LoggerMessage(EventIds.CertificateRenewalServiceControllerAway, LogLevel.Warning, "No controller answered the request for the challenge lease: {Reason}. The proxy retries")]
     private partial void LogControllerAway(string reason);
 
-    [LoggerMessage(EventIds.CertificateRenewalServiceOvertaken, LogLevel.Information, "Proxy {Owner} took the challenge lease over; this proxy's order goes on beside its")]
+    [LoggerMessage(EventIds.CertificateRenewalServiceOvertaken, LogLevel.Information, "Proxy {Owner} took the challenge lease over; this proxy continues its own order")]
     private partial void LogOvertaken(string owner);
 
     [LoggerMessage(EventIds.CertificateRenewalServiceLeaseNotRenewed, LogLevel.Debug, "No answer about the challenge lease; it expires by itself: {Reason}")]

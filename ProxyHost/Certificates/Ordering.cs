@@ -315,7 +315,7 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
     [LoggerMessage(EventIds.OrderingOrdered, LogLevel.Information, "Ordered a certificate for {Host}: {Url}")]
     private partial void LogOrdered(string host, Uri url);
 
-    [LoggerMessage(EventIds.OrderingResuming, LogLevel.Information, "Going on with the order for {Host} that was begun before: {Url}")]
+    [LoggerMessage(EventIds.OrderingResuming, LogLevel.Information, "Continuing the order for {Host} that was begun before: {Url}")]
     private partial void LogResuming(string host, Uri url);
 
     [LoggerMessage(EventIds.OrderingReused, LogLevel.Information, "The authority reuses an earlier validation of {Host}")]

@@ -70,7 +70,7 @@ internal sealed partial class CertificateFiles(
             if (_problem != e.Message)
             {
                 _problem = e.Message;
-                LogProblem(e.Message, slot.Current is null ? "the HTTPS port stays closed until it is repaired" : "the last good one goes on being served");
+                LogProblem(e.Message, slot.Current is null ? "the HTTPS port stays closed until it is repaired" : "the last good one stays in use");
             }
         }
     }

@@ -32,7 +32,7 @@ internal sealed partial class FatalErrorHandler(HostExit exit, TimeProvider time
 
         var reason = exception is null
             ? "the other controllers have declared this one dead, because it did not answer them; start it again"
-            : $"the silo cannot go on: {exception.Message}";
+            : $"the silo cannot continue: {exception.Message}";
         LogFatal(logger, exception, reason, sender?.GetType().Name ?? "", context ?? "");
         exit.Request(ExitCodes.Refused, reason);
     }

@@ -23,7 +23,7 @@ internal static class ActionHandlers
         {
             "terminate" => ($"Terminate backend {name}?", $"It gets its stop signal and its grace period; the session of key {key} ends, and the key is free.", "Terminate"),
             "kill" => ($"Kill backend {name}?", $"It ends at once, without a chance to save anything. The session of key {key} ends, and the key is free.", "Kill"),
-            "revoke" => ($"Revoke connection tokens of backend {name}?", "Open connections made with them are cut, and they can't be used again. The backend goes on.", "Revoke"),
+            "revoke" => ($"Revoke connection tokens of backend {name}?", "Open connections made with them are cut, and they can't be used again. The backend keeps running.", "Revoke"),
             "prevent-renew" => ($"Prevent the renewal of key {key}?", $"Backend {name} ends within a lease, about a minute. It can't be allowed again.", "Prevent renewal"),
             _ => null,
         };
@@ -81,7 +81,7 @@ internal static class ActionHandlers
 
         var page = $"/clusters/{inCluster}";
         var (question, consequence, button) = action == "drain"
-            ? ($"Drain drone {name}?", "It takes no new backends. What runs there goes on until it ends by itself.", "Drain")
+            ? ($"Drain drone {name}?", "It takes no new backends. Its backends run until they end by themselves.", "Drain")
             : ($"Undrain drone {name}?", "It takes new backends again.", "Undrain");
         return PageFactory.Page<ConfirmPage>(
             http, button, "cluster", ("Model", new ConfirmModel(question, consequence, $"{page}/drones/{name}/{action}", button, page, s_none)));

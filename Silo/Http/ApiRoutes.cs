@@ -96,7 +96,7 @@ internal static class ApiRoutes
         ctrl.MapGet("/s/{service}", ServiceEndpoints.DescribeAsync)
             .Named("service", "A service, with what runs for it.").Produces<ServiceDetails>().WithErrors(ErrorKind.NotFound);
         ctrl.MapDelete("/s/{service}", ServiceEndpoints.DeleteAsync)
-            .Named("delete_service", "Delete a service with its keys; its backends are ended gracefully, or, with keep=true, go on to their own end.")
+            .Named("delete_service", "Delete a service with its keys; its backends are ended gracefully, or, with keep=true, run to their own end.")
             .ProducesNull().WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound);
         ctrl.MapGet("/s/{service}/url", ServiceEndpoints.UrlAsync)
             .Named("service_url", "The address of a key's session, whether it runs or not.")

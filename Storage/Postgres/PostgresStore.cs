@@ -329,7 +329,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         Message = "the database is another server, or was promoted: what the old one acknowledged last may be missing; no key is acquired for {HeldFor}")]
     private partial void LogOtherServer(TimeSpan heldFor);
 
-    [LoggerMessage(EventId = EventIds.PostgresStoreSessionDropped, Level = LogLevel.Debug, Message = "a session could not be freed of what a failed statement left; its connections are made anew: {Reason}")]
+    [LoggerMessage(EventId = EventIds.PostgresStoreSessionDropped, Level = LogLevel.Debug, Message = "a session could not be freed of what a failed statement left; its connections are opened again: {Reason}")]
     private partial void LogSessionDropped(string reason);
 
     [LoggerMessage(EventId = EventIds.PostgresStoreRetry, Level = LogLevel.Debug, Message = "the database rolled a transaction back ({SqlState}); attempt {Attempt} is repeated")]

@@ -202,7 +202,7 @@ public static class Hostile
         { "array", "JSON that is no directory of ACME" },
         { "deep", "JSON that is no directory of ACME" },
         { "nothing", "names no newNonce, newAccount or newOrder" },
-        { "plain-http", "which is no https URL" },
+        { "plain-http", "which is not an https URL" },
         { "redirect", "redirects of an authority are not followed" },
         { "huge", "answered more than 1 MiB" },
         { "endless", "answered more than 1 MiB" },

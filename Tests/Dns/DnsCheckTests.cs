@@ -31,7 +31,7 @@ public sealed class DnsCheckTests(DnsCheckTests.World world) : IClassFixture<Dns
     [InlineData("none.example.test", null, FindingKind.Missing, "there is none", "CNAME none.example.test.<zone>. where <zone> is the --zone of plane dns")]
     [InlineData("wrong.example.test", "acme.example.test", FindingKind.Wrong, "leads to elsewhere.example.test, not to", "set: _acme-challenge.wrong.example.test. CNAME wrong.example.test.acme.example.test.")]
     [InlineData("wrong.example.test", null, FindingKind.Wrong, "which is not wrong.example.test below a zone", "set: _acme-challenge.wrong.example.test. CNAME")]
-    [InlineData("txt.example.test", "acme.example.test", FindingKind.Missing, "a TXT record stands in its place", "remove the TXT record")]
+    [InlineData("txt.example.test", "acme.example.test", FindingKind.Missing, "there is a TXT record in its place", "remove the TXT record")]
     public async Task An_alias_that_is_not_right_is_told_with_what_to_set(string cluster, string? zone, FindingKind kind, string said, string toDo) =>
         Check(await world.CheckAsync(cluster, zone), $"CNAME _acme-challenge.{cluster}", kind, said, toDo);
 

@@ -57,7 +57,7 @@ internal sealed record DockerEndpoint
     {
         // So the runtime calls ENOENT.
         (UnixDomainSocketEndPoint, SocketError.AddressNotAvailable) => "there is no such socket",
-        (UnixDomainSocketEndPoint, SocketError.ConnectionRefused) => "nobody listens on the socket",
+        (UnixDomainSocketEndPoint, SocketError.ConnectionRefused) => "no program listens on the socket",
         (UnixDomainSocketEndPoint, SocketError.AccessDenied) => "this user may not open the socket",
         (DnsEndPoint name, SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData) => $"{name.Host} cannot be resolved",
         _ => failure.Message,

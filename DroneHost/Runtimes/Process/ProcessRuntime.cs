@@ -307,7 +307,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
     private static BackendExit ExitOf(BackendFiles files) =>
         files.IsRefused
-            ? new BackendExit(files.Backend, null, "Its lease had run out before it could start.")
+            ? new BackendExit(files.Backend, null, "Its lease had expired before it could start.")
             : new BackendExit(files.Backend, files.ExitCode, null);
 
     private static bool HasProcesses(BackendFiles files, BackendSpec? spec) =>

@@ -118,7 +118,7 @@ internal sealed partial class OutputRelay : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(EventIds.OutputRelayNoAnswer, LogLevel.Debug, "The output of backend {Backend} could not be read on; it is tried again: {Reason}")]
+    [LoggerMessage(EventIds.OutputRelayNoAnswer, LogLevel.Debug, "The output of backend {Backend} could not be read: {Reason}. The controller retries")]
     private static partial void LogNoAnswer(ILogger logger, BackendName backend, string reason);
 
     [LoggerMessage(EventIds.OutputRelayFailed, LogLevel.Error, "Following the output of backend {Backend} failed")]
