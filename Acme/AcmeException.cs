@@ -6,7 +6,7 @@ public enum AcmeFault
     /// <summary>The authority does not answer, or says that it can't now. Whatever was asked may have been done.</summary>
     Unreachable,
 
-    /// <summary>It took longer than we wait. What was begun goes on there.</summary>
+    /// <summary>It took longer than we wait. What was begun continues there.</summary>
     Slow,
 
     /// <summary>It refused, with a problem document.</summary>

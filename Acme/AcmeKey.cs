@@ -29,7 +29,7 @@ public sealed class AcmeKey : IDisposable
     public static AcmeKey Create() => new(ECDsa.Create(ECCurve.NamedCurves.nistP256));
 
     /// <summary>A key from PEM.</summary>
-    /// <exception cref="CryptographicException">It is no ECDSA P-256 key.</exception>
+    /// <exception cref="CryptographicException">It is not an ECDSA P-256 key.</exception>
     public static AcmeKey FromPem(string pem)
     {
         var key = ECDsa.Create();

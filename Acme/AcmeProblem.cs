@@ -65,7 +65,7 @@ public sealed record AcmeProblem
         }
     }
 
-    /// <summary>Someone else's text as it may stand in a log.</summary>
+    /// <summary>Someone else's text as it may appear in a log.</summary>
     public static string Printable(string text) =>
         string.Create(Math.Min(text.Length, MaxText), text, static (span, t) =>
         {

@@ -6,7 +6,7 @@ using System.Text.Json;
 
 namespace Plane.Client;
 
-// Answers that go on: taken up again where they broke, at this controller or another behind the same address.
+// Answers that continue: taken up again where they broke, at this controller or another behind the same address.
 public sealed partial class ControllerClient
 {
     // About two minutes, in which a controller is restarted or another takes over.

@@ -10,7 +10,7 @@ namespace Plane.Client;
 
 /// <summary>
 /// How a silo and a client authenticate: by certificates of one authority or, on loopback, not at all. The same files mean the same at both ends. They are read again when
-/// they have changed, so that a certificate is renewed without a restart; connections that are open go on.
+/// they have changed, so that a certificate is renewed without a restart; connections that are open continue.
 /// </summary>
 public sealed partial class GatewayTrust
 {

@@ -33,13 +33,13 @@ public sealed class DroneOptions
     [Description("the address that backends answer on")]
     public string Ip { get; set; } = "127.0.0.1";
 
-    /// <summary>The state file. Default <c>.plane/drone.db</c>. One agent a file.</summary>
+    /// <summary>The state file. Default <c>.plane/drone.db</c>. One agent per file.</summary>
     [DisplayName("State")]
     [Description("the state file")]
     public string StateFile { get; set; } = Path.Combine(".plane", "drone.db");
 
     /// <summary>
-    /// The directory in memory (tmpfs) that agent and guard share: leases, and marks of what was ended. One drone a directory. Default: <c>/run/plane/NAME</c>, for a user
+    /// The directory in memory (tmpfs) that agent and guard share: leases, and marks of what was ended. One drone per directory. Default: <c>/run/plane/NAME</c>, for a user
     /// that may not write there <c>/run/user/UID/plane/NAME</c> or <c>/dev/shm/plane-UID/NAME</c>, and without any of these, <c>guard</c> beside the state file.
     /// </summary>
     [Description("the directory in memory that agent and guard share; by default /run/plane/NAME")]
@@ -184,7 +184,7 @@ public sealed class DroneOptions
     public TimeSpan NameInUseLimit { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// End all backends when the drone's program stops. Default false: backends outlive the agent, and the next start goes on with them. For programs that are
+    /// End all backends when the drone's program stops. Default false: backends outlive the agent, and the next start continues with them. For programs that are
     /// demonstrations or tests.
     /// </summary>
     [Description("end all backends when the program stops")]

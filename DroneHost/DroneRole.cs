@@ -16,7 +16,7 @@ public static class DroneRole
     public static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the state file is refused; where the drone cannot go on later, it stops the host by <see cref="HostExit"/>.
+    /// Makes the host. Its start fails with a <see cref="StartRefusedException"/> where the state file is refused; where the drone cannot continue later, it stops the host by <see cref="HostExit"/>.
     /// </summary>
     /// <param name="options">How to run.</param>
     /// <param name="addCluster">Adds a <see cref="ClusterConnection"/>.</param>

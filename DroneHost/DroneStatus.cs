@@ -1,6 +1,6 @@
 namespace Plane.DroneHost;
 
-/// <summary>What the drone's host shows of it: written by the agent, read by whoever runs the host.</summary>
+/// <summary>What the drone's host shows of it: written by the agent, read by the code that runs the host.</summary>
 public sealed class DroneStatus
 {
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,7 +1,7 @@
 namespace Plane;
 
 /// <summary>
-/// What stands in the log of something that is away and asked again and again: each reason once, now and then again while it lasts, and that it is over. Whoever
+/// What is in the log of something that is away and asked again and again: each reason once, now and then again while it lasts, and that it is over. Whoever
 /// asks owns it; it has no lock.
 /// </summary>
 /// <param name="time">The clock.</param>

@@ -20,7 +20,7 @@ public static class PlaneTrace
     public static ActivitySource Source { get; } = new(SourceName);
 
     /// <summary>
-    /// The trace that goes on elsewhere, as W3C's <c>traceparent</c> (55 characters): what a row or a header carries. Null where there is none.
+    /// The trace that continues elsewhere, as W3C's <c>traceparent</c> (55 characters): what a row or a header carries. Null where there is none.
     /// </summary>
     public static string? Parent => Activity.Current is { IdFormat: ActivityIdFormat.W3C } current ? current.Id : null;
 

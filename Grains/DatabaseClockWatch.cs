@@ -4,11 +4,11 @@ using Plane.Grains.Metrics;
 namespace Plane.Grains;
 
 /// <summary>
-/// Compares the progress of the database's clock with that of this machine's <see cref="ILeaseClock"/>: what rests on the database's clock (expiry, freshness,
-/// idleness) rests on its steady progress, so a step is logged and counted. Nothing is decided by it: when a step is seen it has done what it does.
+/// Compares the progress of the database's clock with that of this machine's <see cref="ILeaseClock"/>: what depends on the database's clock (expiry, freshness,
+/// idleness) depends on its steady progress, so a step is logged and counted. Nothing is decided by it: when a step is seen it has done what it does.
 /// <para>
 /// A reading of the database's clock was taken at some moment between the question and the answer. A step is what neither of the two moments explains, beyond
-/// what clocks may drift apart: so a slow answer is no step, and one of less than <see cref="s_least"/> is not told from drift.
+/// what clocks may drift apart: so a slow answer is not a step, and one of less than <see cref="s_least"/> is not told from drift.
 /// </para>
 /// </summary>
 internal sealed partial class DatabaseClockWatch(ILeaseClock clock, GrainOptions options, ControllerMetrics metrics, ILogger<DatabaseClockWatch> log)

@@ -46,7 +46,7 @@ public sealed class HostingOptions
     public Uri? OtlpEndpoint { get; set; }
 
     /// <summary>
-    /// Whether a trace goes on that an HTTP client names in its <c>traceparent</c> header, and with it the client's word on whether it is recorded. Where not set: in controllers,
+    /// Whether a trace continues that an HTTP client names in its <c>traceparent</c> header, and with it the client's word on whether it is recorded. Where not set: in controllers,
     /// which applications call, and not in proxies, which anybody calls.
     /// </summary>
     [Description("continue the trace that a client's traceparent header names; where not set, controllers do and proxies don't")]

@@ -5,7 +5,7 @@ using Plane.Hosting.Running;
 
 namespace Plane.Hosting;
 
-/// <summary>A listener that closes what it accepts at once while the process has only its last file descriptors: connections that are open go on, and the process stays alive.</summary>
+/// <summary>A listener that closes what it accepts at once while the process has only its last file descriptors: connections that are open continue, and the process stays alive.</summary>
 internal sealed class ThriftyListener(IConnectionListener inner) : IConnectionListener
 {
     public EndPoint EndPoint => inner.EndPoint;

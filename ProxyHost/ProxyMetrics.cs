@@ -4,7 +4,7 @@ using Plane.ProxyHost.Signing;
 
 namespace Plane.ProxyHost;
 
-/// <summary>The meter <c>plane.proxy</c>. Gauges are attached by whoever owns the number.</summary>
+/// <summary>The meter <c>plane.proxy</c>. Gauges are attached by the code that owns the number.</summary>
 internal sealed class ProxyMetrics
 {
     public const string MeterName = "plane.proxy";

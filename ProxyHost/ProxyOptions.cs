@@ -126,7 +126,7 @@ public sealed class ProxyOptions
     [Description("how long a backend may take until its response begins")]
     public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long open requests may go on after the stop signal. Default 10 s.</summary>
+    /// <summary>How long open requests may continue after the stop signal. Default 10 s.</summary>
     [Description("how long open requests may continue after the stop signal")]
     public TimeSpan Drain { get; set; } = TimeSpan.FromSeconds(10);
 

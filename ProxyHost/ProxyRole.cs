@@ -23,7 +23,7 @@ public static class ProxyRole
 {
     private const int MaxHead = 32 * 1024;
 
-    /// <summary>Builds the host; whoever calls it starts and stops it.</summary>
+    /// <summary>Builds the host; its caller starts and stops it.</summary>
     /// <param name="options">The options.</param>
     /// <param name="addCluster">Registers a <see cref="ClusterConnection"/>.</param>
     /// <param name="configure">What else the host needs: logging, metrics.</param>

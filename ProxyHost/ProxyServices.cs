@@ -24,7 +24,7 @@ public static class ProxyServices
     private static readonly string[] s_urlLoggers =
         ["Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Server.Kestrel.BadRequests", "Microsoft.AspNetCore.HttpLogging", "Yarp.ReverseProxy"];
 
-    /// <summary>Adds everything but the web server (<see cref="ProxyRole"/>) and the cluster client, which whoever composes the host adds.</summary>
+    /// <summary>Adds everything but the web server (<see cref="ProxyRole"/>) and the cluster client, which the code that composes the host adds.</summary>
     /// <param name="services">The host's services.</param>
     /// <param name="options">Valid options (<see cref="ProxyOptionsValidator"/>).</param>
     public static IServiceCollection AddPlaneProxy(this IServiceCollection services, ProxyOptions options)
@@ -65,7 +65,7 @@ public static class ProxyServices
 
         services.AddDescriptorWatch();
 
-        // Hosted services stop in reverse, the web server first: reports and changes go on while the last requests drain.
+        // Hosted services stop in reverse, the web server first: reports and changes continue while the last requests drain.
         services.AddHostedService<UseReporter>();
         services.AddSingleton<RouteChecks>();
         services.AddHostedService(s => s.GetRequiredService<RouteChecks>());

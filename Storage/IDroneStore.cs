@@ -12,7 +12,7 @@ public interface IDroneStore
     /// <summary>Records a sign of life with its (instance id, boot id, reading).</summary>
     Task<SessionState> HeartbeatDroneAsync(DroneHeartbeat heartbeat, ControllerName controller, CancellationToken cancellationToken);
 
-    /// <summary>Whether a session still stands.</summary>
+    /// <summary>Whether a session is still current.</summary>
     Task<SessionState> ReadSessionAsync(DroneSession session, CancellationToken cancellationToken);
 
     /// <summary>Unacknowledged actions after a number, in order; at most so many, and fewer where their orders are large, but never none while there is one.</summary>

@@ -15,7 +15,7 @@ public interface IKeyStore
     /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="mark">Its id.</param>
-    /// <param name="waitsForEnd">Whether a holder that is ending is no answer to keep.</param>
+    /// <param name="waitsForEnd">Whether a holder that is ending is not an answer to keep.</param>
     /// <param name="cancellationToken">Gives up waiting; what was committed stays.</param>
     Task<TokenResult> IssueOnceAsync(TokenRequest request, IdempotencyKey mark, bool waitsForEnd, CancellationToken cancellationToken);
 

@@ -19,7 +19,7 @@ public interface IServiceStore
     /// Deletes a service with its signing keys and labels, and queues the soft end of its backends.
     /// </summary>
     /// <param name="service">The service.</param>
-    /// <param name="keepBackends">Whether backends that have a key go on: until their own end.</param>
+    /// <param name="keepBackends">Whether backends that have a key continue: until their own end.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>Whether there was one.</returns>
     Task<bool> DeleteServiceAsync(ServiceName service, bool keepBackends, CancellationToken cancellationToken);

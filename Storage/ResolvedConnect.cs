@@ -39,7 +39,7 @@ public sealed record ResolvedConnect
     /// <summary>Which request this is, where its caller gave it an id: then it is answered once, and repeats get that answer.</summary>
     public RequestIdentity? Request { get; init; }
 
-    /// <summary>Whether a holder that is ending is no final answer (<see cref="ConnectCommand.WaitsForEnd"/>).</summary>
+    /// <summary>Whether a holder that is ending is not a final answer (<see cref="ConnectCommand.WaitsForEnd"/>).</summary>
     public bool WaitsForEnd { get; init; }
 
     /// <summary>The service that is connected by.</summary>

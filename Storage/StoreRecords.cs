@@ -97,7 +97,7 @@ public enum AcquireOutcome
     /// <summary>The request's id stands for another request.</summary>
     RequestIdTaken,
 
-    /// <summary>The database failed over: no key is acquired before leases that it may not know of have run out.</summary>
+    /// <summary>The database failed over: no key is acquired before leases that it may not know of have expired.</summary>
     HeldOff,
 
     /// <summary>The service runs as many backends as it may.</summary>

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 namespace Plane.Tests;
 
 /// <summary>
-/// Begins with the collections that take longest (leases that have to run out, several processes one after the other): begun last, they were all that ran in the
+/// Begins with the collections that take longest (leases that have to expire, several processes one after the other): begun last, they were all that ran in the
 /// last minute and a half, on one thread. The rest keeps its order.
 /// </summary>
 public sealed class LongestFirst : ITestCollectionOrderer

@@ -36,7 +36,7 @@ run_tests() {
         *) arguments+=(--filter "FullyQualifiedName~$1") ;;
     esac
     say "testing; log in ${log#"$root/"}"
-    # A background job of a script ignores Ctrl-C, and so do its children: a test that sends one would wait for ever.
+    # A background job of a script ignores Ctrl-C, and so do its children: a test that sends one would wait forever.
     if env --default-signal=INT,QUIT true 2>/dev/null; then clean=(env '--default-signal=INT,QUIT'); fi
     # In the background: a shell handles signals while it waits, and not while a foreground command runs.
     (cd "$root" && "${clean[@]}" dotnet test Tests/Tests.csproj -c "$configuration" --no-build --nologo \

@@ -71,7 +71,7 @@ internal sealed class ReadyWait(ControllerClient client, Printer printer, TimePr
         }
         catch (Exception e) when (e is ControllerUnreachableException or RefusedException)
         {
-            // The status stream is the judge of whether the controller answers; without hints the wait goes on.
+            // The status stream is the judge of whether the controller answers; without hints the wait continues.
             return null;
         }
     }

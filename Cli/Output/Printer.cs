@@ -63,7 +63,7 @@ internal sealed class Printer
     /// <summary>A line as it is: its text must be harmless already.</summary>
     public void Raw(string text) => _output.WriteLine(text);
 
-    /// <summary>Names and values, one pair a line. A long value goes on past the terminal's edge: it can be copied whole.</summary>
+    /// <summary>Names and values, one pair per line. A long value continues past the terminal's edge: it can be copied whole.</summary>
     public void Facts(params ReadOnlySpan<(string Name, string? Value)> facts)
     {
         var known = facts.ToArray().Where(f => f.Value is not null).ToArray();

@@ -50,7 +50,7 @@ public sealed class UpOptions
     [Description("how long a backend may take to answer")]
     public TimeSpan StartupLimit { get; set; } = TimeSpan.FromSeconds(300);
 
-    /// <summary>Whether backends go on when the program ends; the next start adopts those whose lease still stands.</summary>
+    /// <summary>Whether backends continue when the program ends; the next start adopts those whose lease is still valid.</summary>
     [Description("leave backends running when the program ends")]
     public bool KeepBackends { get; set; }
 

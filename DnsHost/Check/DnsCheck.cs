@@ -12,7 +12,7 @@ namespace Plane.DnsHost.Check;
 /// <item>each name server has an address, and answers for the zone over UDP and TCP, with the controller behind it;</item>
 /// <item>no CAA record forbids the authority to issue.</item>
 /// </list>
-/// A question that the resolver does not answer is a finding too, and the check goes on. What is asked directly is asked from this machine: a firewall between the
+/// A question that the resolver does not answer is a finding too, and the check continues. What is asked directly is asked from this machine: a firewall between the
 /// world and the server may still say otherwise.
 /// </summary>
 public sealed class DnsCheck

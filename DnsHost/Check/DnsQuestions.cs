@@ -22,7 +22,7 @@ internal enum Transport
 /// <param name="Problem">Why there is none.</param>
 internal sealed record DnsOutcome(IDnsQueryResponse? Reply, string? Problem);
 
-/// <summary>Sends one question to one server. Every failure becomes a sentence: an answer comes from a stranger, and the check goes on without it.</summary>
+/// <summary>Sends one question to one server. Every failure becomes a sentence: an answer comes from a stranger, and the check continues without it.</summary>
 internal sealed class DnsQuestions(TimeSpan timeout)
 {
     private const int UdpTries = 3;

@@ -53,7 +53,7 @@ internal struct DnsQuery
     /// <param name="code">The code to refuse it with, or <see cref="ResponseCode.NoError"/>.</param>
     /// <returns>
     /// Whether there is anything to answer: not to what is too short for a header, and never to an answer, or two
-    /// servers would talk for ever.
+    /// servers would talk forever.
     /// </returns>
     public static bool Read(ReadOnlySpan<byte> message, Span<byte> name, out DnsQuery query, out ResponseCode code)
     {

@@ -36,7 +36,7 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
 
     private bool IsWanted => options.Guard == DroneOptions.ExternalGuard || options.GuardProgram is { Count: > 0 };
 
-    /// <summary>Watches, for ever.</summary>
+    /// <summary>Watches, until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         if (!IsWanted)
@@ -91,7 +91,7 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
         return true;
     }
 
-    /// <summary>A guard that an agent of another version started is replaced by one of this version. What it was ending, the next goes on to end.</summary>
+    /// <summary>A guard that an agent of another version started is replaced by one of this version. What it was ending, the next continues to end.</summary>
     private async Task ReplaceOlderAsync(CancellationToken cancellationToken)
     {
         if (options.Guard != DroneOptions.ExternalGuard && Own() is { } guard && guard.Version != PlaneVersion.Current.Version)

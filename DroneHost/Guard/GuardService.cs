@@ -14,8 +14,8 @@ namespace Plane.DroneHost.Guard;
 /// <para>
 /// Four times a second the leases in the run directory are compared with the lease clock. One whose hard deadline has passed, or which is of another boot, is
 /// ended: (1) the mark <c>ended</c> is made; (2) the backend is ended by its runtime, or by its process; (3) again, until it has been gone for a minute. An agent
-/// writes a lease before it creates a backend, and looks for the mark between creating and starting it. So whichever way the two are stopped and go on: either the agent
-/// sees the mark and doesn't start, or it looked before the mark was made, and then what it starts exists when (2) looks, or comes while (3) goes on.
+/// writes a lease before it creates a backend, and looks for the mark between creating and starting it. So whichever way the two are stopped and continue: either the agent
+/// sees the mark and doesn't start, or it looked before the mark was made, and then what it starts exists when (2) looks, or comes while (3) continues.
 /// </para>
 /// <para>
 /// What runs of this drone without a lease is ended too (<see cref="UnleasedBackends"/>): an agent writes a lease before it creates a backend and lets go of it only once
@@ -110,7 +110,7 @@ internal sealed partial class GuardService(
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            // The guard is told to stop; what it was ending, the next one goes on to end.
+            // The guard is told to stop; what it was ending, the next one continues to end.
             LogStopped(_directory.Root);
         }
     }

@@ -27,7 +27,7 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
     /// <summary>Whether nothing is left to do: it has been gone for long enough, or is not ours.</summary>
     public bool IsDone => _isForeign || _ending is { IsCompletedSuccessfully: true };
 
-    /// <summary>Whether its lease still stands on disk.</summary>
+    /// <summary>Whether its lease is still on disk.</summary>
     public bool Exists => File.Exists(_file);
 
     public Task Ending => _ending ?? Task.CompletedTask;
@@ -158,7 +158,7 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Without the mark a start that is under way is not kept from happening; it is ended after, as long as this goes on.
+            // Without the mark a start that is under way is not kept from happening; it is ended after, as long as this continues.
             LogNotMarked(parts.Logger, backend.Backend, e.Message);
             return false;
         }

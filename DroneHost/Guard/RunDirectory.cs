@@ -129,7 +129,7 @@ internal sealed partial class RunDirectory(string root)
 
     public void WriteGuard(GuardPresence guard) => PrivateFile.Replace(Guard, JsonSerializer.SerializeToUtf8Bytes(guard, GuardJson.Default.GuardPresence));
 
-    /// <summary>Whether a lease stands here, readable or not.</summary>
+    /// <summary>Whether a lease is here, readable or not.</summary>
     public bool HasLeases
     {
         get

@@ -16,7 +16,7 @@ namespace Plane.DroneHost.Leases;
 /// 1. Watching: a supervisor whose moment has come (soft, hard, its own kill) is woken. It needs no controller and no disk.
 /// 2. Renewing: leases that are due are renewed in batches, together with those that are due soon. A call has <see cref="LeaseOptions.RenewalCall"/>; one that fails is
 ///    repeated after <see cref="LeaseOptions.RenewalRetry"/> under another grain key, so that it isn't bound to a silo that died. A call that is overtaken by its
-///    repetition goes on: its answer still counts, since the later of two deadlines is kept.
+///    repetition continues: its answer still counts, since the later of two deadlines is kept.
 /// 3. Only an answer refuses. A refusal, as well as the soft deadline, is final: the supervisor ends the backend, later answers move nothing but its hard deadline.
 /// 4. What was answered holds from the moment it arrives. It is written to the lease file for the guard at once, whatever becomes of the state file, which follows: an
 ///    older deadline in either is early, never late.
@@ -68,7 +68,7 @@ internal sealed partial class LeaseRenewer(
         _renewNow.Set();
     }
 
-    /// <summary>Compares deadlines with the clock, for ever.</summary>
+    /// <summary>Compares deadlines with the clock, until it is cancelled.</summary>
     public async Task WatchAsync(CancellationToken cancellationToken)
     {
         var drift = Drift();
@@ -96,7 +96,7 @@ internal sealed partial class LeaseRenewer(
         }
     }
 
-    /// <summary>Renews what is due, for ever. Calls under way when it ends are waited for.</summary>
+    /// <summary>Renews what is due, until it is cancelled. Calls under way when it ends are waited for.</summary>
     public async Task RenewAsync(CancellationToken cancellationToken)
     {
         var underWay = new List<Task>();

@@ -41,7 +41,7 @@ internal sealed partial class OutputFeed : IAsyncDisposable
     /// <summary>How long there was no reader.</summary>
     public TimeSpan Idle => _time.GetElapsedTime(Volatile.Read(ref _readAt));
 
-    /// <summary>Whether it can go on for a reader: it has all lines after the reader's, or knows how many it has not.</summary>
+    /// <summary>Whether it can continue for a reader: it has all lines after the reader's, or knows how many it has not.</summary>
     public bool Serves(OutputCursor cursor) => cursor.Feed == Number || cursor.Position >= Begin;
 
     /// <summary>Lines after a cursor; waits for one.</summary>

@@ -7,7 +7,7 @@ namespace Plane.DroneHost.Ports;
 
 /// <summary>
 /// Gives backends ports of the drone's range, round robin. A port rests after its backend is gone, counted on the lease clock: a proxy may still hold a route to
-/// the old one. What rests and where the round stands is read from the state file, so a restart changes nothing; after a reboot every port of an ended backend
+/// the old one. Which ports rest and the position of the round are read from the state file, so a restart changes nothing; after a reboot every port of an ended backend
 /// rests from the boot on.
 /// <para>
 /// A backend gets its port before anything is brought for it, so that <see cref="IsShort"/> counts every spawn that was taken: a drone whose ports all rest has room for

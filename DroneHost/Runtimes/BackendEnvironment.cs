@@ -20,7 +20,7 @@ internal static class BackendEnvironment
     /// <summary>The whole environment.</summary>
     /// <param name="start">The backend.</param>
     /// <param name="port">The port that it must listen on, as it sees it.</param>
-    /// <exception cref="RuntimeFailureException">A name or value cannot stand in an environment.</exception>
+    /// <exception cref="RuntimeFailureException">A name or value is not allowed in an environment.</exception>
     public static Dictionary<string, string> Compose(BackendStart start, int port)
     {
         var variables = new Dictionary<string, string>(StringComparer.Ordinal)

@@ -41,7 +41,7 @@ internal readonly record struct ProcStat(int Pid, char State, int Session, long 
 
     private static ProcStat? Parse(int pid, string text)
     {
-        // The command's name stands in parentheses and may itself have blanks and parentheses: what follows the last one is numbered from 3.
+        // The command's name is in parentheses and may itself have blanks and parentheses: what follows the last one is numbered from 3.
         var rest = text[(text.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (rest.Length < 20)
         {

@@ -14,7 +14,7 @@ internal static class ControllerCall
         CallFailed.IsUnknownOutcome(e) || !(e is OperationCanceledException && stopping.IsCancellationRequested);
 
     /// <summary>
-    /// The policy of the loops that call the controller. A round that fails, or answers that there is nothing to go on with at once, is followed by a pause of about 50 ms to 2 s; only a
+    /// The policy of the loops that call the controller. A round that fails, or answers that there is nothing to continue with at once, is followed by a pause of about 50 ms to 2 s; only a
     /// refusal of this drone ends the loop.
     /// </summary>
     /// <param name="time">For the pauses.</param>

@@ -45,7 +45,7 @@ internal sealed class DurableState : IAsyncDisposable
     /// <summary>The port that was given last.</summary>
     public int PortCursor { get; private init; }
 
-    /// <summary>The run directory of the last agent: its leases stand there.</summary>
+    /// <summary>The run directory of the last agent: its leases are there.</summary>
     public string? RunDirectory { get; private set; }
 
     /// <summary>The lease numbers of the last registration; the defaults before the first.</summary>
@@ -163,7 +163,7 @@ internal sealed class DurableState : IAsyncDisposable
 
     /// <summary>Records a step: row and event in one commit.</summary>
     /// <param name="change">The step.</param>
-    /// <param name="durable">Whether the next deed rests on it. What a backend has reached says nothing after a power failure, in which all of them ended.</param>
+    /// <param name="durable">Whether the next deed depends on it. What a backend has reached says nothing after a power failure, in which all of them ended.</param>
     public async Task RecordAsync(StateChange change, bool durable)
     {
         bool Write(SqliteDatabase s)

@@ -12,7 +12,7 @@ internal static class StateFile
     public const int SchemaVersion = 2;
 
     /// <summary>
-    /// The schema of a file that never had a warm backend. What version 2 adds is a table that a program of version 1 ignores; it must not go on with a warm backend, which it
+    /// The schema of a file that never had a warm backend. What version 2 adds is a table that a program of version 1 ignores; it must not continue with a warm backend, which it
     /// would take for one that holds its key. So the version is raised with the first of them (<see cref="MarkWarm"/>).
     /// </summary>
     private const int VersionWithoutWarm = 1;

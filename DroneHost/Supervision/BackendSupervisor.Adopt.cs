@@ -3,7 +3,7 @@ using Plane.DroneHost.State;
 
 namespace Plane.DroneHost.Supervision;
 
-/// <summary>How it goes on under the next agent.</summary>
+/// <summary>How it continues under the next agent.</summary>
 internal sealed partial class BackendSupervisor
 {
     /// <summary>Whether it is still to be brought up.</summary>
@@ -13,7 +13,7 @@ internal sealed partial class BackendSupervisor
         AskWhereGuardEnded();
         ProtectAdopted();
 
-        // An end waits for the runtime only as long as for any answer of it. A graceful end of a backend without a known process goes on waiting: only the runtime can end it.
+        // An end waits for the runtime only as long as for any answer of it. A graceful end of a backend without a known process continues waiting: only the runtime can end it.
         await Task.WhenAny(adoption, _started is null ? _signals.Kill : _signals.Any).WaitAsync(stopping);
         if (!adoption.IsCompleted)
         {
@@ -24,7 +24,7 @@ internal sealed partial class BackendSupervisor
         return adoption.IsCompletedSuccessfully && await AdoptAsync(await adoption, stopping);
     }
 
-    /// <summary>What the agent before had begun goes on, though the runtime may not answer yet.</summary>
+    /// <summary>What the agent before had begun continues, though the runtime may not answer yet.</summary>
     private void Restore()
     {
         if (_row is { Pid: { } pid, StartTime: { } start, Address: { } address } && _row.Deadlines.BootId == _parts.Clock.BootId)
@@ -78,7 +78,7 @@ internal sealed partial class BackendSupervisor
                 OnMissing("it was gone when the agent came back");
                 return false;
             default:
-                // Its spawn was taken and nothing was started: what was created is removed, then it goes on.
+                // Its spawn was taken and nothing was started: what was created is removed, then it continues.
                 lock (_look)
                 {
                     (_started, _early) = (null, null);

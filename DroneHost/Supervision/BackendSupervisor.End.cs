@@ -32,7 +32,7 @@ internal sealed partial class BackendSupervisor
         var endedByGuard = _parts.Leases.IsEnded(Identity);
         if (!endedByGuard)
         {
-            // Nothing of it can start any more, so a disk that is full for longer than the lease is no reason for the guard to act.
+            // Nothing of it can start any more, so a disk that is full for longer than the lease is not a reason for the guard to act.
             _parts.Leases.Release(Identity);
         }
 
@@ -75,7 +75,7 @@ internal sealed partial class BackendSupervisor
             grace = cap;
         }
 
-        // The moment stored before a restart goes on; one of another boot means nothing.
+        // The moment stored before a restart continues; one of another boot means nothing.
         var stopAt = _row.StopAt is { } stored && _row.StopBoot == _parts.Clock.BootId ? stored : now + (long)grace.TotalMilliseconds;
         var cause = _signals.Cause;
         LogStopping(Identity.Backend, Why(cause), grace.TotalSeconds);

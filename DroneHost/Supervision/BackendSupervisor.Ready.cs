@@ -91,7 +91,7 @@ internal sealed partial class BackendSupervisor
         }
     }
 
-    /// <summary>What the runtime sees; null while it is unavailable, which is no reason to end what it runs.</summary>
+    /// <summary>What the runtime sees; null while it is unavailable, which is not a reason to end what it runs.</summary>
     private async Task<ListenerLook?> LookAtListenerAsync(string address, CancellationToken cancellationToken)
     {
         try

@@ -2,7 +2,7 @@ using Plane.DroneHost.Runtimes;
 
 namespace Plane.DroneHost.Supervision;
 
-/// <summary>Whom a runtime works for.</summary>
+/// <summary>The drone that a runtime works for.</summary>
 /// <param name="Cluster">The drone's cluster.</param>
 /// <param name="Name">The drone's name.</param>
 /// <param name="InstanceId">Its instance: what it starts carries this, so that several drones may share an engine or a machine.</param>
@@ -23,6 +23,6 @@ public interface IRuntimeFactory
     ExecutorKind Kind { get; }
 
     /// <summary>Makes it. Does not wait for an engine: <see cref="IContainerRuntime.CheckAsync"/> does.</summary>
-    /// <param name="owner">Whom it works for.</param>
+    /// <param name="owner">The drone that it works for.</param>
     IContainerRuntime Create(RuntimeOwner owner);
 }

@@ -25,7 +25,7 @@ internal sealed partial class RuntimeWatch(
     private readonly Signal _checkNow = new();
     private volatile bool _isListingDue = true;
 
-    /// <summary>Passes exits on, for ever.</summary>
+    /// <summary>Passes exits on, until it is cancelled.</summary>
     public async Task WatchExitsAsync(CancellationToken cancellationToken)
     {
         var backoff = new Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1), time);
@@ -59,7 +59,7 @@ internal sealed partial class RuntimeWatch(
         }
     }
 
-    /// <summary>Asks whether the runtime answers, for ever, and compares what it knows with what should run.</summary>
+    /// <summary>Asks whether the runtime answers, until it is cancelled, and compares what it knows with what should run.</summary>
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
         runtime.StartedElsewhere += _checkNow.Set;

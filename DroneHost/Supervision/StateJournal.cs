@@ -4,7 +4,7 @@ using Plane.DroneHost.State;
 namespace Plane.DroneHost.Supervision;
 
 /// <summary>
-/// Writes one backend's steps in their order, each again until it is stored: supervision goes on while a disk is full, the record follows. What must be durable
+/// Writes one backend's steps in their order, each again until it is stored: supervision continues while a disk is full, the record follows. What must be durable
 /// before the next deed is waited for; of the others no sync of the disk is.
 /// </summary>
 internal sealed class StateJournal(DurableState state, BackendStatus last, TimeProvider time)

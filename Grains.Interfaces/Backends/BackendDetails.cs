@@ -35,7 +35,7 @@ public sealed record BackendDetails
     [Id(6)]
     public bool AllowRenew { get; init; } = true;
 
-    /// <summary>Where it stands.</summary>
+    /// <summary>Its status.</summary>
     [Id(7)]
     public required BackendStatus Status { get; init; }
 
@@ -140,7 +140,7 @@ public sealed record BackendSummary
     [Id(3)]
     public required KeyInfo Key { get; init; }
 
-    /// <summary>Where it stands.</summary>
+    /// <summary>Its status.</summary>
     [Id(4)]
     public required BackendStatus Status { get; init; }
 

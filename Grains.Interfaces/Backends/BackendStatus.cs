@@ -3,7 +3,7 @@ using Orleans;
 
 namespace Plane;
 
-/// <summary>Where a backend stands. Numbers grow along its life; steps may be skipped, never reversed (<see cref="BackendTransitions"/>).</summary>
+/// <summary>The status of a backend. Numbers grow along its life; steps may be skipped, never reversed (<see cref="BackendTransitions"/>).</summary>
 [GenerateSerializer, Alias("plane.BackendStatus")]
 [JsonConverter(typeof(StrictEnumConverter<BackendStatus>))]
 public enum BackendStatus

@@ -24,7 +24,7 @@ public interface ICertificateGrain : IGrainWithStringKey
     [Alias("SetTxt"), AlwaysInterleave]
     Task<FieldError?> SetTxt(ClusterName cluster, TxtValues values, CancellationToken cancellationToken = default);
 
-    /// <summary>The values that stand, owner by owner, sorted by owner; read afresh.</summary>
+    /// <summary>The values that are set, owner by owner, sorted by owner; read afresh.</summary>
     /// <param name="cluster">Whose values.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     [Alias("ListTxt"), AlwaysInterleave]

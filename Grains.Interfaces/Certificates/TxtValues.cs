@@ -56,7 +56,7 @@ public sealed record TxtValues
             : null;
 }
 
-/// <summary>One owner's values that stand.</summary>
+/// <summary>One owner's values that are set.</summary>
 [GenerateSerializer, Immutable, Alias("plane.TxtEntry")]
 public sealed record TxtEntry
 {

@@ -18,7 +18,7 @@ public sealed record ConnectCommand
     [Id(2)]
     public ClusterName? Cluster { get; init; }
 
-    /// <summary>Whether a holder that is ending is no final answer, since its end is waited for: it is then not kept for repeats.</summary>
+    /// <summary>Whether a holder that is ending is not a final answer, since its end is waited for: it is then not kept for repeats.</summary>
     [Id(3)]
     public bool WaitsForEnd { get; init; }
 

@@ -15,7 +15,7 @@ public sealed record ConnectResponse
     [Id(1)]
     public required bool Spawned { get; init; }
 
-    /// <summary>Where it stands.</summary>
+    /// <summary>Its status.</summary>
     [Id(2)]
     public required BackendStatus Status { get; init; }
 

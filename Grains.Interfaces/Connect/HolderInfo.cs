@@ -22,7 +22,7 @@ public sealed record HolderInfo
     [Id(3)]
     public required DroneName Drone { get; init; }
 
-    /// <summary>Where it stands.</summary>
+    /// <summary>Its status.</summary>
     [Id(4)]
     public required BackendStatus Status { get; init; }
 

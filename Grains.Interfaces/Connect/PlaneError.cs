@@ -11,7 +11,7 @@ public enum ErrorKind
     /// <summary>Neither the request nor the controller names a cluster. 400.</summary>
     NoClusterProvided,
 
-    /// <summary>The cluster is no host name with optional port. 400.</summary>
+    /// <summary>The cluster is not a host name with an optional port. 400.</summary>
     InvalidClusterName,
 
     /// <summary>The request is malformed; the message names the field. 400.</summary>
@@ -68,7 +68,7 @@ public enum ErrorKind
     RequestIdTaken,
 
     /// <summary>
-    /// The database failed over, and leases that the new server may not know of have not run out yet: until then no key is acquired. 503, with the time
+    /// The database failed over, and leases that the new server may not know of have not expired yet: until then no key is acquired. 503, with the time
     /// that is left in <c>Retry-After</c>.
     /// </summary>
     KeysHeldOff,
@@ -92,7 +92,7 @@ public enum ErrorKind
 [GenerateSerializer, Immutable, Alias("plane.PlaneError")]
 public sealed record PlaneError
 {
-    /// <summary>Stands in the log too.</summary>
+    /// <summary>It is in the log too.</summary>
     [Id(0)]
     public required string Id { get; init; }
 

@@ -7,7 +7,7 @@ namespace Plane;
 [GenerateSerializer, Immutable, Alias("plane.SpawnConfig")]
 public sealed record SpawnConfig
 {
-    /// <summary>The backend's name, where the application chooses it; unique for ever.</summary>
+    /// <summary>The backend's name, where the application chooses it; never used twice.</summary>
     [Id(0)]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public BackendName? Id { get; init; }

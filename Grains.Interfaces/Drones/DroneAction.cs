@@ -24,7 +24,7 @@ public sealed record DroneAction
     [Id(0)]
     public required long Number { get; init; }
 
-    /// <summary>Whom it concerns.</summary>
+    /// <summary>The backend that it concerns.</summary>
     [Id(1)]
     public required BackendIdentity Identity { get; init; }
 
@@ -69,7 +69,7 @@ public sealed record SpawnOrder
     [Id(4)]
     public BackendProtocol Protocol { get; init; }
 
-    /// <summary>The trace of the connect that began it, as W3C's <c>traceparent</c>: the start goes on in it.</summary>
+    /// <summary>The trace of the connect that began it, as W3C's <c>traceparent</c>: the start continues in it.</summary>
     [Id(5)]
     public string? TraceParent { get; init; }
 }
@@ -115,7 +115,7 @@ public sealed record ClaimOrder
 [GenerateSerializer, Immutable, Alias("plane.ActionPage")]
 public sealed record ActionPage
 {
-    /// <summary>Whether the session still stands.</summary>
+    /// <summary>Whether the session is still current.</summary>
     [Id(0)]
     public required SessionState Session { get; init; }
 

@@ -3,7 +3,7 @@ using Orleans.Concurrency;
 
 namespace Plane;
 
-/// <summary>One drone, keyed by <see cref="GrainKeys.Drone"/>. Drones pull: what they are to do stands in a durable list that they read by a waiting call.</summary>
+/// <summary>One drone, keyed by <see cref="GrainKeys.Drone"/>. Drones pull: what they are to do is in a durable list that they read by a waiting call.</summary>
 [Alias("plane.IDroneGrain")]
 public interface IDroneGrain : IReachable
 {

@@ -19,14 +19,14 @@ public sealed record DroneSession([property: Id(0)] ClusterName Cluster, [proper
             ?? FieldError.From("session.number", session.Number < 1 ? "must be positive" : null);
 }
 
-/// <summary>Whether a session still stands.</summary>
+/// <summary>Whether a session is still current.</summary>
 [GenerateSerializer, Alias("plane.SessionState")]
 public enum SessionState
 {
     /// <summary>It stands.</summary>
     Current,
 
-    /// <summary>A newer registration of the name replaced it: whoever speaks under it must stop.</summary>
+    /// <summary>A newer registration of the name replaced it: a drone that still uses the old one must stop.</summary>
     Replaced,
 
     /// <summary>The controller does not know the drone (any more): it must register.</summary>
@@ -87,7 +87,7 @@ public sealed record DroneRegistration
 
     /// <summary>
     /// The number of the last action that it applied, 0 where none; at most <see cref="MaxAction"/>. A controller whose database went back (a restored backup)
-    /// goes on counting from it.
+    /// continues counting from it.
     /// </summary>
     [Id(12)]
     public long LastAction { get; init; }

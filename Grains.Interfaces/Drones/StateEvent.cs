@@ -153,7 +153,7 @@ public sealed record StateBatch
 [GenerateSerializer, Immutable, Alias("plane.StateReply")]
 public sealed record StateReply
 {
-    /// <summary>Whether the session still stands; where it doesn't, nothing was applied.</summary>
+    /// <summary>Whether the session is still current; where it isn't, nothing was applied.</summary>
     [Id(0)]
     public required SessionState Session { get; init; }
 

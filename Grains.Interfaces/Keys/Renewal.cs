@@ -101,7 +101,7 @@ public sealed record RenewalAnswer
 [GenerateSerializer, Immutable, Alias("plane.RenewalReply")]
 public sealed record RenewalReply
 {
-    /// <summary>Whether the session still stands; where it doesn't, nothing was renewed or refused.</summary>
+    /// <summary>Whether the session is still current; where it isn't, nothing was renewed or refused.</summary>
     [Id(0)]
     public required SessionState Session { get; init; }
 

@@ -22,7 +22,7 @@ public readonly record struct BackendName : IPlaneName<BackendName>
     public static BackendName NewRandom() => new(RandomText.Name(""));
 
     /// <summary>Reads a name that is known to be valid.</summary>
-    /// <exception cref="FormatException">The text is no valid name.</exception>
+    /// <exception cref="FormatException">The text is not a valid name.</exception>
     public static BackendName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException(Rule);
 
     /// <inheritdoc/>

@@ -39,7 +39,7 @@ public readonly record struct BearerToken : IPlaneName<BearerToken>
     public static BearerToken NewStatic() => new(StaticPrefix + RandomText.Secret());
 
     /// <summary>Reads a token that is known to be valid.</summary>
-    /// <exception cref="FormatException">The text is no valid token.</exception>
+    /// <exception cref="FormatException">The text is not a valid token.</exception>
     public static BearerToken Parse(string text) => TryParse(text, out var token) ? token : throw new FormatException(Rule);
 
     /// <inheritdoc/>

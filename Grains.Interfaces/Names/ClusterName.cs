@@ -38,7 +38,7 @@ public readonly record struct ClusterName : IPlaneName<ClusterName>
     public string Scheme => Port == 443 ? "https" : "http";
 
     /// <summary>Reads a name that is known to be valid.</summary>
-    /// <exception cref="FormatException">The text is no valid name.</exception>
+    /// <exception cref="FormatException">The text is not a valid name.</exception>
     public static ClusterName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException(Rule);
 
     /// <inheritdoc/>

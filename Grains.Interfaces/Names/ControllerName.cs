@@ -24,7 +24,7 @@ public readonly record struct ControllerName : IPlaneName<ControllerName>
     public static ControllerName NewRandom() => new(RandomText.Name("co-"));
 
     /// <summary>Reads a name that is known to be valid.</summary>
-    /// <exception cref="FormatException">The text is no valid name.</exception>
+    /// <exception cref="FormatException">The text is not a valid name.</exception>
     public static ControllerName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException(Rule);
 
     /// <inheritdoc/>

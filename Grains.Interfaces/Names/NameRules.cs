@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Plane;
 
-/// <summary>What names and free texts from outside may look like. Every check of a text's form stands here.</summary>
+/// <summary>What names and free texts from outside may look like. Every check of a text's form is here.</summary>
 public static class NameRules
 {
     /// <summary>The longest name of a backend, drone, proxy, controller or DNS server, prefix included.</summary>
@@ -21,7 +21,7 @@ public static class NameRules
     /// <summary>The greatest whole number that JSON holds exactly: the bound of numbers and readings that a drone counts.</summary>
     public const long MaxExact = 1L << 53;
 
-    /// <summary>Whether the text is a component name: lower case, digits, hyphens, at most 45, beginning with the prefix and going on after it.</summary>
+    /// <summary>Whether the text is a component name: lower case, digits, hyphens, at most 45, beginning with the prefix and continuing after it.</summary>
     /// <param name="text">The text.</param>
     /// <param name="prefix">The prefix, or the empty string.</param>
     public static bool IsComponentName(string? text, string prefix) =>
@@ -98,7 +98,7 @@ public static class NameRules
     /// <param name="reading">The reading in milliseconds.</param>
     public static string? ReadingProblem(long reading) => reading is < 0 or > MaxExact ? $"must be from 0 to {MaxExact}" : null;
 
-    /// <summary>Whether the text is no valid UTF-16: it could not be stored and read back the same.</summary>
+    /// <summary>Whether the text is not valid UTF-16: it could not be stored and read back the same.</summary>
     /// <param name="text">The text.</param>
     public static bool HasUnpairedSurrogate(ReadOnlySpan<char> text)
     {

@@ -25,7 +25,7 @@ public readonly record struct ServiceName : IPlaneName<ServiceName>
     public string Value => _value ?? throw new InvalidOperationException("no service name was set");
 
     /// <summary>Reads a name that is known to be valid.</summary>
-    /// <exception cref="FormatException">The text is no valid name.</exception>
+    /// <exception cref="FormatException">The text is not a valid name.</exception>
     public static ServiceName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException(Rule);
 
     /// <inheritdoc/>

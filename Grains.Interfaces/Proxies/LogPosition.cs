@@ -60,7 +60,7 @@ public enum ChangeKind
 [GenerateSerializer, Immutable, Alias("plane.Change")]
 public sealed record Change
 {
-    /// <summary>Where it stands.</summary>
+    /// <summary>Its position in the log.</summary>
     [Id(0)]
     public required LogPosition Position { get; init; }
 

@@ -16,7 +16,7 @@ public enum ServiceAccessKind
     /// <summary>Who has a token that is signed by a key of the service (<see cref="SigningKey"/>).</summary>
     Signed = 2,
 
-    /// <summary>Whom another web service lets in.</summary>
+    /// <summary>Visitors that another web service lets in.</summary>
     ForwardAuth = 3,
 }
 

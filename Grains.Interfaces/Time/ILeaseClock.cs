@@ -1,7 +1,7 @@
 namespace Plane;
 
 /// <summary>
-/// The clock of lease deadlines: counts on while the machine sleeps, is never set, and goes on over a restart of the process. A reading means something only
+/// The clock of lease deadlines: counts on while the machine sleeps, is never set, and continues over a restart of the process. A reading means something only
 /// together with <see cref="BootId"/>, and only on the machine it was read on.
 /// </summary>
 public interface ILeaseClock

@@ -9,14 +9,14 @@ namespace Plane.Grains.Feed;
 /// Tails the change log for one silo and completes the calls that wait on it: status streams, waiting routes, drones' actions, proxies' changes.
 /// <para>
 /// <b>The rule: subscribe, then read, then wait.</b> A waiting call (1) subscribes to its topic, (2) reads the durable record, (3) answers if
-/// there is something to say, else (4) waits for a signal and goes on at (2). A change that was committed before (2) is in what was read. One
+/// there is something to say, else (4) waits for a signal and continues at (2). A change that was committed before (2) is in what was read. One
 /// that is committed after (2) is read from the log by the loop after (1), so it finds the subscription, which remembers the signal until
 /// somebody waits for it. No order of the two loses a wake-up, and a signal too many costs one read. Nothing is ever answered from a signal: it
 /// carries no data.
 /// </para>
 /// <para>
 /// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that
-/// whoever is woken finds the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c),
+/// a caller that is woken finds the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c),
 /// so none is slept over. The wait ends after a second at the latest, the backstop for a wake-up that got lost.
 /// </para>
 /// <para>

@@ -25,12 +25,12 @@ namespace Plane.Grains.Keys;
 /// nothing else.</item>
 /// </list>
 /// <para>
-/// <b>No rule rests on what is remembered here.</b> Several controllers may answer for one key at once. Each answer is one statement or transaction: a token is inserted only if
+/// <b>No rule depends on what is remembered here.</b> Several controllers may answer for one key at once. Each answer is one statement or transaction: a token is inserted only if
 /// a live holder has the key, a key is acquired only if its row can be inserted.
 /// </para>
 /// <para>
 /// <b>Failure cases.</b> The caller's answer was lost: the command carries everything random, so repeating it finds its own backend and token.
-/// The controller dies between acquiring and answering: likewise. The drone picked is gone: the acquisition re-checks it, and what was queued for one
+/// The controller dies between acquiring and answering: the same. The drone picked is gone: the acquisition re-checks it, and what was queued for one
 /// that dies later is ended by the lost sweep when the lease expires. The database is unavailable: <see cref="ErrorKind.DatabaseError"/>, nothing half-done.
 /// </para>
 /// <b>One connect</b>, by these numbers:
@@ -255,7 +255,7 @@ internal sealed class KeyConnector(IKeyStore keys, IServiceStore serviceStore, I
             { Holder: { } holder } => (true, mark is null ? Connected(holder, spawned: false) : null),
             { Last.Outcome: AcquireOutcome.Held } => (true, null),
 
-            // What refuses a claim refuses a start likewise, which says why.
+            // What refuses a claim also refuses a start, and the start says why.
             _ => (false, null),
         };
     }

@@ -7,7 +7,7 @@ namespace Plane.Grains.Keys;
 /// <summary>
 /// Renews leases: the repeated half of the lease protocol, whose head is at <see cref="KeyConnector"/>.
 /// <para>
-/// One call is: (1) does the session still stand? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional
+/// One call is: (1) is the session still current? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional
 /// statement for all that is asked of this silo at that moment; (3) per holder new deadlines or a refusal. A session that is replaced between
 /// (1) and (2) renews once more, which is harmless: the lease belongs to the backend, and the newer session of the same instance renews it too.
 /// </para>

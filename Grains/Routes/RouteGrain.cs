@@ -33,7 +33,7 @@ internal sealed class RouteGrain(IRouteStore store, ChangeFeed feed, ControllerM
 
         using var waiting = metrics.Waiting("resolve");
 
-        // The first read told whom to wait for. The feed's rule (subscribe, then read) begins now, so it is read again.
+        // The first read told which backend to wait for. The feed's rule (subscribe, then read) begins now, so it is read again.
         using var subscription = feed.Subscribe(Topic.Settled(backend.Backend));
         do
         {

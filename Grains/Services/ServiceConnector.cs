@@ -49,7 +49,7 @@ internal sealed class ServiceConnector(IServiceStore serviceStore, IStore store,
         }
     }
 
-    /// <summary>Connects for visitors whom a proxy has let in.</summary>
+    /// <summary>Connects for visitors that a proxy has let in.</summary>
     /// <param name="command">The command, checked by <see cref="EnterCommand.Validate"/>.</param>
     /// <param name="cancellationToken">Gives up waiting; what was committed stays.</param>
     /// <exception cref="StoreUnavailableException">The database is unavailable: the outcome is unknown.</exception>

@@ -5,7 +5,7 @@ namespace Plane.Grains.Services;
 
 /// <summary>
 /// The services that this controller has read lately, so that a connect to a backend that runs does not read its service again. What is remembered may be out of date for
-/// <see cref="s_kept"/>: no rule rests on it, since an acquisition compares the version that it starts a backend by (<see cref="AcquireOutcome.ServiceChanged"/>). Bounded by
+/// <see cref="s_kept"/>: no rule depends on it, since an acquisition compares the version that it starts a backend by (<see cref="AcquireOutcome.ServiceChanged"/>). Bounded by
 /// <see cref="ServiceLimits.MaxServices"/>: what does not exist is not remembered. Thread-safe.
 /// </summary>
 internal sealed class ServiceDirectory(IServiceStore store, TimeProvider time)

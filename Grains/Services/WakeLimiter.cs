@@ -9,13 +9,13 @@ internal sealed class WakeLimiter(TimeProvider time)
     /// <summary>How many starts of one service may come at once; then so many a second.</summary>
     public const int ServiceBurst = 500;
 
-    /// <summary>Starts of one service a second.</summary>
+    /// <summary>Starts of one service per second.</summary>
     public const int ServiceRate = 50;
 
     /// <summary>How many starts from one network may come at once: an office behind one address.</summary>
     public const int NetworkBurst = 60;
 
-    /// <summary>Starts from one network a second.</summary>
+    /// <summary>Starts from one network per second.</summary>
     public const int NetworkRate = 2;
 
     // Some 10 MB. A bucket that is full again is as good as none, so these go first; if there are more, all go: better too many starts for a moment than no visitor.

@@ -14,7 +14,7 @@ namespace Plane.Hosting.Cluster;
 /// <item>A call without an answer for 150 ms, and again each 500 ms, has the grain pinged under that key, unless something else was answered meanwhile. A controller that is alive
 /// answers a ping at once, however long its database or a waiting call takes: so a slow controller is not asked more.</item>
 /// <item>Without an answer to the ping within 300 ms new keys are pinged: Orleans binds them to its gateways in turn, while known ones may all be bound to one, as after the other
-/// was restarted. The first that answers is used from then on. Calls that still wait under the former key are cancelled and made again. Where no key answers, the calls go on
+/// was restarted. The first that answers is used from then on. Calls that still wait under the former key are cancelled and made again. Where no key answers, the calls continue
 /// waiting: there is no better gateway.</item>
 /// <item>A call that fails makes the next one use the next key: a controller may answer and be without its database.</item>
 /// </list>
@@ -36,7 +36,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     // After a check that found nothing better: controllers that are all overloaded must not be pinged on top of it.
     private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(2);
 
-    // Controllers that all stand still must not find a heap of keys when they go on. A gateway that has failed is tried again by Orleans after as long.
+    // Controllers that all stand still must not find a heap of keys when they continue. A gateway that has failed is tried again by Orleans after as long.
     private static readonly TimeSpan s_newKeys = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();

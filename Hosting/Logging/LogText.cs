@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Plane.Hosting.Logging;
 
-/// <summary>Texts from outside as they may stand in a log line.</summary>
+/// <summary>Texts from outside as they may appear in a log line.</summary>
 public static class LogText
 {
     /// <summary>The text with control characters escaped: a name with a line break in it must not be able to forge an entry, nor to move a terminal's cursor.</summary>

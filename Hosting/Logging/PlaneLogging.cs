@@ -59,7 +59,7 @@ public static class PlaneLogging
         logging.AddFilter("Orleans.Runtime.CallbackData", level => level >= LogLevel.Error && level >= least);
         logging.AddFilter("Polly", level => level >= LogLevel.Error && level >= least);
 
-        // Orleans would have the garbage collector of servers, and says so in two warnings at each start. This program has the other one by its build, since it stands beside others
+        // Orleans would have the garbage collector of servers, and reports it in two warnings at each start. This program has the other one by its build, since it runs beside others
         // on small machines, and an operator can change nothing about that. The only other warning of this category is seconded by the silo's life cycle, whose name begins as this one's.
         // Nor can they where a stage of the silo's stop takes more than a second, as one does that waits for calls that wait: the life cycle's only warning. What fails there is an error.
         logging.Services.Configure<LoggerFilterOptions>(o => o.Rules.Add(new LoggerFilterRule(null, OrleansSilo, null, (_, category, level) =>

@@ -39,7 +39,7 @@ public sealed partial class DescriptorWatch(TimeProvider time, ILogger<Descripto
     {
         lock (s_outage)
         {
-            // The number that is left changes all the time and is no other trouble.
+            // The number that is left changes all the time and is not another trouble.
             if (problem is not null && s_outage.ShouldLog("few"))
             {
                 LogFew(problem);

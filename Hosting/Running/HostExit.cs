@@ -14,7 +14,7 @@ public sealed class HostExit(IHostApplicationLifetime lifetime)
     /// <summary>What the program exits with.</summary>
     public int Code { get; private set; } = ExitCodes.Done;
 
-    /// <summary>Stops the host. The first reason counts: what follows from it is no news.</summary>
+    /// <summary>Stops the host. The first reason counts: what follows from it is not new.</summary>
     /// <param name="code">One of <see cref="ExitCodes"/>.</param>
     /// <param name="reason">Why, for the operator; holds no secret.</param>
     public void Request(int code, string reason)

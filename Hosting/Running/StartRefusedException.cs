@@ -1,6 +1,6 @@
 namespace Plane.Hosting.Running;
 
-/// <summary>A role cannot start, or go on, for a reason that the operator can act on. Its message is shown as it is, without a stack trace.</summary>
+/// <summary>A role cannot start, or continue, for a reason that the operator can act on. Its message is shown as it is, without a stack trace.</summary>
 public class StartRefusedException : Exception
 {
     /// <summary>Makes one.</summary>

@@ -20,7 +20,7 @@ public static class PlaneTracing
     /// <see cref="HostingOptions"/> given before (<see cref="PlaneLogging.AddPlaneLogging"/>).
     /// </summary>
     /// <param name="builder">The role's builder.</param>
-    /// <param name="role">The role, which becomes the service's name. A controller is called by applications, whose traces go on; a proxy by anybody.</param>
+    /// <param name="role">The role, which becomes the service's name. A controller is called by applications, whose traces continue; a proxy by anybody.</param>
     public static IHostApplicationBuilder AddPlaneTracing(this IHostApplicationBuilder builder, string role)
     {
         ArgumentNullException.ThrowIfNull(builder);

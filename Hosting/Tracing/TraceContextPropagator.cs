@@ -7,7 +7,7 @@ namespace Plane.Hosting.Tracing;
 /// W3C's trace context between processes, and nothing else: a <c>traceparent</c> of 55 characters and a <c>tracestate</c> of at most 256, both checked by the platform; baggage, which
 /// could be as long as all headers of a request and would be passed on with each call, stays where it is.
 /// </summary>
-/// <param name="acceptsFromClients">Whether the trace goes on that an HTTP request names; else each request begins one. Calls between roles go on in any case.</param>
+/// <param name="acceptsFromClients">Whether the trace continues that an HTTP request names; else each request begins one. Calls between roles continue in any case.</param>
 internal sealed class TraceContextPropagator(bool acceptsFromClients) : DistributedContextPropagator
 {
     private static readonly DistributedContextPropagator s_w3c = CreateW3CPropagator();

@@ -22,7 +22,7 @@ internal sealed partial class ErrorResponses(ProxyMetrics metrics, ILogger<Error
     /// <param name="error">What to answer.</param>
     /// <param name="backend">The backend, for the log; or empty.</param>
     /// <param name="status">Another status of the same kind, or null.</param>
-    /// <param name="quiet">Whether it is no error that anyone looks for: it isn't counted.</param>
+    /// <param name="quiet">Whether it is not an error that anyone looks for: it isn't counted.</param>
     /// <param name="retryAfter">When to retry, where that is known.</param>
     /// <param name="prepare">Sets headers of this answer that are not every error's.</param>
     public async Task WriteAsync(

@@ -73,7 +73,7 @@ internal sealed class ProxyError
     public static ProxyError Forbidden { get; } = new(
         "Forbidden", StatusCodes.Status403Forbidden, "the host is not served here", "This address isn’t served here", "The link leads to another host name. Please open it from the application.");
 
-    /// <summary>Unknown or revoked token, ended backend: the three are not told apart to whoever asks.</summary>
+    /// <summary>Unknown or revoked token, ended backend: the three are not told apart for a client.</summary>
     public static ProxyError Gone { get; } = new(
         "Gone", StatusCodes.Status410Gone, "the session has ended or the link is not valid", "This session has ended", "The link is no longer valid. Please go back to the application and open it again.");
 

@@ -8,7 +8,7 @@ using Plane.ProxyHost.Tls;
 namespace Plane.ProxyHost.Certificates;
 
 /// <summary>
-/// Keeps the proxy in a certificate from an authority: serves what is stored, orders where there is none, renews in time, and goes on serving the last good one
+/// Keeps the proxy in a certificate from an authority: serves what is stored, orders where there is none, renews in time, and continues serving the last good one
 /// whatever fails. README.md in this folder tells the rules.
 /// </summary>
 internal sealed partial class CertificateRenewalService : BackgroundService, IHostedLifecycleService
@@ -279,7 +279,7 @@ internal sealed partial class CertificateRenewalService : BackgroundService, IHo
         }
     }
 
-    // Only a courtesy to other proxies: whatever becomes of the lease, the order goes on.
+    // Only a courtesy to other proxies: whatever becomes of the lease, the order continues.
     private async Task RenewLeaseAsync(CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)

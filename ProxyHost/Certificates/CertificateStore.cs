@@ -12,7 +12,7 @@ namespace Plane.ProxyHost.Certificates;
 /// The directory of <c>--cert-dir</c>, mode 0700, its files 0600:
 /// <list type="bullet">
 /// <item><c>CLUSTER.pem</c>: the certificate's key and its chain in one file, so that they change together;</item>
-/// <item><c>CLUSTER.order.json</c>: the order under way with the key made for it, so that a restart goes on with it;</item>
+/// <item><c>CLUSTER.order.json</c>: the order under way with the key made for it, so that a restart continues with it;</item>
 /// <item><c>account-HASH.pem</c>: the account's key at one authority, by the hash of its directory's address; <c>….next</c>: the one that a change of keys is bringing in;</item>
 /// <item><c>CLUSTER.renew</c>: an operator's wish to renew now;</item>
 /// <item><c>CLUSTER.failure.json</c>: why no certificate came when one was due, for <c>plane cert show</c>.</item>

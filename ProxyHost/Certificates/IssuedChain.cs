@@ -18,7 +18,7 @@ internal sealed class IssuedChain : IDisposable
         return key.ExportPkcs8PrivateKeyPem();
     }
 
-    /// <exception cref="CryptographicException">It is no key.</exception>
+    /// <exception cref="CryptographicException">It is not a key.</exception>
     public static IssuedChain For(string keyPem)
     {
         AsymmetricAlgorithm key = ECDsa.Create();
@@ -44,7 +44,7 @@ internal sealed class IssuedChain : IDisposable
         return new IssuedChain(key);
     }
 
-    /// <summary>The request, DER. The names stand in the extension alone: authorities no longer read the subject, and it holds at most 64 characters.</summary>
+    /// <summary>The request, DER. The names are in the extension alone: authorities no longer read the subject, and it holds at most 64 characters.</summary>
     public byte[] SigningRequest(IEnumerable<string> names)
     {
         var subject = new X500DistinguishedName("");

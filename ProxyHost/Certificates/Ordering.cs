@@ -14,7 +14,7 @@ namespace Plane.ProxyHost.Certificates;
 /// <item>the order is finalised with our signing request, and asked after until the certificate is there;</item>
 /// <item>the chain is checked and stored with its key.</item>
 /// </list>
-/// Each step asks the order's state first, so that an order which a restart or an outage interrupted goes on where it stood. What the authority has refused or
+/// Each step asks the order's state first, so that an order which a restart or an outage interrupted continues where it stood. What the authority has refused or
 /// given up is dropped and its count taken back; what may still succeed is kept.
 /// </summary>
 internal sealed partial class Ordering(ProxyOptions options, CertificateStore store, IChallenges challenges, TimeProvider time, ILogger<Ordering> logger)
@@ -30,7 +30,7 @@ internal sealed partial class Ordering(ProxyOptions options, CertificateStore st
     /// <summary>Gets a certificate and stores it.</summary>
     /// <param name="bindingKey">The HMAC key of the external account binding, or null.</param>
     /// <param name="replaces">The certificate that is renewed, as RFC 9773 names it; or null.</param>
-    /// <param name="cancellationToken">Gives up; the order goes on at the next try.</param>
+    /// <param name="cancellationToken">Gives up; the order continues at the next try.</param>
     /// <exception cref="AcmeException">There is none.</exception>
     public async Task RunAsync(byte[]? bindingKey, string? replaces, CancellationToken cancellationToken)
     {

@@ -11,7 +11,7 @@ namespace Plane.ProxyHost.Connections;
 /// </summary>
 internal sealed class HalfClose(TimeProvider time)
 {
-    /// <summary>How long a request goes on after its client's end.</summary>
+    /// <summary>How long a request continues after its client's end.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     /// <summary>Adds it to a listener.</summary>

@@ -21,7 +21,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
 
     private static readonly UriCreationOptions s_asReceived = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
-    // A backend that does not read it has it all the same: it fits between the two sockets.
+    // A backend that does not read it has it anyway: it fits between the two sockets.
     private const int SmallBody = 64 * 1024;
 
     private readonly HttpContext _context;
@@ -42,7 +42,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
             && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true } && !UpgradeRule.IsUpgrade(context);
         _deadline = new CancellationTokenSource(options.ResponseTimeout, time);
 
-        // A client that takes an hour to upload is no backend that takes an hour to answer.
+        // A client that takes an hour to upload is not a backend that takes an hour to answer.
         if (context.Request.Body is RequestBodyClock clock)
         {
             clock.Exchange = this;
@@ -216,7 +216,7 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         }
 
         // A stream's head must not wait for its first event; what has a length is sent with its first bytes. A gRPC status in the head means that nothing follows, and is one only where the
-        // head ends the response. A WebSocket's head is the switch of protocols, which to a backend over HTTP/2 is no status of its own.
+        // head ends the response. A WebSocket's head is the switch of protocols, which to a backend over HTTP/2 is not a status of its own.
         if (headers.ContentLength is null && !headers.ContainsKey("grpc-status") && !UpgradeRule.IsUpgrade(httpContext) && proxyResponse.StatusCode >= HttpStatusCode.OK && MayHaveBody(httpContext, proxyResponse.StatusCode))
         {
             // Not cancelled: an exception after the head was sent could no longer become an answer.

@@ -11,7 +11,7 @@ internal sealed class HostMatcher(ClusterName cluster)
 
     /// <summary>Whether the host is the cluster or a subdomain of it.</summary>
     /// <param name="value">The header.</param>
-    /// <param name="subdomain">What stands before the cluster's name, without the dot; empty under the name itself.</param>
+    /// <param name="subdomain">What is before the cluster's name, without the dot; empty under the name itself.</param>
     public bool Matches(ReadOnlySpan<char> value, out ReadOnlySpan<char> subdomain)
     {
         subdomain = default;

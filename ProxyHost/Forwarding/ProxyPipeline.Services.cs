@@ -77,7 +77,7 @@ internal sealed partial class ProxyPipeline
     /// <summary>A host whose name has a service's form, and there is none, or none that is known.</summary>
     private Task WithoutServiceAsync(HttpContext context, string target, ServiceRoute host, ServiceOutcome outcome)
     {
-        // A backend may have such a name as its subdomain. While no controller answers, one that is known goes on.
+        // A backend may have such a name as its subdomain. While no controller answers, one that is known continues.
         var isKnown = routes.TryGet(RequestTarget.FirstSegment(target), out var entry) && HostMatcher.Admits(entry.Route.Subdomain, host.Subdomain) && entry.Route.Subdomain is { Length: > 0 };
         return outcome == ServiceOutcome.None || isKnown ? SessionAsync(context, target, host.Subdomain) : errors.WriteAsync(context, ProxyError.Unavailable);
     }
@@ -158,7 +158,7 @@ internal sealed partial class ProxyPipeline
         var finding = find(leave.Token);
         if (StartingPage.Suits(context.Request) && !await EndsWithinAsync(finding, options.StartingPageAfter, context.RequestAborted))
         {
-            // The entry itself goes on; only this request's wait for it ends.
+            // The entry itself continues; only this request's wait for it ends.
             await leave.CancelAsync();
             await ((Task)finding).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await StartingPage.WriteAsync(context, visit.Policy.Web.IsEmbeddable);

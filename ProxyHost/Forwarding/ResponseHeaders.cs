@@ -8,7 +8,7 @@ internal static class ResponseHeaders
     public const string Server = "plane";
     public const string BackendId = "x-plane-backend-id";
 
-    /// <summary>The permissive CORS headers: the secret stands in the URL, so no origin gains anything by another's cookies.</summary>
+    /// <summary>The permissive CORS headers: the secret is in the URL, so no origin gains anything by another's cookies.</summary>
     public static void AllowAllOrigins(IHeaderDictionary headers)
     {
         headers.AccessControlAllowOrigin = "*";

@@ -10,7 +10,7 @@ namespace Plane.ProxyHost.Forwarding;
 /// </summary>
 internal static class UpgradeRule
 {
-    /// <summary>Drops an upgrade to anything else: the request then goes on as the ordinary one that it also is (RFC 9110 section 7.8).</summary>
+    /// <summary>Drops an upgrade to anything else: the request then continues as the ordinary one that it also is (RFC 9110 section 7.8).</summary>
     public static void Apply(HttpContext context)
     {
         var headers = context.Request.Headers;

@@ -6,7 +6,7 @@ namespace Plane.ProxyHost.Forwarding;
 /// <summary>
 /// A backend's bytes, read or written by turns with everybody else's. Where a socket's completions run on the thread that found them
 /// (<see cref="SocketCompletions"/>), a transfer whose both ends always keep up would never give that thread back, and the thread's other sockets would wait for its
-/// end. So after each stretch that did not have to wait for anything the transfer goes on in the thread pool.
+/// end. So after each stretch that did not have to wait for anything the transfer continues in the thread pool.
 /// </summary>
 internal sealed class YieldingStream(Stream inner) : Stream
 {

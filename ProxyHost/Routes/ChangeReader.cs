@@ -30,7 +30,7 @@ internal sealed partial class ChangeReader(
         LogPosition? position = null;
         var failing = false;
 
-        // Whatever the failure: this loop is what keeps revoked users out, it must go on. A call that fails while the proxy stops is none.
+        // Whatever the failure: this loop is what keeps revoked users out, it must continue. A call that fails while the proxy stops is none.
         var rounds = Retries.Until<bool>(
             s_firstPause, s_longestPause, time, round => round.Exception is not null && !stoppingToken.IsCancellationRequested, round => OnFailure(round.Exception!));
         try

@@ -14,7 +14,7 @@ namespace Plane.ProxyHost.Routes;
 /// <item>A route with an older fencing token never replaces a newer one, whatever the positions say.</item>
 /// <item>An answer older than everything remembered serves the request that asked for it and isn't kept.</item>
 /// </list>
-/// <para>Reads take no lock. All writes, the index and the memory of changes stand behind one lock that is held for microseconds (README.md).</para>
+/// <para>Reads take no lock. All writes, the index and the memory of changes are behind one lock that is held for microseconds (README.md).</para>
 /// </summary>
 internal sealed class RouteCache
 {

@@ -72,7 +72,7 @@ internal sealed class RouteEntry
     }
 
     /// <summary>
-    /// Not, or no longer, in the cache, so that changes no longer reach it: whoever begins a request on it asks <see cref="RouteCache.IsOvertaken"/> after
+    /// Not, or no longer, in the cache, so that changes no longer reach it: code that begins a request on it asks <see cref="RouteCache.IsOvertaken"/> after
     /// the request can be cut.
     /// </summary>
     public bool IsDetached

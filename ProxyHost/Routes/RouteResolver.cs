@@ -33,7 +33,7 @@ internal sealed partial class RouteResolver(
     /// <summary>Resolves a token, past the cache of routes.</summary>
     /// <param name="token">The token.</param>
     /// <param name="fresh">Whether also past the cache of negative answers.</param>
-    /// <param name="cancellationToken">Ends this caller's wait; the look-up goes on for the others.</param>
+    /// <param name="cancellationToken">Ends this caller's wait; the look-up continues for the others.</param>
     /// <exception cref="OperationCanceledException">The caller left.</exception>
     public async Task<Resolution> ResolveAsync(BearerToken token, bool fresh, CancellationToken cancellationToken)
     {

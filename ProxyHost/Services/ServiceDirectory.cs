@@ -28,7 +28,7 @@ internal readonly record struct ServiceLookUp(ServiceOutcome Outcome, KnownServi
 /// <list type="number">
 /// <item>A change makes the policy unknown at once: no request is let in by what may have been revoked. What it is now is read behind it.</item>
 /// <item>An answer that was read before a change that has been seen since is not taken.</item>
-/// <item>Without a change a policy is good for any time: where no controller answers, services that are known go on. (Their routes are served for <see cref="ProxyOptions.RouteTrust"/>.)</item>
+/// <item>Without a change a policy is good for any time: where no controller answers, services that are known continue. (Their routes are served for <see cref="ProxyOptions.RouteTrust"/>.)</item>
 /// </list>
 /// There is one lock, for microseconds; what is read by every request is a word of <see cref="KnownService"/>.
 /// </summary>

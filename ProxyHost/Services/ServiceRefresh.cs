@@ -5,7 +5,7 @@ using Plane.ProxyHost.Connections;
 namespace Plane.ProxyHost.Services;
 
 /// <summary>
-/// Reads again what changed of services, and cuts open requests of visitors who would not be let in any more: by a token whose key is gone, or of a service that is. It goes on until the
+/// Reads again what changed of services, and cuts open requests of visitors who would not be let in any more: by a token whose key is gone, or of a service that is. It continues until the
 /// controller has answered.
 /// </summary>
 internal sealed partial class ServiceRefresh(ServiceDirectory directory, OpenExchanges open, TimeProvider time, ILogger<ServiceRefresh> logger) : BackgroundService

@@ -15,7 +15,7 @@ internal readonly record struct WakeResult(RouteEntry? Entry, ProxyError? Error 
 /// <item>Without one, or where it leads nowhere any more (the backend has ended, its drone is lost, the token was revoked), the proxy enters anew: one call to the controller for all requests
 /// that wait. The controller gives a token for the live holder of the key or starts a backend, so that all proxies together start one.</item>
 /// <item>A holder that is ending is waited for, as soon as it takes no more connections: its key is free when it has ended.</item>
-/// <item>A backend that could not be started is an answer; the next request starts another. One that was lost while it started is no answer.</item>
+/// <item>A backend that could not be started is an answer; the next request starts another. One that was lost while it started is not an answer.</item>
 /// </list>
 /// </summary>
 internal sealed partial class ServiceWaker(
@@ -154,7 +154,7 @@ internal sealed partial class ServiceWaker(
             {
                 if (route.Flight is not { } running || ReferenceEquals(running, unlike) || running.Until <= time.GetTimestamp())
                 {
-                    // It goes on without its caller: what it starts is started, and the next request finds it.
+                    // It continues without its caller: what it starts is started, and the next request finds it.
                     running = route.Flight = new EntryFlight(key, scope, network);
                     running.Task = Task.Run(() => RunAsync(route, running, key, scope, network), CancellationToken.None);
                 }

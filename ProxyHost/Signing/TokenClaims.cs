@@ -34,7 +34,7 @@ internal sealed class TokenClaims
     /// <summary>The keys that it opens (<c>keys</c>): names, or beginnings of names with a <c>*</c> at the end. Empty where <see cref="Key"/> is there.</summary>
     public string[] Keys { get; private set; } = [];
 
-    /// <summary>Whom it is for.</summary>
+    /// <summary>The user that it is for.</summary>
     public string[] Audiences { get; private set; } = [];
 
     /// <summary>When it expires, in seconds since the Unix epoch.</summary>

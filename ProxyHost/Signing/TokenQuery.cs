@@ -1,7 +1,7 @@
 namespace Plane.ProxyHost.Signing;
 
 /// <summary>
-/// A signed token in a URL, <c>?plane_token=</c>: from there it goes into the cookie, and out of the URL. The rest of the URL stays as it was written. The name is looked for as it stands, not
+/// A signed token in a URL, <c>?plane_token=</c>: from there it goes into the cookie, and out of the URL. The rest of the URL stays as it was written. The name is looked for as it is, not
 /// decoded: what is spelled otherwise is the application's.
 /// </summary>
 internal static class TokenQuery

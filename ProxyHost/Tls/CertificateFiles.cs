@@ -6,7 +6,7 @@ namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// Serves the certificate of <c>--cert</c> and <c>--key</c>, and follows them: every few seconds both are read again, which sees renamed files, followed links
-/// and mounted secrets alike. A pair is served only once it fits; while one file of two is already new, the old pair goes on.
+/// and mounted secrets alike. A pair is served only once it fits; while one file of two is already new, the old pair continues.
 /// </summary>
 internal sealed partial class CertificateFiles(
     ProxyOptions options, CertificateSlot slot, TimeProvider time, ILogger<CertificateFiles> logger) : BackgroundService, IHostedLifecycleService

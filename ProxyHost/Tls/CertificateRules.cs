@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Plane.ProxyHost.Tls;
 
-/// <summary>What a chain must fulfil before it is served, whoever issued it. Trust is not asked for: a private authority is as good as a public one here.</summary>
+/// <summary>What a chain must fulfil before it is served, whatever its issuer. Trust is not asked for: a private authority is as good as a public one here.</summary>
 internal static class CertificateRules
 {
     private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";

@@ -41,7 +41,7 @@ internal sealed partial class CertificateSlot(TimeProvider time, ILogger<Certifi
         _first.TrySetResult();
     }
 
-    /// <summary>Why no new certificate came. What is served goes on.</summary>
+    /// <summary>Why no new certificate came. What is served continues.</summary>
     public void Explain(string problem) => _why = problem;
 
     /// <summary>Logs, once, that what is served has expired. Called by what brings certificates, each time that it looks for a new one.</summary>

@@ -77,7 +77,7 @@ internal sealed partial class HttpsListener(
                 return;
             }
 
-            // Kestrel logs why, and goes on without.
+            // Kestrel logs why, and continues without.
             if (time.GetElapsedTime(since) > s_patience)
             {
                 exit.Request(ExitCodes.Refused, $"--https-port: {options.Host}:{options.HttpsPort} could not be opened");

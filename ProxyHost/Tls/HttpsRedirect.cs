@@ -35,7 +35,7 @@ internal sealed class HttpsRedirect(ProxyOptions options, ErrorResponses errors)
         return Task.CompletedTask;
     }
 
-    // The plain port's own number says nothing about the port of HTTPS, which is 443 for whoever is outside.
+    // The plain port's own number says nothing about the port of HTTPS, which is 443 for clients outside.
     private static string WithoutPort(string host)
     {
         var colon = host.LastIndexOf(':');

@@ -6,7 +6,7 @@ using Plane.Hosting;
 namespace Plane.Silo.Cluster;
 
 /// <summary>
-/// Ends the controller when its silo must not go on, most often because the others have declared it dead while it was stopped or cut off. It logs the reason and exits with a code, so that
+/// Ends the controller when its silo must not continue, most often because the others have declared it dead while it was stopped or cut off. It logs the reason and exits with a code, so that
 /// the supervisor starts another; Orleans' own handler aborts the process with a dump of the stack. A graceful handover may take long and is not needed: the others have taken over.
 /// </summary>
 internal sealed partial class FatalErrorHandler(HostExit exit, TimeProvider time, ILogger<FatalErrorHandler> logger) : IFatalErrorHandler, IDisposable

@@ -7,7 +7,7 @@ namespace Plane.Silo.Start;
 
 /// <summary>
 /// Initialises the store before anything else starts: no grain, sweep or gateway ever meets one that isn't. A database that refuses ends the start. One that is
-/// away is waited for, for ever, since the controller is often started together with it; meanwhile a small server says so on the controller's port.
+/// away is waited for, until it is cancelled, since the controller is often started together with it; meanwhile a small server says so on the controller's port.
 /// </summary>
 internal sealed partial class StoreStart(IStore store, ControllerOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
 {

@@ -5,7 +5,7 @@ namespace Plane.Storage.Postgres;
 /// its own, and so that what waits is bounded. Whether the database is unavailable, <see cref="StoreOutage"/> decides.
 /// <para>
 /// A server that hangs refuses nothing. So when statements have been under way for <see cref="s_stall"/> and none succeeded in that time, it is suspected; and when it
-/// is found to hang those who wait are refused as well. Their statements go on, and their outcome is unknown.
+/// is found to hang those who wait are refused as well. Their statements continue, and their outcome is unknown.
 /// </para>
 /// </summary>
 internal sealed class PostgresCircuitBreaker : IDisposable

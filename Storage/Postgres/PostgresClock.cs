@@ -22,7 +22,7 @@ internal sealed partial class PostgresClock(TimeProvider wall, TimeProvider time
     /// <summary>Has the server's clock read, and compares it; for as long as they differ it is logged.</summary>
     public async Task<DateTimeOffset> ReadAsync(Func<Task<DateTimeOffset>> read)
     {
-        // The reading is taken at some moment between question and answer: what one of the two explains is no difference.
+        // The reading is taken at some moment between question and answer: what one of the two explains is not a difference.
         var asked = wall.GetUtcNow();
         var server = await read();
         var answered = wall.GetUtcNow();

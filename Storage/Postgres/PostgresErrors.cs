@@ -79,7 +79,7 @@ internal static class PostgresErrors
         },
     };
 
-    /// <summary>The stack trace of what is no outage.</summary>
+    /// <summary>The stack trace of what is not an outage.</summary>
     public static Exception? Unforeseen(Exception error) => IsUnavailable(error) ? null : error;
 
     private static Exception Innermost(Exception error) => error.InnerException is { } inner ? Innermost(inner) : error;

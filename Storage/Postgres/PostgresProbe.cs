@@ -121,7 +121,7 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
         }
         catch (PostgresException e) when (PostgresErrors.IsRefusal(e) || e.SqlState == PostgresErrorCodes.TooManyConnections)
         {
-            // Statements go on over the connections that were let in before.
+            // Statements continue over the connections that were let in before.
             return await pool.OpenConnectionAsync();
         }
     }

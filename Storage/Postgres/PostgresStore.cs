@@ -11,7 +11,7 @@ namespace Plane.Storage.Postgres;
 /// (<c>Functions/</c>). Statements are prepared automatically, once per connection.
 /// <para>
 /// Every transaction locks in one order: drones, backends (by id), keys (by backend id), actions, counters (by drone). A deadlock or a serialisation failure
-/// that happens all the same is repeated here with growing, jittered pauses.
+/// that happens anyway is repeated here with growing, jittered pauses.
 /// </para>
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "IStore.DisposeAsync says why it is not an IAsyncDisposable.")]
@@ -217,7 +217,7 @@ internal sealed partial class PostgresStore : IPlaneStore
         var running = RunOnceAsync(permit, sql, run, parameters, cancellationToken);
         try
         {
-            // Who gives up leaves at once, and the statement goes on to its end or its time-out: the driver cancels a statement by a connection of its own,
+            // Who gives up leaves at once, and the statement continues to its end or its time-out: the driver cancels a statement by a connection of its own,
             // opened by the very thread that cancels, which a server that hangs would hold up.
             if (!running.IsCompleted && await Task.WhenAny(running, permit.Stalled).WaitAsync(cancellationToken) != running)
             {

@@ -121,7 +121,7 @@ internal sealed partial class SqliteEngine : SqliteWriter<SqliteSession>
         session.Record = session.Lease + Clock.RecordOffset;
     }
 
-    // With every write, so that the next opening goes on no earlier than anything that was stored.
+    // With every write, so that the next opening continues no earlier than anything that was stored.
     protected override void BeforeCommit(SqliteSession session) => session.Execute("update clock set lease_base = $1", Clock.Lease);
 
     protected override void Committed(SqliteSession session, bool wrote)

@@ -235,7 +235,7 @@ internal sealed partial class SqliteStore
         return end;
     }
 
-    // A file that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on behind
+    // A file that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued continues behind
     // the drone's number; what of it was applied before is known there by its identity.
     private static void CountOnFrom(SqliteSession s, string cluster, string drone, long applied)
     {

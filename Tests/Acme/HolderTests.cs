@@ -4,7 +4,7 @@ using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;
 
-/// <summary>The proxy that is at an order dies, or stands still, in the middle of it: another goes on.</summary>
+/// <summary>The proxy that is at an order dies, or stands still, in the middle of it: another continues.</summary>
 [Collection(WorldTests.Name)]
 public sealed class HolderTests(World world) : IDisposable
 {
@@ -57,7 +57,7 @@ public sealed class HolderTests(World world) : IDisposable
 
         if (signal == Signal.Stop)
         {
-            // What stood still goes on beside the other's work, and ends with a certificate of its own.
+            // What stood still continues beside the other's work, and ends with a certificate of its own.
             Signals.Send(holder.Pid, Signal.Continue);
             goOn.SetResult();
             using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { BaseAddress = new Uri($"http://127.0.0.1:{port}/") };

@@ -5,7 +5,7 @@ using Plane.Tests.Tls;
 
 namespace Plane.Tests.Acme;
 
-/// <summary>An authority that answers nonsense about when to renew: the proxy goes on with what it has.</summary>
+/// <summary>An authority that answers nonsense about when to renew: the proxy continues with what it has.</summary>
 public sealed class RenewalInfoTests : IDisposable
 {
     private const string Cluster = "renewal.example.test";

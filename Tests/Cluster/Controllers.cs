@@ -284,7 +284,7 @@ public sealed class Controllers : IAsyncLifetime, IDisposable
         var port = FreePort.Next();
         Balancer = new Uri($"http://127.0.0.1:{port}/");
 
-        // One that is slow to answer a check, on a machine that has much to do, is there all the same.
+        // One that is slow to answer a check, on a machine that has much to do, is there anyway.
         var servers = Nodes.Select(n => $"    server {n.Name} 127.0.0.1:{n.HttpPort} check inter 200ms fall 2 rise 1");
         await File.WriteAllTextAsync(
             _directory["haproxy.cfg"],

@@ -11,7 +11,7 @@ using Plane.Silo.Cluster;
 
 namespace Plane.Tests.Cluster;
 
-/// <summary>What Plane rests on and Orleans does not promise in its documentation: an update of its packages that changes it fails here. Two silos.</summary>
+/// <summary>What Plane depends on and Orleans does not promise in its documentation: an update of its packages that changes it fails here. Two silos.</summary>
 public sealed class OrleansTests : IAsyncLifetime
 {
     private readonly ProbeSignals _signals = new();

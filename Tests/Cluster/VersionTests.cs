@@ -4,7 +4,7 @@ using Orleans.Serialization;
 
 namespace Plane.Tests.Cluster;
 
-/// <summary>What two versions side by side rest on: a message reads where it has more, or less, than its reader knows.</summary>
+/// <summary>What two versions side by side depend on: a message reads where it has more, or less, than its reader knows.</summary>
 public sealed class VersionTests
 {
     [Fact]

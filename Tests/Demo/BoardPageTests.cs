@@ -195,7 +195,7 @@ public sealed class BoardPageTests(ITestOutputHelper output)
         await using var page = await BoardPage.NewAsync("Ada", Desktop);
         await page.Page.Clock.InstallAsync();
         var connections = 0;
-        // The first is open, and silent for ever.
+        // The first is open, and silent forever.
         await page.Page.RouteWebSocketAsync("**/ws", socket =>
         {
             if (Interlocked.Increment(ref connections) > 1)

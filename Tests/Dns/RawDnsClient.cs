@@ -102,7 +102,7 @@ internal sealed class RawDnsClient(TimeProvider time, TimeSpan timeout)
         var buffer = new byte[4096];
         while (true)
         {
-            // What is no answer to this question is somebody else's: the right one may still come.
+            // What is not an answer to this question is somebody else's: the right one may still come.
             var length = await socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             if (Matching(question, buffer.AsSpan(0, length)) is { } reply)
             {

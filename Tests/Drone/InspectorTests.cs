@@ -80,7 +80,7 @@ public sealed class InspectorTests : IAsyncLifetime, IDisposable
         await File.WriteAllTextAsync(_bench.FileOf(start.Identity, "work/go"), "");
         await Eventually.SeenAsync(_ => _bench.IsRunningAsync(start.Identity), r => !r, "it has written all");
 
-        // Another reads to the end meanwhile, so that the ring goes on.
+        // Another reads to the end meanwhile, so that the ring continues.
         var other = page;
         while (!other.IsComplete)
         {

@@ -218,7 +218,7 @@ public sealed class LeaseTests
         await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.ObeysStop = false);
         var backend = await drone.ReadyBackendAsync();
 
-        // What a machine that slept, or an agent that was stopped, sees when it goes on.
+        // What a machine that slept, or an agent that was stopped, sees when it continues.
         drone.Clock.Advance(TimeSpan.FromHours(1));
 
         Assert.Equal(TerminationReason.KeyExpired, (await drone.EndedAsync(backend)).TerminationReason);

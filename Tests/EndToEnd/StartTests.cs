@@ -2,7 +2,7 @@ using Plane.Testing;
 
 namespace Plane.Tests.EndToEnd;
 
-/// <summary>Programs that must not start, or not go on: each says why and exits with its code.</summary>
+/// <summary>Programs that must not start, or not continue: each says why and exits with its code.</summary>
 [Collection(InstallationTests.Name)]
 public sealed partial class StartTests(Installation plane)
 {

@@ -62,7 +62,7 @@ public sealed class DuplicateTests(DuplicateTests.Pair pair) : IClassFixture<Dup
         var acks = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => drone.Through(i % 2 == 0 ? A : B).ReportAsync(end)));
         Assert.Contains(acks, a => a.Acks[0].Applied);
 
-        // It was applied before, and says so; it changes nothing.
+        // It was applied before, and reports it; it changes nothing.
         await drone.Through(B).ReportAsync(drone.Event(backend, BackendStatus.Ready));
         foreach (var plane in new[] { A, B })
         {

@@ -72,7 +72,7 @@ internal sealed class GuardedDrone : IAsyncDisposable
     public static async Task<bool> IsRunningAsync(BackendIdentity backend) =>
         ProcessBench.PidsOf(backend).Count > 0 || await (await DockerEngine.SharedAsync()).IsRunningAsync(DockerBench.NameOf(backend));
 
-    /// <summary>The lease as it stands on disk.</summary>
+    /// <summary>The lease as it is on disk.</summary>
     public LeaseFile? Lease(BackendIdentity backend) => LeaseFile.Read(Run.LeaseOf(backend), backend, BootTimeClock.Instance, out _);
 
     /// <summary>Waits until it no longer runs, and returns the lease clock's reading by which this was seen.</summary>

@@ -187,7 +187,7 @@ public sealed class H2cTests
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
     }
 
-    /// <summary>A body that goes on while the response comes, which a StreamContent does not.</summary>
+    /// <summary>A body that continues while the response comes, which a StreamContent does not.</summary>
     private sealed class PipeContent(System.IO.Pipelines.PipeReader reader) : HttpContent
     {
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)

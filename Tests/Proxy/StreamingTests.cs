@@ -245,7 +245,7 @@ public sealed class StreamingTests
 
         Assert.Equal(Size, total);
 
-        // Other tests of this process run meanwhile; a copy of the body would show all the same.
+        // Other tests of this process run meanwhile; a copy of the body would show anyway.
         Assert.InRange(most, long.MinValue, Size / 2);
     }
 

@@ -16,7 +16,7 @@ public abstract class Bench
 
     public TempDirectory Directory { get; } = new();
 
-    /// <summary>Serves the current directory's (or image's) files over HTTP for ever.</summary>
+    /// <summary>Serves the current directory's (or image's) files over HTTP forever.</summary>
     public abstract string Serve { get; }
 
     /// <summary>Another agent of the same drone instance, or of another.</summary>

@@ -4,7 +4,7 @@ using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 
-/// <summary>Containers that stand under a backend's name already, and containers that somebody else takes away.</summary>
+/// <summary>Containers that have a backend's name already, and containers that somebody else takes away.</summary>
 public sealed class DockerNameTests : IAsyncLifetime
 {
     private readonly DockerBench _bench = new();

@@ -26,10 +26,10 @@ public sealed class FakeEngine : IAsyncDisposable
 
     public string Host => $"unix://{_directory["s"]}";
 
-    /// <summary>Answers to requests whose first line contains this go on until the client closes the connection.</summary>
+    /// <summary>Answers to requests whose first line contains this continue until the client closes the connection.</summary>
     public string? Endless { get; init; }
 
-    /// <summary>What they go on with, again and again.</summary>
+    /// <summary>What they continue with, again and again.</summary>
     public string More { get; init; } = new(' ', 64 * 1024);
 
     public static string Json(int status, string body) =>

@@ -103,7 +103,7 @@ public sealed class ListenerTests : IAsyncLifetime
     [Fact]
     public async Task A_process_that_closed_its_port_is_displaced_once_another_program_listens_there()
     {
-        // Closes its port on SIGUSR1 and goes on; opens it again on SIGUSR2.
+        // Closes its port on SIGUSR1 and continues; opens it again on SIGUSR2.
         const string Script = """
             mkdir -p www; serve() { busybox httpd -f -p 127.0.0.1:$PORT -h www & server=$!; }
             trap 'kill $server; wait $server; : >closed' USR1; trap serve USR2

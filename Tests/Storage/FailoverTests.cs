@@ -50,7 +50,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         var mark = new IdempotencyKey("id", "what", [1]);
         Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(Request("marked") with { Mark = mark }, default)).Outcome);
 
-        // What the new primary knows goes on: renewals, tokens, and repeats of what was acquired.
+        // What the new primary knows continues: renewals, tokens, and repeats of what was acquired.
         Assert.Equal([RenewalOutcome.Renewed], await store.RenewAsync([kept.Identity], default));
         Assert.Equal(
             TokenOutcome.Issued,

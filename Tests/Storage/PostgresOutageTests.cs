@@ -6,7 +6,7 @@ using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
 
-/// <summary>A server that answers, and with which a controller can do nothing all the same.</summary>
+/// <summary>A server that answers, and with which a controller can do nothing anyway.</summary>
 public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
 {
     // PostgreSQL says of an error of the disk that it was one (58030), and of a quota that it was an internal error (XX000).
@@ -180,7 +180,7 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
             async _ => (await FailureAsync(() => _store.PingAsync(default)), Outage: _store.Outage?.Reason), seen => seen.Outage is not null, "the lock is noticed");
         Assert.Contains($"table plane.keys is locked by another session (pid {other.ProcessID}, psql-of-ada", _store.Outage!.Reason, StringComparison.Ordinal);
 
-        // What needs no such table goes on.
+        // What needs no such table continues.
         await _store.SetTxtAsync(ClusterName.Parse("example.com"), new TxtValues { Owner = "operator" }, TimeSpan.FromMinutes(1), default);
         await transaction.RollbackAsync();
         await Eventually.SeenAsync(() => _store.Outage, outage => outage is null, "it is over");

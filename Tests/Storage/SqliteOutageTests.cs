@@ -198,7 +198,7 @@ public sealed class SqliteOutageTests : IDisposable
         Assert.Contains(cause, store.Outage!.Reason, StringComparison.Ordinal);
         Assert.Contains(cause, (await Assert.ThrowsAsync<StoreUnavailableException>(() => store.PingAsync(default))).Message, StringComparison.Ordinal);
 
-        // What reads goes on; and however much fails, the log has one line without a trace.
+        // What reads continues; and however much fails, the log has one line without a trace.
         for (var i = 0; i < 3; i++)
         {
             Assert.Null(await store.ReadBackendAsync(BackendName.NewRandom(), default));

@@ -13,7 +13,7 @@ public interface IStoreHarness : IAsyncDisposable
     /// <summary>Controllers' stores on the same database; one for SQLite, two for PostgreSQL.</summary>
     IReadOnlyList<IPlaneStore> Stores { get; }
 
-    /// <summary>The database's time goes on by so much.</summary>
+    /// <summary>The database's time continues by so much.</summary>
     Task AdvanceAsync(TimeSpan time);
 }
 

@@ -166,7 +166,7 @@ public abstract partial class StoreSuite
         Assert.Equal(AcquireOutcome.NamespaceOwned, (await Store.AcquireAsync(On(plain), default)).Outcome);
         await AcquireAsync(Command(new KeyConfig { Name = "room", Namespace = "boards" }));
 
-        // What holds a key of it is joined as ever.
+        // What holds a key of it is joined as before.
         var issued = await Store.IssueTokensAsync([Ask(new KeyConfig { Name = "early", Namespace = "board" })], default);
         Assert.Equal(TokenOutcome.Issued, issued[0].Outcome);
     }

@@ -10,7 +10,7 @@ using static Plane.Tests.Storage.OneDrone;
 
 namespace Plane.Tests.Storage;
 
-/// <summary>Rows that break a rule of the contract: the schema refuses them, and one that is there all the same is skipped.</summary>
+/// <summary>Rows that break a rule of the contract: the schema refuses them, and one that is there anyway is skipped.</summary>
 public sealed class ValidRowTests
 {
     private static readonly ClusterName s_cluster = ClusterName.Parse("example.com");

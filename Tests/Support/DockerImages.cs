@@ -30,7 +30,7 @@ public static class DockerImages
     private static Task<string> BuildBackendAsync() => ScriptAsync(
         "demo/image.sh",
         ["plane-test-backend", Path.GetDirectoryName(Checkout.Backend)!, "testbackend.dll", "BACKEND_BIND=any"],
-        // Root, because mounted directories belong to whoever runs the drone.
+        // Root, because mounted directories belong to the user that runs the drone.
         new Dictionary<string, string?> { ["IMAGE_USER"] = "0:0" });
 
     private static Task<string> BuildBoardAsync() => ScriptAsync(

@@ -65,7 +65,7 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Goes on.</summary>
+    /// <summary>Continues.</summary>
     public void Resume()
     {
         foreach (var child in Children())

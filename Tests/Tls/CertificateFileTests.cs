@@ -32,7 +32,7 @@ public sealed class CertificateFileTests : IDisposable
         await using var proxy = await TlsProxy.StartAsync(Cluster, o => (o.Cert, o.Key) = (CertPath, KeyPath));
         Assert.Equal(first.Leaf.SerialNumber, (await proxy.HandshakeAsync()).SerialNumber);
 
-        // One file of two is new: the pair does not fit, and the old one goes on.
+        // One file of two is new: the pair does not fit, and the old one continues.
         var second = Issue();
         Replace(CertPath, second.ChainPem);
         await ToldAsync(proxy, "does not belong to the first certificate");

@@ -127,13 +127,13 @@ internal sealed class TlsProxy : IAsyncDisposable
         };
     }
 
-    /// <summary>The certificate that a handshake for the name shows, whoever issued it.</summary>
+    /// <summary>The certificate that a handshake for the name shows, whatever its issuer.</summary>
     public async Task<X509Certificate2> HandshakeAsync(string? name = null, SslProtocols versions = SslProtocols.None)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, await PortAsync());
         await using var tls = new SslStream(new NetworkStream(socket));
-        // What is shown is what is looked at, whoever issued it.
+        // What is shown is what is looked at, whatever its issuer.
 #pragma warning disable CA5359
         await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
         {

@@ -48,7 +48,7 @@ internal static class ConnectAsClusterClient
             : connect.AnsweredBy(result).UrlOf(result.Holder);
     }
 
-    // The client would wait for a gateway for ever.
+    // The client would wait for a gateway forever.
     private static async Task StartAsync(IHost host, string gateway)
     {
         using var limit = new CancellationTokenSource(s_startLimit);

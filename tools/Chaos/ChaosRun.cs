@@ -7,7 +7,7 @@ using Plane.Chaos.Verdict;
 namespace Plane.Chaos;
 
 /// <summary>
-/// One run: the installation comes up, load and faults begin; the faults end and the load goes on calmly until everything must have settled; what was
+/// One run: the installation comes up, load and faults begin; the faults end and the load continues calmly until everything must have settled; what was
 /// acknowledged is looked for; everything is told to end; the records are judged.
 /// </summary>
 internal sealed class ChaosRun(RunOptions options, int seed, Folder folder, string cgroup, Reporter reporter)

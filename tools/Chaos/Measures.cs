@@ -106,7 +106,7 @@ internal sealed class Measures(RunOptions options, int seed, Folder folder, stri
             $"drain with terminate ({(inContainer ? "containers" : "processes")}): {moved.Count} keys moved, the slowest after {moved.DefaultIfEmpty(0).Max():F2} s (grace {_numbers.Grace.TotalSeconds:F1} s)"));
     }
 
-    /// <summary>A drone that is gone for ever: its cable is pulled.</summary>
+    /// <summary>A drone that is gone forever: its cable is pulled.</summary>
     private async Task LoseDroneAsync(Rig rig, Clients clients, CancellationToken stop)
     {
         var tickets = await SpawnAsync(clients, "lost", inContainer: false, stop);

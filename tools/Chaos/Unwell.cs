@@ -7,8 +7,8 @@ using Plane.Chaos.Verdict;
 namespace Plane.Chaos;
 
 /// <summary>
-/// One controller of several is unwell, and nothing else is. For each fault: (1) the load goes on calmly until everything is well; (2) probes begin: connects to held keys at the other controllers,
-/// each followed by the first request with its token, requests on known routes beside them, and questions for the victim's health; (3) the fault comes and goes; (4) probes go on until
+/// One controller of several is unwell, and nothing else is. For each fault: (1) the load continues calmly until everything is well; (2) probes begin: connects to held keys at the other controllers,
+/// each followed by the first request with its token, requests on known routes beside them, and questions for the victim's health; (3) the fault comes and goes; (4) probes continue until
 /// the victim is healthy again. What they saw is judged by <see cref="Patience"/>.
 /// </summary>
 internal sealed class Unwell(Rig rig, LeaseOptions numbers, Clients clients, LoadGenerator crowd, FaultInjector hand, RequestLog log, Reporter reporter)
@@ -58,7 +58,7 @@ internal sealed class Unwell(Rig rig, LeaseOptions numbers, Clients clients, Loa
         var ended = BootClock.Now;
         log.Add(new Entry { Op = Ops.Fault, Key = fault.Kind, Controller = fault.Target, Start = began, End = ended });
 
-        // One that was declared dead finds out only now that it goes on, and is started again.
+        // One that was declared dead finds out only now that it continues, and is started again.
         var since = TimeProvider.System.GetTimestamp();
         await Task.Delay(numbers.Expiry * 0.5, TimeProvider.System, stop);
         while (!await AskHealthAsync(victim, stop) && TimeProvider.System.GetElapsedTime(since) < s_recoveryLimit)

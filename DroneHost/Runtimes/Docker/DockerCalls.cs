@@ -100,7 +100,7 @@ internal sealed class DockerCalls(DockerRuntimeOptions options, TimeProvider tim
     /// <param name="id">The container.</param>
     /// <param name="tail">How many of the last lines; null for all.</param>
     /// <param name="sinceNano">Only lines of this moment or later (Unix time in nanoseconds).</param>
-    /// <param name="follow">Whether it goes on until the container ends.</param>
+    /// <param name="follow">Whether it continues until the container ends.</param>
     /// <param name="cancellationToken">Gives it up; the caller reads the stream.</param>
     public Task<MultiplexedStream?> OutputAsync(string id, int? tail, long? sinceNano, bool follow, CancellationToken cancellationToken)
     {

@@ -37,7 +37,7 @@ public sealed partial class DockerRuntime
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The engine holds a port for as long as it publishes it. A container that runs may lose it all the same, as when an operator disconnects it from its network. An engine that has just
+    /// The engine holds a port for as long as it publishes it. A container that runs may lose it anyway, as when an operator disconnects it from its network. An engine that has just
     /// restarted may not publish it yet: what looks taken is looked at again after a second.
     /// </remarks>
     public async Task<IReadOnlyList<BackendIdentity>> FindDisplacedAsync(IReadOnlyDictionary<BackendIdentity, string> addresses, CancellationToken cancellationToken)

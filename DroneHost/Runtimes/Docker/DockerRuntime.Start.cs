@@ -40,7 +40,7 @@ public sealed partial class DockerRuntime
             return null;
         }
 
-        // 3. It runs. If it cannot be looked at now, the caller learns of it by listing; that is no reason to end it.
+        // 3. It runs. If it cannot be looked at now, the caller learns of it by listing; that is not a reason to end it.
         var container = await Answered(_docker.InspectAsync(id, cancellationToken));
         if (container?.State is not { Running: true })
         {
@@ -119,7 +119,7 @@ public sealed partial class DockerRuntime
     }
 
     /// <summary>
-    /// What to do with a container that stands under the backend's name: ours and running, it is the answer; ours and never started, or of an older acquisition, it
+    /// What to do with a container that has the backend's name: ours and running, it is the answer; ours and never started, or of an older acquisition, it
     /// is removed; anything else is not ours to touch.
     /// </summary>
     private async Task<StartedBackend?> ResolveNameAsync(BackendIdentity backend, CancellationToken cancellationToken)
@@ -161,7 +161,7 @@ public sealed partial class DockerRuntime
         return null;
     }
 
-    /// <summary>Removes what did not start. It goes on after the caller has given up, for a bounded time: a request may be on its way.</summary>
+    /// <summary>Removes what did not start. It continues after the caller has given up, for a bounded time: a request may be on its way.</summary>
     /// <returns>What was there.</returns>
     private async Task<LeftOver> CleanUpAsync(BackendIdentity backend, string id)
     {

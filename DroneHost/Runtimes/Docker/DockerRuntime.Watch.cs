@@ -219,7 +219,7 @@ public sealed partial class DockerRuntime
         /// <summary>The last event's moment, by the engine's clock.</summary>
         public long? Since { get; set; }
 
-        /// <summary>What was reported and still stands there, so that a listing doesn't report it each time.</summary>
+        /// <summary>What was reported and still is there, so that a listing doesn't report it each time.</summary>
         public HashSet<BackendIdentity> Reported { get; } = [];
 
         /// <summary>Containers that a memory limit hit, until they end.</summary>

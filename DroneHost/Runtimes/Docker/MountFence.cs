@@ -20,7 +20,7 @@ internal sealed class MountFence(TimeProvider time)
     private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LockRetry = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Writes the token, unless a greater one stands there.</summary>
+    /// <summary>Writes the token, unless a greater one is there.</summary>
     /// <param name="mountBase">The base, its links followed or not.</param>
     /// <param name="relative">The directory's path below the base; its slashes are encoded too, since <c>a</c> and <c>a/b</c> need two files.</param>
     /// <param name="token">The fencing token.</param>
@@ -67,7 +67,7 @@ internal sealed class MountFence(TimeProvider time)
 
     private static string FileOf(string own, string relative) => Path.Combine(own, MountDirectory.Encode(relative));
 
-    // No directory's path ends with a slash, so this is no other one's file.
+    // No directory's path ends with a slash, so this is not another one's file.
     private static string MarkOf(string own, string directory) => FileOf(own, $"{directory}/");
 
     private static IEnumerable<string> Containing(string relative)
@@ -112,7 +112,7 @@ internal sealed class MountFence(TimeProvider time)
 
         foreach (var name in Directory.EnumerateFiles(own).Select(Path.GetFileName).ToList())
         {
-            // Of a name that was cut (~) what is left of the path is a part of it: the directories in it contain the mount all the same.
+            // Of a name that was cut (~) what is left of the path is a part of it: the directories in it contain the mount anyway.
             if (!name!.StartsWith('.'))
             {
                 Mark(own, Uri.UnescapeDataString(name.Split('~')[0]));

@@ -12,6 +12,6 @@ public sealed record OutputSelection
     /// <summary>How many of the last lines are wanted; a runtime may give more.</summary>
     public int? Tail { get; init; }
 
-    /// <summary>Whether to go on until the backend has ended.</summary>
+    /// <summary>Whether to continue until the backend has ended.</summary>
     public bool Follow { get; init; }
 }

@@ -144,7 +144,7 @@ internal sealed class BackendFiles(string root, BackendIdentity backend, string 
 
     /// <summary>
     /// Takes the directory out of every launcher's reach at one moment: one that has written its number is in <see cref="Aside"/> and can be ended, any other finds
-    /// nothing, or in a new directory at most one of them goes on.
+    /// nothing, or in a new directory at most one of them continues.
     /// </summary>
     public void MoveAside() => System.IO.Directory.Move(Directory, Aside.Directory);
 

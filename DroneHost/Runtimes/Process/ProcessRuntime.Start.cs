@@ -19,8 +19,8 @@ public sealed partial class ProcessRuntime
             return running;
         }
 
-        // What a start left that came to nothing, its own mark that nothing may begin among it. A former agent's launcher may still be about to begin. That is no harm: of
-        // two launchers of a directory only one goes on.
+        // What a start left that came to nothing, its own mark that nothing may begin among it. A former agent's launcher may still be about to begin. That is harmless: of
+        // two launchers of a directory only one continues.
         await ClearAsync(files, cancellationToken);
         var cgroup = CgroupOf(start.Identity);
         WriteSpec(files, new BackendSpec(address, _bootId, cgroup));

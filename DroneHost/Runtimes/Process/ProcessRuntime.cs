@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
-/// Backends as processes of this machine, each under a small launcher (<c>launcher.sh</c>) that outlives the agent; what is known of them stands in files, so that
+/// Backends as processes of this machine, each under a small launcher (<c>launcher.sh</c>) that outlives the agent; what is known of them is in files, so that
 /// the next agent finds them.
 /// <para>
 /// Why nothing of a backend can run once <see cref="EnsureGoneAsync"/> has returned. (1) A start in this process is ended first. (2) The file <c>ended</c> is made: a

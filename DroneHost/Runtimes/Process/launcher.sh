@@ -4,7 +4,7 @@
 #   launcher.sh DIRECTORY BOOT-ID SOFT-DEADLINE MARK MV CGROUP COMMAND...
 #
 # In DIRECTORY it leaves, each a line (one without its newline is not complete):
-#   pid      its own pid and start time; whoever creates this file runs the backend, any other launcher of the directory leaves
+#   pid      its own pid and start time; the launcher that creates this file runs the backend, any other launcher of the directory leaves
 #   child    the command's pid and start time
 #   started  empty: the last look allowed it
 #   refused  empty: the last look did not
@@ -17,7 +17,7 @@ shift 6
 
 exec </dev/null >>"$_plane_dir/output" 2>&1 || exit 126
 
-# A handler, not '': what is ignored here would be ignored by the command for ever. The agent signals the command itself.
+# A handler, not '': what is ignored here would be ignored by the command forever. The agent signals the command itself.
 trap : HUP INT QUIT TERM
 
 # pid and start time (proc(5), fields 1 and 22) of the shell that calls this: $$ is the outer one's even in a subshell.

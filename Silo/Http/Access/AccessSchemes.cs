@@ -53,7 +53,7 @@ internal static class AccessSchemes
             : Token;
     }
 
-    // No route: a 404 tells nothing. Under /pub there are only public ones, and what routing itself answers there (405) is no secret either.
+    // No route: a 404 tells nothing. Under /pub there are only public ones, and what routing itself answers there (405) is not a secret either.
     private static bool IsProtected(HttpContext context) =>
         context.GetEndpoint() is { } endpoint
         && endpoint.Metadata.GetMetadata<IAllowAnonymous>() is null

@@ -101,7 +101,7 @@ internal static class JsonExplanation
         }
         catch (InvalidOperationException)
         {
-            // A string that is no valid UTF-16.
+            // A string that is not valid UTF-16.
             return false;
         }
     }
@@ -158,7 +158,7 @@ internal static class JsonExplanation
 
     private static FieldError At(string path, string problem) => new(path.Length == 0 ? "the body" : path, problem);
 
-    // A name that the caller made up (of an environment variable) is shown only if it looks like one: an error message is no place for payloads.
+    // A name that the caller made up (of an environment variable) is shown only if it looks like one: an error message is not a place for payloads.
     private static string Join(string path, string name)
     {
         var shown = name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.') ? name : "(name)";

@@ -19,7 +19,7 @@ internal sealed record LogQuery
     /// <summary>Only lines after this position; <see cref="Tail"/> is not looked at.</summary>
     public long? After { get; init; }
 
-    /// <summary>Whether to go on until the backend has ended.</summary>
+    /// <summary>Whether to continue until the backend has ended.</summary>
     public bool Follow { get; init; }
 }
 
@@ -139,7 +139,7 @@ internal sealed class BackendLogs(DroneOutput drones, IBackendStore store, TimeP
         return [.. wanted];
     }
 
-    // One that goes on after an interruption gets all lines, by a relay of its own where the one that is there has begun later. One that has just read the last lines of a flood takes what there is.
+    // One that continues after an interruption gets all lines, by a relay of its own where the one that is there has begun later. One that has just read the last lines of a flood takes what there is.
     private OutputRelay Join(BackendIdentity identity, BackendDetails backend, long after, bool isResumed)
     {
         lock (_gate)

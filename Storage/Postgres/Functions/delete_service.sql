@@ -1,4 +1,4 @@
--- Whether there was such a service. What was started for it is ended gracefully, unless it may go on; what has no key always is.
+-- Whether there was such a service. What was started for it is ended gracefully, unless it may continue; what has no key always is.
 create or replace function plane.delete_service(p_name text, p_keep boolean) returns boolean language plpgsql volatile as $$
 begin
     -- Waits for acquisitions that hold the row: their backends are found below.

@@ -1,4 +1,4 @@
--- Stores a connection token for the live holder of a key, for a request with an id of its own. A holder that is ending is no answer yet for a request that waits for its end.
+-- Stores a connection token for the live holder of a key, for a request with an id of its own. A holder that is ending is not an answer yet for a request that waits for its end.
 create or replace function plane.issue_once(
     p_request text, p_digest text, p_sealed bytea, p_keep interval, p_waits boolean, p_namespace text, p_name text, p_tag text, p_token_hash text,
     p_secret text, p_user text, p_auth text, p_static_token text, p_static_token_hash text)

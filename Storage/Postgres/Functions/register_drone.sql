@@ -40,7 +40,7 @@ begin
     where d.cluster = p_cluster and d.name = p_name
     returning d.session into v_session;
 
-    -- A database that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued goes on
+    -- A database that went back (a restored backup) counts from a number that the drone has passed, and would never be heard again. What is queued continues
     -- behind the drone's number; what of it was applied before is known there by its identity.
     select c.last_action into v_last from plane.drone_counters c where c.cluster = p_cluster and c.drone = p_name for update;
     if v_last < p_last_action then

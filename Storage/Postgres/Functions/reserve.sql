@@ -32,7 +32,7 @@ begin
         return true;
     end if;
 
-    -- Acquisitions on one drone have come in line at the counter: now the count is exact. What is not asked for may be short all the same, where the drone has less than it had.
+    -- Acquisitions on one drone have come in line at the counter: now the count is exact. What is not asked for may be short anyway, where the drone has less than it had.
     select v_has.cpu - coalesce(sum(b.cpu_millis), 0) as cpu, v_has.memory - coalesce(sum(b.memory_bytes), 0) as memory,
         v_has.disk - coalesce(sum(b.disk_bytes), 0) as disk, v_has.gpus - coalesce(sum(b.gpus), 0) as gpus
     into v_room from plane.backends b where b.cluster = v_backend.cluster and b.drone = v_backend.drone and b.status < 'terminated';

@@ -259,7 +259,7 @@ public sealed class SignedEntryTests
         var token = service.Token();
         Assert.Equal(HttpStatusCode.OK, await service.StatusAsync(token));
 
-        // No controller answers: what is known goes on.
+        // No controller answers: what is known continues.
         proxy.Controller.IsAway = true;
         Assert.Equal(HttpStatusCode.OK, await service.StatusAsync(token));
         proxy.Controller.IsAway = false;

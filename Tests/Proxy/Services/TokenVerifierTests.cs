@@ -64,7 +64,7 @@ public sealed partial class TokenVerifierTests : IDisposable
             Assert.Equal(TokenProblem.BadSignature, await ProblemAsync(bad, signer));
         }
 
-        // The library reads the claims before it verifies; what it can't read is refused all the same.
+        // The library reads the claims before it verifies; what it can't read is refused anyway.
         Assert.Equal(TokenProblem.BadClaims, await ProblemAsync(other.Sign(Claims().With("exp", "tomorrow")), signer));
     }
 

@@ -21,7 +21,7 @@ internal static class FaultPlan
             var target = targets[random.Next(targets.Length)];
             var lasts = expiry * (shortest + ((longest - shortest) * random.NextDouble()));
             // One fault at a time of a kind and target: two that overlap would undo each other's end.
-            // Agent and guard of a drone count as one: that they aren't dead together is an assumption that guarantees rest on.
+            // Agent and guard of a drone count as one: that they aren't dead together is an assumption that guarantees depend on.
             var part = FaultKinds.OfTheWay.Contains(kind) ? "way"
                 : kind is FaultKinds.KillGuard or FaultKinds.FreezeGuard or FaultKinds.KillAgentAtClaim ? "agent"
                 : kind == FaultKinds.KillSiloAtClaim ? "controller"
@@ -41,7 +41,7 @@ internal static class FaultPlan
 
     /// <summary>Draws what makes one controller of several unwell, one fault after another: each kind once before any comes again.</summary>
     /// <param name="seed">The seed.</param>
-    /// <param name="length">About how long it goes on.</param>
+    /// <param name="length">About how long it continues.</param>
     /// <param name="expiry">The unit of time: a lease.</param>
     /// <param name="victims">What there is to befall.</param>
     /// <param name="only">The kinds to draw from, or null for all.</param>

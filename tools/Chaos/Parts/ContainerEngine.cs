@@ -46,7 +46,7 @@ internal sealed class ContainerEngine(Folder folder, string drone, string cgroup
             new Dictionary<string, string>
             {
                 ["DOCKER_HOST"] = Host,
-                // Root, because what it writes to belongs to whoever runs the drone.
+                // Root, because what it writes to belongs to the user that runs the drone.
                 ["IMAGE_USER"] = "0:0",
                 ["TMPDIR"] = folder.Run,
                 ["PATH"] = $"{Path.GetDirectoryName(Checkout.Dotnet)}:{Environment.GetEnvironmentVariable("PATH")}",

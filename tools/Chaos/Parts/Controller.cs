@@ -4,7 +4,7 @@ using System.Net;
 namespace Plane.Chaos.Parts;
 
 /// <summary>
-/// A machine with a controller: a network namespace behind a cable of its own. Whoever calls the controller, and it the database, does so through a relay. The
+/// A machine with a controller: a network namespace behind a cable of its own. Any caller of the controller, and it the database, does so through a relay. The
 /// relays must stand where the silo says that it is: a client calls gateways by the address that it reached them at, and a silo passes on what is for another's.
 /// </summary>
 internal sealed class Controller : IAsyncDisposable
