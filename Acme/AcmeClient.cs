@@ -57,7 +57,7 @@ public sealed class AcmeClient : IDisposable
         }
     }
 
-    /// <summary>Finds the key's account, or makes it. Done before each order: an authority that has forgotten the account gets it anew.</summary>
+    /// <summary>Finds the key's account, or makes it. Done before each order: an authority that has forgotten the account gets it again.</summary>
     /// <param name="bindingKey">The HMAC key of the external account binding, or null.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public async Task OpenAccountAsync(byte[]? bindingKey, CancellationToken cancellationToken)

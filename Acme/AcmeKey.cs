@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Plane.Acme;
 
-/// <summary>An account's key, ECDSA P-256: signs requests (ES256) and stands behind challenge values.</summary>
+/// <summary>An account's key, ECDSA P-256: signs requests (ES256) and is part of challenge values.</summary>
 public sealed class AcmeKey : IDisposable
 {
     private readonly ECDsa _key;

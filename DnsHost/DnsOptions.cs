@@ -39,11 +39,11 @@ public sealed class DnsOptions
     [Description("the mail address in the SOA record; hostmaster@<zone> where not given")]
     public string Hostmaster { get; set; } = "";
 
-    /// <summary>How long a cluster's values are kept before the controller is asked again.</summary>
+    /// <summary>How long a cluster's values are kept before the controller is asked for them again.</summary>
     [Description("how long a cluster's values are kept")]
     public TimeSpan CacheFor { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a question waits for the controller before it is answered with SERVFAIL. Resolvers ask again after about 2 s.</summary>
+    /// <summary>How long a question waits for the controller before it is answered with SERVFAIL. Resolvers retry after about 2 s.</summary>
     [Description("how long a question waits for the controller")]
     public TimeSpan ControllerTimeout { get; set; } = TimeSpan.FromSeconds(2);
 

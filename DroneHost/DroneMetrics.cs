@@ -5,7 +5,7 @@ namespace Plane.DroneHost;
 
 /// <summary>
 /// What the drone counts and measures (meter <c>plane.drone</c>). No instrument has a label that names a backend: their number grows forever, and an exporter keeps
-/// each label's series for as long as the drone runs, or drops all beyond some 2,000. What backends use is told as a sum of those that run now, and as a
+/// each label's series for as long as the drone runs, or drops all beyond some 2,000. What backends use is reported as a sum of those that run now, and as a
 /// distribution over them.
 /// </summary>
 internal sealed class DroneMetrics

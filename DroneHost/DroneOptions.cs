@@ -50,7 +50,7 @@ public sealed class DroneOptions
     public string? ProcessDir { get; set; }
 
     /// <summary>
-    /// Who starts the guard, which ends backends when this agent is dead or stands still: <c>own</c>, the agent, where the run directory has none yet; or
+    /// Who starts the guard, which ends backends when this agent is dead or stopped: <c>own</c>, the agent, where the run directory has none yet; or
     /// <c>external</c>, a service of its own (<c>plane guard</c>). Without a guard no actions are taken. Default <c>own</c>.
     /// </summary>
     [Description("who starts the guard: own (the agent) or external (a service of its own)")]
@@ -206,7 +206,7 @@ public sealed class DroneOptions
     [Description("the address of --metrics-port")]
     public string MetricsHost { get; set; } = "127.0.0.1";
 
-    /// <summary>How many backends it is given: each needs a port, and one that found none would only be told to start and fail.</summary>
+    /// <summary>How many backends it is given: each needs a port, and one that found none would only be started and fail.</summary>
     internal int Places => Math.Min(MaxBackends, PortTo - PortFrom + 1);
 
     /// <summary>Where the processes' files are, as an absolute path.</summary>

@@ -63,7 +63,7 @@ internal class SqliteDatabase : IDisposable
             return;
         }
 
-        // Prepared anew each time: SQLite sets this one while it prepares.
+        // Prepared again each time: SQLite sets this one while it prepares.
         using var command = _connection.CreateCommand();
         command.CommandText = syncs ? "pragma synchronous = full" : "pragma synchronous = normal";
         command.ExecuteNonQuery();

@@ -1,21 +1,21 @@
 namespace Plane;
 
 /// <summary>
-/// What is in the log of something that is away and asked again and again: each reason once, now and then again while it lasts, and that it is over. Whoever
+/// What is logged of something that is unavailable and retried again and again: each reason once, now and then again while it lasts, and that it is over. Whoever
 /// asks owns it; it has no lock.
 /// </summary>
 /// <param name="time">The clock.</param>
-/// <param name="tellAgainAfter">When a reason that lasts is told again; a minute where not given.</param>
+/// <param name="tellAgainAfter">When a reason that lasts is logged again; a minute where not given.</param>
 public sealed class Outage(TimeProvider time, TimeSpan? tellAgainAfter = null)
 {
-    // Reasons may hold numbers that change with every attempt: then all beyond these are told as one.
+    // Reasons may hold numbers that change with every attempt: then all beyond these are logged as one.
     private const int MostReasons = 8;
 
     private readonly TimeSpan _tellAgainAfter = tellAgainAfter ?? TimeSpan.FromMinutes(1);
     private readonly Dictionary<string, long> _toldAt = [];
 
-    /// <summary>Whether a failure is to be told: it is the first with this reason, or the last telling was a while ago.</summary>
-    /// <param name="reason">Why it is away.</param>
+    /// <summary>Whether a failure is to be logged: it is the first with this reason, or the last log line was a while ago.</summary>
+    /// <param name="reason">Why it is unavailable.</param>
     public bool ShouldLog(string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);

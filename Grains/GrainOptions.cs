@@ -3,7 +3,7 @@ namespace Plane.Grains;
 /// <summary>What the grains of one silo need to know. Checked when they are added; a bad value names itself.</summary>
 public sealed class GrainOptions
 {
-    /// <summary>The controller that this silo is: stands with each drone and proxy it last spoke to. Default: a random name.</summary>
+    /// <summary>The controller that this silo is: stored with each drone and proxy that it last spoke to. Default: a random name.</summary>
     public ControllerName ControllerName { get; set; } = ControllerName.NewRandom();
 
     /// <summary>The times of every lease. All silos of a cluster and its store must have the same ones. Shorter ones find lost backends sooner

@@ -5,7 +5,7 @@ namespace Plane.Grains;
 
 /// <summary>
 /// The border between the store's failures and the callers of grains. Drones and proxies don't know the store's exceptions, and an exception of
-/// a type that they don't know reads as "the method ran and failed". A database that is away is the opposite: the outcome is unknown, ask again;
+/// a type that they don't know reads as "the method ran and failed". An unavailable database is the opposite: the outcome is unknown, retry;
 /// that is what
 /// <see cref="OrleansException"/> says to every client (<c>CallFailed.IsUnknownOutcome</c>).
 /// </summary>

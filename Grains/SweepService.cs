@@ -68,7 +68,7 @@ internal sealed partial class SweepService(
             failing.End();
             if (rows > 0)
             {
-                // What is past its time to be kept is cleaned up all day long, and concerns nobody.
+                // What is past its time to be kept is cleaned up all the time, and needs no attention.
                 LogSwept(sweep == CleanUp ? LogLevel.Debug : LogLevel.Information, sweep, rows);
             }
         }

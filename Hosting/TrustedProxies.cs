@@ -27,7 +27,7 @@ public static class TrustedProxies
     }
 
     /// <summary>
-    /// Takes scheme, host and address from <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c>, of the last one that is not trusted where several balancers follow each other. What stood there before is in
+    /// Takes scheme, host and address from <c>X-Forwarded-Proto</c>, <c>-Host</c> and <c>-For</c>, of the last one that is not trusted where several balancers follow each other. What was there before is in
     /// <c>X-Original-Proto</c>, <c>-Host</c> and <c>-For</c>.
     /// </summary>
     /// <param name="app">The role's pipeline.</param>

@@ -134,7 +134,7 @@ public sealed class ProxyOptions
     [Description("how long one call to the controller waits for a route or a change")]
     public TimeSpan ControllerWait { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a request for an unknown route waits for a controller that is away before it gets 503. Default 10 s.</summary>
+    /// <summary>How long a request for an unknown route waits for an unavailable controller before it gets 503. Default 10 s.</summary>
     [Description("how long a request for an unknown route waits for a controller that is unavailable")]
     public TimeSpan UnknownRouteWait { get; set; } = TimeSpan.FromSeconds(10);
 

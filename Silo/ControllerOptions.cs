@@ -22,7 +22,7 @@ public sealed class ControllerOptions
     [Description("the port of the HTTP API")]
     public int Port { get; set; } = 8080;
 
-    /// <summary>A port of its own for <c>/metrics</c>, without authentication, on the same address; where not set, <c>/metrics</c> stands behind that of <c>/ctrl</c>.</summary>
+    /// <summary>A port of its own for <c>/metrics</c>, without authentication, on the same address; where not set, <c>/metrics</c> has the authentication of <c>/ctrl</c>.</summary>
     [Description("a port of its own for /metrics, without authentication")]
     public int? MetricsPort { get; set; }
 

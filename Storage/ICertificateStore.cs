@@ -7,7 +7,7 @@ public interface ICertificateStore
     Task<string[]> ReadTxtAsync(ClusterName cluster, CancellationToken cancellationToken);
 
     /// <summary>Sets one owner's values in place of its earlier ones, or adds to them, for a time.</summary>
-    /// <returns>Whether they stand; false where the owner would have more than <see cref="TxtValues.MaxValues"/>, and nothing changed.</returns>
+    /// <returns>Whether they are set; false where the owner would have more than <see cref="TxtValues.MaxValues"/>, and nothing changed.</returns>
     Task<bool> SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken);
 
     /// <summary>The cluster's values that have not expired, by owner.</summary>

@@ -1,7 +1,7 @@
 namespace Plane.Storage;
 
 /// <summary>
-/// Tells the reader of the change log that there may be something new. A wake-up while nobody waits completes the next wait, so that a reader that reads
+/// Tells the reader of the change log that there may be something new. A wake-up while no caller waits completes the next wait, so that a reader that reads
 /// between two waits misses nothing.
 /// </summary>
 internal sealed class LogSignal(TimeProvider time)

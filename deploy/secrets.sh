@@ -5,8 +5,8 @@
 #   deploy/secrets.sh DIRECTORY [CLIENT …]     clients: drone proxy dns where none is named
 #
 # CHANGE: for more than a trial keep gateway-ca.key off these machines, and give each machine a client certificate of its own.
-# Controllers' certificates are for both uses: to its peers a controller is a client too. Names in them are not compared: whoever has a
-# certificate of this authority, and nobody else, may call the controllers' grains.
+# Controllers' certificates are for both uses: to its peers a controller is a client too. Names in them are not compared: a client that has a
+# certificate of this authority, and no other, may call the controllers' grains.
 set -euo pipefail
 umask 077
 [ $# -ge 1 ] || { echo "usage: secrets.sh DIRECTORY [CLIENT …]" >&2; exit 2; }

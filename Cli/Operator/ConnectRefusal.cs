@@ -32,7 +32,7 @@ internal static class ConnectRefusal
         ["spawn_config.executable.mount"] = "--mount",
     };
 
-    /// <summary>What the user is told.</summary>
+    /// <summary>The message for the user.</summary>
     public static string InFlags(PlaneError error) => error.Kind switch
     {
         ErrorKind.KeyUnheldNoSpawnConfig => "nothing holds the key: give --image, --command or --service to start a backend with",

@@ -48,7 +48,7 @@ internal sealed class Printer
 
     public void Json<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, IsTerminal ? s_indented : PlaneJson.Http));
 
-    /// <summary>Begins a screen anew: what was printed before is gone from a terminal.</summary>
+    /// <summary>Begins a new screen: what was printed before is gone from a terminal.</summary>
     public void Clear()
     {
         if (IsTerminal)
@@ -179,7 +179,7 @@ internal sealed class Printer
             parts.Add("exited with an error");
         }
 
-        // No reason at all means that nobody ended it.
+        // No reason at all means that it ended by itself.
         return parts.Count == 0 && entry.Status == BackendStatus.Terminated ? "exited by itself" : string.Join(", ", parts);
     }
 

@@ -66,7 +66,7 @@ internal sealed class DemoSession(DemoOptions options, IServiceProvider controll
         Say("Ctrl-C ends everything.");
     }
 
-    /// <summary>A drone waits for an engine that is away; who looks at a demo would wait for nothing.</summary>
+    /// <summary>A drone waits for an engine that is unavailable; a person who tries the demo would wait for nothing.</summary>
     private async Task CheckDockerAsync(CancellationToken stop)
     {
         var engine = new DockerRuntime(

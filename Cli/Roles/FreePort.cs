@@ -5,7 +5,7 @@ namespace Plane.Cli.Roles;
 
 internal static class FreePort
 {
-    /// <summary>A port of this machine that nobody listens on now.</summary>
+    /// <summary>A port of this machine that no program listens on now.</summary>
     public static int Find()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

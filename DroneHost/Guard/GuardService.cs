@@ -14,7 +14,7 @@ namespace Plane.DroneHost.Guard;
 /// <para>
 /// Four times a second the leases in the run directory are compared with the lease clock. One whose hard deadline has passed, or which is of another boot, is
 /// ended: (1) the mark <c>ended</c> is made; (2) the backend is ended by its runtime, or by its process; (3) again, until it has been gone for a minute. An agent
-/// writes a lease before it creates a backend, and looks for the mark between creating and starting it. So whichever way the two are stopped and continue: either the agent
+/// writes a lease before it creates a backend, and looks for the mark between creating and starting it. So in whatever order the two are stopped and continue: either the agent
 /// sees the mark and doesn't start, or it looked before the mark was made, and then what it starts exists when (2) looks, or comes while (3) continues.
 /// </para>
 /// <para>

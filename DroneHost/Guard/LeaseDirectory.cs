@@ -41,7 +41,7 @@ internal sealed partial class LeaseDirectory : IDisposable
 
     public RunDirectory Directory => _directory;
 
-    /// <summary>Whether everything that should stand in the directory does.</summary>
+    /// <summary>Whether everything that should be in the directory is there.</summary>
     public bool IsWritable => _isWritable;
 
     /// <summary>Raised when <see cref="IsWritable"/> has changed.</summary>
@@ -171,7 +171,7 @@ internal sealed partial class LeaseDirectory : IDisposable
         }
     }
 
-    /// <summary>Removes what agents before left of this instance and nobody leads: what they named has been made sure of.</summary>
+    /// <summary>Removes what agents before left of this instance and no supervisor has: what they named has been made sure of.</summary>
     /// <param name="led">Whose supervisors were begun: one that has not come to writing its lease yet has that of the agent before, and is guarded by it.</param>
     public void RemoveLeftovers(IReadOnlyCollection<BackendIdentity> led)
     {
@@ -241,7 +241,7 @@ internal sealed partial class LeaseDirectory : IDisposable
         var written = Attempt(backend, () => PrivateFile.Replace(_directory.LeaseOf(backend), _leases[backend].ToBytes()));
         if (written && _former is not null)
         {
-            // The new one stands: a guard of the former directory must not go by the old one, nor take its absence for an end.
+            // The new one is written: a guard of the former directory must not go by the old one, nor take its absence for an end.
             Delete(_former, backend);
         }
 

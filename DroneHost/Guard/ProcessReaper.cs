@@ -179,7 +179,7 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
         }
         else if (lease is null || (lookAround && lease.Runtime == GuardTarget.Docker))
         {
-            // Started, and the agent died or stood still before it could say as what: a backend's processes carry its own environment.
+            // Started, and the agent died or was stopped before it could record as what: a backend's processes carry its own environment.
             foreach (var candidate in ProcStat.ReadAll().Where(p => p.IsAlive && p.Pid > 1 && IsOf(p.Pid, backend)))
             {
                 found += new ProcessIdentity(candidate.Pid, candidate.StartTime).TrySignal(ProcessIdentity.Kill) ? 1 : 0;

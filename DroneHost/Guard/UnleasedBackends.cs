@@ -6,7 +6,7 @@ namespace Plane.DroneHost.Guard;
 /// <summary>
 /// Ends what runs of this drone and has no lease: a container that was started again, unpaused or copied behind the agent while that is dead or stopped, or processes whose lease or whose
 /// agent's state is gone. Once a second everything of one runtime that runs is listed. Without an agent what has no lease is ended at the second look; beside an agent, which does so itself
-/// and faster, only when it had none for some seconds, so that a run directory that somebody emptied costs no session before the agent has written it anew.
+/// and faster, only when it had none for some seconds, so that a run directory that somebody emptied costs no session before the agent has written it again.
 /// </summary>
 /// <param name="directory">Has the leases.</param>
 /// <param name="list">Everything of the drone's instances that runs.</param>

@@ -4,7 +4,7 @@ using Plane.DroneHost.Runtimes;
 namespace Plane.DroneHost.Housekeeping;
 
 /// <summary>
-/// What each backend used in the last hour, for those who ask about it. In memory alone, some 3 kB a backend: an agent that restarts begins anew. Written by the loop that reads usage, read by any.
+/// What each backend used in the last hour, for those who ask about it. In memory alone, some 3 kB a backend: an agent that restarts begins with nothing. Written by the loop that reads usage, read by any.
 /// </summary>
 internal sealed class UsageHistory(TimeProvider time)
 {

@@ -147,7 +147,7 @@ internal sealed partial class LeaseRenewer(
         return any ? due : [];
     }
 
-    /// <summary>One call. Never throws but when told to stop: whatever fails is asked again.</summary>
+    /// <summary>One call. Never throws but when told to stop: whatever fails is retried.</summary>
     private async Task AskAsync(DroneSession session, BackendLease[] leases, CancellationToken cancellationToken)
     {
         var numbers = sessions.Numbers;

@@ -96,7 +96,7 @@ internal sealed class PortAllocator
         return taken;
     }
 
-    /// <summary>Lets a port rest from now on; or gives it back as it was, where nobody was ever told of it.</summary>
+    /// <summary>Lets a port rest from now on; or gives it back as it was, where no other component knows of it.</summary>
     public void Release(int port, bool wasTold = true)
     {
         lock (_gate)

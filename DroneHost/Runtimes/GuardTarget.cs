@@ -1,6 +1,6 @@
 namespace Plane.DroneHost.Runtimes;
 
-/// <summary>How the guard, a process of its own, ends a backend when the agent is dead or stands still.</summary>
+/// <summary>How the guard, a process of its own, ends a backend when the agent is dead or stopped.</summary>
 /// <param name="Runtime"><see cref="Docker"/> or <see cref="Processes"/>; null where the guard can only kill the process that the start reported.</param>
 /// <param name="Name">The container's name, or the directory of a process's files.</param>
 public sealed record GuardTarget(string? Runtime, string? Name)

@@ -7,7 +7,7 @@ namespace Plane.DroneHost.Runtimes;
 /// member names a backend by its identity, may be repeated, and is safe to call for different backends at once.
 /// <para>
 /// Failures that the backend's owner should read about (missing image, refused pull, wrong credential, full disk, a limit that the engine can't set) are
-/// <see cref="RuntimeFailureException"/>; <see cref="RuntimeUnavailableException"/> means that the runtime itself is away and the call may be tried again.
+/// <see cref="RuntimeFailureException"/>; <see cref="RuntimeUnavailableException"/> means that the runtime itself is unavailable and the call may be retried.
 /// </para>
 /// </summary>
 public interface IContainerRuntime : IAsyncDisposable

@@ -21,7 +21,7 @@ public sealed record BackendStart
     /// <summary>The port of that address, reserved by the agent.</summary>
     public required int Port { get; init; }
 
-    /// <summary>The deadlines that stand when it starts, for a launcher that looks by itself.</summary>
+    /// <summary>The deadlines in force when it starts, for a launcher that checks them itself.</summary>
     public required LeaseDeadlines Deadlines { get; init; }
 
     /// <summary>The last look: no mark that it was ended, and the lease clock before the soft deadline.</summary>

@@ -7,7 +7,7 @@ using Plane.DroneHost.State;
 namespace Plane.DroneHost.Session;
 
 /// <summary>
-/// Registers the drone and holds its session. Every loop speaks under the session it was given here and hands in what it is told about it.
+/// Registers the drone and holds its session. Every loop speaks under the session it was given here and hands in what it learns about it.
 /// <para>
 /// A session that is unknown to the controller is registered again. One that was replaced means that another agent speaks under the name now: this one must stop,
 /// unless a registration of its own, whose answer it never got, may have replaced it. A controller that was stopped may carry such a one out when it continues; a session that is

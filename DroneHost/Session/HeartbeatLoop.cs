@@ -5,7 +5,7 @@ namespace Plane.DroneHost.Session;
 
 /// <summary>
 /// Says that the drone lives and whether it takes actions, with a reading of the lease clock taken before the call: acquisitions count their deadlines from it.
-/// A change of readiness is told at once.
+/// A change of readiness is reported at once.
 /// </summary>
 internal sealed partial class HeartbeatLoop(
     ControllerSession sessions,

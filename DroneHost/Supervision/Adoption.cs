@@ -7,8 +7,8 @@ using Polly;
 namespace Plane.DroneHost.Supervision;
 
 /// <summary>
-/// The agent's first deed: what the state file knows is led again from where it stands, what runs under our instance and isn't in the file is ended. Supervisors begin
-/// before their runtime answers, so deadlines hold while an engine is away.
+/// The agent's first step: what the state file knows is supervised again from its recorded state, what runs under our instance and isn't in the file is ended. Supervisors begin
+/// before their runtime answers, so deadlines hold while an engine is unavailable.
 /// </summary>
 internal sealed partial class Adoption(BackendSet backends, RuntimeSet runtimes, LeaseDirectory leases, DroneMetrics metrics, TimeProvider time, ILogger<Adoption> logger)
 {

@@ -88,7 +88,7 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
         }
         catch (Exception e)
         {
-            // A backend that nobody leads would outlive its key: the agent starts again and adopts it.
+            // A backend that no supervisor has would outlive its key: the agent starts again and adopts it.
             LogDied(e, supervisor.Identity.Backend);
             fail(e);
             return;

@@ -99,7 +99,7 @@ internal sealed partial class BackendSupervisor
             ? row.Deadlines.Later(lease.Deadlines())
             : row.Deadlines;
 
-    /// <summary>Leads the lease on that the agent before wrote, or writes it where that is gone. Not before a start: what runs is to stand there, what doesn't need not.</summary>
+    /// <summary>Leads the lease on that the agent before wrote, or writes it where that is gone. Not before a start: what runs must be in it, what doesn't run need not.</summary>
     private void ProtectAdopted()
     {
         if (_row.Status >= BackendStatus.Starting && _row.Deadlines.BootId == _parts.Clock.BootId && _row.Deadlines.InstanceId == _parts.State.InstanceId

@@ -36,7 +36,7 @@ internal sealed partial class BackendSupervisor
             _parts.Leases.Release(Identity);
         }
 
-        // Before its end is told: where no other port has rested, the controller is to know of that before it sends another backend in place of this one.
+        // Before its end is reported: where no other port has rested, the controller is to know of that before it sends another backend in place of this one.
         if (_port is { } port)
         {
             _parts.Ports.Release(port, _portIsTold);

@@ -14,7 +14,7 @@ namespace Plane.DroneHost.Supervision;
 /// </para>
 /// <para>
 /// Whatever can end it (an order, a refused renewal, a deadline, an exit, a failure) arrives in <see cref="TerminationSignals"/>, from any thread and at any step. A step
-/// under way is then cancelled, and the end begins where the life stood: what was not started yet is only made sure of, what runs is stopped or killed.
+/// under way is then cancelled, and the end begins at the state that the life had: what was not started yet is only made sure of, what runs is stopped or killed.
 /// <c>terminated</c> is recorded only after the runtime has said that nothing runs and nothing can start any more.
 /// </para>
 /// <para>

@@ -12,7 +12,7 @@ internal sealed class HttpProbe(TimeProvider time)
 {
     private const int MaxAnswer = 256 * 1024;
 
-    /// <summary>A backend that takes a connection and answers later than this is asked anew.</summary>
+    /// <summary>A backend that takes a connection and answers later than this is asked again.</summary>
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>How long the rest of an answer is waited for: one that has no end, such as a stream of events, must not delay its backend.</summary>

@@ -85,7 +85,7 @@ internal sealed class StateJournal(DurableState state, BackendStatus last, TimeP
         {
             Done.TrySetException(e);
 
-            // Most steps are waited for by nobody.
+            // No code waits for most steps.
             _ = Done.Task.Exception;
         }
     }

@@ -34,7 +34,7 @@ public sealed record ChallengeLease
     [Id(0)]
     public required string Owner { get; init; }
 
-    /// <summary>How long it is held unless it is renewed: when another may ask again.</summary>
+    /// <summary>How long it is held unless it is renewed: when another may retry.</summary>
     [Id(1)]
     public required TimeSpan ExpiresIn { get; init; }
 

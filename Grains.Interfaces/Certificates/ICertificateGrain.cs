@@ -10,7 +10,7 @@ namespace Plane;
 [Alias("plane.ICertificateGrain")]
 public interface ICertificateGrain : IGrainWithStringKey
 {
-    /// <summary>Every value that stands and has not expired: the union over all owners, sorted, none twice; at most a second old.</summary>
+    /// <summary>Every value that is set and has not expired: the union over all owners, sorted, none twice; at most a second old.</summary>
     /// <param name="cluster">Whose values.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>
     [Alias("ReadTxt"), AlwaysInterleave]
@@ -43,7 +43,7 @@ public interface ICertificateGrain : IGrainWithStringKey
     [Alias("TryHoldChallenge"), AlwaysInterleave]
     Task<ChallengeLease> TryHoldChallenge(ClusterName cluster, ChallengeHold hold, CancellationToken cancellationToken = default);
 
-    /// <summary>Gives the challenge lease back. Nothing happens where another holds it, or nobody.</summary>
+    /// <summary>Gives the challenge lease back. Nothing happens where another holds it, or none.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="owner">Who held it.</param>
     /// <param name="cancellationToken">Gives up waiting for the answer.</param>

@@ -45,7 +45,7 @@ public sealed record TxtValues
         return null;
     }
 
-    /// <summary>What an owner is told whose values are too many.</summary>
+    /// <summary>The refusal of an owner with too many values.</summary>
     public static FieldError TooMany { get; } = new("values", $"must be at most {MaxValues} of one owner: clear those that are no longer needed");
 
     private static string? ValueProblem(string? value) =>
@@ -68,7 +68,7 @@ public sealed record TxtEntry
     [Id(1)]
     public required string[] Values { get; init; }
 
-    /// <summary>How long they stand yet.</summary>
+    /// <summary>How long they remain valid.</summary>
     [Id(2)]
     public required TimeSpan ExpiresIn { get; init; }
 }

@@ -61,7 +61,7 @@ public enum ErrorKind
     /// <summary>The race for the key was lost several times. 503.</summary>
     FailedToAcquireKey,
 
-    /// <summary>The database is away. 503.</summary>
+    /// <summary>The database is unavailable. 503.</summary>
     DatabaseError,
 
     /// <summary>The request id was used by another request in the last minutes. 409.</summary>

@@ -106,7 +106,7 @@ public sealed record ClaimOrder
     [Id(2)]
     public required ServiceName Service { get; init; }
 
-    /// <summary>Where the backend is to be told, as <c>/.plane/claim</c>; null where it needs not know its key.</summary>
+    /// <summary>The path at which the backend gets its key, as <c>/.plane/claim</c>; null where it need not know its key.</summary>
     [Id(3)]
     public string? Path { get; init; }
 }

@@ -23,7 +23,7 @@ public sealed record DroneSession([property: Id(0)] ClusterName Cluster, [proper
 [GenerateSerializer, Alias("plane.SessionState")]
 public enum SessionState
 {
-    /// <summary>It stands.</summary>
+    /// <summary>It is current.</summary>
     Current,
 
     /// <summary>A newer registration of the name replaced it: a drone that still uses the old one must stop.</summary>

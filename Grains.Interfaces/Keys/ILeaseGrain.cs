@@ -9,7 +9,7 @@ namespace Plane;
 [Alias("plane.ILeaseGrain")]
 public interface ILeaseGrain : IReachable
 {
-    /// <summary>Renews a batch. An error means "ask again"; only an answer refuses.</summary>
+    /// <summary>Renews a batch. An error means "retry"; only an answer refuses.</summary>
     [Alias("Renew"), AlwaysInterleave, ResponseTimeout("00:00:03")]
     Task<RenewalReply> Renew(RenewalBatch batch, CancellationToken cancellationToken = default);
 }

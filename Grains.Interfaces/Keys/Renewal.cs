@@ -80,7 +80,7 @@ public enum RenewalOutcome
     Unknown,
 }
 
-/// <summary>The answer for one backend of a <see cref="RenewalBatch"/>. Only a statement that ran refuses; any error means "ask again".</summary>
+/// <summary>The answer for one backend of a <see cref="RenewalBatch"/>. Only a statement that ran refuses; any error means "retry".</summary>
 [GenerateSerializer, Immutable, Alias("plane.RenewalAnswer")]
 public sealed record RenewalAnswer
 {

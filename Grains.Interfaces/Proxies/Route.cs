@@ -54,7 +54,7 @@ public enum RouteOutcome
     /// <summary>It leads to a backend that answers.</summary>
     Found,
 
-    /// <summary>Its backend is still starting: ask again.</summary>
+    /// <summary>Its backend is still starting: retry.</summary>
     Starting,
 
     /// <summary>Unknown, revoked, or its backend has ended.</summary>

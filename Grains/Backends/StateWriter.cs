@@ -28,7 +28,7 @@ internal sealed class StateWriter : IAsyncDisposable
         _writer = new BatchWriter<Request, Outcome>(s_limits, WriteAsync, static r => r.Events.Length, time, metrics);
     }
 
-    /// <summary>One acknowledgement per event, in their order, where the session stands. What breaks a rule is refused here and goes no
+    /// <summary>One acknowledgement per event, in their order, where the session is current. What breaks a rule is refused here and goes no
     /// further.</summary>
     /// <param name="session">The reporting session, or null for an event without one.</param>
     /// <param name="events">The events, in order per backend.</param>

@@ -15,14 +15,14 @@ namespace Plane.Grains.Feed;
 /// carries no data.
 /// </para>
 /// <para>
-/// <b>The loop</b> owns the position; nobody else moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that
+/// <b>The loop</b> owns the position; no other code moves it. Each turn it (a) reads, (b) publishes, first to the ring, then by signals, so that
 /// a caller that is woken finds the change in the ring, and (c) waits until the log may have grown; the store remembers a commit between (a) and (c),
 /// so none is slept over. The wait ends after a second at the latest, the backstop for a wake-up that got lost.
 /// </para>
 /// <para>
 /// <b>Outages.</b> A read that fails is repeated with growing, jittered pauses from the same position: the log is durable, nothing is skipped.
 /// Waiting calls end by their own time meanwhile. After an outage, and after a gap (rows cleaned up before they were read), all subscribers are
-/// signalled and read again. While the last good read is older than <see cref="s_current"/> the ring answers nobody: a proxy must not take "no
+/// signalled and read again. While the last good read is older than <see cref="s_current"/> the ring answers no caller: a proxy must not take "no
 /// change" from a silo that can't know.
 /// </para>
 /// Memory is bounded by the ring's capacity and the number of subscribers.

@@ -1,7 +1,7 @@
 namespace Plane.Grains.Feed;
 
 /// <summary>
-/// One subscriber's place at a topic, from subscribing until disposed of. Remembers that it was signalled while nobody waited, so a change
+/// One subscriber's place at a topic, from subscribing until disposed of. Remembers that it was signalled while no caller waited, so a change
 /// between two waits isn't lost. One waits at a time; signals come from the feed's loop.
 /// </summary>
 internal sealed class FeedSubscription : IDisposable
@@ -76,7 +76,7 @@ internal sealed class FeedSubscription : IDisposable
         }
     }
 
-    /// <summary>The feed has ended: nobody waits for what cannot come.</summary>
+    /// <summary>The feed has ended: no caller waits for what cannot come.</summary>
     internal void End()
     {
         lock (_gate)

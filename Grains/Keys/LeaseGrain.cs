@@ -7,7 +7,7 @@ namespace Plane.Grains.Keys;
 /// <summary>
 /// Renews leases: the repeated half of the lease protocol, whose head is at <see cref="KeyConnector"/>.
 /// <para>
-/// One call is: (1) is the session still current? A replaced one is told so and gets neither renewals nor refusals; (2) one conditional
+/// One call is: (1) is the session still current? A replaced one learns that and gets neither renewals nor refusals; (2) one conditional
 /// statement for all that is asked of this silo at that moment; (3) per holder new deadlines or a refusal. A session that is replaced between
 /// (1) and (2) renews once more, which is harmless: the lease belongs to the backend, and the newer session of the same instance renews it too.
 /// </para>
@@ -18,7 +18,7 @@ namespace Plane.Grains.Keys;
 /// </para>
 /// <para>
 /// Only a statement that ran may refuse. Whatever goes wrong on the way (database away, time-out, this silo stopping) is an exception, which
-/// means "ask again": a refusal ends a backend at once, so it must never come from not knowing. A call that is repeated while its first attempt
+/// means "retry": a refusal ends a backend at once, so it must never come from not knowing. A call that is repeated while its first attempt
 /// still runs is harmless: an expiry never moves back, and the drone keeps the later deadlines.
 /// </para>
 /// The class has no state: any number of activations, on any silo, answer alike. So the silo that a drone reaches does, and a renewal waits for no other.

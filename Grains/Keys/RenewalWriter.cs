@@ -26,7 +26,7 @@ internal sealed class RenewalWriter(IKeyStore store, GrainOptions options, TimeP
 
     private static TimeSpan Longest(TimeSpan renewalCall) => renewalCall > s_least ? renewalCall : s_least;
 
-    // A retry that overtook its first attempt makes one holder stand in two requests: it goes to the store once.
+    // A retry that overtook its first attempt puts one holder into two requests: it goes to the store once.
     private static async Task<IReadOnlyList<IReadOnlyList<RenewalOutcome>>> WriteAsync(
         IKeyStore store, ControllerMetrics metrics, IReadOnlyList<IReadOnlyList<BackendIdentity>> requests, CancellationToken cancellationToken)
     {

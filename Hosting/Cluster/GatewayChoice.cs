@@ -36,7 +36,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     // After a check that found nothing better: controllers that are all overloaded must not be pinged on top of it.
     private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(2);
 
-    // Controllers that all stand still must not find a heap of keys when they continue. A gateway that has failed is tried again by Orleans after as long.
+    // Controllers that are all stopped must not find a heap of keys when they continue. A gateway that has failed is tried again by Orleans after as long.
     private static readonly TimeSpan s_newKeys = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();

@@ -9,7 +9,7 @@ using Plane.ProxyHost.Forwarding;
 namespace Plane.ProxyHost.Answers;
 
 /// <summary>
-/// Writes errors: <c>{id, kind, message}</c>, or a page where the client is a browser that shows one. Neither repeats anything of the request. The id stands in
+/// Writes errors: <c>{id, kind, message}</c>, or a page where the client is a browser that shows one. Neither repeats anything of the request. The id is in
 /// the log.
 /// </summary>
 internal sealed partial class ErrorResponses(ProxyMetrics metrics, ILogger<ErrorResponses> logger)

@@ -48,7 +48,7 @@ public sealed class AcmeOptions
     [Description("how often an order is looked at where the authority does not say")]
     public TimeSpan PollEvery { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long the authority may take to validate, and again to issue. Must stay below the 10 minutes that challenge values stand. Default 5 min.</summary>
+    /// <summary>How long the authority may take to validate, and again to issue. Must stay below the 10 minutes that challenge values are valid. Default 5 min.</summary>
     [Description("how long the authority may take to validate, and again to issue")]
     public TimeSpan Patience { get; set; } = TimeSpan.FromMinutes(5);
 

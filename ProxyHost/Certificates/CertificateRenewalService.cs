@@ -116,7 +116,7 @@ internal sealed partial class CertificateRenewalService : BackgroundService, IHo
         }
     }
 
-    // The operator may have mended what failed. Each wish is one try: it stands until there is a certificate, and must not undo the pauses.
+    // The operator may have mended what failed. Each wish is one try: it remains until there is a certificate, and must not undo the pauses.
     private bool IsNewWish => _store.RenewalWish is { } wish && wish != _triedWish;
 
     /// <summary>Serves what is stored, if it isn't yet: this proxy's own, one that an operator put there, or one of another proxy with the same directory.</summary>

@@ -10,16 +10,16 @@ namespace Plane.ProxyHost.Certificates;
 /// <item>the certificate's key is made and stored with the order's id, and the order is counted, before the authority hears of it;</item>
 /// <item>the order for the cluster and its wildcard is made, its address stored;</item>
 /// <item>for each authorisation that isn't valid yet a challenge value is worked out; all are set at once, for both names share one record;</item>
-/// <item>after the settling time the authority is told to look, and asked until it has;</item>
+/// <item>after the settling time the authority is asked to check, and polled until it has;</item>
 /// <item>the order is finalised with our signing request, and asked after until the certificate is there;</item>
 /// <item>the chain is checked and stored with its key.</item>
 /// </list>
-/// Each step asks the order's state first, so that an order which a restart or an outage interrupted continues where it stood. What the authority has refused or
+/// Each step asks the order's state first, so that an order which a restart or an outage interrupted continues where it was. What the authority has refused or
 /// given up is dropped and its count taken back; what may still succeed is kept.
 /// </summary>
 internal sealed partial class Ordering(ProxyOptions options, CertificateStore store, IChallenges challenges, TimeProvider time, ILogger<Ordering> logger)
 {
-    // Authorities keep orders open for a week; what is older than a day is better begun anew.
+    // Authorities keep orders open for a week; what is older than a day is better started again.
     private static readonly TimeSpan s_keepOrder = TimeSpan.FromDays(1);
     private static readonly TimeSpan s_cleanUp = TimeSpan.FromSeconds(5);
 

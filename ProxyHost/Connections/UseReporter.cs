@@ -25,7 +25,7 @@ internal sealed partial class UseReporter(
         var every = options.ReportEvery;
         var failing = false;
 
-        // Idleness is counted up to the oldest last report, so a late one ends nobody; still, soon again, and not all proxies at once.
+        // Idleness is counted up to the oldest last report, so a late one ends no backend; still, soon again, and not all proxies at once.
         var retries = Retries.Until<ProxyReportReply?>(s_firstPause, s_longestPause, time, report => report.Result is null && !stoppingToken.IsCancellationRequested, _ => OnFailure());
         try
         {

@@ -9,7 +9,7 @@ namespace Plane.ProxyHost.Forwarding;
 /// </summary>
 internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
 {
-    // The handler tells nobody which connection a response came over. But an empty read of the response's line goes straight down to its connection, on the same
+    // The handler does not say which connection a response came over. But an empty read of the response's line goes straight down to its connection, on the same
     // thread, where nothing is buffered above it.
     // A backend that takes nothing for so long isn't just slow.
     private static readonly TimeSpan s_stall = TimeSpan.FromMilliseconds(500);
@@ -159,7 +159,7 @@ internal sealed class BackendStream(Socket socket) : NetworkStream(socket, ownsS
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
-            // The connection is lost: who reads or writes it next is told.
+            // The connection is lost: the next read or write fails.
         }
     }
 

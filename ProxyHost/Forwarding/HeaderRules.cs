@@ -100,7 +100,7 @@ internal static class HeaderRules
         && name.AsSpan(2).StartsWith(family, StringComparison.OrdinalIgnoreCase);
 
     // Kestrel shortens a list that holds close or keep-alive to that one word, so what such a list names besides passes: a client that names a header as its own
-    // hop's and sends it anyway harms nobody but itself.
+    // hop's and sends it anyway harms only itself.
     private static bool IsNamed(string name, StringValues connection)
     {
         foreach (var line in connection)

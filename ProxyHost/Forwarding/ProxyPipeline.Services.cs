@@ -15,7 +15,7 @@ namespace Plane.ProxyHost.Forwarding;
 /// <item>what the proxy answers itself: its own paths, preflights, the exchange of a signed token in the URL for the cookie;</item>
 /// <item>the service's access lets the visitor in, or refuses: until then nothing is started (<see cref="ServiceGate"/>);</item>
 /// <item>the backend of the key is found, or started and waited for (<see cref="ServiceWaker"/>); a navigation that waits gets a page that says so;</item>
-/// <item>it is forwarded as every request is. A service that changed meanwhile is asked again from 1.</item>
+/// <item>it is forwarded as every request is. For a service that changed meanwhile it begins again at 1.</item>
 /// </list>
 /// A token in the path says nothing here: the host is one application's, and must not show another's under its origin.
 /// </summary>

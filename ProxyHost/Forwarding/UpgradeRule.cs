@@ -5,7 +5,7 @@ using Microsoft.Net.Http.Headers;
 namespace Plane.ProxyHost.Forwarding;
 
 /// <summary>
-/// WebSocket is the one protocol that a request may switch to. Any other (h2c above all) would give the client a line to the backend on which nobody removes
+/// WebSocket is the one protocol that a request may switch to. Any other (h2c above all) would give the client a line to the backend on which nothing removes
 /// or adds headers.
 /// </summary>
 internal static class UpgradeRule

@@ -2,7 +2,7 @@ namespace Plane.ProxyHost.Routes;
 
 /// <summary>
 /// The latest change seen of each backend and of each revoked token, for as long as an answer that was read before it may still arrive. Bounded: what is
-/// forgotten raises <see cref="Floor"/>, below which nobody can tell. Not thread-safe; the cache's lock guards it.
+/// forgotten raises <see cref="Floor"/>, below which the order is unknown. Not thread-safe; the cache's lock guards it.
 /// </summary>
 internal sealed class ChangeMemory(int capacity)
 {

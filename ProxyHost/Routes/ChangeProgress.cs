@@ -1,6 +1,6 @@
 namespace Plane.ProxyHost.Routes;
 
-/// <summary>When the change log was last read, on the lease clock: a clock that stands still while the machine sleeps would keep routes trusted.</summary>
+/// <summary>When the change log was last read, on the lease clock: a clock that stops while the machine sleeps would keep routes trusted.</summary>
 internal sealed class ChangeProgress(ILeaseClock clock)
 {
     private long _readAt = clock.Milliseconds;

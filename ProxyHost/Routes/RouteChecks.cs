@@ -17,7 +17,7 @@ internal sealed class RouteChecks(RouteResolver resolver, OpenExchanges open, Ti
 
     private static readonly TimeSpan s_afterFailure = TimeSpan.FromSeconds(1);
 
-    // Bounded by the routes there are: none stands in it twice (TryBeginCheck).
+    // Bounded by the routes there are: none is in it twice (TryBeginCheck).
     private readonly Channel<RouteEntry> _queue = Channel.CreateUnbounded<RouteEntry>();
 
     public void Offer(RouteEntry entry)

@@ -23,7 +23,7 @@ internal sealed partial class RouteResolver(
     // A controller that says "starting" without waiting must not be asked in a tight loop.
     private static readonly TimeSpan s_pace = TimeSpan.FromMilliseconds(100);
 
-    // A call over a gateway that dies with it, or stands still, gets no answer, and its own time-out is all the time that a request has. Longer than that a controller needs for a
+    // A call over a gateway that dies with it, or is stopped, gets no answer, and its own time-out is all the time that a request has. Longer than that a controller needs for a
     // look at the database, or it would be asked more the slower it is.
     private static readonly TimeSpan s_answer = TimeSpan.FromSeconds(3);
 
@@ -108,7 +108,7 @@ internal sealed partial class RouteResolver(
         }
         catch (Exception) when (lookUp.Cancel.IsCancellationRequested)
         {
-            // Nobody waits any more, so that nobody cares which failure came first: the cancellation or the call's own.
+            // No caller waits any more, so it does not matter which failure came first: the cancellation or the call's own.
             return Resolution.Unavailable;
         }
         finally
@@ -128,7 +128,7 @@ internal sealed partial class RouteResolver(
         var lastAnswer = time.GetTimestamp();
         var stale = 0;
 
-        // The first question is where things stand; only what is known to be starting is waited for.
+        // The first question is for the present state; only what is known to be starting is waited for.
         var isStarting = false;
         for (var attempt = 0; ; attempt++)
         {
@@ -173,7 +173,7 @@ internal sealed partial class RouteResolver(
 
     private async Task<RouteReply?> TryCallAsync(BearerToken token, string hash, int attempt, bool waits, TimeSpan left, CancellationToken cancellationToken)
     {
-        // The call must be over when the wait for a controller that is away is over, however long the call's own time-out is; and before that, so that there is another.
+        // The call must be over when the wait for an unavailable controller is over, however long the call's own time-out is; and before that, so that there is another.
         var wait = !waits ? TimeSpan.Zero : options.ControllerWait < left / 3 ? options.ControllerWait : left / 3;
         using var limit = new CancellationTokenSource(wait + s_answer < left ? wait + s_answer : left, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);

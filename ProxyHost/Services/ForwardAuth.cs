@@ -13,7 +13,7 @@ namespace Plane.ProxyHost.Services;
 /// <summary>
 /// Asks the web service at a service's <c>forward_auth</c> URL whether a request may enter: with its method and headers, without its body, and with what it was for as <c>x-original-method</c>,
 /// <c>-host</c>, <c>-path</c>, <c>-uri</c> and <c>-proto</c> (and as <c>x-forwarded-…</c>, as other proxies have it). 2xx lets it in, as the user of the answer's headers.
-/// <para>The same question within <see cref="ProxyOptions.ForwardAuthCache"/> is not asked again, and those at the same time are asked once. The same means: all of what is sent is. So an answer never
+/// <para>The same question within <see cref="ProxyOptions.ForwardAuthCache"/> is not sent again, and those at the same time are sent once. The same means: all of what is sent is. So an answer never
 /// stands for a request that the web service would have seen otherwise.</para>
 /// </summary>
 internal sealed partial class ForwardAuth(ProxyOptions options, ProxyMetrics metrics, TimeProvider time, ILogger<ForwardAuth> logger) : IDisposable

@@ -5,7 +5,7 @@ using Plane.ProxyHost.Signing;
 
 namespace Plane.ProxyHost.Services;
 
-/// <summary>Whether a request is let into a service: as whom, or what it is answered.</summary>
+/// <summary>Whether a request is let into a service: as which visitor, or what it is answered.</summary>
 /// <param name="Visitor">Who visits; null where the request is refused.</param>
 /// <param name="Error">Why it is refused.</param>
 /// <param name="Answer">What the web service that was asked answers it with, where it did.</param>

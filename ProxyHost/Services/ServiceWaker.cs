@@ -12,7 +12,7 @@ internal readonly record struct WakeResult(RouteEntry? Entry, ProxyError? Error 
 /// Finds the backend of a service's host, and has one started where none runs:
 /// <list type="number">
 /// <item>The token by which this proxy entered last leads to a route, as every token does; while the backend starts, that is waited for.</item>
-/// <item>Without one, or where it leads nowhere any more (the backend has ended, its drone is lost, the token was revoked), the proxy enters anew: one call to the controller for all requests
+/// <item>Without one, or where it leads nowhere any more (the backend has ended, its drone is lost, the token was revoked), the proxy enters again: one call to the controller for all requests
 /// that wait. The controller gives a token for the live holder of the key or starts a backend, so that all proxies together start one.</item>
 /// <item>A holder that is ending is waited for, as soon as it takes no more connections: its key is free when it has ended.</item>
 /// <item>A backend that could not be started is an answer; the next request starts another. One that was lost while it started is not an answer.</item>

@@ -25,7 +25,7 @@ internal sealed class SessionCookie(ClusterName cluster)
         return (rest.StartsWith(HostPrefix, StringComparison.OrdinalIgnoreCase) ? rest[HostPrefix.Length..] : rest).StartsWith(Mark, StringComparison.OrdinalIgnoreCase);
     }
 
-    /// <summary>Finds the cookie's value. Several cookies with different values are none: which of them the proxy has set can't be told.</summary>
+    /// <summary>Finds the cookie's value. Several cookies with different values are none: which of them the proxy has set is unknown.</summary>
     /// <param name="headers">The request's <c>Cookie</c> headers.</param>
     /// <param name="value">The value.</param>
     public bool TryFind(StringValues headers, out ReadOnlySpan<char> value)

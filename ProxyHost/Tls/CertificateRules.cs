@@ -25,7 +25,7 @@ internal static class CertificateRules
         }
         catch (CryptographicException)
         {
-            // Parts are decoded when they are looked at: an extension that isn't what it says, a key on a curve that nobody knows.
+            // Parts are decoded when they are looked at: an extension that isn't what it says, a key on an unknown curve.
             return "a part of the certificate can't be read: have it issued again";
         }
     }

@@ -20,7 +20,7 @@ namespace Plane.ProxyHost.Tls;
 
 /// <summary>
 /// The HTTPS port: closed until there is a certificate, then open for good. Kestrel opens ports while it runs only for endpoints of a configuration that
-/// changes, so this one stands in a configuration of its own, held in memory.
+/// changes, so this one is in a configuration of its own, held in memory.
 /// </summary>
 internal sealed partial class HttpsListener(
     ProxyOptions options,

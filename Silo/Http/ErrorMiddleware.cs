@@ -29,7 +29,7 @@ internal sealed partial class ErrorMiddleware(
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The caller left: there is nobody to answer, and whatever broke broke because of that.
+            // The caller left: there is no caller to answer, and that caused the failure.
             LogCallerLeft(logger, context.Request.Method, Hosting.Logging.LogText.Brief(context.Request.Path.Value ?? "", 200));
         }
         catch (Exception e)

@@ -40,7 +40,7 @@ internal sealed partial class StoreStart(IStore store, ControllerOptions options
                     }
                 }
 
-                // Without a fixed port nobody knows where to ask.
+                // Without a fixed port no caller knows where to ask.
                 waiting ??= options.Port == 0 ? null : await WaitingServer.StartAsync(options, () => Volatile.Read(ref reason), cancellationToken);
                 await Task.Delay(s_retry, time, cancellationToken);
             }

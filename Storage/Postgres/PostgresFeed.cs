@@ -72,9 +72,9 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
     }
 
     /// <summary>
-    /// What a read of the log saw. A row that is committed while an older transaction still runs cannot be read yet, and the end of that other one wakes nobody
+    /// What a read of the log saw. A row that is committed while an older transaction still runs cannot be read yet, and the end of that other one wakes no reader
     /// (it may be a renewal, or no transaction of ours): so the log is read again soon, and less and less often while it stays so. Transactions are numbered over all
-    /// databases of a server: one that runs for long, in whichever, is logged, since nobody is told of anything meanwhile.
+    /// databases of a server: one that runs for long, in whichever, is logged, since no reader is notified of anything meanwhile.
     /// </summary>
     /// <param name="rowsAreHeldBack">Whether there are rows that cannot be read yet.</param>
     /// <param name="oldest">The oldest transaction that still ran.</param>
@@ -147,7 +147,7 @@ internal sealed partial class PostgresFeed : IAsyncDisposable
                 failures = 0;
                 backoff.Reset();
 
-                // What was said while nobody listened.
+                // What was sent while no listener was there.
                 Signal.Wake();
                 while (true)
                 {

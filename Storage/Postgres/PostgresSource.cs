@@ -38,7 +38,7 @@ internal sealed class PostgresSource : IAsyncDisposable
     /// <summary>Where connections come from.</summary>
     public NpgsqlDataSource Source { get; }
 
-    /// <summary>What an operator did not decide: prepared statements, and time-outs short enough for callers that ask again.</summary>
+    /// <summary>What an operator did not decide: prepared statements, and time-outs short enough for callers that retry.</summary>
     public static string Complete(string connectionString)
     {
         var builder = new NpgsqlConnectionStringBuilder(connectionString);

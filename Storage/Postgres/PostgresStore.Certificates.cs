@@ -16,7 +16,7 @@ internal sealed partial class PostgresStore
 
     public async Task<bool> SetTxtAsync(ClusterName cluster, TxtValues values, TimeSpan lifetime, CancellationToken cancellationToken)
     {
-        // Added to what stands, the row is locked by the conflict, so two that add at once both stand.
+        // Added to what is set, the row is locked by the conflict, so two that add at once both succeed.
         var rows = await QueryAsync(
             """
             with s as (

@@ -150,7 +150,7 @@ internal sealed partial class PostgresStore
             }
             catch (PostgresException e) when (e.SqlState == "PLN01" && attempt < 3)
             {
-                // The id was stored by another transaction meanwhile: asked again, the function tells a repeat of this request from another one.
+                // The id was stored by another transaction meanwhile: called again, the function tells a repeat of this request from another one.
                 LogRetry(e.SqlState, attempt);
             }
             catch (PostgresException e) when (e.SqlState == "PLN01")

@@ -2,9 +2,9 @@ namespace Plane.Storage.Sqlite;
 
 /// <summary>
 /// The time of a store without a server. Two clocks in milliseconds, both made of a saved base and the progress of <c>CLOCK_BOOTTIME</c> since the file was
-/// opened, so that neither moves back, stands still while the machine sleeps, or jumps when somebody sets the wall clock.
+/// opened, so that neither moves back, stops while the machine sleeps, or jumps when somebody sets the wall clock.
 /// <list type="bullet">
-/// <item>The <b>lease clock</b> decides: expiry, freshness, idleness. It does not count the time in which no controller had the file open: nobody could renew
+/// <item>The <b>lease clock</b> decides: expiry, freshness, idleness. It does not count the time in which no controller had the file open: no drone could renew
 /// then. The wall clock never takes part in it.</item>
 /// <item>The <b>record clock</b> is what people read in a history: the lease clock and an offset, which grows, never shrinks, to the wall clock's distance when
 /// the file is opened. Without it each stop of the controller would date everything later back by its length.</item>

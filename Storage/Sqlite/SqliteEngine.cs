@@ -228,7 +228,7 @@ internal sealed partial class SqliteEngine : SqliteWriter<SqliteSession>
             Clock.Lease,
             Clock.RecordOffset);
 
-        // The lease clock stood still while the file was closed, so every heartbeat looks as fresh as it was then. Live drones report within seconds.
+        // The lease clock did not run while the file was closed, so every heartbeat looks as fresh as it was then. Live drones report within seconds.
         session.Execute("update drones set ready = 0");
     }
 

@@ -1,6 +1,6 @@
 namespace Plane.Storage.Sqlite;
 
-// Sweeps and clean-up, in batches, so that nobody else waits long for the thread.
+// Sweeps and clean-up, in batches, so that no other caller waits long for the thread.
 internal sealed partial class SqliteStore
 {
     private const int SweepBatch = 200;

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Plane.Demo.Board;
 
 /// <summary>
-/// What a board is told by Plane (its session's identity and port) and the bounds that keep one board small whatever its users do.
+/// What a board gets from Plane (its session's identity and port) and the bounds that keep one board small whatever its users do.
 /// </summary>
 internal sealed record BoardOptions
 {

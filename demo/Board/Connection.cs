@@ -53,7 +53,7 @@ internal sealed class Connection
         if (!_outbox.Writer.TryWrite(message) && _closing is null)
         {
             Close(WebSocketCloseStatus.PolicyViolation, "too slow");
-            // What stands in its queue would keep it for as long as it likes.
+            // What is in its queue would keep it for as long as it likes.
             _socket.Abort();
         }
     }
@@ -208,7 +208,7 @@ internal sealed class Connection
         }
         catch (Exception e) when (e is WebSocketException or OperationCanceledException or ObjectDisposedException)
         {
-            // Too slow, or gone: there's nobody to tell.
+            // Too slow, or gone: there is no client to notify.
             _outbox.Writer.TryComplete();
             _socket.Abort();
         }

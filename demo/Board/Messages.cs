@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Plane.Demo.Board;
 
-/// <summary>What browsers are told. Each message is written once and shared by all who get it.</summary>
+/// <summary>What browsers are sent. Each message is written once and shared by all who get it.</summary>
 internal static class Messages
 {
     /// <summary>Points of history in one message, so that a newcomer can begin to draw it at once.</summary>

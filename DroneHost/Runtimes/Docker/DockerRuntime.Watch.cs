@@ -81,7 +81,7 @@ public sealed partial class DockerRuntime
         }
         catch (Exception e)
         {
-            // Anything else is a defect: it ends the enumeration with it, instead of a silence in which nobody notices an exit.
+            // Anything else is a defect: it ends the enumeration with it, instead of a silence in which no exit is noticed.
             exits.TryComplete(e);
         }
     }

@@ -35,7 +35,7 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
     /// <summary>Makes one; nothing is called yet.</summary>
     /// <param name="options">The settings; <see cref="DockerRuntimeOptions.Problems"/> must be none.</param>
     /// <param name="time">For time-outs.</param>
-    /// <param name="logger">For what nobody asks about.</param>
+    /// <param name="logger">For what no caller waits for.</param>
     public DockerRuntime(DockerRuntimeOptions options, TimeProvider time, ILogger<DockerRuntime> logger)
     {
         if (options.Problems().FirstOrDefault() is { } problem)
@@ -255,7 +255,7 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
     private static Task ForEachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, ValueTask> body, CancellationToken cancellationToken) =>
         System.Threading.Tasks.Parallel.ForEachAsync(items, new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken }, body);
 
-    /// <summary>Where an error answer means no more than that the engine is in trouble: what was asked for is unknown and may be asked again.</summary>
+    /// <summary>Where an error answer means no more than that the engine is in trouble: what was asked for is unknown and may be retried.</summary>
     private static async Task<T> Answered<T>(Task<T> call)
     {
         try

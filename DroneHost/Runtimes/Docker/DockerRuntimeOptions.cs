@@ -45,7 +45,7 @@ public sealed class DockerRuntimeOptions
     /// <summary>The most processes and threads of one backend: a fork bomb ends here.</summary>
     public long PidsLimit { get; set; } = 4096;
 
-    /// <summary>How long one call may take; more means that the engine is away.</summary>
+    /// <summary>How long one call may take; more means that the engine is unavailable.</summary>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long creating, starting or removing may take: a busy disk makes these slow.</summary>

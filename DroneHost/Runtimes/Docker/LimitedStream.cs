@@ -8,7 +8,7 @@ internal sealed class LimitedStream(Stream inner, int limit) : BufferedReadStrea
     private readonly int _limit = limit;
     private int _left = limit;
 
-    /// <summary>Begins to count anew: what was read by now is a message, and is not kept.</summary>
+    /// <summary>Starts counting again: what was read by now is a message, and is not kept.</summary>
     public void Reset() => _left = _limit;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)

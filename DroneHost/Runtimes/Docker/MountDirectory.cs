@@ -5,7 +5,7 @@ namespace Plane.DroneHost.Runtimes.Docker;
 
 /// <summary>
 /// Which directory a backend's mount is. A key's own is <c>base/&lt;name&gt;</c> for the empty namespace and <c>base/.ns/&lt;namespace&gt;/&lt;name&gt;</c> for any other, each part
-/// encoded so that whatever stands in a key it is one harmless file name; a path that the caller gives is taken as it is.
+/// encoded so that any key is one harmless file name; a path that the caller gives is taken as it is.
 /// <para>
 /// The engine finds the directory by its path, later than it was checked here; it can't be handed a descriptor (a bind mount from another mount namespace's <c>/proc/PID/fd</c> is
 /// refused by the kernel). So the path itself must not change in between: no part of it is a symbolic link, and <see cref="MountFence"/> sees to it that no directory is mounted

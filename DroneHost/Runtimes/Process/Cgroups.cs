@@ -5,7 +5,7 @@ namespace Plane.DroneHost.Runtimes.Process;
 /// <summary>
 /// Cgroups for backends, so that a process that made a session of its own is found and killed too. A child of this process's own group in the v2 hierarchy (also
 /// a hybrid system's, which has it beside the v1 ones), else of v1's <c>pids</c> or <c>freezer</c>; none where we may not make one. No controller is used: this is
-/// about who belongs to whom.
+/// about which process belongs to which backend.
 /// </summary>
 internal sealed class Cgroups
 {

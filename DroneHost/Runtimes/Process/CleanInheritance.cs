@@ -6,7 +6,7 @@ namespace Plane.DroneHost.Runtimes.Process;
 /// <summary>
 /// What a backend must not inherit from the agent though <c>fork</c> and <c>execve</c> would hand it on, and no POSIX shell can change: ignored signals (.NET ignores SIGPIPE,
 /// <c>nohup</c> SIGHUP, a shell SIGINT and SIGQUIT of what it starts in the background), the signal mask, and open files that the agent itself was started with.
-/// <c>launcher.sh</c> resets the rest: session, umask, the protection from the out-of-memory killer. The environment is composed anew for each backend.
+/// <c>launcher.sh</c> resets the rest: session, umask, the protection from the out-of-memory killer. The environment is composed separately for each backend.
 /// </summary>
 internal static partial class CleanInheritance
 {

@@ -24,7 +24,7 @@ public sealed partial class ProcessRuntime
     /// <inheritdoc/>
     /// <remarks>
     /// One reading of the listening sockets answers for every backend that still listens on the socket it was seen to have: whose a socket is does not change. Only for the others are
-    /// processes and their open files read. What looks taken is looked at again: a backend may have begun to listen anew between the two readings.
+    /// processes and their open files read. What looks taken is looked at again: a backend may have begun to listen again between the two readings.
     /// </remarks>
     public Task<IReadOnlyList<BackendIdentity>> FindDisplacedAsync(IReadOnlyDictionary<BackendIdentity, string> addresses, CancellationToken cancellationToken)
     {

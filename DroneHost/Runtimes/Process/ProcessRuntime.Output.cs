@@ -3,7 +3,7 @@ using Plane.DroneHost.Runtimes.Output;
 
 namespace Plane.DroneHost.Runtimes.Process;
 
-// What a process wrote: both streams to one file, in the order of writing, which the agent looks at and never stands between.
+// What a process wrote: both streams to one file, in the order of writing, which the agent reads but is not in the path of.
 public sealed partial class ProcessRuntime
 {
     /// <summary>How much of the end is read where no position is given.</summary>

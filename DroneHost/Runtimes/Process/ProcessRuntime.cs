@@ -51,7 +51,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     /// <summary>Makes one; nothing is written yet.</summary>
     /// <param name="options">The settings; <see cref="ProcessRuntimeOptions.Problems"/> must be none.</param>
     /// <param name="time">For waiting.</param>
-    /// <param name="logger">For what nobody asks about.</param>
+    /// <param name="logger">For what no caller waits for.</param>
     public ProcessRuntime(ProcessRuntimeOptions options, TimeProvider time, ILogger<ProcessRuntime> logger)
     {
         if (options.Problems().FirstOrDefault() is { } problem)

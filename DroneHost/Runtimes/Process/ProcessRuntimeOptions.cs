@@ -21,7 +21,7 @@ public sealed class ProcessRuntimeOptions
     /// <summary>What they find as <c>LANG</c>, where they bring none.</summary>
     public string Lang { get; set; } = "C.UTF-8";
 
-    /// <summary>Bytes of output kept of a running backend: above it the newer half is moved aside and the file begins anew.</summary>
+    /// <summary>Bytes of output kept of a running backend: above it the newer half is moved aside and a new file begins.</summary>
     public long OutputLimit { get; set; } = 10 * 1024 * 1024;
 
     /// <summary>How often exits and the size of outputs are looked at. Between two looks a flood is not bounded.</summary>

@@ -6,7 +6,7 @@ using Plane.Hosting;
 namespace Plane.Silo.Http.Access;
 
 /// <summary>
-/// What guards <c>/ctrl</c> where nobody is asked who they are, on loopback: this machine is trusted, but not the pages in its browsers. One of any site can send
+/// What guards <c>/ctrl</c> where callers are not authenticated, on loopback: this machine is trusted, but not the pages in its browsers. One of any site can send
 /// requests here, and by a name of its own that resolves to 127.0.0.1 (DNS rebinding) even read the answers. Its requests tell by what browsers don't let it set:
 /// <c>Host</c>, <c>Origin</c>, <c>Sec-Fetch-Site</c>. Behind a trusted load balancer both hosts must be ours, the one that it was asked under and the one that it asks under, and its caller must be on this machine.
 /// </summary>

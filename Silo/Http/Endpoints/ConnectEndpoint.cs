@@ -55,7 +55,7 @@ internal static class ConnectEndpoint
         ConnectResult result;
         if (request.WaitSeconds > 0 && (request.SpawnConfig is not null || request.Service is not null))
         {
-            // Who waits while the controller stops is told to ask again, elsewhere.
+            // Who waits while the controller stops gets an answer that says to retry, elsewhere.
             using var waits = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
             (command, result) = await ConnectWithinAsync(connect, states, request, command with { WaitsForEnd = true }, time, waits.Token, cancellationToken);
         }
@@ -74,7 +74,7 @@ internal static class ConnectEndpoint
 
     /// <summary>
     /// Connects; with time to wait, again when what kept it from a backend that stays has changed: (1) the holder was ending, and has ended; (2) no drone took a
-    /// new backend, or the service had as many as it may. Nothing tells of every way that a drone becomes free in, so (2) repeats its request, less and less often up to once a second; and then may find that another
+    /// new backend, or the service had as many as it may. There is no event for every way in which a drone becomes free, so (2) repeats its request, less and less often up to once a second; and then may find that another
     /// has started the backend. When the time is over the answer is what it would have been without it.
     /// </summary>
     private static async Task<(ConnectCommand Command, ConnectResult Result)> ConnectWithinAsync(

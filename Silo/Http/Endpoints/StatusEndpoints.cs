@@ -5,7 +5,7 @@ using Plane.Grains.Backends;
 namespace Plane.Silo.Http.Endpoints;
 
 /// <summary>
-/// Where a backend stands, for anyone who knows its name. Read from the store (<see cref="HistoryReader"/>), not through the backend's grain: these routes face the world, and each name that
+/// The status of a backend, for anyone who knows its name. Read from the store (<see cref="HistoryReader"/>), not through the backend's grain: these routes face the world, and each name that
 /// somebody makes up would bring an activation to life.
 /// </summary>
 internal static class StatusEndpoints

@@ -33,7 +33,7 @@ internal sealed class StatusStreams(
 
     /// <summary>Opens a stream and writes it to its end, or says why not. The pipeline limits how many there are.</summary>
     /// <param name="http">The request.</param>
-    /// <param name="backend">Whose states are told.</param>
+    /// <param name="backend">Whose states are sent.</param>
     /// <param name="cluster">The cluster that the backend must be of, if any.</param>
     /// <param name="cancellationToken">The reader has left.</param>
     public async Task<IResult> OpenAsync(HttpContext http, BackendName backend, ClusterName? cluster, CancellationToken cancellationToken)
