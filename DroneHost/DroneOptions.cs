@@ -154,8 +154,8 @@ public sealed class DroneOptions
     public TimeSpan PruneEvery { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// Whether to remove dangling images too, those that no name and no container uses and that are older than <see cref="PruneAge"/>: of the whole engine, whoever
-    /// brought them. Default false.
+    /// Whether to remove dangling images too, those that no name and no container uses and that are older than <see cref="PruneAge"/>: of the whole engine, also those
+    /// that other programs pulled. Default false.
     /// </summary>
     [Description("also remove dangling images of the Docker engine")]
     public bool PruneImages { get; set; }

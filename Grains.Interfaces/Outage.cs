@@ -1,8 +1,8 @@
 namespace Plane;
 
 /// <summary>
-/// What is logged of something that is unavailable and retried again and again: each reason once, now and then again while it lasts, and that it is over. Whoever
-/// asks owns it; it has no lock.
+/// What is logged of something that is unavailable and retried again and again: each reason once, now and then again while it lasts, and that it is over. Its caller
+/// owns it; it has no lock.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="tellAgainAfter">When a reason that lasts is logged again; a minute where not given.</param>

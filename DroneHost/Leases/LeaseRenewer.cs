@@ -267,6 +267,6 @@ internal sealed partial class LeaseRenewer(
     [LoggerMessage(EventIds.LeaseRenewerNoAnswer, LogLevel.Warning, "No controller answered the renewal of {Count} leases: {Reason}. The drone retries. Check the controllers and --gateway")]
     private partial void LogNoAnswer(string reason, int count);
 
-    [LoggerMessage(EventIds.LeaseRenewerDrift, LogLevel.Warning, "The machine's wall clock jumped by {Seconds} s (clock change or suspend). The drone renews all leases now")]
+    [LoggerMessage(EventIds.LeaseRenewerDrift, LogLevel.Warning, "The machine's wall clock jumped by {Seconds} s (the clock was set, or the machine was frozen). The drone renews all leases now")]
     private partial void LogDrift(double seconds);
 }

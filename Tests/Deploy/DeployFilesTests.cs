@@ -76,7 +76,7 @@ public sealed partial class DeployFilesTests
     }
 
     [Fact]
-    public void Whatever_is_restarted_is_restarted_for_ever()
+    public void A_unit_that_is_restarted_is_restarted_without_a_limit()
     {
         // systemd's own limit, five starts in ten seconds, would leave a guard dead beside its drone.
         foreach (var file in DeployFiles.Units)

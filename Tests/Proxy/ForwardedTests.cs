@@ -44,7 +44,7 @@ public sealed class ForwardedTests
     }
 
     [Fact]
-    public async Task A_host_that_is_not_the_clusters_is_refused_whoever_names_it()
+    public async Task A_host_that_is_not_the_clusters_is_refused_for_every_client()
     {
         await using var backend = RawBackend.Answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         await using var proxy = await TestProxy.StartAsync(o => o.TrustedProxies = ["127.0.0.1"]);

@@ -52,7 +52,7 @@ public sealed class FencingTokenTests : IAsyncLifetime
 
     // By a clock in microseconds nearly every draw finds itself overtaken, so that draws and settings of the sequence meet all the time.
     [Fact]
-    public async Task Whoever_draws_after_another_gets_a_greater_one_however_many_draw_at_once()
+    public async Task A_later_draw_gets_a_greater_token_however_many_draw_at_once()
     {
         const int Sessions = 12;
         const int Draws = 400;

@@ -259,7 +259,7 @@ const hear = {
 
 // ---- connection ----
 
-// A browser bounds neither a WebSocket's handshake nor the wait for its first message; a network that swallows either must not hold the page for ever.
+// A browser bounds neither a WebSocket's handshake nor the wait for its first message; a network that swallows either must not hold the page forever.
 const PATIENCE = 15000;
 let attempt = 0, retry = 0, patience = 0;
 function state(name, text) {
