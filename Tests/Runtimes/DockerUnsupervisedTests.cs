@@ -284,7 +284,7 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
 
         var failure = await Assert.ThrowsAsync<RuntimeFailureException>(() => _bench.NewRuntime().StartAsync(start, default));
 
-        Assert.Contains("was not confirmed", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("did not confirm the start", failure.Message, StringComparison.Ordinal);
         Assert.Contains("/start", failure.Message, StringComparison.Ordinal);
         Assert.Null(await _engine.InspectAsync(DockerBench.NameOf(start.Identity)));
     }
