@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -95,13 +94,9 @@ public static class SiloRole
 
         // What is wrong is in the log once, by those who find out; the platform would log it at each question.
         services.Configure<LoggerFilterOptions>(o => o.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None));
-        services.AddRateLimiter(o =>
-        {
-            o.AddConcurrencyLimiter(StatusStreams.Limit, streams => streams.PermitLimit = options.MaxStatusStreams);
-            o.AddConcurrencyLimiter(LogStreams.Limit, streams => streams.PermitLimit = LogStreams.MaxStreams);
-            o.AddConcurrencyLimiter(EventStreams.Limit, streams => streams.PermitLimit = EventStreams.MaxStreams);
-            o.OnRejected = (rejected, _) => new ValueTask(StatusStreams.TooMany.ExecuteAsync(rejected.HttpContext));
-        });
+        services.AddStreamLimit(StatusStreams.Limit, options.MaxStatusStreams)
+            .AddStreamLimit(LogStreams.Limit, LogStreams.MaxStreams)
+            .AddStreamLimit(EventStreams.Limit, EventStreams.MaxStreams);
         services.AddPlaneAccess(options);
         services.RemoveKeyRing();
         return services;
@@ -124,7 +119,6 @@ public static class SiloRole
 
             return next(context);
         });
-        app.UseRateLimiter();
         app.UseAuthentication();
         app.UseAuthorization();
         ApiRoutes.Map(app, options);

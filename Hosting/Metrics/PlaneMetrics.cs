@@ -59,14 +59,12 @@ public static class PlaneMetrics
     public static IServiceCollection AddFrameworkMetrics(this IServiceCollection services) =>
         services.ConfigureOpenTelemetryMeterProvider(static metrics => metrics.AddMeter(s_frameworks));
 
-    private static MetricStreamConfiguration? ViewOf(Instrument instrument, string role) => instrument.Meter.Name switch
+    private static MetricStreamConfiguration ViewOf(Instrument instrument, string role) => instrument.Meter.Name switch
     {
         // What they count of a proxy's requests is in plane.proxy.* already, and each of them is work for every request.
         "Microsoft.AspNetCore.Hosting" or HttpClientMeter when role == "proxy" => MetricStreamConfiguration.Drop,
-        HttpClientMeter => new MetricStreamConfiguration { TagKeys = s_clientTags },
-        "System.Runtime" => new MetricStreamConfiguration { CardinalityLimit = MostSeries },
-        var name when name.StartsWith("plane.", StringComparison.Ordinal) => new MetricStreamConfiguration { CardinalityLimit = MostSeries },
-        _ => null,
+        HttpClientMeter => new MetricStreamConfiguration { TagKeys = s_clientTags, CardinalityLimit = MostSeries },
+        _ => new MetricStreamConfiguration { CardinalityLimit = MostSeries },
     };
 
     /// <summary>What the role is called in metrics and traces, unless OpenTelemetry's variables say otherwise.</summary>

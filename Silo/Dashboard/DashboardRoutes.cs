@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Plane.Silo.Dashboard.Access;
+using Plane.Silo.Http;
 using Plane.Silo.Http.Logs;
 
 namespace Plane.Silo.Dashboard;
@@ -46,7 +47,7 @@ internal static class DashboardRoutes
         var data = app.MapGroup("/data").ExcludeFromDescription().WithMetadata(new DashboardRoute());
         data.MapGet("/backends", DataHandlers.BackendsAsync);
         data.MapGet("/events", DataHandlers.EventsAsync);
-        data.MapGet("/logs/{backend}", DataHandlers.LogsAsync).RequireRateLimiting(LogStreams.Limit);
+        data.MapGet("/logs/{backend}", DataHandlers.LogsAsync).WithStreamLimit(LogStreams.Limit);
     }
 
     // The platform's antiforgery, asked here: its middleware only notes what it found, for handlers that bind forms.

@@ -54,14 +54,14 @@ internal static class ApiRoutes
             .Named("backend_logs", "Lines that a backend wrote, as text or, on request, as JSON lines; with follow=true until it has ended.")
             .Produces<string>(contentType: "text/plain").Produces<OutputLine>(contentType: LogStreams.JsonLines)
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.NotFound)
-            .RequireRateLimiting(LogStreams.Limit);
+            .WithStreamLimit(LogStreams.Limit);
         ctrl.MapGet("/b/{backend}/usage", LogEndpoints.UsageAsync)
             .Named("backend_usage", "What a backend used in the last hour, as its drone read it.").Produces<UsagePage>().WithErrors(ErrorKind.NotFound);
         ctrl.MapGet("/events", EventEndpoints.ReadAsync)
             .Named("events", "What happened to backends and drones: server-sent events, or, on request, a page as JSON.")
             .Produces<ClusterEvent>(contentType: "text/event-stream").Produces<EventPage>()
             .WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName)
-            .RequireRateLimiting(EventStreams.Limit);
+            .WithStreamLimit(EventStreams.Limit);
         ctrl.MapGet("/backends", BackendEndpoints.ListAsync)
             .Named("backends", "List backends, newest first.").Produces<BackendPage>().WithErrors(ErrorKind.InvalidRequest, ErrorKind.InvalidClusterName);
         ctrl.MapPost("/c/{cluster}/d/{drone}/drain", ClusterEndpoints.DrainAsync)
@@ -136,7 +136,7 @@ internal static class ApiRoutes
         .Named(id, "Server-sent events: every status entry so far, then each new one; the event's id is the status. Ends after terminated.")
         .Produces<StatusEntry>(contentType: "text/event-stream").Produces(StatusCodes.Status204NoContent)
         .WithErrors(ErrorKind.NotFound, ErrorKind.InvalidClusterName)
-        .RequireRateLimiting(StatusStreams.Limit);
+        .WithStreamLimit(StatusStreams.Limit);
 
     private static RouteHandlerBuilder Named(this RouteHandlerBuilder route, string id, string summary) => route.WithName(id).WithSummary(summary);
 

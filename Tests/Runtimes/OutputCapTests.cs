@@ -26,6 +26,26 @@ public sealed class OutputCapTests
     }
 
     [Fact]
+    public async Task What_is_written_while_the_output_is_cut_is_kept()
+    {
+        const int Large = 128 * 1024 * 1024;
+        using var directory = new TempDirectory();
+        var files = new BackendFiles(directory["run"], new BackendIdentity(BackendName.NewRandom(), new FencingToken(7)));
+        Directory.CreateDirectory(files.Directory);
+        File.WriteAllBytes(files.Output, Enumerable.Repeat((byte)'\n', Large + 1).ToArray());
+        var writing = Task.Run(async () =>
+        {
+            await Eventually.TrueAsync(() => File.Exists($"{files.OlderOutput}.new"), "the copying has begun");
+            await File.AppendAllTextAsync(files.Output, "the last line\n");
+        });
+
+        Assert.True(OutputCap.Enforce(files, Large));
+        await writing;
+
+        Assert.EndsWith("the last line\n", (File.ReadAllText(files.OlderOutput) + File.ReadAllText(files.Output))[^100..], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_agent_that_starts_on_a_disk_that_an_output_filled_runs_processes_again()
     {
         using var disk = await SmallDisk.MountAsync();

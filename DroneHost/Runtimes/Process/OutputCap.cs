@@ -2,16 +2,17 @@ namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// Bounds what a backend's output takes of the disk. The launcher opens the file to append, so it can be cut under the writer: what is written next lands at the
-/// new end. What is lost is what was written between copying and cutting, of a backend that writes megabytes a second.
+/// new end. Only what is written in the moment between the last read and the cut is lost.
 /// </summary>
 internal static class OutputCap
 {
     private const long MostCounted = 256 * 1024 * 1024;
+    private const int MostTurns = 3;
 
     // ENOSPC.
     private const int NoSpace = 28;
 
-    /// <summary>Above the limit, moves the newest half of it aside and empties the file. Not while the same output is read.</summary>
+    /// <summary>Above the limit, moves the newest aside, between half of the limit and one and a half, and empties the file. Not while the same output is read.</summary>
     /// <returns>Whether it was above.</returns>
     public static bool Enforce(BackendFiles files, long limit)
     {
@@ -23,14 +24,20 @@ internal static class OutputCap
 
         using var output = new FileStream(files.Output, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, 1);
         var places = OutputPlaces.Read(files);
-        var from = Math.Max(0, output.Length - (limit / 2));
         var temporary = $"{files.OlderOutput}.new";
-        var before = Copy(output, null, from);
-        long lines;
+        var (from, before, kept) = (0L, 0L, 0L);
         try
         {
-            using var older = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1);
-            lines = before + Copy(output, older, limit / 2);
+            // The newest is what an operator looks for: where more was written meanwhile than is kept, the copying begins anew.
+            for (var (turn, isBehind) = (0, true); isBehind && turn < MostTurns; turn++)
+            {
+                from = Math.Max(output.Position, output.Length - (limit / 2));
+                before += kept + Copy(output, null, from - output.Position);
+                using var older = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1);
+                kept = Copy(output, older, limit);
+                isBehind = output.Length - output.Position > limit / 2;
+                kept += isBehind ? 0 : Copy(output, older, limit / 2);
+            }
         }
         catch (IOException e) when (e.HResult == NoSpace)
         {
@@ -38,8 +45,8 @@ internal static class OutputCap
             return true;
         }
 
-        // Not kept, and counted: what was written during the copying.
-        lines += Copy(output, null, MostCounted);
+        // Not kept, and counted: what was written since.
+        var lines = before + kept + Copy(output, null, MostCounted);
 
         // An agent that dies between these lines leaves the newest part twice, and never a position that goes back.
         new OutputPlaces(places.Begin + output.Length, places.Begin + from, places.Lines + lines, places.Lines + before).Write(files);

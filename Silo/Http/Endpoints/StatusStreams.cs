@@ -27,10 +27,6 @@ internal sealed class StatusStreams(
     /// <summary>The name of the limit of streams at once.</summary>
     public const string Limit = "status streams";
 
-    /// <summary>The answer beyond it.</summary>
-    public static ApiError TooMany { get; } =
-        new(ErrorKind.Other, "too many streams of this kind are open; retry later") { Status = StatusCodes.Status503ServiceUnavailable };
-
     /// <summary>Opens a stream and writes it to its end, or says why not. The pipeline limits how many there are.</summary>
     /// <param name="http">The request.</param>
     /// <param name="backend">Whose states are sent.</param>
