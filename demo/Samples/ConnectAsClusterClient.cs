@@ -8,16 +8,10 @@ namespace Plane.Samples;
 /// <summary>An application that calls Plane's grains as a cluster client: typed, over one connection, with the same calls that the HTTP API makes.</summary>
 internal static class ConnectAsClusterClient
 {
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(1);
 
     public static async Task<string> RunAsync(string gateway, string cluster, string key, string[] command)
     {
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.AddPlaneClusterClient(new ClusterClientOptions { Endpoints = [gateway] });
-        using var host = builder.Build();
-        await StartAsync(host, gateway);
-
-        var grains = host.Services.GetRequiredService<IGrainFactory>();
         var request = new ConnectRequest
         {
             Key = new KeyConfig { Name = key },
@@ -30,6 +24,11 @@ internal static class ConnectAsClusterClient
             throw new SampleFailedException(error.Message);
         }
 
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.AddPlaneClusterClient(new ClusterClientOptions { Endpoints = [gateway] });
+        using var host = builder.Build();
+        await StartAsync(host, gateway);
+        var grains = host.Services.GetRequiredService<IGrainFactory>();
         var connect = ConnectCommand.For(request, ClusterName.Parse(cluster));
         ConnectResult result;
         try
