@@ -101,8 +101,10 @@ public sealed class DescriptorTests : IAsyncLifetime, IDisposable
         var (_, before) = await ConnectAsync("room");
         await WhileWithoutAsync(_drone, async () =>
         {
-            var refused = await Eventually.SeenAsync(_ => ConnectAsync("new"), c => c.Status == HttpStatusCode.ServiceUnavailable, "it takes none");
-            Assert.Equal("NoDroneAvailable", (string?)refused.Answer["kind"]);
+            await Eventually.SeenAsync(
+                async token => JsonNode.Parse(await _http.GetStringAsync(new Uri(_url, $"/ctrl/c/{_cluster}/state"), token))!["drones"]![0]!["ready"]!.GetValue<bool>(), ready => !ready, "it takes none");
+            var (status, answer) = await ConnectAsync("new");
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "NoDroneAvailable"), (status, (string?)answer["kind"]));
         });
         await Eventually.SeenAsync(_ => ConnectAsync("new"), c => c.Status == HttpStatusCode.OK, "it takes backends again");
         Assert.Equal((string)before["backend_id"]!, (string?)(await ConnectAsync("room")).Answer["backend_id"]);
