@@ -35,7 +35,8 @@ public sealed class SampleTests(Installation plane)
         string[] arguments = way == "http"
             ? ["http", isThere ? plane.Controller.AbsoluteUri : $"http://{nowhere}/"]
             : ["cluster", isThere ? plane.Gateway : nowhere, plane.Cluster];
-        var (code, lines) = await RunningProgram.RunAsync(Checkout.Dotnet, [Checkout.Samples, .. arguments, "", .. DockerImages.BackendCommand()]);
+        var key = isThere ? "" : "room";
+        var (code, lines) = await RunningProgram.RunAsync(Checkout.Dotnet, [Checkout.Samples, .. arguments, key, .. DockerImages.BackendCommand()]);
         Assert.Equal(1, code);
         var line = Assert.Single(lines);
         Assert.StartsWith("samples: ", line, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Text;
+using Plane.DroneHost.Runtimes.Output;
 using Plane.DroneHost.Runtimes.Process;
 using Plane.Testing;
 
@@ -20,9 +21,31 @@ public sealed class OutputCapTests
         Assert.True(OutputCap.Enforce(files, Limit));
 
         Assert.Equal(0, new FileInfo(files.Output).Length);
-        Assert.Equal(new OutputPlaces(2_100_000, 2_100_000, 300_000, 300_000), OutputPlaces.Read(files));
+        Assert.Equal(new OutputPlaces(2_100_000, 2_100_000, 300_000, 300_000, true), OutputPlaces.Read(files));
         Assert.False(OutputCap.Enforce(files, Limit));
         File.WriteAllBytes(disk["state"], new byte[1024 * 1024]);
+    }
+
+    [Theory]
+    [InlineData("a line\n", 1)]
+    [InlineData("a line", 0)]
+    public void The_first_line_after_a_cut_is_shown_where_it_is_whole(string last, int shown)
+    {
+        using var directory = new TempDirectory();
+        var files = new BackendFiles(directory["run"], new BackendIdentity(BackendName.NewRandom(), new FencingToken(7)));
+        Directory.CreateDirectory(files.Directory);
+        File.WriteAllText(files.Output, string.Concat(Enumerable.Repeat("a line\n", 300_000)) + last);
+        Assert.True(OutputCap.Enforce(files, Limit));
+        File.Delete(files.OlderOutput);
+        File.AppendAllText(files.Output, "over\n");
+
+        var lines = new List<OutputLine>();
+        var reader = new ProcessLines(files, new OutputSelection { After = 0, Follow = true }, Limit, new Lock());
+        while (reader.Read(lines, DateTimeOffset.UnixEpoch) > 0)
+        {
+        }
+
+        Assert.Equal(Enumerable.Repeat("over", shown), lines.Select(l => l.Text));
     }
 
     [Fact]

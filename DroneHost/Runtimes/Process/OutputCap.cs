@@ -49,7 +49,7 @@ internal static class OutputCap
         var lines = before + kept + Copy(output, null, MostCounted);
 
         // An agent that dies between these lines leaves the newest part twice, and never a position that goes back.
-        new OutputPlaces(places.Begin + output.Length, places.Begin + from, places.Lines + lines, places.Lines + before).Write(files);
+        new OutputPlaces(places.Begin + output.Length, places.Begin + from, places.Lines + lines, places.Lines + before, EndsLine(output)).Write(files);
         output.SetLength(0);
         File.Move(temporary, files.OlderOutput, overwrite: true);
         return true;
@@ -63,8 +63,16 @@ internal static class OutputCap
         output.Position = 0;
         var lines = places.Lines + Copy(output, null, MostCounted);
         var end = places.Begin + output.Length;
+        var endsLine = EndsLine(output);
         output.SetLength(0);
-        new OutputPlaces(end, end, lines, lines).Write(files);
+        new OutputPlaces(end, end, lines, lines, endsLine).Write(files);
+    }
+
+    // What comes next then begins a line, and is not passed over as the rest of one that was cut.
+    private static bool EndsLine(FileStream output)
+    {
+        output.Position = output.Length - 1;
+        return output.ReadByte() == '\n';
     }
 
     /// <summary>Reads on, at most so many bytes, and writes it where it is to be kept.</summary>

@@ -9,16 +9,17 @@ namespace Plane.DroneHost.Runtimes.Process;
 /// <param name="OlderBegin">That of the first byte of <see cref="BackendFiles.OlderOutput"/>.</param>
 /// <param name="Lines">How many lines end before the first.</param>
 /// <param name="OlderLines">And before the second.</param>
-internal sealed record OutputPlaces(long Begin, long OlderBegin, long Lines, long OlderLines)
+/// <param name="BeginsLine">Whether the first begins with the beginning of a line.</param>
+internal sealed record OutputPlaces(long Begin, long OlderBegin, long Lines, long OlderLines, bool BeginsLine)
 {
-    private static readonly OutputPlaces s_uncut = new(0, 0, 0, 0);
+    private static readonly OutputPlaces s_uncut = new(0, 0, 0, 0, true);
 
     public static OutputPlaces Read(BackendFiles files)
     {
         try
         {
             var numbers = File.ReadAllText(files.OutputPlaces).Split(' ').Select(n => long.Parse(n, NumberStyles.None, CultureInfo.InvariantCulture)).ToArray();
-            return numbers is [var begin, var olderBegin, var lines, var olderLines] ? new OutputPlaces(begin, olderBegin, lines, olderLines) : s_uncut;
+            return numbers is [var begin, var olderBegin, var lines, var olderLines, .. var rest] ? new OutputPlaces(begin, olderBegin, lines, olderLines, rest is [1]) : s_uncut;
         }
         catch (Exception e) when (e is IOException or FormatException or OverflowException)
         {
@@ -28,5 +29,5 @@ internal sealed record OutputPlaces(long Begin, long OlderBegin, long Lines, lon
     }
 
     public void Write(BackendFiles files) =>
-        PrivateFile.Replace(files.OutputPlaces, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Begin} {OlderBegin} {Lines} {OlderLines}")));
+        PrivateFile.Replace(files.OutputPlaces, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Begin} {OlderBegin} {Lines} {OlderLines} {(BeginsLine ? 1 : 0)}")));
 }

@@ -15,8 +15,8 @@ internal sealed class OutputReader(BackendFiles files)
     /// <summary>Reads from a position, or from the next one that there is.</summary>
     /// <param name="position">Where to begin.</param>
     /// <param name="buffer">For what is read.</param>
-    /// <returns>How many bytes, 0 at the end; and, where it began later, at which position, and how many lines end before that.</returns>
-    public (int Read, (long Position, long Lines)? Gap) Read(long position, Span<byte> buffer)
+    /// <returns>How many bytes, 0 at the end; and, where it began later, at which position, how many lines end before that, and whether a line begins there.</returns>
+    public (int Read, (long Position, long Lines, bool BeginsLine)? Gap) Read(long position, Span<byte> buffer)
     {
         var places = OutputPlaces.Read(files);
         if (position < places.Begin)
@@ -24,10 +24,10 @@ internal sealed class OutputReader(BackendFiles files)
             var from = Math.Max(position, places.OlderBegin);
             if (ReadAt(files.OlderOutput, from - places.OlderBegin, buffer) is > 0 and var read)
             {
-                return (read, from > position ? (from, places.OlderLines) : null);
+                return (read, from > position ? (from, places.OlderLines, false) : null);
             }
 
-            return (ReadAt(files.Output, 0, buffer), (places.Begin, places.Lines));
+            return (ReadAt(files.Output, 0, buffer), (places.Begin, places.Lines, places.BeginsLine));
         }
 
         return (ReadAt(files.Output, position - places.Begin, buffer), null);

@@ -117,12 +117,12 @@ internal sealed class ProcessLines
     private int ReadBytes(int most)
     {
         var (read, gap) = _reader.Read(_position, _buffer.AsSpan(0, most));
-        if (gap is var (position, lines))
+        if (gap is var (position, lines, beginsLine))
         {
             // What was in between was cut off before it was read.
             _line.Drop();
             _dropped = _counts ? OutputLine.AddDropped(_dropped, lines - _lines) : -1;
-            (_position, _lines, _isWithinLine, _counts) = (position, lines, position > 0, _selection.Follow);
+            (_position, _lines, _isWithinLine, _counts) = (position, lines, !beginsLine, _selection.Follow);
         }
 
         return read;
