@@ -110,7 +110,7 @@ internal sealed partial class GuardService(
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            // The guard is told to stop; what it was ending, the next one continues to end.
+            // The guard stops. The next guard ends what this one was ending.
             LogStopped(_directory.Root);
         }
     }

@@ -2,7 +2,7 @@ namespace Plane.DroneHost.Runtimes.Process;
 
 /// <summary>
 /// Bounds what a backend's output takes of the disk. The launcher opens the file to append, so it can be cut under the writer: what is written next lands at the
-/// new end. Only what is written in the moment between the last read and the cut is lost.
+/// new end. What is written between the last read and the cut is lost. Of a writer that is faster than the copying, what it wrote since the last turn is counted and not kept.
 /// </summary>
 internal static class OutputCap
 {
