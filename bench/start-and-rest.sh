@@ -32,27 +32,34 @@ start() { # NAME ARGUMENTS…
     ready[$name]=$((($(now) - begin) / 1000000))
 }
 
+# rows NAME…: a row for each, once it is at rest.
+rows() {
+    local name used hz=$(getconf CLK_TCK)
+    local -A before
+    # What runs often has been compiled again by then: that is part of the start, not of rest.
+    sleep 60
+    for name in "$@"; do before[$name]=$(ticks "${pid[$name]}"); done
+    sleep "$rest"
+    for name in "$@"; do
+        used=$(($(ticks "${pid[$name]}") - before[$name]))
+        echo "| $name | ${ready[$name]} ms | $(rss "${pid[$name]}") MB | $(awk -v u="$used" -v h="$hz" -v r="$rest" 'BEGIN { printf "%.2f %%", 100 * u / h / r }') |"
+    done
+}
+
 cd "$work"
+echo "| role | ready after | resident | CPU at rest, of one core, over $rest s |"
+echo "| --- | --- | --- | --- |"
 start controller controller --db "sqlite:$work/plane.db" --port 0 --gateway-port 0
 gateway=$(grep -o 'gateway=[^ ]*' "$work/controller.log" | cut -d= -f2)
 start drone drone --gateway "$gateway" --cluster localhost:1 --state "$work/drone.db" --run-dir "$work/run" --runtime process
 start proxy proxy --gateway "$gateway" --cluster localhost:1 --port 0 --host 127.0.0.1
-# What runs often has been compiled again by then: that is part of the start, not of rest.
-sleep 60
-declare -A before
-for name in controller drone proxy; do before[$name]=$(ticks "${pid[$name]}"); done
-sleep "$rest"
-hz=$(getconf CLK_TCK)
-echo "| role | ready after | resident | CPU at rest, of one core, over $rest s |"
-echo "| --- | --- | --- | --- |"
-for name in controller drone proxy; do
-    used=$(($(ticks "${pid[$name]}") - before[$name]))
-    echo "| $name | ${ready[$name]} ms | $(rss "${pid[$name]}") MB | $(awk -v u="$used" -v h="$hz" -v r="$rest" 'BEGIN { printf "%.2f %%", 100 * u / h / r }') |"
-done
+rows controller drone proxy
 for p in "${pids[@]}"; do kill "$p"; done
 wait
+pids=()
 start up up --data "$work/up" --port 0 --proxy-port 0 --runtime process
 # Its first line is the controller's; the last role's line is what a user waits for.
 begin=$(now)
 until [ "$(grep -c '^ready ' "$work/up.log")" -ge 3 ]; do sleep 0.01; done
-echo "| all in one (\`plane up\`) | $((ready[up] + ($(now) - begin) / 1000000)) ms | $(rss "${pid[up]}") MB | |"
+ready[up]=$((ready[up] + ($(now) - begin) / 1000000))
+rows up

@@ -28,10 +28,13 @@ check_sdk() {
 
 # build PROJECT: prints nothing but the whole output of a build that failed. Leaves no build server running.
 build() {
-    local log=$scratch/build.log
-    local arguments=(-c "$configuration" -nodeReuse:false -p:UseSharedCompilation=false -v quiet)
+    local log=$scratch/build.log code=0
+    # One compiler for all projects, with a name that this build alone uses: a new one for each would spend most of its time on being compiled itself.
+    local compiler=plane-build-$$
     mkdir -p "$scratch"
-    if ! (cd "$root" && dotnet build "$1" "${arguments[@]}") >"$log" 2>&1; then
+    (cd "$root" && dotnet build "$1" -c "$configuration" -nodeReuse:false -p:SharedCompilationId="$compiler" -v quiet) >"$log" 2>&1 || code=$?
+    if have pkill; then pkill -f -- "-pipename:$compiler" || true; fi
+    if [ "$code" != 0 ]; then
         cat "$log" >&2
         if grep -qE 'NU1301|NU1101|Unable to load the service index' "$log"; then
             die "packages could not be fetched: the package registry (see: dotnet nuget list source)" \
