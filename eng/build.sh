@@ -32,7 +32,7 @@ build() {
     # One compiler for all projects, with a name that this build alone uses: a new one for each would spend most of its time on being compiled itself.
     local compiler=plane-build-$$
     mkdir -p "$scratch"
-    (cd "$root" && dotnet build "$1" -c "$configuration" -nodeReuse:false -p:SharedCompilationId="$compiler" -v quiet) >"$log" 2>&1 || code=$?
+    (cd "$root" && dotnet build "$1" -c "$configuration" -nodeReuse:false -p:UseSharedCompilation=true "-p:SharedCompilationId=$compiler" -v quiet) >"$log" 2>&1 || code=$?
     if have pkill; then pkill -f -- "-pipename:$compiler" || true; fi
     if [ "$code" != 0 ]; then
         cat "$log" >&2

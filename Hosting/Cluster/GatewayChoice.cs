@@ -11,7 +11,7 @@ namespace Plane.Hosting.Cluster;
 /// </para>
 /// <list type="number">
 /// <item>Calls use one key, for as long as the controller behind it answers.</item>
-/// <item>A call without an answer for 150 ms, and again each 500 ms, has the grain pinged under that key, unless something else was answered meanwhile. A controller that is alive
+/// <item>A call without an answer for 150 ms has the grain pinged under that key, as soon as nothing else was answered for as long, and from then on each 500 ms. A controller that is alive
 /// answers a ping at once, however long its database or a waiting call takes: so a slow controller is not asked more.</item>
 /// <item>Without an answer to the ping within 300 ms new keys are pinged: Orleans binds them to its gateways in turn, while known ones may all be bound to one, as after the other
 /// was restarted. The first that answers is used from then on. Calls that still wait under the former key are cancelled and made again. Where no key answers, the calls continue
@@ -112,7 +112,8 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
             return true;
         }
 
-        for (var pause = s_first; ; pause = s_later)
+        var pause = s_first;
+        while (true)
         {
             await answer.WaitAsync(pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (answer.IsCompleted)
@@ -124,6 +125,7 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
             if (!way.HasAnsweredWithin(pause, time))
             {
                 await Task.WhenAny(answer, CheckAsync(way)).WaitAsync(cancellationToken);
+                pause = s_later;
             }
 
             if (way.IsLeft && !answer.IsCompleted)

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Orleans.Runtime;
 using Plane.Hosting.Cluster;
 using Plane.Testing;
+using Plane.Tests.Proxy;
 
 namespace Plane.Tests.Cluster;
 
@@ -38,6 +39,26 @@ public sealed class GatewayChoiceTests
         {
             Assert.Equal(first, await Eventually.EndsAsync(CallAsync(), "a later call is answered"));
         }
+    }
+
+    [Fact]
+    public async Task A_controller_that_stops_just_after_an_answer_is_pinged_once_nothing_was_answered_for_as_long_as_a_call_waits()
+    {
+        var (time, span) = (new ManualTime(), TimeSpan.FromMilliseconds(150));
+        var choice = new GatewayChoice<IReachable>(way => _controllers.Of(way), time, NullLogger.Instance);
+        Task<int> CallAsync() => choice.CallAsync((grain, c) => ((Controller)grain).CallAsync(c), skip: 0, CancellationToken.None);
+        _controllers.Stopped = way => way == 0;
+        var call = CallAsync();
+        time.Advance(span / 2);
+        _controllers.Stopped = _ => false;
+        await CallAsync();
+        _controllers.Stopped = way => way == 0;
+
+        time.Advance(span / 2);
+        await Eventually.TrueAsync(() => time.LongPoll(span), "it is waited for the same time again");
+        Assert.Empty(_controllers.Pings);
+        time.Advance(span);
+        Assert.NotEqual(0, await Eventually.EndsAsync(call, "the call is answered"));
     }
 
     [Fact]
