@@ -12,9 +12,10 @@ public sealed class HostilePacketTests
         [RecordType.Txt, RecordType.Soa, RecordType.Ns, RecordType.A, RecordType.Any, RecordType.Caa, RecordType.Transfer, RecordType.Opt];
 
     [Fact]
-    public void A_million_random_and_mutated_packets_get_no_malformed_answer_and_none_larger_than_allowed()
+    public void Random_and_mutated_packets_get_no_malformed_answer_and_none_larger_than_allowed()
     {
         const int Workers = 2;
+        const int Packets = 200_000;
         var answered = new int[Workers];
         var large = new int[Workers];
         Parallel.For(0, Workers, worker =>
@@ -24,7 +25,7 @@ public sealed class HostilePacketTests
             var random = new Random(4711 + worker);
             var answer = new byte[DnsResponder.UdpLimit];
             var whole = new byte[ushort.MaxValue];
-            for (var i = 0; i < 1_000_000 / Workers; i++)
+            for (var i = 0; i < Packets / Workers; i++)
             {
                 var packet = i % 4 == 0 ? Noise(random) : Mutated(random);
                 var isUdp = i % 8 != 1;
@@ -48,8 +49,8 @@ public sealed class HostilePacketTests
         });
 
         // They were no walk in the park: many were read, and large answers occurred.
-        Assert.InRange(answered.Sum(), 500_000, 1_000_000);
-        Assert.True(large.Sum() > 1_000, $"{large.Sum()} large answers");
+        Assert.InRange(answered.Sum(), Packets / 2, Packets);
+        Assert.True(large.Sum() > Packets / 1_000, $"{large.Sum()} large answers");
     }
 
     [Fact]

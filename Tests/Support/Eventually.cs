@@ -12,7 +12,9 @@ public static class Eventually
     /// <summary>Long enough for a busy machine; a test that needs it has failed.</summary>
     public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(90);
 
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
+    // A look costs: it may list processes, or ask a browser. The longer something takes, the less often it is looked at.
+    private static readonly TimeSpan s_shortest = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_longest = TimeSpan.FromMilliseconds(150);
 
     /// <summary>Observes until <paramref name="holds"/> accepts the observation, and returns it. Exceptions of the observation count as "not yet".</summary>
     public static async Task<T> SeenAsync<T>(
@@ -58,7 +60,7 @@ public static class Eventually
                 Assert.Fail(Failure(expected, limit, seen));
             }
 
-            await Task.WhenAny(Task.Delay(Interval, time, cancel.Token));
+            await Task.WhenAny(Task.Delay(elapsed / 10 is var pause && pause < s_shortest ? s_shortest : pause < s_longest ? pause : s_longest, time, cancel.Token));
         }
     }
 

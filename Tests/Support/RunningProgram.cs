@@ -12,6 +12,10 @@ public sealed class RunningProgram : IAsyncDisposable
 {
     private const int MaxLines = 20_000;
 
+    // A program of .NET that starts takes a core for a second or more. More at once than there are cores delay each other, and every time-out that runs meanwhile.
+    private static readonly SemaphoreSlim s_starts = new(Environment.ProcessorCount);
+    private static readonly TimeSpan s_start = TimeSpan.FromSeconds(3);
+
     private readonly Process _process;
     private readonly ITestOutputHelper? _output;
     private readonly Lock _lock = new();
@@ -97,15 +101,30 @@ public sealed class RunningProgram : IAsyncDisposable
     }
 
     /// <summary>Starts a .NET program of this build, such as <see cref="Checkout.Cli"/>.</summary>
-    public static Task<RunningProgram> StartDotnetAsync(
+    public static async Task<RunningProgram> StartDotnetAsync(
         string assembly,
         IEnumerable<string> arguments,
         ITestOutputHelper? output = null,
         IReadOnlyDictionary<string, string?>? environment = null,
         string? workingDirectory = null,
-        string? name = null) =>
-        StartAsync(
-            Checkout.Dotnet, [assembly, .. arguments], output, environment, workingDirectory, name ?? Path.GetFileNameWithoutExtension(assembly));
+        string? name = null)
+    {
+        await s_starts.WaitAsync();
+        Task started = Task.CompletedTask;
+        try
+        {
+            var program = await StartAsync(
+                Checkout.Dotnet, [assembly, .. arguments], output, environment, workingDirectory, name ?? Path.GetFileNameWithoutExtension(assembly));
+
+            // Its first line, or its end, says that it has started.
+            started = Task.WhenAny(program._more.Task, program.Exited, Task.Delay(s_start, TimeProvider.System));
+            return program;
+        }
+        finally
+        {
+            _ = started.ContinueWith(static _ => s_starts.Release(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
 
     /// <summary>Runs a program to its end and returns its exit code and lines.</summary>
     public static async Task<(int ExitCode, IReadOnlyList<string> Lines)> RunAsync(
