@@ -254,16 +254,19 @@ internal sealed class Exchange : HttpTransformer, IDisposable
         if (AllowsOrigin(context))
         {
             ResponseHeaders.AllowOrigin(headers, context.Request.Headers.Origin.ToString());
+            return;
         }
-        else if (!_asked.ByCookie)
+
+        if (!_asked.ByCookie)
         {
             // The secret is in the URL. A cookie comes with other pages' requests too.
             ResponseHeaders.AllowAllOrigins(headers);
-            if (_access.DependsOnOrigin(Web))
-            {
-                // What a browser keeps of this answer is not what an allowed origin would get.
-                headers.Append(HeaderNames.Vary, HeaderNames.Origin);
-            }
+        }
+
+        if (_access.DependsOnOrigin(Web))
+        {
+            // What a browser keeps of this answer is not what an allowed origin would get.
+            headers.Append(HeaderNames.Vary, HeaderNames.Origin);
         }
     }
 

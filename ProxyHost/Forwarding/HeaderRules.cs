@@ -19,10 +19,11 @@ internal static class HeaderRules
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // Of responses also what speaks for the whole origin, which is the cluster's and not one backend's, and outlives the page: other places to look for it
-    // (Alt-Svc, RFC 7838), reports of every URL in it (NEL), by which one backend would read the tokens of all sessions that its user opens in this browser later, and the order to
-    // forget what the browser keeps (Clear-Site-Data), which for cookies reaches over all hosts of the cluster.
+    // (Alt-Svc, RFC 7838), reports of every URL in it (NEL), by which one backend would read the tokens of all sessions that its user opens in this browser later, the order to
+    // forget what the browser keeps (Clear-Site-Data), which for cookies reaches over all hosts of the cluster, and the demand of HTTPS (Strict-Transport-Security), for years and for all
+    // hosts below: that is the operator's word (--hsts).
     private static readonly FrozenSet<string> s_fromResponse =
-        s_hop.Concat(["Alt-Svc", "NEL", "Clear-Site-Data"]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+        s_hop.Concat(["Alt-Svc", "NEL", "Clear-Site-Data", "Strict-Transport-Security"]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // What a Connection header may name without its being dropped: a client must not be able to take away what frames or addresses the message.
     private static readonly FrozenSet<string> s_endToEnd =

@@ -30,7 +30,13 @@ internal sealed partial class ProxyPipeline
     {
         for (var attempt = 0; attempt < Admissions; attempt++)
         {
-            // 1.
+            // 1. A backend may have such a name as its subdomain: a session that is known here, where no such service is, needs no controller.
+            if (!services.Knows(host.Service) && IsKnownSession(context, target, host.Subdomain))
+            {
+                await SessionAsync(context, target, host.Subdomain);
+                return;
+            }
+
             var found = await services.FindAsync(host.Service, context.RequestAborted);
             if (found is not { Service: { } service, Policy: { } policy })
             {
@@ -75,12 +81,13 @@ internal sealed partial class ProxyPipeline
     }
 
     /// <summary>A host whose name has a service's form, and there is none, or none that is known.</summary>
-    private Task WithoutServiceAsync(HttpContext context, string target, ServiceRoute host, ServiceOutcome outcome)
-    {
-        // A backend may have such a name as its subdomain. While no controller answers, one that is known continues.
-        var isKnown = routes.TryGet(RequestTarget.FirstSegment(target), out var entry) && HostMatcher.Admits(entry.Route.Subdomain, host.Subdomain) && entry.Route.Subdomain is { Length: > 0 };
-        return outcome == ServiceOutcome.None || isKnown ? SessionAsync(context, target, host.Subdomain) : errors.WriteAsync(context, ProxyError.Unavailable);
-    }
+    private Task WithoutServiceAsync(HttpContext context, string target, ServiceRoute host, ServiceOutcome outcome) =>
+        outcome == ServiceOutcome.None ? SessionAsync(context, target, host.Subdomain) : errors.WriteAsync(context, ProxyError.Unavailable);
+
+    /// <summary>Whether the request names, in its path or by its cookie, a session of this host that is known here.</summary>
+    private bool IsKnownSession(HttpContext context, string target, string subdomain) =>
+        (routes.TryGet(RequestTarget.FirstSegment(target), out var entry) && HostMatcher.Admits(entry.Route.Subdomain, subdomain) && entry.Route.Subdomain is { Length: > 0 })
+        || (cookie.TryFind(context.Request.Headers.Cookie, out var value) && routes.TryGet(value, out entry) && SessionAccess.Admits(entry, subdomain));
 
     private async Task<bool> AnswersItselfAsync(HttpContext context, string target, ServicePolicy policy, ServiceRoute route)
     {

@@ -84,6 +84,13 @@ internal sealed partial class ProxyPipeline(
 
     private Task RouteAsync(HttpContext context)
     {
+        // Before any answer, which another parser could see end elsewhere.
+        if (FramingRule.Refusal(context.Request) is { } refusal)
+        {
+            context.Response.OnStarting(static state => FramingRule.CloseAsync((HttpResponse)state), context.Response);
+            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: refusal);
+        }
+
         // Before the target, which has a form of its own: no tunnel leads through here, and none but a WebSocket's does over HTTP/2 (RFC 8441).
         if (HttpMethods.IsConnect(context.Request.Method) && !UpgradeRule.IsUpgrade(context))
         {
@@ -97,23 +104,20 @@ internal sealed partial class ProxyPipeline(
             return errors.WriteAsync(context, ProxyError.InvalidRequest);
         }
 
-        var segment = RequestTarget.FirstSegment(target);
-        if (segment.Length == Readiness.Path.Length - 1 && RequestTarget.Path(target) == Readiness.Path)
+        // A health check names an address or the cluster as the host. The paths of a session's or a service's host are the application's.
+        var isOfCluster = _hosts.Matches(context.Request.Headers.Host.ToString(), out var subdomain);
+        var isPlain = redirect is not null && !context.Request.IsHttps;
+        if ((isPlain || !isOfCluster || subdomain.IsEmpty) && target.StartsWith(Readiness.Path, StringComparison.Ordinal) && RequestTarget.Path(target) == Readiness.Path)
         {
             return Readiness.WriteAsync(context, status.NotReadyBecause);
         }
 
-        if (redirect is not null && !context.Request.IsHttps)
+        if (isPlain)
         {
-            return redirect.WriteAsync(context);
+            return redirect!.WriteAsync(context);
         }
 
         DemandHttps(context.Response);
-        if (FramingRule.Refusal(context.Request) is { } refusal)
-        {
-            context.Response.OnStarting(static state => FramingRule.CloseAsync((HttpResponse)state), context.Response);
-            return errors.WriteAsync(context, ProxyError.InvalidRequest, status: refusal);
-        }
 
         // An echo of the request as the backend got it would show its sender what was added for the backend alone: the verified secret (RFC 9110 section 9.3.8).
         if (HttpMethods.IsTrace(context.Request.Method))
@@ -122,8 +126,7 @@ internal sealed partial class ProxyPipeline(
         }
 
         // 2.
-        var host = context.Request.Headers.Host.ToString();
-        if (!_hosts.Matches(host, out var subdomain))
+        if (!isOfCluster)
         {
             return errors.WriteAsync(context, ProxyError.Forbidden);
         }
@@ -216,6 +219,9 @@ internal sealed partial class ProxyPipeline(
 
         context.Response.StatusCode = StatusCodes.Status301MovedPermanently;
         context.Response.Headers.Location = options.RootRedirectUrl;
+
+        // A browser keeps a 301 for ever: the session that is opened next has the same "/".
+        context.Response.Headers.CacheControl = "no-store";
         context.Response.Headers.Server = ResponseHeaders.Server;
         return Task.CompletedTask;
     }

@@ -45,13 +45,15 @@ internal sealed partial class ForwardAuth(ProxyOptions options, ProxyMetrics met
     /// <exception cref="OperationCanceledException">The client left.</exception>
     public Task<AuthAnswer> AskAsync(HttpContext context, Uri url, string target)
     {
-        var headers = HeadersOf(context, target);
-        var hash = HashOf(url, context.Request.Method, headers);
+        // The CONNECT of a WebSocket over HTTP/2 (RFC 8441) is the GET that it is over HTTP/1.1, which a web service knows.
+        var method = HttpMethods.IsConnect(context.Request.Method) ? HttpMethods.Get : context.Request.Method;
+        var headers = HeadersOf(context, method, target);
+        var hash = HashOf(url, method, headers);
         if (!_questions.TryGet(hash, out var question) || question.Until <= time.GetTimestamp())
         {
             question = new Question();
             var mine = question;
-            question.Answer = AskAsync(url, context.Request.Method, headers, mine);
+            question.Answer = AskAsync(url, method, headers, mine);
             _questions.Set(hash, question);
         }
 
@@ -142,7 +144,7 @@ internal sealed partial class ForwardAuth(ProxyOptions options, ProxyMetrics met
         };
     }
 
-    private static List<(string Name, string Value)> HeadersOf(HttpContext context, string target)
+    private static List<(string Name, string Value)> HeadersOf(HttpContext context, string method, string target)
     {
         var request = context.Request;
         var connection = request.Headers.Connection;
@@ -169,8 +171,8 @@ internal sealed partial class ForwardAuth(ProxyOptions options, ProxyMetrics met
         var client = context.Connection.RemoteIpAddress is { } address ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : "";
         headers.AddRange(
         [
-            ("x-original-method", request.Method), ("x-original-host", host), ("x-original-path", RequestTarget.Path(target)), ("x-original-uri", target), ("x-original-proto", request.Scheme),
-            ("x-forwarded-method", request.Method), ("x-forwarded-host", host), ("x-forwarded-uri", target), ("x-forwarded-proto", request.Scheme), ("x-forwarded-for", client),
+            ("x-original-method", method), ("x-original-host", host), ("x-original-path", RequestTarget.Path(target)), ("x-original-uri", target), ("x-original-proto", request.Scheme),
+            ("x-forwarded-method", method), ("x-forwarded-host", host), ("x-forwarded-uri", target), ("x-forwarded-proto", request.Scheme), ("x-forwarded-for", client),
         ]);
         return headers;
     }

@@ -55,6 +55,9 @@ internal sealed partial class ServiceDirectory(ProxyOptions options, IController
     /// <summary>Services whose policy is to be read again, and whose open requests are to be looked at then.</summary>
     public ChannelReader<KnownService> Changed => _changed.Reader;
 
+    /// <summary>Whether there is such a service, as far as is known here.</summary>
+    public bool Knows(ServiceName name) => _services.TryGetValue(name.Value, out var known) && known.Policy is not null;
+
     /// <summary>Finds a service, here or by the controller.</summary>
     /// <exception cref="OperationCanceledException">The caller left.</exception>
     public ValueTask<ServiceLookUp> FindAsync(ServiceName name, CancellationToken cancellationToken)

@@ -173,7 +173,7 @@ internal static class CertificateReader
         catch (CryptographicException e)
         {
             throw new CertificateProblemException(
-                X509Certificate2.GetCertContentType(bytes) == X509ContentType.Cert
+                Succeeds(() => X509CertificateLoader.LoadCertificate(bytes).Dispose())
                     ? $"{path} is a certificate in DER without a key: convert it with openssl x509 -inform der, and name its key with --key"
                 : password is null ? $"{path} can't be opened without a password, or is damaged: name a file that holds its password with --cert-password-file"
                 : $"{path} can't be opened: the password in --cert-password-file is wrong, or the file is damaged",

@@ -344,6 +344,15 @@ public sealed class RoutingTests
     }
 
     [Fact]
+    public async Task A_path_named_ready_is_the_applications_on_a_host_of_its_own()
+    {
+        await using var proxy = await TestProxy.StartAsync();
+        await using var backend = RawBackend.Answering();
+        Assert.Equal(HttpStatusCode.OK, await BrowserSession.Add(proxy, backend.Address).StatusAsync("/ready?a=1"));
+        Assert.StartsWith("GET /ready?a=1 ", Assert.Single(backend.Requests), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Programs_get_errors_as_json_and_people_as_a_page()
     {
         await using var proxy = await TestProxy.StartAsync();

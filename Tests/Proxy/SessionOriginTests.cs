@@ -116,6 +116,10 @@ public sealed class SessionOriginTests
         Assert.Equal("true", Assert.Single(allowed.Headers.GetValues("Access-Control-Allow-Credentials")));
         Assert.Equal("Origin", Assert.Single(allowed.Headers.GetValues("Vary")));
 
+        // What the session's own page gets, without an origin, a browser must not keep for the allowed one.
+        using var own = await session.SendAsync("/api");
+        Assert.Equal("Origin", Assert.Single(own.Headers.GetValues("Vary")));
+
         using var other = await session.SendAsync("/api", HttpMethod.Put, headers: ("Origin", "https://other.example"));
         Assert.Equal(HttpStatusCode.Forbidden, other.StatusCode);
         Assert.False(other.Headers.Contains("Access-Control-Allow-Credentials"));

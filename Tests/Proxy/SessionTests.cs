@@ -248,7 +248,11 @@ public sealed class SessionTests
 
         await using var leading = await TestProxy.StartAsync(o => o.RootRedirectUrl = "https://example.com/");
         var session = BrowserSession.Add(leading, backend.Address);
-        Assert.Equal(HttpStatusCode.MovedPermanently, await session.StatusAsync(cookie: ""));
+        using var elsewhere = await session.SendAsync("/", cookie: "");
+        Assert.Equal(HttpStatusCode.MovedPermanently, elsewhere.StatusCode);
+
+        // Kept by the browser, it would stand before the session that is opened next.
+        Assert.True(elsewhere.Headers.CacheControl?.NoStore);
         Assert.Equal(HttpStatusCode.OK, await session.StatusAsync());
     }
 

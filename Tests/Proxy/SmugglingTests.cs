@@ -54,6 +54,18 @@ public sealed class SmugglingTests
     }
 
     [Theory]
+    [InlineData("POST /ready", "10.0.0.1")]
+    [InlineData("POST /ready", TestProxy.Cluster)]
+    [InlineData("POST *", TestProxy.Cluster)]
+    [InlineData("POST /", "other.test")]
+    public async Task It_is_refused_whatever_else_would_be_answered(string line, string host)
+    {
+        var (answer, _) = await SendAsync($"{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{Smuggled}");
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Equal(answer.IndexOf("HTTP/1.1 ", StringComparison.Ordinal), answer.LastIndexOf("HTTP/1.1 ", StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("Content-Length: 4\r\n\r\nabcd", "abcd")]
     [InlineData("Content-Length: 0\r\n\r\n", "")]
     [InlineData("Content-Length:  4 \r\n\r\nabcd", "abcd")]

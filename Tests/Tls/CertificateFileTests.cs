@@ -201,6 +201,8 @@ public sealed class CertificateFileTests : IDisposable
         { "pfx-password", "can't be opened without a password" },
         { "pfx-wrong-password", "the password in --cert-password-file is wrong" },
         { "der", "is a certificate in DER without a key" },
+        { "der-key", "or is damaged" },
+        { "pfx-truncated", "or is damaged" },
         { "directory", "is a directory: name the PEM file" },
         { "key-directory", "is a directory: name the PEM file with the private key" },
         { "empty", "is empty" },
@@ -238,6 +240,8 @@ public sealed class CertificateFileTests : IDisposable
             case "pfx-password": (certificate, key) = (issued.Pfx("geheim"), null); break;
             case "pfx-wrong-password": (certificate, key, password) = (issued.Pfx("geheim"), null, "falsch"); break;
             case "der": certificate = issued.Leaf.RawData; break;
+            case "der-key": (certificate, key) = (rsa.ExportPkcs8PrivateKey(), null); break;
+            case "pfx-truncated": (certificate, key) = (issued.Pfx("")[..200], null); break;
             case "directory": Directory.CreateDirectory(CertPath); break;
             case "key-directory": Directory.CreateDirectory(KeyPath); break;
             case "empty": certificate = ""; break;

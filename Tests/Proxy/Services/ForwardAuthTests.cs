@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.WebSockets;
 
 namespace Plane.Tests.Proxy;
 
@@ -40,6 +41,22 @@ public sealed class ForwardAuthTests
         Assert.Contains("\r\nx-verified-user-data: {\"role\":\"editor\"}\r\n", request, StringComparison.Ordinal);
         Assert.Contains("\r\nAuthorization: Basic eDp5\r\n", request, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\nhi", request, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_web_socket_over_http_2_is_asked_for_as_the_get_that_it_is()
+    {
+        await using var proxy = await TestProxy.StartAsync(o => o.PriorKnowledgeHttp2 = true);
+        await using var backend = await StreamingTests.EchoAsync();
+        await using var auth = RawBackend.Answering();
+        using var service = Add(proxy, backend.Address, auth.Address);
+        using var socket = new ClientWebSocket { Options = { HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact } };
+        socket.Options.SetRequestHeader("Host", service.HostOf("room"));
+        using var invoker = new HttpMessageInvoker(new SocketsHttpHandler { UseProxy = false });
+        await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{proxy.Port}/"), invoker, CancellationToken.None);
+        var question = Assert.Single(auth.Requests);
+        Assert.StartsWith("GET /check?x=1 ", question, StringComparison.Ordinal);
+        Assert.Contains("x-original-method: GET\r\n", question, StringComparison.Ordinal);
     }
 
     [Theory]

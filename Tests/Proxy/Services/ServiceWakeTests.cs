@@ -324,6 +324,18 @@ public sealed class ServiceWakeTests
     }
 
     [Fact]
+    public async Task A_session_whose_host_looks_like_a_services_is_served_while_no_controller_answers()
+    {
+        await using var proxy = await TestProxy.StartAsync(o => o.NegativeAnswer = TimeSpan.Zero);
+        await using var backend = RawBackend.Answering();
+        var session = BrowserSession.Add(proxy, backend.Address, "team--a");
+        Assert.Equal(HttpStatusCode.OK, await session.StatusAsync());
+        proxy.Controller.Services.OnRead = _ => new TaskCompletionSource<ServiceAccessInfo?>().Task;
+        Assert.Equal(HttpStatusCode.OK, await session.StatusAsync());
+        Assert.Equal(1, proxy.Controller.Services.Reads);
+    }
+
+    [Fact]
     public async Task A_service_that_is_made_later_takes_its_hosts()
     {
         await using var proxy = await TestProxy.StartAsync(o => o.NegativeAnswer = TimeSpan.FromMinutes(1));
