@@ -326,7 +326,7 @@ public sealed class ServiceWakeTests
     [Fact]
     public async Task A_session_whose_host_looks_like_a_services_is_served_while_no_controller_answers()
     {
-        await using var proxy = await TestProxy.StartAsync(o => o.NegativeAnswer = TimeSpan.Zero);
+        await using var proxy = await TestProxy.StartAsync(o => o.NegativeAnswer = TimeSpan.FromTicks(1));
         await using var backend = RawBackend.Answering();
         var session = BrowserSession.Add(proxy, backend.Address, "team--a");
         Assert.Equal(HttpStatusCode.OK, await session.StatusAsync());
