@@ -32,7 +32,10 @@ public static partial class ClusterClientHosting
                 o.ResponseTimeout = options.ResponseTimeout;
                 (o.MaxMessageHeaderSize, o.MaxMessageBodySize) = (MessageLimits.MaxHeaderBytes, MessageLimits.MaxBodyBytes);
             });
-            client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = options.MaxReconnectDelay);
+            client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = GatewayList.RefreshPeriod);
+
+            // Calls that are bound to a gateway whose machine is off wait for as long.
+            client.Configure<ConnectionOptions>(o => o.OpenConnectionTimeout = TimeSpan.FromSeconds(2));
             client.Services.AddSingleton<IGatewayListProvider>(services =>
             {
                 gateways.Logger = services.GetRequiredService<ILogger<GatewayList>>();

@@ -13,13 +13,17 @@ namespace Plane.Client;
 /// </summary>
 internal sealed partial class GatewayList(IReadOnlyList<DnsEndPoint> gateways) : IGatewayListProvider
 {
+    /// <summary>How often Orleans asks for the list and looks at the gateways that it leaves out.</summary>
+    public static readonly TimeSpan RefreshPeriod = TimeSpan.FromSeconds(2);
+
     private readonly ConcurrentDictionary<IPEndPoint, string> _hosts = new();
     private readonly ConcurrentDictionary<string, string> _unresolved = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Where a gateway without an address is reported, once for each reason.</summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
-    public TimeSpan MaxStaleness => TimeSpan.FromSeconds(10);
+    // How long Orleans leaves out a gateway that could not be reached. A controller that is back must be in use before the next one fails.
+    public TimeSpan MaxStaleness => RefreshPeriod;
 
     public bool IsUpdatable => true;
 

@@ -36,8 +36,9 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
     // After a check that found nothing better: controllers that are all overloaded must not be pinged on top of it.
     private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(2);
 
-    // Controllers that are all stopped must not find a heap of keys when they continue. A gateway that has failed is tried again by Orleans after as long.
-    private static readonly TimeSpan s_newKeys = TimeSpan.FromSeconds(10);
+    // Controllers that are all stopped must not find a heap of keys when they continue. Keys that are bound to a stopped gateway stay bound to it, and Orleans leaves a gateway that is
+    // back out for GatewayList.RefreshPeriod: so new keys are needed about as often.
+    private static readonly TimeSpan s_newKeys = TimeSpan.FromSeconds(2);
 
     private readonly Lock _gate = new();
     private volatile Way _current = new(0);
