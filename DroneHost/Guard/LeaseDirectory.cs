@@ -171,7 +171,10 @@ internal sealed partial class LeaseDirectory : IDisposable
         }
     }
 
-    /// <summary>Removes what agents before left of this instance and no supervisor has: what they named has been made sure of.</summary>
+    /// <summary>
+    /// Removes what agents before left of this instance and no supervisor has: what they named has been made sure of. A lease whose process runs all the same stays, for the guard: an
+    /// engine that has lost its state says that there is nothing.
+    /// </summary>
     /// <param name="led">Whose supervisors were begun: one that has not come to writing its lease yet has that of the agent before, and is guarded by it.</param>
     public void RemoveLeftovers(IReadOnlyCollection<BackendIdentity> led)
     {
@@ -190,7 +193,9 @@ internal sealed partial class LeaseDirectory : IDisposable
                     if (BackendFiles.TryParseName(Path.GetFileName(file)) is { } backend
                         && !_leases.ContainsKey(backend)
                         && !led.Contains(backend)
-                        && LeaseFile.Read(file, backend, _clock, out _)?.Instance == _instanceId)
+                        && LeaseFile.Read(file, backend, _clock, out _) is { } lease
+                        && lease.Instance == _instanceId
+                        && (lease.Boot != _clock.BootId || lease.Process() is not { IsRunning: true }))
                     {
                         Delete(backend);
                     }

@@ -180,9 +180,9 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
         else if (lease is null || (lookAround && lease.Runtime == GuardTarget.Docker))
         {
             // Started, and the agent died or was stopped before it could record as what: a backend's processes carry its own environment.
-            foreach (var candidate in ProcStat.ReadAll().Where(p => p.IsAlive && p.Pid > 1 && IsOf(p.Pid, backend)))
+            foreach (var candidate in ProcessIdentity.WithEnvironmentOf(backend))
             {
-                found += new ProcessIdentity(candidate.Pid, candidate.StartTime).TrySignal(ProcessIdentity.Kill) ? 1 : 0;
+                found += candidate.TrySignal(ProcessIdentity.Kill) ? 1 : 0;
             }
         }
 
@@ -192,20 +192,6 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
         }
 
         return found > 0;
-    }
-
-    private static bool IsOf(int pid, BackendIdentity backend)
-    {
-        try
-        {
-            var environment = File.ReadAllText($"/proc/{pid}/environ").Split('\0');
-            return environment.Contains($"SESSION_BACKEND_ID={backend.Backend.Value}") && environment.Contains($"SESSION_BACKEND_FENCING_TOKEN={backend.Token}");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It has ended, or is another user's and so not of an engine that we may call.
-            return false;
-        }
     }
 
     [LoggerMessage(EventIds.ProcessReaperNoAnswer, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]

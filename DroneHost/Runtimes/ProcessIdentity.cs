@@ -90,6 +90,24 @@ public readonly partial record struct ProcessIdentity(int Pid, long StartTime)
     internal static IReadOnlyList<ProcessIdentity> InCgroupNamed(string name) =>
         [.. ProcStat.ReadAll().Where(p => p.IsAlive && IsInCgroupNamed(p.Pid, name)).Select(p => new ProcessIdentity(p.Pid, p.StartTime))];
 
+    /// <summary>The live processes that carry a backend's environment, as far as this process may see it: its own, also where no record names them.</summary>
+    internal static IReadOnlyList<ProcessIdentity> WithEnvironmentOf(BackendIdentity backend) =>
+        [.. ProcStat.ReadAll().Where(p => p.IsAlive && p.Pid > 1 && HasEnvironmentOf(p.Pid, backend)).Select(p => new ProcessIdentity(p.Pid, p.StartTime))];
+
+    private static bool HasEnvironmentOf(int pid, BackendIdentity backend)
+    {
+        try
+        {
+            var environment = File.ReadAllText($"/proc/{pid}/environ").Split('\0');
+            return environment.Contains($"SESSION_BACKEND_ID={backend.Backend.Value}") && environment.Contains($"SESSION_BACKEND_FENCING_TOKEN={backend.Token}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended, or is another user's and so not of an engine that we may call.
+            return false;
+        }
+    }
+
     private static bool IsInCgroupNamed(int pid, string name)
     {
         try

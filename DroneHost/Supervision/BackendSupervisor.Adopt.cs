@@ -31,6 +31,13 @@ internal sealed partial class BackendSupervisor
         {
             // Until the runtime answers this is what a kill at the hard deadline can go by. Numbers of another boot name somebody else's processes.
             Volatile.Write(ref _started, new StartedBackend(address, pid, start));
+            _process = pid > 1 ? new ProcessIdentity(pid, start) : default;
+        }
+
+        if (_process.Pid <= 1 && _parts.Leases.Find(Identity)?.Process() is { } process)
+        {
+            // The lease has it as soon as it was started, the state file once its disk has taken it.
+            _process = process;
         }
 
         if (_row is { EndReason: { } reason, EndKind: { } kind })
@@ -74,7 +81,7 @@ internal sealed partial class BackendSupervisor
             case { State: FoundState.Running }:
                 OnMissing("it ran without an address when the agent came back");
                 return false;
-            case null or { State: FoundState.Created } when _row.Status > BackendStatus.Starting:
+            case null or { State: FoundState.Created } when _row.Status > BackendStatus.Starting || _process.Pid > 1:
                 OnMissing("it was gone when the agent came back");
                 return false;
             default:
@@ -86,7 +93,7 @@ internal sealed partial class BackendSupervisor
 
                 if (!_signals.HasEnded)
                 {
-                    await StepAsync("remove", c => Runtime.EnsureGoneAsync(Identity, c), stopping);
+                    await StepAsync("remove", EnsureGoneAsync, stopping);
                 }
 
                 return true;
@@ -103,10 +110,9 @@ internal sealed partial class BackendSupervisor
     private void ProtectAdopted()
     {
         if (_row.Status >= BackendStatus.Starting && _row.Deadlines.BootId == _parts.Clock.BootId && _row.Deadlines.InstanceId == _parts.State.InstanceId
-            && _parts.Leases.TryProtect(Identity, () => Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm)
-            && _row is { Pid: { } pid, StartTime: { } start })
+            && _parts.Leases.TryProtect(Identity, () => Lease.Deadlines, Runtime.TargetOf(Identity), _parts.KillConfirm))
         {
-            _parts.Leases.SetProcess(Identity, pid, start);
+            _parts.Leases.SetProcess(Identity, _process.Pid, _process.StartTime);
         }
     }
 }

@@ -145,11 +145,13 @@ internal sealed partial class BackendSupervisor
         stopping.ThrowIfCancellationRequested();
         if (!_signals.Exit.IsCompleted)
         {
-            KillDirectly();
+            TryKillDirectly();
         }
     }
 
-    /// <summary>Asks the runtime until it says that nothing runs, and that no start is under way that could change this. For ever: nothing else lets go of the key.</summary>
+    /// <summary>
+    /// Asks the runtime until it says that nothing runs, nothing is found that does, and no start is under way that could change this. For ever: nothing else lets go of the key.
+    /// </summary>
     private async Task<BackendExit> MakeSureGoneAsync(CancellationToken stopping)
     {
         var outage = new Outage(_parts.Time);
@@ -164,7 +166,7 @@ internal sealed partial class BackendSupervisor
             var quiet = _underWay is null or { IsCompleted: true };
             var within = limit;
             limit = GoneCall;
-            var answer = await TimeLimit.WithinAsync(c => Runtime.EnsureGoneAsync(Identity, c), within, _parts.Time, cancellationToken);
+            var answer = await TimeLimit.WithinAsync(EnsureGoneAsync, within, _parts.Time, cancellationToken);
             return quiet ? answer : null;
         }
 
@@ -182,29 +184,47 @@ internal sealed partial class BackendSupervisor
             }
 
             _parts.Metrics.RemovalsRepeated.Add(1);
-            KillDirectly();
+            TryKillDirectly();
         }
     }
 
-    private void KillDirectly()
+    /// <summary>Has the runtime make sure that it is gone, and looks whether that is so: an engine that has lost its state says it of a container whose processes run.</summary>
+    /// <exception cref="RuntimeUnavailableException">The runtime didn't say so, or processes were found. They were sent a kill: the next call finds out.</exception>
+    private async Task<BackendExit> EnsureGoneAsync(CancellationToken cancellationToken)
     {
-        if (_started is not { Pid: > 1 } started)
+        var exit = await Runtime.EnsureGoneAsync(Identity, cancellationToken);
+
+        // Where the runtime knows how it ended, one look at its first process says whether that is true. Else everything is searched.
+        if ((exit.ExitCode is null || _process.IsRunning) && TryKillDirectly())
         {
-            return;
+            throw new RuntimeUnavailableException("its runtime said that nothing of it runs, but processes of it were running");
         }
 
+        return exit;
+    }
+
+    /// <summary>Kills its processes without the runtime: by their record, and where there is none, by the environment that a backend's processes carry.</summary>
+    /// <returns>Whether any was found alive, killed or not.</returns>
+    private bool TryKillDirectly()
+    {
         try
         {
-            var killed = new ProcessIdentity(started.Pid, started.StartTime).KillSession();
-            if (killed > 0)
+            var killed = _process.Pid > 1
+                ? _process.KillSession()
+                : ProcessIdentity.WithEnvironmentOf(Identity).Count(p => p.TrySignal(ProcessIdentity.Kill));
+            if (killed == 0)
             {
-                LogKilledDirectly(Identity.Backend, started.Pid, killed);
-                _parts.Metrics.DirectKills.Add(killed);
+                return false;
             }
+
+            LogKilledDirectly(Identity.Backend, killed);
+            _parts.Metrics.DirectKills.Add(killed);
         }
         catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
         {
             LogNotKilled(Identity.Backend, e.Message);
         }
+
+        return true;
     }
 }

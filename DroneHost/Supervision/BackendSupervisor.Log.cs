@@ -55,8 +55,8 @@ internal sealed partial class BackendSupervisor
     [LoggerMessage(EventIds.BackendSupervisorNotKilled, LogLevel.Warning, "{Backend} was not killed: {Reason}")]
     private partial void LogNotKilled(BackendName backend, string reason);
 
-    [LoggerMessage(EventIds.BackendSupervisorKilledDirectly, LogLevel.Warning, "{Backend}: {Count} processes of the session of {Pid} were killed directly")]
-    private partial void LogKilledDirectly(BackendName backend, int pid, int count);
+    [LoggerMessage(EventIds.BackendSupervisorKilledDirectly, LogLevel.Warning, "{Backend}: {Count} of its processes were killed without its runtime")]
+    private partial void LogKilledDirectly(BackendName backend, int count);
 
     [LoggerMessage(EventIds.BackendSupervisorNotGone, LogLevel.Warning, "The end of backend {Backend} is not confirmed, so the drone checks again: {Reason}")]
     private partial void LogNotGone(BackendName backend, string reason);

@@ -15,7 +15,8 @@ namespace Plane.DroneHost.Supervision;
 /// <para>
 /// Whatever can end it (an order, a refused renewal, a deadline, an exit, a failure) arrives in <see cref="TerminationSignals"/>, from any thread and at any step. A step
 /// under way is then cancelled, and the end begins at the state that the life had: what was not started yet is only made sure of, what runs is stopped or killed.
-/// <c>terminated</c> is recorded only after the runtime has said that nothing runs and nothing can start any more.
+/// <c>terminated</c> is recorded only after the runtime has said that nothing runs and nothing can start any more, and its recorded process doesn't run either: a runtime that has lost its
+/// state says that there is nothing.
 /// </para>
 /// <para>
 /// Steps are recorded in order, behind the deeds (<see cref="StateJournal"/>), except that the port is durable before the start and <c>terminated</c> after the end. Deadlines are
@@ -35,6 +36,12 @@ internal sealed partial class BackendSupervisor
     /// <summary>A step that was cancelled and has not come back: it may still start something.</summary>
     private Task? _underWay;
     private StartedBackend? _started;
+
+    /// <summary>
+    /// Its process, as the runtime reported it or an agent before recorded it: what is killed where the runtime does not end it. By the supervising task alone. None where it
+    /// isn't known.
+    /// </summary>
+    private ProcessIdentity _process;
 
     /// <summary>
     /// An exit that was reported before the start was answered. It counts once the start has succeeded; what a failed start made is removed by the runtime, and that is not how
@@ -326,6 +333,11 @@ internal sealed partial class BackendSupervisor
         {
             Volatile.Write(ref _started, started);
             (early, _early) = (_early, null);
+        }
+
+        if (started.Pid > 1)
+        {
+            _process = new ProcessIdentity(started.Pid, started.StartTime);
         }
 
         if (early is not null)

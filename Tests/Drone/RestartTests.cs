@@ -199,6 +199,40 @@ public sealed class RestartTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_runs_of_a_backend_that_its_runtime_has_forgotten_is_killed_before_its_end_is_reported(bool isInTheStateFile)
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sleep", "600"))!;
+        try
+        {
+            var identity = ProcessIdentity.TryRead(process.Id)!.Value;
+            await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Process = () => (identity.Pid, identity.StartTime));
+            var backend = await drone.ReadyBackendAsync();
+            if (!isInTheStateFile)
+            {
+                // As an agent leaves it that ends before its disk has taken the process: the lease has it.
+                await drone.State.Writer.WriteAsync(s => s.Execute("update backends set pid = null, start_time = null, status = $1", (int)BackendStatus.Starting));
+            }
+
+            await drone.StopAsync();
+            drone.Runtime.Containers.TryRemove(backend, out var container);
+            container!.Dispose();
+
+            await drone.StartAsync();
+
+            var ended = await drone.EndedAsync(backend);
+            Assert.False(identity.IsRunning);
+            Assert.Equal(TerminationReason.InternalError, ended.TerminationReason);
+            Assert.Single(drone.Runtime.Calls, c => c == $"start {backend.Backend}");
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
     [Fact]
     public async Task A_runtime_that_is_away_at_the_start_delays_adoption_and_not_the_renewals()
     {

@@ -276,6 +276,40 @@ public sealed class SupervisionTests
         Assert.Equal(TerminationReason.InternalError, (await drone.EndedAsync(backend)).TerminationReason);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_runs_of_a_backend_that_its_runtime_has_forgotten_is_killed_before_its_end_is_reported(bool isRecorded)
+    {
+        var recorded = (Pid: 0, StartTime: 0L);
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Runtime.Process = () => recorded);
+        var backend = FakeController.NewIdentity();
+        using var process = Process.Start(new ProcessStartInfo("/bin/sleep", "600")
+        {
+            // A process that no start has reported is known by these alone.
+            Environment = { ["SESSION_BACKEND_ID"] = backend.Backend.Value, ["SESSION_BACKEND_FENCING_TOKEN"] = backend.Token.ToString() },
+        })!;
+        try
+        {
+            var identity = ProcessIdentity.TryRead(process.Id)!.Value;
+            recorded = isRecorded ? (identity.Pid, identity.StartTime) : recorded;
+            drone.Controller.Spawn(backend);
+            await drone.SeenAsync(backend, BackendStatus.Ready);
+
+            // As an engine does that was restarted without its state.
+            drone.Runtime.Containers.TryRemove(backend, out var container);
+            container!.Dispose();
+
+            var ended = await drone.EndedAsync(backend);
+            Assert.False(identity.IsRunning);
+            Assert.Equal(TerminationReason.InternalError, ended.TerminationReason);
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
     [Fact]
     public async Task A_drone_without_a_free_port_says_so()
     {
