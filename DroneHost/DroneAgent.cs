@@ -65,12 +65,17 @@ internal sealed partial class DroneAgent(
             return;
         }
 
-        if (options.EndBackendsOnStop)
+        try
         {
-            await services.GetRequiredService<EndOnStop>().RunAsync(cancellationToken);
+            if (options.EndBackendsOnStop)
+            {
+                await services.GetRequiredService<EndOnStop>().RunAsync(cancellationToken);
+            }
         }
-
-        await _life.DisposeAsync();
+        finally
+        {
+            await _life.DisposeAsync();
+        }
     }
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -175,7 +175,9 @@ public sealed class DroneOptions
     /// <summary>When a backend has not answered for this long after its start, its message and the log say where it must listen; again when what is seen has changed.</summary>
     internal TimeSpan ListenHintAfter { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Default 60 s.</summary>
+    /// <summary>
+    /// How long a backend waits, before it runs, for a runtime that doesn't answer; then it ends with <c>internalerror</c>. Counted anew after each answer. Default 60 s.
+    /// </summary>
     [Description("how long a start waits for the runtime")]
     public TimeSpan RuntimeAwayLimit { get; set; } = TimeSpan.FromSeconds(60);
 
@@ -193,6 +195,9 @@ public sealed class DroneOptions
     /// <summary>With <see cref="EndBackendsOnStop"/>: how long backends get from the stop signal to the kill, at most. Default 5 s.</summary>
     [Description("the grace of backends that end with the program")]
     public TimeSpan StopGrace { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>With <see cref="EndBackendsOnStop"/>: how long the ends may take beyond <see cref="StopGrace"/>; what has not ended then is left to the guard and the next start.</summary>
+    internal TimeSpan EndLimit { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>With <see cref="EndBackendsOnStop"/>: whether the output of ended backends goes with the program too, whatever its age.</summary>
     [Description("with --end-backends-on-stop: also remove what ended backends left")]

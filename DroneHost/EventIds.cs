@@ -83,6 +83,7 @@ internal static class EventIds
     public const int RunDirectoryCleanUpLeftBehind = 3506;
     public const int EndOnStopNotCompared = 3507;
     public const int DroneAgentPorts = 3508;
+    public const int EndOnStopLeft = 3509;
     public const int OutputFeedBroken = 3511;
     public const int GuardServiceGuarding = 3601;
     public const int GuardServiceStopped = 3602;

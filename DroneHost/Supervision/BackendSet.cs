@@ -12,6 +12,7 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
     private readonly CancellationTokenSource _leave = new();
     private readonly Lock _gate = new();
     private TaskCompletionSource? _empty;
+    private TimeSpan? _endGrace;
 
     /// <summary>All of them, without a lock.</summary>
     public IEnumerable<BackendSupervisor> All => _backends.Select(p => p.Value.Supervisor);
@@ -42,6 +43,11 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
             // In the set before its life begins, so that its first exit or deadline finds it.
             var begin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _backends[row.Identity] = (supervisor, LeadAsync(supervisor, begin.Task, adoption));
+            if (_endGrace is { } graceCap)
+            {
+                supervisor.RequestTermination(TerminationKind.Soft, TerminationReason.External, graceCap);
+            }
+
             begin.SetResult();
         }
 
@@ -63,9 +69,14 @@ internal sealed partial class BackendSet(SupervisionParts parts, Action<Exceptio
         }
     }
 
-    /// <summary>Asks all to end, with at most so much grace.</summary>
+    /// <summary>Asks all to end, with at most so much grace; those too that are started from now on.</summary>
     public void EndAll(TimeSpan graceCap)
     {
+        lock (_gate)
+        {
+            _endGrace = graceCap;
+        }
+
         foreach (var backend in All)
         {
             backend.RequestTermination(TerminationKind.Soft, TerminationReason.External, graceCap);

@@ -70,13 +70,19 @@ internal sealed partial class BackendSupervisor
     {
         var now = _parts.Clock.Milliseconds;
         var grace = _order.Executable.StopGraceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : _parts.Numbers.Grace;
-        if (_graceCap is { } cap && cap < grace)
+        long stopAt;
+        lock (_look)
         {
-            grace = cap;
+            if (_graceCap is { } cap && cap < grace)
+            {
+                grace = cap;
+            }
+
+            // The moment stored before a restart continues.
+            _stopAt ??= now + (long)grace.TotalMilliseconds;
+            stopAt = _stopAt.Value;
         }
 
-        // The moment stored before a restart continues; one of another boot means nothing.
-        var stopAt = _row.StopAt is { } stored && _row.StopBoot == _parts.Clock.BootId ? stored : now + (long)grace.TotalMilliseconds;
         var cause = _signals.Cause;
         LogStopping(Identity.Backend, Why(cause), grace.TotalSeconds);
         _journal.Post(Step(BackendStatus.Terminating) with
@@ -87,11 +93,6 @@ internal sealed partial class BackendSupervisor
             StopAt = stopAt,
             Boot = _parts.Clock.BootId,
         });
-        lock (_look)
-        {
-            _stopAt = stopAt;
-        }
-
         CheckDeadlines(now);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         var signalling = SignalAsync(over.Token);

@@ -6,23 +6,25 @@ namespace Plane.DroneHost.Supervision;
 internal sealed partial class BackendSupervisor
 {
     /// <summary>
-    /// Does a step until it is done, the backend is to end, or its runtime has been away for too long. A step that doesn't heed its cancellation is left under
-    /// way, and waited for before anything is said to be over.
+    /// Does a step until it is done, the backend is to end, or its runtime has been away for too long at a time: since the first failure after it last answered. A step that doesn't heed its
+    /// cancellation is left under way, and waited for before anything is said to be over.
     /// </summary>
     private async Task<(bool Done, T? Value)> StepAsync<T>(string name, Func<CancellationToken, Task<T>> step, CancellationToken stopping)
     {
-        var since = _parts.Time.GetTimestamp();
+        long? awaySince = null;
         var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), _parts.Time);
         var outage = new Outage(_parts.Time);
         while (!_signals.HasEnded)
         {
             var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
             var task = BeginAsync(name, step, cancel.Token);
-            await Task.WhenAny(task, _signals.Any);
+            await Task.WhenAny(Task.WhenAny(task, _signals.Any).WaitAsync(stopping));
             if (!task.IsCompleted)
             {
                 await cancel.CancelAsync();
-                await Task.WhenAny(task, Task.Delay(_parts.KillConfirm, _parts.Time, stopping));
+
+                // An agent that stops waits too, but not for ever: the runtime may have something to clean up.
+                await Task.WhenAny(task, Task.Delay(_parts.KillConfirm, _parts.Time, CancellationToken.None));
                 if (!task.IsCompleted)
                 {
                     _underWay = task.ContinueWith(
@@ -30,6 +32,7 @@ internal sealed partial class BackendSupervisor
                         CancellationToken.None,
                         TaskContinuationOptions.None,
                         TaskScheduler.Default);
+                    stopping.ThrowIfCancellationRequested();
                     return default;
                 }
             }
@@ -41,7 +44,13 @@ internal sealed partial class BackendSupervisor
             }
             catch (RuntimeUnavailableException e)
             {
-                if (_parts.Time.GetElapsedTime(since) > _parts.Options.RuntimeAwayLimit)
+                var now = _parts.Time.GetTimestamp();
+                if (awaySince is null || Volatile.Read(ref _answeredAt) >= awaySince)
+                {
+                    awaySince = now;
+                }
+
+                if (_parts.Time.GetElapsedTime(awaySince.Value, now) > _parts.Options.RuntimeAwayLimit)
                 {
                     throw new RuntimeFailureException($"it could not be started within {_parts.Options.RuntimeAwayLimit.TotalSeconds:0.#} s: {e.Message}", e);
                 }

@@ -55,6 +55,9 @@ internal sealed partial class BackendSupervisor
     private TimeSpan? _graceCap;
     private long _wakeAt = long.MinValue;
 
+    /// <summary>When the runtime last reported progress of a step, as a timestamp: it was there then.</summary>
+    private long _answeredAt = long.MinValue;
+
     public BackendSupervisor(BackendRow row, SupervisionParts parts)
     {
         _row = row;
@@ -102,9 +105,20 @@ internal sealed partial class BackendSupervisor
     /// <summary>Asks for its end. The first reason stays, a harder kind wins.</summary>
     public void RequestTermination(TerminationKind kind, TerminationReason reason, TimeSpan? graceCap = null)
     {
-        _graceCap = graceCap ?? _graceCap;
+        var now = _parts.Clock.Milliseconds;
+        if (graceCap is { } cap)
+        {
+            lock (_look)
+            {
+                _graceCap = cap;
+
+                // A grace that has begun is cut too.
+                _stopAt = _stopAt is { } stopAt ? Math.Min(stopAt, now + (long)cap.TotalMilliseconds) : null;
+            }
+        }
+
         _signals.RequestTermination(new TerminationCause(kind, reason));
-        CheckDeadlines(_parts.Clock.Milliseconds);
+        CheckDeadlines(now);
     }
 
     /// <summary>Takes in that it exited.</summary>
@@ -280,7 +294,11 @@ internal sealed partial class BackendSupervisor
             Port = port,
             Deadlines = Lease.Deadlines,
             MayStart = () => !_signals.HasEnded && !_parts.Leases.IsEnded(Identity) && Lease.AllowsStart && !stopping.IsCancellationRequested,
-            Progress = text => LogProgress(Identity.Backend, text),
+            Progress = text =>
+            {
+                Volatile.Write(ref _answeredAt, _parts.Time.GetTimestamp());
+                LogProgress(Identity.Backend, text);
+            },
         };
         if (!(await StepAsync("prepare", c => Nothing(Runtime.PrepareAsync(start, c)), stopping)).Done)
         {

@@ -5,17 +5,28 @@ using Plane.DroneHost.State;
 
 namespace Plane.DroneHost.Supervision;
 
-/// <summary>Ends all backends before the agent stops, where its options say so.</summary>
+/// <summary>Ends all backends before the agent stops, where its options say so. What does not end in time is logged and left to the guard and the next start.</summary>
 internal sealed partial class EndOnStop(
     DroneOptions options, BackendSet backends, DurableState state, RuntimeSet runtimes, Pruner pruner, TimeProvider time, ILogger<EndOnStop> logger)
 {
+    private const int MostNamed = 20;
+
     private static readonly TimeSpan s_lastReport = TimeSpan.FromSeconds(2);
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         LogEnding(backends.Count);
         backends.EndAll(options.StopGrace);
-        await Task.WhenAny(backends.WhenEmptyAsync(), Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken));
+        try
+        {
+            await backends.WhenEmptyAsync().WaitAsync(options.StopGrace + options.EndLimit, time, cancellationToken);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            // A runtime that doesn't answer, or a process that hangs in the kernel, must not keep the program.
+            var left = backends.All.Select(b => b.Identity.Backend.Value).Order(StringComparer.Ordinal).ToList();
+            LogLeft(left.Count, string.Join(", ", left.Take(MostNamed)));
+        }
 
         // The controller hears of it at once instead of after the leases have expired, if it is there to hear.
         var start = time.GetTimestamp();
@@ -31,7 +42,7 @@ internal sealed partial class EndOnStop(
             {
                 await TimeLimit.WithinAsync(c => runtime.EndUnsupervisedAsync(b => backends.Find(b) is not null, c), options.StopGrace, time, cancellationToken);
             }
-            catch (Exception e) when (e is RuntimeUnavailableException or TimeoutException)
+            catch (Exception e) when (e is RuntimeUnavailableException or TimeoutException or OperationCanceledException)
             {
                 LogNotCompared(runtime.Kind, e.Message);
             }
@@ -45,6 +56,12 @@ internal sealed partial class EndOnStop(
 
     [LoggerMessage(EventIds.EndOnStopEnding, LogLevel.Information, "Ending {Count} backends with the agent")]
     private partial void LogEnding(int count);
+
+    [LoggerMessage(
+        EventIds.EndOnStopLeft,
+        LogLevel.Error,
+        "The drone stops, and the end of {Count} backends is not confirmed: {Backends}. What still runs is ended by the next start of the drone, or by the guard when the leases expire")]
+    private partial void LogLeft(int count, string backends);
 
     [LoggerMessage(EventIds.EndOnStopNotCompared, LogLevel.Warning, "The {Kind} runtime did not say what is left when the drone ended its backends: {Reason}")]
     private partial void LogNotCompared(ExecutorKind kind, string reason);

@@ -161,6 +161,29 @@ public sealed class SupervisionTests
     }
 
     [Fact]
+    public async Task A_runtime_that_is_away_twice_is_not_away_for_the_sum_of_both()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        var attempts = 0;
+        drone.Runtime.OnPrepare = (start, _) =>
+        {
+            if (Interlocked.Increment(ref attempts) > 3)
+            {
+                return Task.CompletedTask;
+            }
+
+            // A long pull, in whose end the engine goes away.
+            drone.Time.Advance(drone.Options.RuntimeAwayLimit * 2);
+            start.Progress!("pulling");
+            throw new RuntimeUnavailableException("for the test");
+        };
+
+        await drone.ReadyBackendAsync();
+
+        Assert.Equal(4, Volatile.Read(ref attempts));
+    }
+
+    [Fact]
     public async Task A_backend_told_to_end_while_it_loads_is_not_started()
     {
         await using var drone = await DroneUnderTest.StartedAsync();
@@ -331,6 +354,81 @@ public sealed class SupervisionTests
 
         Assert.Equal(0, drone.Runtime.Running);
         Assert.NotNull(drone.Controller.Ended(backend));
+    }
+
+    [Fact]
+    public async Task A_stop_does_not_wait_for_ever_for_a_backend_that_does_not_end_and_names_it()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.EndBackendsOnStop = true;
+            d.Options.StopGrace = TimeSpan.FromMilliseconds(100);
+            d.Options.EndLimit = TimeSpan.FromMilliseconds(200);
+        });
+        var backend = await drone.ReadyBackendAsync();
+        drone.Runtime.OnGone = (_, _) => throw new RuntimeUnavailableException("for the test");
+
+        await Eventually.EndsAsync(drone.StopAsync(), "it stops");
+
+        Assert.True(drone.Log.Contains($"the end of 1 backends is not confirmed: {backend.Backend}"), $"{drone.Log}");
+        Assert.Null(drone.Controller.Ended(backend));
+    }
+
+    [Fact]
+    public async Task A_stop_does_not_wait_for_ever_for_a_start_that_does_not_come_back()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync();
+        drone.Runtime.OnStart = (_, _) => new TaskCompletionSource().Task;
+        var backend = drone.Controller.Spawn();
+        await Eventually.TrueAsync(() => drone.Runtime.Calls.Contains($"start {backend.Backend}"), "the start");
+
+        await Eventually.EndsAsync(drone.StopAsync(), "it stops");
+    }
+
+    [Fact]
+    public async Task A_backend_that_is_being_stopped_when_backends_end_with_the_agent_gets_no_longer_grace_than_the_others()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d =>
+        {
+            d.Options.EndBackendsOnStop = true;
+            d.Options.StopGrace = TimeSpan.FromMilliseconds(100);
+            d.Runtime.ObeysStop = false;
+        });
+        var backend = await drone.ReadyBackendAsync(o => o with { Executable = o.Executable with { StopGraceSeconds = 600 } });
+        drone.Controller.Terminate(backend);
+        await drone.SeenAsync(backend, BackendStatus.Terminating);
+
+        var stopping = drone.StopAsync();
+        await Eventually.TrueAsync(
+            () =>
+            {
+                // In small steps: the grace is counted from a moment that the test doesn't see, and the lease must not expire.
+                drone.Clock.Advance(TimeSpan.FromMilliseconds(10));
+                return drone.Runtime.Running == 0;
+            },
+            "it is killed");
+
+        await Eventually.EndsAsync(stopping, "it stops");
+        Assert.Equal(TerminationReason.External, drone.Controller.Ended(backend)!.TerminationReason);
+    }
+
+    [Fact]
+    public async Task A_spawn_that_comes_while_backends_end_with_the_agent_is_ended_too()
+    {
+        await using var drone = await DroneUnderTest.StartedAsync(d => d.Options.EndBackendsOnStop = true);
+        var first = await drone.ReadyBackendAsync();
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        drone.Runtime.OnGone = (b, _) => b == first ? held.Task : Task.CompletedTask;
+        var stopping = drone.StopAsync();
+        await Eventually.TrueAsync(() => drone.Runtime.Calls.Contains($"gone {first.Backend}"), "the first one ends");
+
+        var second = drone.Controller.Spawn();
+
+        await drone.EndedAsync(second);
+        Assert.DoesNotContain($"start {second.Backend}", drone.Runtime.Calls);
+        held.SetResult();
+        await Eventually.EndsAsync(stopping, "it stops");
+        Assert.Equal(0, drone.Runtime.Running);
     }
 
     [Fact]
