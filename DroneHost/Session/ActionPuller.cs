@@ -76,15 +76,15 @@ internal sealed partial class ActionPuller(
         var asked = time.GetTimestamp();
         var page = await ReadAsync(session, Wait, cancellationToken);
         outage.End();
+        if (page.Session == SessionState.Current && HasHole(page.Actions))
+        {
+            page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
+        }
+
         if (page.Session != SessionState.Current)
         {
             sessions.Observe(session, page.Session);
             return false;
-        }
-
-        if (HasHole(page.Actions))
-        {
-            page = await ReadAsync(session, TimeSpan.Zero, cancellationToken);
         }
 
         if (page.Actions.Length == 0)

@@ -76,21 +76,33 @@ internal sealed class TerminationSignals
             {
                 _cause = null;
             }
+
+            // The exit may have been reported already, and its cause not taken for the one that is taken back here.
+            _exit.TrySetResult(exit);
+            TakeCause(exit);
         }
 
-        OnExited(exit);
+        _any.TrySetResult();
     }
 
     public void OnExited(BackendExit exit)
     {
         lock (_gate)
         {
-            if (_exit.TrySetResult(exit) && _cause is null && exit.Cause is { } cause)
+            if (_exit.TrySetResult(exit))
             {
-                _cause = new TerminationCause(cause.Kind, cause.Reason, exit.Message ?? cause.Message);
+                TakeCause(exit);
             }
         }
 
         _any.TrySetResult();
+    }
+
+    private void TakeCause(BackendExit exit)
+    {
+        if (_cause is null && exit.Cause is { } cause)
+        {
+            _cause = new TerminationCause(cause.Kind, cause.Reason, exit.Message ?? cause.Message);
+        }
     }
 }

@@ -46,6 +46,25 @@ public sealed class ActionTests
     }
 
     [Fact]
+    public async Task A_session_that_is_lost_while_a_gap_is_fetched_is_registered_again()
+    {
+        await using var drone = new DroneUnderTest();
+        var reads = 0;
+        drone.Controller.OnRead = (_, page) => Interlocked.Increment(ref reads) switch
+        {
+            1 => page with { Actions = page.Actions[1..] },
+            2 => page with { Session = SessionState.Unknown },
+            _ => page,
+        };
+        drone.Controller.Spawn();
+        drone.Controller.Spawn();
+
+        await drone.StartAsync();
+
+        await Eventually.TrueAsync(() => drone.Controller.Registrations.Count == 2, "it registers again");
+    }
+
+    [Fact]
     public async Task A_number_that_was_withdrawn_holds_up_nothing()
     {
         await using var drone = await DroneUnderTest.StartedAsync();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Plane.DroneHost.Runtimes;
+using Plane.DroneHost.Supervision;
 using Plane.Testing;
 
 namespace Plane.Tests.Drone;
@@ -63,6 +64,19 @@ public sealed class RestartTests
 
         var ended = await drone.EndedAsync(backend);
         Assert.Equal((11, null), (ended.ExitCode, ended.TerminationReason));
+    }
+
+    [Fact]
+    public void An_exit_from_before_the_agent_looked_keeps_its_cause_though_it_was_reported_before_that_was_known()
+    {
+        var signals = new TerminationSignals();
+        var exit = new BackendExit(FakeController.NewIdentity(), 143, null) { Cause = new ExitCause(TerminationReason.External, TerminationKind.Soft, "for the test") };
+        signals.RequestTermination(new TerminationCause(TerminationKind.Hard, TerminationReason.KeyExpired));
+        signals.OnExited(exit);
+
+        signals.OnExitedBefore(exit);
+
+        Assert.Equal(TerminationReason.External, signals.Cause?.Reason);
     }
 
     [Fact]
