@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
+using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Docker;
+using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
 
@@ -26,7 +29,7 @@ public sealed class DockerPruneTests
         var filters = Uri.UnescapeDataString(request.Split("filters=")[1].Split(' ')[0]);
         using var json = System.Text.Json.JsonDocument.Parse(filters);
         Assert.Equal("true", Assert.Single(json.RootElement.GetProperty("dangling").EnumerateObject()).Name);
-        var until = long.Parse(Assert.Single(json.RootElement.GetProperty("until").EnumerateObject()).Name, System.Globalization.CultureInfo.InvariantCulture);
+        var until = long.Parse(Assert.Single(json.RootElement.GetProperty("until").EnumerateObject()).Name, CultureInfo.InvariantCulture);
         Assert.InRange(until, earliest, (TimeProvider.System.GetUtcNow() - TimeSpan.FromHours(1)).ToUnixTimeSeconds());
     }
 
@@ -39,6 +42,23 @@ public sealed class DockerPruneTests
         await using var runtime = At(engine, pruneImages: true);
 
         Assert.Equal(0, await runtime.PruneAsync(TimeSpan.FromHours(1), default));
+    }
+
+    [Fact]
+    public void Of_more_ends_than_are_kept_the_newest_stay()
+    {
+        using var directory = new TempDirectory();
+        var ended = new EndedContainers(directory.Path, mostKept: 2);
+        BackendIdentity[] backends = [Bench.NewIdentity(), Bench.NewIdentity(), Bench.NewIdentity()];
+        for (var i = 0; i < backends.Length; i++)
+        {
+            ended.Keep(new BackendExit(backends[i], i, null), new KeptOutput([], []));
+            Directory.SetLastWriteTimeUtc(Path.GetDirectoryName(ended.OutputOf(backends[i]))!, DateTime.UnixEpoch.AddDays(1 + i));
+        }
+
+        Assert.Equal(1, ended.Prune(DateTimeOffset.UnixEpoch));
+
+        Assert.Equal("none 1 2", string.Join(' ', backends.Select(b => ended.Find(b)?.ExitCode?.ToString(CultureInfo.InvariantCulture) ?? "none")));
     }
 
     private static async Task<IReadOnlyCollection<string>> RequestsAsync(bool pruneImages)

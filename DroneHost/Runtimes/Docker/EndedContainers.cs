@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Plane.DroneHost.Runtimes.Process;
@@ -10,7 +11,10 @@ namespace Plane.DroneHost.Runtimes.Docker;
 /// how it ended, for an agent that comes after one that died between the removal and the record of the end.
 /// </summary>
 /// <param name="root">This instance's directory.</param>
-internal sealed class EndedContainers(string root)
+/// <param name="mostKept">
+/// The most that pruning leaves, whatever their age: each may have more than a megabyte, all are read at each listing, and a backend that fails at once is started again and again.
+/// </param>
+internal sealed class EndedContainers(string root, int mostKept = 10_000)
 {
     /// <summary>Where a backend's output is kept.</summary>
     public string OutputOf(BackendIdentity backend) => Path.Combine(DirectoryOf(backend), "output");
@@ -64,18 +68,36 @@ internal sealed class EndedContainers(string root)
         PrivateFile.Replace(OutputOf(exit.Backend), output.Text);
     }
 
-    /// <summary>Removes what was kept before a moment.</summary>
+    /// <summary>Removes what was kept before a moment, and of the rest the oldest where there are too many. One that can't be removed keeps none of the others.</summary>
     /// <returns>How many were removed.</returns>
+    /// <exception cref="IOException">One could not be removed.</exception>
+    /// <exception cref="UnauthorizedAccessException">One could not be removed.</exception>
     public int Prune(DateTimeOffset before)
     {
         var removed = 0;
-        foreach (var (_, directory) in Directories())
+        Exception? failure = null;
+        var newestFirst = Directories().Select(d => (KeptAt: Directory.GetLastWriteTimeUtc(d.Path), d.Path)).OrderByDescending(d => d.KeptAt);
+        foreach (var (index, (keptAt, directory)) in newestFirst.Index())
         {
-            if (Directory.GetLastWriteTimeUtc(directory) <= before)
+            if (index < mostKept && keptAt > before)
+            {
+                continue;
+            }
+
+            try
             {
                 Directory.Delete(directory, recursive: true);
                 removed++;
             }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                failure ??= e;
+            }
+        }
+
+        if (failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(failure);
         }
 
         return removed;
