@@ -39,8 +39,10 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
         Assert.False(File.Exists(OutputOf(start.Identity)));
     }
 
-    [Fact]
-    public async Task What_runs_in_a_container_that_its_engine_forgot_is_killed()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_runs_in_a_container_that_its_engine_forgot_is_killed(bool isStartedAgain)
     {
         var start = await _bench.StartOf(Sleep);
         await _runtime.StartAsync(start, default);
@@ -57,10 +59,19 @@ public sealed class DockerUnsupervisedTests : IAsyncLifetime
         await process.WaitForLineAsync("^begun$");
         try
         {
-            await _runtime.EnsureGoneAsync(start.Identity, default);
+            if (isStartedAgain)
+            {
+                // The start that the engine did not answer is repeated.
+                await _bench.NewRuntime().StartAsync(start, default);
+            }
+            else
+            {
+                await _runtime.EnsureGoneAsync(start.Identity, default);
+            }
 
             Assert.True(process.HasExited);
-            Assert.Null(await _engine.InspectAsync(name));
+            Assert.NotEqual(created.ID, (await _engine.InspectAsync(name))?.ID);
+            Assert.Equal(isStartedAgain, await _bench.IsRunningAsync(start.Identity));
         }
         finally
         {

@@ -153,6 +153,12 @@ public sealed partial class DockerRuntime
                 break;
         }
 
+        if (container.State is not { Running: true })
+        {
+            // Its process must not run beside the one that is started next.
+            await KillForgottenAsync(owner, container.ID, cancellationToken);
+        }
+
         while (await Answered(_docker.InspectAsync(container.ID, cancellationToken)) is not null)
         {
             await RemoveAsync(container.ID, cancellationToken);
@@ -172,6 +178,11 @@ public sealed partial class DockerRuntime
             while (await Answered(_docker.InspectAsync(id, limit.Token)) is { } container)
             {
                 found = MomentOf(container.State?.StartedAt) > DateTimeOffset.UnixEpoch ? LeftOver.HadRun : LeftOver.NeverRan;
+                if (found == LeftOver.NeverRan)
+                {
+                    await KillForgottenAsync(backend, id, limit.Token);
+                }
+
                 await RemoveAsync(id, limit.Token);
             }
         }
