@@ -18,6 +18,7 @@ internal static class EventIds
     public const int PostgresStoreSessionDropped = 2243;
     public const int StoreOutageLasts = 2244;
     public const int StoreOutageStopped = 2245;
+    public const int StoreOutageProbeThrew = 2246;
     public const int PostgresClockWrong = 2250;
     public const int PostgresClockRight = 2251;
     public const int UnreadableRowsUnreadable = 2260;

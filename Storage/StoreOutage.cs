@@ -10,6 +10,7 @@ namespace Plane.Storage;
 /// sure that every other one fails alike, as on a full disk: then the outage has begun.</item>
 /// <item>The store's probe decides: it does what a connect needs, so it also fails where reads succeed and writes do not.</item>
 /// <item>While it fails it is repeated, after jittered pauses that grow to a second. Its first success ends the outage.</item>
+/// <item>A probe that throws is logged and counts as one that failed: nothing else would find the end of an outage, so it must not end with one.</item>
 /// </list>
 /// Nothing else ends an outage, so the log does not alternate between statements that fail and others that succeed.
 /// </summary>
@@ -22,6 +23,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PacedLog _paced;
+    private readonly PacedLog _threw;
     private readonly ResiliencePipeline<StoreFault?> _probes;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
@@ -42,6 +44,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
         _time = time;
         _logger = logger;
         _paced = new PacedLog(time);
+        _threw = new PacedLog(time);
         _probes = Retries.Until<StoreFault?>(TimeSpan.FromMilliseconds(100), s_longestPause, time, probe => probe is { Exception: null, Result: not null }, probe =>
         {
             lock (_lock)
@@ -143,7 +146,7 @@ internal sealed partial class StoreOutage : IAsyncDisposable
                 await Task.Delay(s_longestPause, _time, _stop.Token);
             }
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (Exception) when (_stop.IsCancellationRequested)
         {
             LogStopped();
         }
@@ -151,7 +154,8 @@ internal sealed partial class StoreOutage : IAsyncDisposable
 
     private async Task UntilAvailableAsync(CancellationToken cancellationToken)
     {
-        await _probes.ExecuteAsync(async c => await _probe(c), cancellationToken);
+        await _probes.ExecuteAsync(async c => await ProbeAsync(c), cancellationToken);
+        _threw.End();
         lock (_lock)
         {
             _current = null;
@@ -160,6 +164,24 @@ internal sealed partial class StoreOutage : IAsyncDisposable
                 var lasted = _time.GetElapsedTime(_since);
                 LogOver(lasted.TotalSeconds);
             }
+        }
+    }
+
+    private async Task<StoreFault?> ProbeAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _probe(cancellationToken);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            if (_threw.IsDue())
+            {
+                LogProbeThrew(e);
+            }
+
+            // Not total: were the probe itself at fault, it would keep statements from a database that serves them.
+            return new StoreFault("whether the database serves connects could not be found out, for a reason that was not foreseen; the controller's log has more", IsTotal: false);
         }
     }
 
@@ -188,6 +210,9 @@ internal sealed partial class StoreOutage : IAsyncDisposable
 
     [LoggerMessage(EventId = EventIds.StoreOutageOver, Level = LogLevel.Information, Message = "The database is available again, after {Seconds:0.0} s.")]
     private partial void LogOver(double seconds);
+
+    [LoggerMessage(EventId = EventIds.StoreOutageProbeThrew, Level = LogLevel.Error, Message = "The database could not be probed, for a reason that was not foreseen; it is probed again.")]
+    private partial void LogProbeThrew(Exception error);
 
     [LoggerMessage(EventId = EventIds.StoreOutageStopped, Level = LogLevel.Debug, Message = "The database is not watched any more: the store is closed.")]
     private partial void LogStopped();

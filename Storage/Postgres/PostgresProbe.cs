@@ -75,7 +75,9 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
             StoreFaultException known => known.Fault,
 
             // Others are served meanwhile: what takes long is this, or the server has no room for one more connection.
-            _ => gate.HasSucceededSince(asked) ? null : new StoreFault(PostgresErrors.Reason(failure), IsTotal: true),
+            _ when gate.HasSucceededSince(asked) => null,
+            _ when PostgresErrors.Unforeseen(failure) is not null => throw new InvalidOperationException("the probe failed", failure),
+            _ => new StoreFault(PostgresErrors.Reason(failure), IsTotal: true),
         };
     }
 
@@ -87,7 +89,7 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
             await ProbeAsync();
             return null;
         }
-        catch (Exception e) when (e is StoreFaultException or TimeoutException || PostgresErrors.IsUnavailable(e))
+        catch (Exception e)
         {
             return e;
         }
@@ -103,9 +105,9 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
             await ExecuteAsync(connection, string.Create(CultureInfo.InvariantCulture, $"insert into plane.probe (filler) values (repeat(md5(random()::text), {ProbeBytes / 32}))"));
             await transaction.RollbackAsync();
         }
-        catch (PostgresException e) when (PostgresErrors.IsUnavailable(e) && connection.FullState == System.Data.ConnectionState.Open)
+        catch (PostgresException e) when (connection.FullState == System.Data.ConnectionState.Open)
         {
-            // It answers, so what only reads may succeed.
+            // It answers, so what only reads may succeed. Whatever the error is: a connect would meet it too.
             var reason = e.SqlState == PostgresErrorCodes.LockNotAvailable ? await LockHolderAsync(connection) : PostgresErrors.Reason(e);
             throw new StoreFaultException(new StoreFault(reason, IsTotal: false));
         }
@@ -116,8 +118,17 @@ internal sealed class PostgresProbe(NpgsqlDataSource source, NpgsqlDataSource po
         try
         {
             var connection = await source.OpenConnectionAsync();
-            await meet(connection);
-            return connection;
+            try
+            {
+                await meet(connection);
+                return connection;
+            }
+            catch
+            {
+                // It is not pooled: a standby, say, would get one more with each probe, for as long as it is one.
+                await connection.DisposeAsync();
+                throw;
+            }
         }
         catch (PostgresException e) when (PostgresErrors.IsRefusal(e) || e.SqlState == PostgresErrorCodes.TooManyConnections)
         {

@@ -170,6 +170,38 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task An_error_that_no_code_here_knows_is_an_outage_with_an_end()
+    {
+        await AdminAsync(
+            "create function plane.fail() returns trigger language plpgsql as $$ begin raise 'an operator''s own trigger'; end $$;"
+            + "create trigger fail before insert on plane.probe execute function plane.fail()");
+        await _store.PingAsync(default);
+        await Eventually.SeenAsync(() => _store.Outage?.Reason, reason => reason == "the database answered P0001: an operator's own trigger", "the probe's error is known");
+        await AdminAsync(Mended);
+        await Eventually.SeenAsync(() => _store.Outage, outage => outage is null, "it is over");
+        await _store.PingAsync(default);
+        Assert.Equal((1, 1), (Begun, Ended));
+    }
+
+    [Fact]
+    public async Task A_probe_whose_server_is_refused_closes_its_connection()
+    {
+        await using var source = NpgsqlDataSource.Create(PostgresProbe.ConnectionString(PostgresSource.Complete(_database.ConnectionString)));
+        await using var outage = new StoreOutage(_ => Task.FromResult<StoreFault?>(null), TimeProvider.System, _log);
+        using var gate = new PostgresCircuitBreaker(outage, TimeProvider.System);
+        NpgsqlConnection? met = null;
+        Task Refuse(NpgsqlConnection connection)
+        {
+            met = connection;
+            throw new StoreUnavailableException("a standby");
+        }
+
+        var probe = new PostgresProbe(source, source, Refuse, gate, TimeProvider.System);
+        await Eventually.SeenAsync(async token => (await probe.RunAsync(token))?.Reason, reason => reason == "a standby", "the server is refused");
+        Assert.Equal(System.Data.ConnectionState.Closed, met?.FullState);
+    }
+
+    [Fact]
     public async Task A_lock_that_another_session_holds_is_named_with_its_holder()
     {
         await using var other = new NpgsqlConnection(_database.ConnectionString + ";Application Name=psql-of-ada");
