@@ -65,7 +65,7 @@ internal sealed partial class PostgresStore
 
     /// <summary>
     /// What is to be read of backends beside their states. A statement of its own, because few have any; before the states, so that what is read after an end is there. Repeated with
-    /// them where they fail.
+    /// them where they fail, and refused like them where the session is not the current one.
     /// </summary>
     private async Task NoteAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken)
     {
@@ -89,7 +89,8 @@ internal sealed partial class PostgresStore
                 select * from unnest($3, $4, $5, $6, $7) as t (id, token, message, tail, warm)
             ), l as (
                 select b.id from plane.backends b join e on e.id = b.id and e.token in (b.fencing_token, b.start_token)
-                where $1 is null or (b.cluster = $1 and b.drone = $2)
+                where $1 is null
+                    or (b.cluster = $1 and b.drone = $2 and exists (select 1 from plane.drones d where d.cluster = $1 and d.name = $2 and d.session = $8))
                 order by b.id for update of b
             )
             update plane.backends b
@@ -104,7 +105,8 @@ internal sealed partial class PostgresStore
             Sql.Bigs([.. notes.Select(n => n.Key.Token.Value)]),
             Sql.Texts([.. notes.Select(n => n.Message)]),
             Sql.Texts([.. notes.Select(n => n.Tail)]),
-            Sql.Bools([.. notes.Select(n => n.IsWarm)]));
+            Sql.Bools([.. notes.Select(n => n.IsWarm)]),
+            Sql.Big(session?.Number));
     }
 
     public async Task<ChangeOutcome> TerminateAsync(

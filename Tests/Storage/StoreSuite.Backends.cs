@@ -126,6 +126,23 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task What_a_replaced_session_notes_of_a_backend_is_not_taken()
+    {
+        var old = await RegisterAsync();
+        var holder = await AcquireAsync("noted");
+        var current = await RegisterAsync();
+        await Store.ApplyStatesAsync(current, [Event(holder.Identity, BackendStatus.Waiting, 1, e => e with { Message = "new" })], default);
+
+        var note = Event(holder.Identity, BackendStatus.Waiting, 1, e => e with { Message = "old", OutputTail = "old", IsWarm = true });
+        Assert.Equal(SessionState.Replaced, (await Store.ApplyStatesAsync(old, [note], default)).Session);
+        var ahead = current with { Number = current.Number + 1 };
+        Assert.Equal(SessionState.Unknown, (await Store.ApplyStatesAsync(ahead, [note], default)).Session);
+
+        var details = await DetailsAsync(holder.Identity);
+        Assert.Equal(("new", null), (details.Message, details.OutputTail));
+    }
+
+    [Fact]
     public async Task Events_of_many_backends_are_applied_in_one_batch()
     {
         var session = await RegisterAsync();
