@@ -65,7 +65,7 @@ public sealed record LeaseOptions
     [Id(10)]
     public TimeSpan ProxyReport { get; init; } = TimeSpan.FromSeconds(7);
 
-    /// <summary>A proxy silent for longer no longer counts for idleness. Default 60 s.</summary>
+    /// <summary>A proxy silent for longer no longer counts for idleness. At least two of its reports, and three heartbeats of a controller. Default 60 s.</summary>
     [Description("a proxy silent for longer no longer counts for idleness")]
     [Id(11)]
     public TimeSpan ProxySilent { get; init; } = TimeSpan.FromSeconds(60);
@@ -100,7 +100,7 @@ public sealed record LeaseOptions
 
     /// <summary>
     /// What is wrong with the numbers, or <see langword="null"/>: there must be room for four renewal calls before the soft deadline, and a kill that begins
-    /// at the hard deadline must be done, on a clock that runs 2 % slow, when the lease expires.
+    /// at the hard deadline must be done, on a clock that runs 2 % slow, when the lease expires. A report that comes late must not make its sender silent.
     /// </summary>
     public string? Validate()
     {
@@ -126,7 +126,18 @@ public sealed record LeaseOptions
             return "(hard + kill) with 2 % drift must not be later than expiry";
         }
 
-        return HeartbeatFresh < 2 * Heartbeat ? "heartbeat-fresh must be at least 2 heartbeats" : null;
+        if (HeartbeatFresh < 2 * Heartbeat)
+        {
+            return "heartbeat-fresh must be at least 2 heartbeats";
+        }
+
+        if (ProxySilent < 2 * ProxyReport)
+        {
+            return "proxy-silent must be at least 2 proxy-reports";
+        }
+
+        // Controllers whose last heartbeat is older than half of it count as having been away.
+        return ProxySilent < 3 * Heartbeat ? "proxy-silent must be at least 3 heartbeats" : null;
     }
 
     /// <summary>The deadlines of a lease that was acquired or renewed at a reading.</summary>

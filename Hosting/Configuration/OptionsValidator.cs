@@ -52,13 +52,7 @@ public sealed class OptionRules(Type options)
             return;
         }
 
-        var properties = new List<PropertyInfo>();
-        foreach (var step in path.Split('.')[1..])
-        {
-            properties.Add((properties.Count == 0 ? options : properties[^1].PropertyType).GetProperty(step)
-                ?? throw new ArgumentException($"{options.Name} has no option {path}", nameof(path)));
-        }
-
+        var properties = PropertiesOf(path);
         var name = $"{OptionNames.Flag(properties)} ({OptionNames.Variable(properties)})";
         var isSecret = properties[^1].GetCustomAttribute<PasswordPropertyTextAttribute>() is not null;
         _problems.Add(isSecret ? $"{name}: {rule}" : $"{name} {Is(value)}: {rule}");
@@ -110,11 +104,29 @@ public sealed class OptionRules(Type options)
     public void Leases(LeaseOptions numbers, [CallerArgumentExpression(nameof(numbers))] string path = "")
     {
         ArgumentNullException.ThrowIfNull(numbers);
+        if (numbers.Validate() is not { } rule)
+        {
+            return;
+        }
+
         var standard = new LeaseOptions();
+        var properties = PropertiesOf(path);
         var given = typeof(LeaseOptions).GetProperties()
             .Where(p => !Equals(p.GetValue(numbers), p.GetValue(standard)))
-            .Select(p => $"{OptionNames.Flag([p])[2..]} {OptionNames.Show(p.GetValue(numbers))}");
-        That(numbers.Validate() is null, string.Join(", ", given), numbers.Validate(), path);
+            .Select(p => $"{OptionNames.Flag([.. properties, p])} ({OptionNames.Variable([.. properties, p])}) {Is(p.GetValue(numbers))}");
+        _problems.Add($"{string.Join(", ", given)}: {rule}");
+    }
+
+    private List<PropertyInfo> PropertiesOf(string path)
+    {
+        var properties = new List<PropertyInfo>();
+        foreach (var step in path.Split('.')[1..])
+        {
+            properties.Add((properties.Count == 0 ? options : properties[^1].PropertyType).GetProperty(step)
+                ?? throw new ArgumentException($"{options.Name} has no option {path}", nameof(path)));
+        }
+
+        return properties;
     }
 
     private static string Is(object? value) => value is null ? "is not set" : $"is {OptionNames.Quote(value)}";

@@ -101,6 +101,8 @@ public sealed class Keys
         { new LeaseOptions { Sweep = TimeSpan.Zero }, "positive" },
         { new LeaseOptions { Expiry = TimeSpan.FromHours(2) }, "at most an hour" },
         { new LeaseOptions { HeartbeatFresh = TimeSpan.FromSeconds(10) }, "2 heartbeats" },
+        { new LeaseOptions { ProxyReport = TimeSpan.FromSeconds(31) }, "2 proxy-reports" },
+        { new LeaseOptions { ProxySilent = TimeSpan.FromSeconds(20) }, "3 heartbeats" },
     };
 
     [Theory]

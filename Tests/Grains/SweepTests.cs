@@ -4,11 +4,10 @@ namespace Plane.Tests.Grains;
 
 public sealed class SweepTests
 {
-    // Leases that outlast the test, sweeps and reports that don't.
+    // Leases that outlast the test, sweeps that don't.
     private static readonly LeaseOptions SweepOften = new()
     {
         Sweep = TimeSpan.FromMilliseconds(100),
-        ProxySilent = TimeSpan.FromMilliseconds(500),
         HeartbeatFresh = TimeSpan.FromMinutes(5),
     };
 

@@ -53,6 +53,15 @@ public sealed class StartTests
         Assert.DoesNotContain("geheim", problem, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Lease_numbers_that_do_not_fit_are_named_with_their_flag_variable_and_value()
+    {
+        var options = new ControllerOptions { Db = "sqlite:/nowhere/plane.db", LeaseNumbers = new LeaseOptions { ProxySilent = TimeSpan.FromSeconds(10) } };
+        Assert.Equal(
+            "--lease-numbers-proxy-silent (PLANE__LEASE_NUMBERS__PROXY_SILENT) is '10s': proxy-silent must be at least 2 proxy-reports",
+            Assert.Single(new ControllerOptionsValidator().Problems(options)));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("short")]
