@@ -43,14 +43,17 @@ internal sealed class NegativeAnswers(ProxyOptions options, TimeProvider time)
 
         var until = time.GetTimestamp() + (long)(options.NegativeAnswer.TotalSeconds * time.TimestampFrequency);
         var answer = new Answer(resolution, until);
-        if (_answers.TryAdd(token, answer))
+
+        // In place of the one that is there, and only that: one that is dropped at this moment was counted off.
+        while (!_answers.TryAdd(token, answer))
         {
-            Interlocked.Increment(ref _count);
+            if (_answers.TryGetValue(token, out var known) && _answers.TryUpdate(token, answer, known))
+            {
+                return;
+            }
         }
-        else
-        {
-            _answers[token] = answer;
-        }
+
+        Interlocked.Increment(ref _count);
     }
 
     private void DropExpired()

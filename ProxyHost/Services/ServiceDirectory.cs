@@ -41,6 +41,9 @@ internal sealed partial class ServiceDirectory(ProxyOptions options, IController
     // Names that visitors invented, kept for a moment.
     private const int Absent = 10_000;
 
+    // As many names that are not known here as there may be services. A question lasts longer than the visitor who caused it, by far where no controller answers.
+    private const int MaxFlights = 1_000;
+
     private readonly ConcurrentDictionary<string, KnownService> _services = new(StringComparer.Ordinal);
     private readonly BoundedCache<Absence> _absent = new(Absent);
     private readonly Lock _gate = new();
@@ -77,6 +80,11 @@ internal sealed partial class ServiceDirectory(ProxyOptions options, IController
         {
             if (!_flights.TryGetValue(name.Value, out flight))
             {
+                if (known is null && _flights.Count >= MaxFlights)
+                {
+                    return ValueTask.FromResult(new ServiceLookUp(ServiceOutcome.Unavailable));
+                }
+
                 flight = new Flight();
                 _flights.Add(name.Value, flight);
                 flight.Task = Task.Run(() => ReadAsync(name, flight), CancellationToken.None);
