@@ -4,9 +4,9 @@ namespace Plane;
 
 /// <summary>
 /// A place in the change log: the transaction that wrote the row, then the row's own number. Rows are read in this order, below the oldest transaction that
-/// is still running, so that one that commits late is not passed over.
+/// is still running, so that one that commits late is not passed over. After a failover of the database positions continue far above those of before, so that none is given twice.
 /// </summary>
-/// <param name="Transaction">The writing transaction's id.</param>
+/// <param name="Transaction">The writing transaction's id, counted on over failovers.</param>
 /// <param name="Sequence">The row's number.</param>
 [GenerateSerializer, Immutable, Alias("plane.LogPosition")]
 public readonly record struct LogPosition([property: Id(0)] long Transaction, [property: Id(1)] long Sequence) : IComparable<LogPosition>

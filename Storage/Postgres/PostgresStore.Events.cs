@@ -8,18 +8,17 @@ internal sealed partial class PostgresStore
     public async Task<EventPage> ReadEventsAsync(ClusterName? cluster, LogPosition? after, int limit, CancellationToken cancellationToken)
     {
         limit = Math.Max(limit, 1);
-        var from = after ?? LogPosition.Start;
         var rows = await QueryAsync(
             $"""
-            select s.xmin - 1, (g.transaction_id, g.sequence) > ($1, $2), c.transaction_id, c.sequence, c.kind::text, c.cluster, c.backend_id, c.status::text,
+            select s.base + s.xmin - 1, s.is_before or (g.transaction_id, g.sequence) > (s.transaction_id, $2), s.base + c.transaction_id, c.sequence, c.kind::text, c.cluster, c.backend_id, c.status::text,
                 coalesce(c.drone, b.drone), c.created_at, b.key_namespace, b.key_name, b.key_tag, b.fencing_token, h.termination_reason::text, h.termination_kind::text,
                 case when h.exit_error and h.termination_reason is not null and b.exit_code = 143 then false else h.exit_error end,
                 coalesce(c.service, b.service)
-            from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
+            from {LogFrom} s
             cross join plane.changes_cleaned g
             left join lateral (
                 select * from plane.changes
-                where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin and (kind in ('backend_state', 'token_revoked', 'service') or kind = 'drone_action' and status is not null)
+                where (transaction_id, sequence) > (s.transaction_id, $2) and transaction_id < s.xmin and (kind in ('backend_state', 'token_revoked', 'service') or kind = 'drone_action' and status is not null)
                     and ($4::text is null or cluster = $4 or kind = 'service')
                 order by transaction_id {(after is null ? "desc" : "asc")}, sequence {(after is null ? "desc" : "asc")} limit $3
             ) c on true
@@ -33,8 +32,8 @@ internal sealed partial class PostgresStore
                 Position: r.IsDBNull(2) ? (LogPosition?)null : new LogPosition(r.GetInt64(2), r.GetInt64(3)),
                 Event: !r.IsDBNull(2) && _unreadable.TryRead(r, ReadEvent, out var read, key: 3) ? read : null),
             cancellationToken,
-            Sql.Big(from.Transaction),
-            Sql.Big(from.Sequence),
+            Sql.Big(after?.Transaction),
+            Sql.Big(after?.Sequence ?? 0),
             Sql.Int(limit),
             Sql.Text(cluster?.Value));
         var end = new LogPosition(rows[0].End, long.MaxValue);

@@ -5,6 +5,23 @@ namespace Plane.Storage.Postgres;
 // Tokens, proxies, the change log.
 internal sealed partial class PostgresStore
 {
+    // What is added to a transaction's id in a position. After a failover that lost commits, ids are given again, to other transactions; positions are not: the base is the second until
+    // which keys were held off (plane.meet_server), shifted by more than the ids that a failover can lose. 0 where there was none.
+    private const string LogBase =
+        "(select case when v.hold_until = '-infinity' then 0 else extract(epoch from v.hold_until)::bigint << 31 end from plane.server v where v.single)";
+
+    private const string LogEnd = $"{LogBase} + pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1";
+
+    // Where the log is read from: behind the position ($1, $2), whose transaction is null before every row. One of before the last failover is behind everything: what was lost since is not known.
+    private const string LogFrom =
+        $"""
+        (
+            select l.base, l.xmin, coalesce($1 < l.base, false) as is_before,
+                case when $1 is null then 0 when $1 < l.base then l.xmin else $1 - l.base end as transaction_id
+            from (select {LogBase} as base, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin offset 0) l
+        )
+        """;
+
     public async Task<ChangeOutcome> RevokeAsync(BackendName backend, RevokeScope scope, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
@@ -41,8 +58,8 @@ internal sealed partial class PostgresStore
     public async Task<RouteReply> ResolveAsync(string tokenHash, CancellationToken cancellationToken)
     {
         var rows = await QueryAsync(
-            """
-            select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status::text,
+            $"""
+            select {LogEnd}, b.id, b.fencing_token, b.cluster, b.address, b.subdomain, b.status::text,
                 t.user_name, t.auth, t.secret, b.ready_at is not null, b.termination_reason::text, b.web
             from (select 1) one
             left join plane.tokens t on t.hash = $1 and not t.revoked
@@ -106,19 +123,19 @@ internal sealed partial class PostgresStore
         Sql.Bigs([.. report.InUse.Select(i => i.Token.Value)]));
 
     public async Task<LogPosition> ReadLogEndAsync(CancellationToken cancellationToken) => new(
-        await ScalarAsync<long>("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1", cancellationToken), long.MaxValue);
+        await ScalarAsync<long>($"select {LogEnd}", cancellationToken), long.MaxValue);
 
     public async Task<ChangePage> ReadLogAsync(LogPosition after, int limit, CancellationToken cancellationToken)
     {
         limit = Math.Max(limit, 1);
         var rows = await QueryAsync(
-            """
-            select s.xmin - 1, (g.transaction_id, g.sequence) > ($1, $2), exists (select 1 from plane.changes where transaction_id >= s.xmin),
-                c.transaction_id, c.sequence, c.kind::text, c.cluster, c.backend_id, c.fencing_token, c.status::text, c.token_hash, c.drone, c.service
-            from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
+            $"""
+            select s.base + s.xmin - 1, s.is_before or (g.transaction_id, g.sequence) > (s.transaction_id, $2), exists (select 1 from plane.changes where transaction_id >= s.xmin),
+                s.base + c.transaction_id, c.sequence, c.kind::text, c.cluster, c.backend_id, c.fencing_token, c.status::text, c.token_hash, c.drone, c.service
+            from {LogFrom} s
             cross join plane.changes_cleaned g
             left join lateral (
-                select * from plane.changes where (transaction_id, sequence) > ($1, $2) and transaction_id < s.xmin
+                select * from plane.changes where (transaction_id, sequence) > (s.transaction_id, $2) and transaction_id < s.xmin
                 order by transaction_id, sequence limit $3
             ) c on true
             order by c.transaction_id, c.sequence

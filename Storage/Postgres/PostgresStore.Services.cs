@@ -75,7 +75,7 @@ internal sealed partial class PostgresStore
     {
         var rows = await QueryAsync(
             $"""
-            select {ServiceColumns}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, k.kid, k.alg::text, k.material
+            select {ServiceColumns}, {LogEnd}, k.kid, k.alg::text, k.material
             from plane.services s left join plane.service_keys k on k.service = s.name
             where s.name = $1 order by k.kid
             """,

@@ -35,6 +35,7 @@ public sealed class FailoverTests(ITestOutputHelper output)
         // Acknowledged, and lost: a key is held by a backend that may run for a lease.
         var lost = (await store.AcquireAsync(Request("lost"), default)).Holder!;
         var lostAt = TimeProvider.System.GetTimestamp();
+        var before = await store.ReadLogEndAsync(default);
         await primary.StopAsync(Signal.Kill);
         await standby.ScalarAsync("select pg_wal_replay_resume()");
         await standby.ScalarAsync("select pg_promote()");
@@ -49,6 +50,17 @@ public sealed class FailoverTests(ITestOutputHelper output)
         // A request that is refused so has no answer yet.
         var mark = new IdempotencyKey("id", "what", [1]);
         Assert.Equal(AcquireOutcome.HeldOff, (await store.AcquireAsync(Request("marked") with { Mark = mark }, default)).Outcome);
+
+        // The ids of lost transactions are given to others. Who has read the log up to there learns that something may be missing.
+        await Eventually.SeenAsync(
+            async _ => (long)(await standby.ScalarAsync("select pg_current_xact_id()::text::bigint"))!, id => id > before.Transaction, "the ids were given again");
+        var page = await store.ReadLogAsync(before, 10, default);
+        Assert.True(page.Gap && page.Next > before, $"{page.Next} after {before}, gap: {page.Gap}");
+        Assert.False((await store.ReadLogAsync(page.Next, 10, default)).Gap);
+        Assert.True((await store.ReadEventsAsync(null, before, 10, default)).Gap);
+        var events = await store.ReadEventsAsync(null, null, 10, default);
+        Assert.Contains(events.Events, e => e.BackendId == kept.Identity.Backend);
+        Assert.All(events.Events, e => Assert.True(e.Id.Position > before, $"{e.Id} after {before}"));
 
         // What the new primary knows continues: renewals, tokens, and repeats of what was acquired.
         Assert.Equal([RenewalOutcome.Renewed], await store.RenewAsync([kept.Identity], default));
