@@ -109,7 +109,7 @@ internal sealed partial class SqliteStore
             s.Execute("delete from keys where backend_id = $1 and fencing_token = $2", id, token);
             s.Execute("delete from actions where backend_id = $1", id);
             NoteEnd(s, id);
-            if (isInPool && e.TerminationReason is null or TerminationReason.StartupTimeout or TerminationReason.InternalError)
+            if (isInPool)
             {
                 NoteWarm(s, id, failed: true);
             }
@@ -127,6 +127,7 @@ internal sealed partial class SqliteStore
         }
 
         var id = e.Identity.Backend.Value;
+        var becomesWarm = isWarm && isInPool && s.Scalar("select 1 from backends where id = $1 and warm_at is null", id) is not null;
         s.Execute(
             """
             update backends
@@ -137,8 +138,8 @@ internal sealed partial class SqliteStore
             id,
             tail,
             message,
-            isWarm && isInPool ? s.Lease : null);
-        if (isWarm && isInPool)
+            becomesWarm ? s.Lease : null);
+        if (becomesWarm)
         {
             NoteWarm(s, id, failed: false);
         }

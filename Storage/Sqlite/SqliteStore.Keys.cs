@@ -130,6 +130,7 @@ internal sealed partial class SqliteStore
         {
             s.Execute("insert into history (backend_id, status, at, termination_reason) values ($1, 'terminated', $2, 'lost')", id, at);
             s.Log(ChangeKind.BackendState, cluster, id, token, BackendStatus.Terminated);
+            NoteEnd(s, id);
         }
 
         s.Execute("delete from actions where backend_id = $1", id);

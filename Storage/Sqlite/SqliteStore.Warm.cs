@@ -146,10 +146,13 @@ internal sealed partial class SqliteStore
     private static void NoteWarm(SqliteSession s, string id, bool failed)
     {
         var found = s.Single(
-            "select key_namespace, service_version, service from backends where id = $1 and service is not null",
-            static r => Tuple.Create(r.GetString(0), r.GetInt64(1).ToString(CultureInfo.InvariantCulture), r.GetString(2)),
+            """
+            select key_namespace, service_version, service, (termination_reason is null or termination_reason in ('startup_timeout', 'internal_error'))
+            from backends where id = $1 and service is not null
+            """,
+            static r => Tuple.Create(r.GetString(0), r.GetInt64(1).ToString(CultureInfo.InvariantCulture), r.GetString(2), r.GetBoolean(3)),
             id);
-        if (found is not var (pool, version, service))
+        if (found is not var (pool, version, service, isOwnFault) || (failed && !isOwnFault))
         {
             return;
         }

@@ -273,6 +273,21 @@ public abstract partial class StoreSuite
     }
 
     [Fact]
+    public async Task A_backend_that_is_lost_after_it_was_ready_ends_the_count()
+    {
+        await RegisterAsync();
+        var version = await PutAsync();
+        var key = new KeyConfig { Name = "room", Namespace = "board" };
+        await FailAsync((await AcquireAsync(CommandOf("room", version))).Identity);
+        Assert.NotNull(await Store.ReadFailuresAsync(key, default));
+
+        await ReadyAsync((await AcquireAsync(CommandOf("room", version))).Identity);
+        await Harness.AdvanceAsync(Numbers.Expiry + TimeSpan.FromSeconds(1));
+        Assert.Equal(1, await Store.SweepLostAsync(default));
+        Assert.Null(await Store.ReadFailuresAsync(key, default));
+    }
+
+    [Fact]
     public async Task A_backend_that_was_ready_for_a_while_or_ended_without_an_error_ends_the_count()
     {
         var session = await RegisterAsync();

@@ -372,6 +372,35 @@ public abstract partial class StoreSuite
         Task<TimeSpan?> DelayAsync() => Store.ReadWarmDelayAsync(s_board, service.Version, default);
     }
 
+    [Fact]
+    public async Task Warm_backends_whose_end_was_asked_for_are_no_failed_starts()
+    {
+        await WarmDroneAsync();
+        var service = await PutBoardAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            var ended = await AcquireAsync(PoolOf(service, i));
+            await ApplyAsync(ended.Identity, BackendStatus.Terminating, e => e with { TerminationReason = TerminationReason.Swept });
+            await ApplyAsync(ended.Identity, BackendStatus.Terminated);
+        }
+
+        Assert.Null(await Store.ReadWarmDelayAsync(s_board, service.Version, default));
+    }
+
+    [Fact]
+    public async Task A_repeated_word_that_a_backend_is_warm_does_not_end_the_wait_of_others()
+    {
+        await WarmDroneAsync();
+        var service = await PutBoardAsync();
+        var warm = await WarmAsync(service);
+        var failed = await AcquireAsync(PoolOf(service, 1));
+        await ApplyAsync(failed.Identity, BackendStatus.Terminated, e => e with { TerminationReason = TerminationReason.InternalError });
+        Assert.NotNull(await Store.ReadWarmDelayAsync(s_board, service.Version, default));
+
+        await ApplyAsync(warm, BackendStatus.Waiting, e => e with { Address = WarmAddress, IsWarm = true });
+        Assert.NotNull(await Store.ReadWarmDelayAsync(s_board, service.Version, default));
+    }
+
     private async Task<DroneSession> WarmDroneAsync(DroneName? name = null)
     {
         var session = await RegisterAsync(name);
