@@ -10,7 +10,8 @@ namespace Plane;
 [Alias("plane.IReachable")]
 public interface IReachable : IGrainWithStringKey
 {
-    /// <summary>Answers at once and without the database: whether the controller that this key leads to is alive.</summary>
+    /// <summary>Answers at once and asks the database nothing: whether the controller that this key leads to is alive.</summary>
+    /// <exception cref="Orleans.Runtime.OrleansException">It is, and its database does not answer it.</exception>
     [Alias("Ping"), AlwaysInterleave, ResponseTimeout("00:00:03")]
     Task Ping(CancellationToken cancellationToken = default);
 }

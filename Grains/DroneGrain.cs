@@ -35,7 +35,7 @@ internal sealed class DroneGrain(
         return Task.CompletedTask;
     }
 
-    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task Ping(CancellationToken cancellationToken) => store.EnsureAnswers();
 
     public async Task<RegistrationReply> Register(DroneRegistration registration, CancellationToken cancellationToken)
     {

@@ -35,6 +35,11 @@ internal static class StoreFailures
         }
     }
 
+    /// <summary>The answer to a ping: whether this controller's database answers it.</summary>
+    /// <param name="store">The store.</param>
+    public static Task EnsureAnswers(this IStore store) =>
+        store.Answers ? Task.CompletedTask : Task.FromException(AskAgain(new StoreUnavailableException(store.Outage?.Reason ?? "it has not answered for a moment")));
+
     // Without the inner exception: it is the driver's, and none of its details belong on the wire.
     private static OrleansException AskAgain(StoreUnavailableException e) => new($"the database is unavailable, retry: {e.Message}");
 }

@@ -16,6 +16,12 @@ public interface IStore
     /// <summary>What keeps the database from serving connects, as far as was noticed, or null. While it is not null, the store logs it.</summary>
     StoreFault? Outage { get; }
 
+    /// <summary>
+    /// Whether statements are answered: not while some have been under way for a tenth of a second and none was answered in that time, nor during an outage. Sooner than <see cref="Outage"/>, which has to be certain: who reads
+    /// it has another controller to ask.
+    /// </summary>
+    bool Answers { get; }
+
     /// <summary>What is wrong with this machine's clock as compared with the database server's at the last heartbeat, or null. SQLite has no other clock.</summary>
     string? ClockProblem { get; }
 

@@ -24,9 +24,9 @@ namespace Plane.Grains.Keys;
 /// The class has no state: any number of activations, on any silo, answer alike. So the silo that a drone reaches does, and a renewal waits for no other.
 /// </summary>
 [StatelessWorker(1)]
-internal sealed class LeaseGrain(IDroneStore store, RenewalWriter renewals, GrainOptions options) : Grain, ILeaseGrain
+internal sealed class LeaseGrain(IDroneStore store, IStore database, RenewalWriter renewals, GrainOptions options) : Grain, ILeaseGrain
 {
-    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task Ping(CancellationToken cancellationToken) => database.EnsureAnswers();
 
     public async Task<RenewalReply> Renew(RenewalBatch batch, CancellationToken cancellationToken)
     {

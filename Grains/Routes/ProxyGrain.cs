@@ -13,7 +13,7 @@ namespace Plane.Grains.Routes;
 /// </summary>
 [StatelessWorker(1)]
 internal sealed class ProxyGrain(
-    IRouteStore routes, IChangeLog changeLog, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
+    IRouteStore routes, IChangeLog changeLog, IStore store, ChangeFeed feed, ControllerMetrics metrics, GrainOptions options, TimeProvider time) : Grain, IProxyGrain
 {
     private const int ChangesPerPage = 1_000;
 
@@ -25,7 +25,7 @@ internal sealed class ProxyGrain(
         return Task.CompletedTask;
     }
 
-    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task Ping(CancellationToken cancellationToken) => store.EnsureAnswers();
 
     public async Task<ProxyReportReply> Report(ProxyReport report, CancellationToken cancellationToken)
     {

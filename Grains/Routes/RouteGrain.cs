@@ -11,9 +11,9 @@ namespace Plane.Grains.Routes;
 /// (<see cref="RouteReply.ReadAt"/>). So any silo that a proxy reaches answers for every token, whatever has become of the others.
 /// </summary>
 [StatelessWorker(1)]
-internal sealed class RouteGrain(IRouteStore store, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
+internal sealed class RouteGrain(IRouteStore store, IStore database, ChangeFeed feed, ControllerMetrics metrics, TimeProvider time) : Grain, IRouteGrain
 {
-    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task Ping(CancellationToken cancellationToken) => database.EnsureAnswers();
 
     public async Task<RouteReply> Resolve(BearerToken token, TimeSpan wait, CancellationToken cancellationToken)
     {

@@ -6,9 +6,9 @@ namespace Plane.Grains.Services;
 
 /// <summary>Services, for proxies and for applications that are cluster clients. Keeps nothing: each controller that is called answers by its <see cref="ServiceConnector"/>.</summary>
 [StatelessWorker(1)]
-internal sealed class ServiceGrain(IServiceStore store, ServiceConnector connector) : Grain, IServiceGrain
+internal sealed class ServiceGrain(IServiceStore store, IStore database, ServiceConnector connector) : Grain, IServiceGrain
 {
-    public Task Ping(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task Ping(CancellationToken cancellationToken) => database.EnsureAnswers();
 
     public async Task<ServiceAccessInfo?> ReadAccess(ServiceName service, ClusterName cluster, CancellationToken cancellationToken)
     {

@@ -11,12 +11,13 @@ namespace Plane.Hosting.Cluster;
 /// </para>
 /// <list type="number">
 /// <item>Calls use one key, for as long as the controller behind it answers.</item>
-/// <item>A call without an answer for 150 ms has the grain pinged under that key, as soon as nothing else was answered for as long, and from then on each 500 ms. A controller that is alive
-/// answers a ping at once, however long its database or a waiting call takes: so a slow controller is not asked more.</item>
+/// <item>A call without an answer for 150 ms has the grain pinged under that key, as soon as nothing else was answered for as long, and from then on each 500 ms. A controller whose database
+/// answers it answers a ping at once, however long a waiting call takes: so one that is only slow is not asked more.</item>
 /// <item>Without an answer to the ping within 300 ms new keys are pinged: Orleans binds them to its gateways in turn, while known ones may all be bound to one, as after the other
 /// was restarted. The first that answers is used from then on. Calls that still wait under the former key are cancelled and made again. Where no key answers, the calls continue
 /// waiting: there is no better gateway.</item>
-/// <item>A call that fails makes the next one use the next key: a controller may answer and be without its database.</item>
+/// <item>A call that fails without a known outcome is followed by the same pings, and made again where another key answers: a controller may be there and be without its database. After any other failure, and where
+/// no key answers, the next call uses the next key.</item>
 /// </list>
 /// Thread-safe.
 /// </summary>
@@ -42,6 +43,9 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
 
     private readonly Lock _gate = new();
     private volatile Way _current = new(0);
+
+    // Guarded by _gate: until when no failed call is followed by pings.
+    private long _restUntil = long.MinValue;
 
     // Guarded by _gate. The first is always the one that controllers of an earlier version know.
     private int[] _keys = [.. Enumerable.Range(0, GrainKeys.Ways)];
@@ -71,6 +75,19 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
                     return await answer;
                 }
             }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                if (skip == 0 && CallFailed.IsUnknownOutcome(e) && MayLookForAnother())
+                {
+                    await CheckAsync(way).WaitAsync(cancellationToken);
+                }
+
+                if (!way.IsLeft)
+                {
+                    Leave(way);
+                    throw;
+                }
+            }
             finally
             {
                 // Not left to the caller's token: the link to it ends here, maybe before the token has reached the call.
@@ -83,23 +100,27 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
 
     private async Task<T> StartAsync<T>(Func<TGrain, CancellationToken, Task<T>> call, Way way, CancellationToken cancellationToken)
     {
-        try
-        {
-            var answer = await call(grain(way.Number), cancellationToken);
-            way.Answered(time.GetTimestamp());
-            return answer;
-        }
-        catch when (!cancellationToken.IsCancellationRequested)
-        {
-            lock (_gate)
-            {
-                if (_current.Number == way.Number)
-                {
-                    _current = Further(way, 1);
-                }
-            }
+        var answer = await call(grain(way.Number), cancellationToken);
+        way.Answered(time.GetTimestamp());
+        return answer;
+    }
 
-            throw;
+    private bool MayLookForAnother()
+    {
+        lock (_gate)
+        {
+            return !isOnlyOne && time.GetTimestamp() >= _restUntil;
+        }
+    }
+
+    private void Leave(Way way)
+    {
+        lock (_gate)
+        {
+            if (_current.Number == way.Number)
+            {
+                _current = Further(way, 1);
+            }
         }
     }
 
@@ -172,7 +193,9 @@ public sealed partial class GatewayChoice<TGrain>(Func<int, TGrain> grain, TimeP
 
             if (first is not { } number || number == way.Number)
             {
-                way.NextCheckAt = answers ? now : now + (long)(s_rest.TotalSeconds * time.TimestampFrequency);
+                var rested = now + (long)(s_rest.TotalSeconds * time.TimestampFrequency);
+                way.NextCheckAt = answers ? now : rested;
+                _restUntil = rested;
                 return;
             }
 

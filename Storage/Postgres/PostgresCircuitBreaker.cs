@@ -14,6 +14,7 @@ internal sealed class PostgresCircuitBreaker : IDisposable
     private const int MaxUnderWay = 2_000;
 
     private static readonly TimeSpan s_stall = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_silence = TimeSpan.FromMilliseconds(100);
 
     private readonly StoreOutage _outage;
     private readonly TimeProvider _time;
@@ -73,6 +74,18 @@ internal sealed class PostgresCircuitBreaker : IDisposable
         lock (_lock)
         {
             return _succeeded >= timestamp;
+        }
+    }
+
+    /// <summary>Whether statements are under way and none was answered for a moment.</summary>
+    public bool IsSilent
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _underWay > 0 && _time.GetElapsedTime(Math.Max(_busySince, _succeeded)) >= s_silence;
+            }
         }
     }
 

@@ -85,6 +85,8 @@ internal sealed partial class PostgresStore : IPlaneStore
 
     public StoreFault? Outage => _outage.Current;
 
+    public bool Answers => _outage.Current is not { IsTotal: true } && !_gate.IsSilent;
+
     public string? ClockProblem => _clock.Problem;
 
     public async Task PingAsync(CancellationToken cancellationToken)

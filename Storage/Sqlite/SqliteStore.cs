@@ -51,6 +51,9 @@ internal sealed partial class SqliteStore : IPlaneStore
 
     public StoreFault? Outage => _engine.Outage;
 
+    // A file has one controller, so there is no other to ask.
+    public bool Answers => true;
+
     public string? ClockProblem => null;
 
     public Task PingAsync(CancellationToken cancellationToken) => _engine.PingAsync(cancellationToken);

@@ -95,6 +95,30 @@ public sealed class GatewayChoiceTests
     }
 
     [Fact]
+    public async Task A_call_that_fails_for_want_of_the_database_is_made_again_over_a_gateway_that_has_it()
+    {
+        _controllers.WithoutDatabase = way => way % 2 == 0;
+        var way = await CallAsync();
+        Assert.Equal(1, way % 2);
+        Assert.Equal([0, way], _controllers.Called);
+    }
+
+    [Fact]
+    public async Task Where_no_controller_has_its_database_the_failure_is_told_and_pings_rest()
+    {
+        _controllers.WithoutDatabase = _ => true;
+        await Assert.ThrowsAsync<OrleansException>(CallAsync);
+        var pings = _controllers.Pings.Count;
+        for (var i = 0; i < 20; i++)
+        {
+            await Assert.ThrowsAsync<OrleansException>(CallAsync);
+        }
+
+        // A check or two more, where the machine is slow.
+        Assert.InRange(_controllers.Pings.Count, pings, 4 * pings);
+    }
+
+    [Fact]
     public async Task A_controller_that_does_not_know_the_ping_counts_as_alive()
     {
         _controllers.KnowsPing = false;
@@ -128,6 +152,8 @@ public sealed class GatewayChoiceTests
 
         public Func<int, bool> Failing { get; set; } = _ => false;
 
+        public Func<int, bool> WithoutDatabase { get; set; } = _ => false;
+
         public bool KnowsPing { get; set; } = true;
 
         public TaskCompletionSource? Slow { get; set; }
@@ -151,6 +177,11 @@ public sealed class GatewayChoiceTests
             if (all.Failing(way))
             {
                 throw new InvalidOperationException("failed for the test");
+            }
+
+            if (all.WithoutDatabase(way))
+            {
+                throw new OrleansException("the database is unavailable, retry: for the test");
             }
 
             try
@@ -177,6 +208,7 @@ public sealed class GatewayChoiceTests
         {
             all.Pings.Enqueue(way);
             return !all.KnowsPing ? Task.FromException(new NotSupportedException("unknown to the test"))
+                : all.WithoutDatabase(way) ? Task.FromException(new OrleansException("the database is unavailable, retry: for the test"))
                 : all.Stopped(way) ? Task.FromException(new SiloUnavailableException("stopped for the test"))
                 : Task.CompletedTask;
         }

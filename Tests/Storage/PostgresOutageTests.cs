@@ -221,6 +221,20 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Statements_that_get_no_answer_are_known_before_it_is_an_outage()
+    {
+        await using var other = new NpgsqlConnection(_database.ConnectionString);
+        await other.OpenAsync();
+        await using var transaction = await other.BeginTransactionAsync();
+        await new NpgsqlCommand("lock table plane.backends", other).ExecuteNonQueryAsync();
+        var waiting = _store.ReadBackendAsync(BackendName.NewRandom(), default);
+        await Eventually.SeenAsync(() => _store.Answers, answers => !answers, "the silence is known");
+        await transaction.RollbackAsync();
+        Assert.Null(await waiting);
+        await Eventually.SeenAsync(() => _store.Answers, answers => answers, "it is over");
+    }
+
+    [Fact]
     public async Task Sessions_that_an_administrator_ends_are_no_outage()
     {
         await AdminAsync($"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{_role}'");
