@@ -51,8 +51,9 @@ internal sealed partial class SweepService(
                 await Task.Delay(period * (0.9 + (Random.Shared.NextDouble() / 5)), time, stoppingToken);
             }
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        catch (Exception) when (stoppingToken.IsCancellationRequested)
         {
+            // Whatever the statement failed with that was cut off, the host would log it as a failure of this service.
             LogEnded(sweep);
         }
     }

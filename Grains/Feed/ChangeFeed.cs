@@ -142,8 +142,9 @@ internal sealed partial class ChangeFeed : BackgroundService, IHostedLifecycleSe
                 }
             }
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        catch (Exception) when (stoppingToken.IsCancellationRequested)
         {
+            // Whatever the read failed with that was cut off, the host would log it as a failure of this service.
             LogStopped();
         }
         finally

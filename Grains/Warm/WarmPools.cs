@@ -43,6 +43,11 @@ internal sealed partial class WarmPools(
                 }
             }
         }
+        catch (Exception) when (stoppingToken.IsCancellationRequested)
+        {
+            // Whatever the turn failed with that was cut off, the host would log it as a failure of this service.
+            return;
+        }
         finally
         {
             await watching;
