@@ -30,7 +30,7 @@ internal sealed partial class PostgresStore
             var count = await ScalarAsync<int>(
                 """
                 select case
-                    when plane.is_served($3) then plane.clean_up($1, $2, plane.proxy_silence($3), $4) + plane.drop_requests($4) + plane.forget_drones($5, $4) + plane.drop_failures($4)
+                    when plane.is_served($3) then plane.clean_up($1, $2, plane.proxy_silence($3), $4) + plane.drop_expired($4) + plane.forget_drones($5, $4)
                     else 0
                 end
                 """,
