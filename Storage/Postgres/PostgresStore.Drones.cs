@@ -134,32 +134,11 @@ internal sealed partial class PostgresStore
             """,
             r => (
                 State: EnumText.Parse<SessionState>(r.GetString(0)),
-                Action: !r.IsDBNull(1) && _unreadable.TryRead(r, ReadAction, out var action, key: 2) ? action : null),
+                Action: !r.IsDBNull(1) && _unreadable.TryRead(r, static row => ReadAction(row, 1), out var action, key: 2) ? action : null),
             cancellationToken,
             [.. Parameters(session), Sql.Big(after), Sql.Int(Math.Max(limit, 1))]);
         return new ActionPage { Session = rows[0].State, Actions = [.. rows.Select(r => r.Action).OfType<DroneAction>()] };
     }
-
-    private static DroneAction ReadAction(NpgsqlDataReader r) => new()
-    {
-        Number = r.GetInt64(1),
-        Identity = ReadIdentity(r, 2),
-        Kind = EnumText.Parse<DroneActionKind>(r.GetString(4)),
-        Spawn = r.IsDBNull(5) ? null : StoreText.ReadSpawn(r.GetString(5), new LeaseDeadlines
-        {
-            InstanceId = r.GetString(6),
-            BootId = r.GetString(7),
-            RenewAt = r.GetInt64(8),
-            SoftAt = r.GetInt64(9),
-            HardAt = r.GetInt64(10),
-        }),
-        Terminate = r.IsDBNull(11) ? null : new TerminateOrder
-        {
-            Kind = EnumText.Parse<TerminationKind>(r.GetString(11)),
-            Reason = EnumText.Parse<TerminationReason>(r.GetString(12)),
-        },
-        Claim = r.IsDBNull(13) ? null : StoreText.ReadClaim(r.GetString(13), r.GetInt64(14)),
-    };
 
     public Task<SessionState> AcknowledgeActionsAsync(DroneSession session, long upTo, CancellationToken cancellationToken) => SessionAsync(
         $"""
@@ -272,14 +251,6 @@ internal sealed partial class PostgresStore
 
     private static NpgsqlParameter[] Amounts(ResourceAmounts amounts) =>
         [Sql.Big(amounts.CpuMillis), Sql.Big(amounts.MemoryBytes), Sql.Big(amounts.DiskBytes), Sql.Int(amounts.Gpus)];
-
-    private static ResourceAmounts? ReadAmounts(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : new ResourceAmounts
-    {
-        CpuMillis = row.GetInt64(at),
-        MemoryBytes = row.GetInt64(at + 1),
-        DiskBytes = row.GetInt64(at + 2),
-        Gpus = row.GetInt32(at + 3),
-    };
 
     private static string?[]? NamesOf(ExecutorKind[]? kinds) => kinds is null ? null : EnumText.NamesOf(kinds.Select(k => (ExecutorKind?)k));
 

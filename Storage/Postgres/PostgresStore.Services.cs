@@ -82,7 +82,7 @@ internal sealed partial class PostgresStore
             r => (
                 Service: ReadService(r),
                 ReadAt: new LogPosition(r.GetInt64(12), long.MaxValue),
-                Key: !r.IsDBNull(13) && _unreadable.TryRead(r, ReadSigningKey, out var key, key: 13) ? key : null),
+                Key: !r.IsDBNull(13) && _unreadable.TryRead(r, static row => ReadSigningKey(row, 13), out var key, key: 13) ? key : null),
             cancellationToken,
             Sql.Text(service.Value));
         return rows.Count == 0 ? null : new ServiceRead(rows[0].Service, [.. rows.Select(r => r.Key).OfType<SigningKey>()], rows[0].ReadAt);
@@ -192,10 +192,4 @@ internal sealed partial class PostgresStore
         CreatedAt = ReadTime(r, 10),
         UpdatedAt = ReadTime(r, 11),
     };
-
-    private static SigningKey ReadSigningKey(NpgsqlDataReader r)
-    {
-        var key = new SigningKey { Kid = r.GetString(13), Alg = EnumText.Parse<SigningAlgorithm>(r.GetString(14)), Material = r.GetString(15) };
-        return SigningKeyRules.IsValid(key) ? key : throw new FormatException("a signing key is not valid");
-    }
 }

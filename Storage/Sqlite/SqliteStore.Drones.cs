@@ -83,7 +83,7 @@ internal sealed partial class SqliteStore
                         select number, backend_id, fencing_token, kind, spawn, instance_id, boot_id, renew_at, soft_at, hard_at, end_kind, end_reason, claim, start_token
                         from actions where cluster = $1 and drone = $2 and number > $3 and number <= $4 order by number
                         """,
-                        ReadAction,
+                        static r => ReadAction(r, 0),
                         session.Cluster.Value,
                         session.Drone.Value,
                         after,
@@ -336,27 +336,6 @@ internal sealed partial class SqliteStore
         : current > session.Number ? SessionState.Replaced
         : SessionState.Current;
 
-    private static DroneAction ReadAction(SqliteDataReader r) => new()
-    {
-        Number = r.GetInt64(0),
-        Identity = ReadIdentity(r, 1),
-        Kind = EnumText.Parse<DroneActionKind>(r.GetString(3)),
-        Spawn = r.IsDBNull(4) ? null : StoreText.ReadSpawn(r.GetString(4), new LeaseDeadlines
-        {
-            InstanceId = r.GetString(5),
-            BootId = r.GetString(6),
-            RenewAt = r.GetInt64(7),
-            SoftAt = r.GetInt64(8),
-            HardAt = r.GetInt64(9),
-        }),
-        Terminate = r.IsDBNull(10) ? null : new TerminateOrder
-        {
-            Kind = EnumText.Parse<TerminationKind>(r.GetString(10)),
-            Reason = EnumText.Parse<TerminationReason>(r.GetString(11)),
-        },
-        Claim = r.IsDBNull(12) ? null : StoreText.ReadClaim(r.GetString(12), r.GetInt64(13)),
-    };
-
     private static NodeState ReadNode(SqliteDataReader row) => new()
     {
         Name = row.GetString(0),
@@ -375,14 +354,6 @@ internal sealed partial class SqliteStore
         cluster,
         drone,
         except)!;
-
-    private static ResourceAmounts? ReadAmounts(SqliteDataReader row, int at) => row.IsDBNull(at) ? null : new ResourceAmounts
-    {
-        CpuMillis = row.GetInt64(at),
-        MemoryBytes = row.GetInt64(at + 1),
-        DiskBytes = row.GetInt64(at + 2),
-        Gpus = row.GetInt32(at + 3),
-    };
 
     private static string TextOf(ExecutorKind[] kinds) => string.Join(',', kinds.Distinct().Select(k => k.Name()));
 

@@ -108,7 +108,7 @@ internal sealed partial class SqliteStore
         s => FindService(s, service) is { } found
             ? new ServiceRead(
                 found,
-                Readable(s, "select kid, alg, material from service_keys where service = $1 order by kid", ReadSigningKey, service.Value),
+                Readable(s, "select kid, alg, material from service_keys where service = $1 order by kid", static r => ReadSigningKey(r, 0), service.Value),
                 LogEnd(s))
             : null,
         cancellationToken);
@@ -314,10 +314,4 @@ internal sealed partial class SqliteStore
         CreatedAt = Time(r.GetInt64(10)),
         UpdatedAt = Time(r.GetInt64(11)),
     };
-
-    private static SigningKey ReadSigningKey(SqliteDataReader r)
-    {
-        var key = new SigningKey { Kid = r.GetString(0), Alg = EnumText.Parse<SigningAlgorithm>(r.GetString(1)), Material = r.GetString(2) };
-        return SigningKeyRules.IsValid(key) ? key : throw new FormatException("a signing key is not valid");
-    }
 }

@@ -175,8 +175,10 @@ public sealed class PostgresOutageTests : IAsyncLifetime, IDisposable
         await AdminAsync(
             "create function plane.fail() returns trigger language plpgsql as $$ begin raise 'an operator''s own trigger'; end $$;"
             + "create trigger fail before insert on plane.probe execute function plane.fail()");
-        await _store.PingAsync(default);
-        await Eventually.SeenAsync(() => _store.Outage?.Reason, reason => reason == "the database answered P0001: an operator's own trigger", "the probe's error is known");
+        await Eventually.SeenAsync(
+            async _ => (await FailureAsync(() => _store.PingAsync(default)), Outage: _store.Outage?.Reason),
+            seen => seen.Outage == "the database answered P0001: an operator's own trigger",
+            "the probe's error is known");
         await AdminAsync(Mended);
         await Eventually.SeenAsync(() => _store.Outage, outage => outage is null, "it is over");
         await _store.PingAsync(default);
