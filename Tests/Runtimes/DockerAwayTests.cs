@@ -1,6 +1,8 @@
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Docker;
+using Plane.DroneHost.Runtimes.Output;
 using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
@@ -274,6 +276,39 @@ public sealed class DockerAwayTests : IAsyncLifetime
         await Assert.ThrowsAsync<RuntimeUnavailableException>(() => runtime.StartAsync(start, default));
     }
 
+    /// <summary>It is the engine's trouble: none of it says anything of the backend, and each may be asked again.</summary>
+    [Theory]
+    [InlineData("listener")]
+    [InlineData("output")]
+    [InlineData("image")]
+    public async Task An_engine_that_answers_with_an_error_of_its_own_is_unavailable(string question)
+    {
+        var backend = Bench.NewIdentity();
+        await using var fake = new FakeEngine(line => line.Contains("/version", StringComparison.Ordinal) ? FakeEngine.Json(200, Version)
+            : line.Contains("/containers/json", StringComparison.Ordinal) ? FakeEngine.Json(200, Listing(backend))
+            : FakeEngine.Json(500, """{"message":"database is locked: for the test"}"""));
+        await using var runtime = At(fake.Host);
+        var start = await _bench.StartOf("") with { Executable = new Executable { Image = "a", PullPolicy = PullPolicy.IfNotPresent } };
+
+        var away = await Assert.ThrowsAsync<RuntimeUnavailableException>(async () =>
+        {
+            switch (question)
+            {
+                case "listener":
+                    await runtime.LookAtListenerAsync(backend, "127.0.0.1:1", default);
+                    break;
+                case "output":
+                    await (await runtime.ReadOutputAsync(backend, new OutputSelection(), default))!.ToListAsync();
+                    break;
+                default:
+                    await runtime.PrepareAsync(start, default);
+                    break;
+            }
+        });
+
+        Assert.Contains("database is locked: for the test", away.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("unix://relative")]
     [InlineData("npipe:////./pipe/docker_engine")]
@@ -282,6 +317,18 @@ public sealed class DockerAwayTests : IAsyncLifetime
     [InlineData("")]
     public void A_host_that_is_no_address_is_a_problem_of_the_options(string host) =>
         Assert.Contains("docker host", Assert.Single(new DockerRuntimeOptions { Host = host, InstanceId = "i", OutputDirectory = "/" }.Problems()), StringComparison.Ordinal);
+
+    private string Listing(BackendIdentity backend)
+    {
+        var labels = new Dictionary<string, string>
+        {
+            ["dev.plane.backend"] = "true",
+            ["dev.plane.drone"] = _bench.InstanceId,
+            ["dev.plane.backend.name"] = backend.Backend.Value,
+            ["dev.plane.backend.token"] = backend.Token.ToString(),
+        };
+        return JsonSerializer.Serialize((object[])[new { Id = "0123456789abcdef", State = "running", Labels = labels, Names = (string[])["/x"], Created = 1 }]);
+    }
 
     private DockerRuntime At(string host, TimeSpan? callTimeout = null) => new(
         new DockerRuntimeOptions

@@ -17,7 +17,7 @@ public sealed class DockerEngineStartTests : IDisposable
 
     private readonly TempDirectory _directory = new();
     private readonly BackendIdentity _backend = Bench.NewIdentity();
-    private readonly DateTimeOffset _ended = TimeProvider.System.GetUtcNow().AddMinutes(-1);
+    private DateTimeOffset _ended = TimeProvider.System.GetUtcNow().AddMinutes(-1);
 
     public void Dispose() => _directory.Dispose();
 
@@ -40,6 +40,22 @@ public sealed class DockerEngineStartTests : IDisposable
             reason == TerminationReason.InternalError ? "The container engine has restarted" : "was sent signal 9 through the container engine",
             found.Exit.Cause!.Message,
             StringComparison.Ordinal);
+    }
+
+    /// <summary>The engine sends what it remembers, and then waits until its clock is where it was at the end of the container.</summary>
+    [Fact]
+    public async Task An_engine_whose_clock_was_set_back_keeps_nobody_waiting()
+    {
+        _ended = TimeProvider.System.GetUtcNow().AddHours(1);
+        await using var engine = new FakeEngine(line => line.Contains("/events", StringComparison.Ordinal)
+            ? $"HTTP/1.1 200 X\r\nContent-Type: application/json\r\n\r\n{Event("start", -3_600)}\n{Event("kill", 0, 9)}\n{Event("die", 0)}\n"
+            : Answer(line, remembersStart: true, hasLiveRestore: false, remembered: 40)) { Open = "/events" };
+        await using var runtime = new DockerRuntime(
+            new DockerRuntimeOptions { Host = engine.Host, InstanceId = Instance, OutputDirectory = _directory.Path }, TimeProvider.System, NullLogger<DockerRuntime>.Instance);
+
+        var found = Assert.Single(await Eventually.EndsAsync(runtime.ListAsync(default), "the ended container is listed"));
+
+        Assert.Equal((FoundState.Exited, 137, TerminationReason.External), (found.State, found.ExitCode, found.Exit!.Cause?.Reason));
     }
 
     private string? Answer(string line, bool remembersStart, bool hasLiveRestore, int remembered)

@@ -32,6 +32,9 @@ public sealed class FakeEngine : IAsyncDisposable
     /// <summary>What they continue with, again and again.</summary>
     public string More { get; init; } = new(' ', 64 * 1024);
 
+    /// <summary>After answers to requests whose first line contains this the connection stays open.</summary>
+    public string? Open { get; init; }
+
     public static string Json(int status, string body) =>
         $"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
 
@@ -82,7 +85,10 @@ public sealed class FakeEngine : IAsyncDisposable
                 await client.SendAsync(more, _cancel.Token);
             }
 
-            client.Shutdown(SocketShutdown.Send);
+            if (Open is not { } open || !line.Contains(open, StringComparison.Ordinal))
+            {
+                client.Shutdown(SocketShutdown.Send);
+            }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
         {

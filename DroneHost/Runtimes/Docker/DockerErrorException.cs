@@ -8,6 +8,9 @@ internal sealed class DockerErrorException(HttpStatusCode status, string message
     /// <summary>The status of the answer.</summary>
     public HttpStatusCode Status { get; } = status;
 
+    /// <summary>The engine is at fault and not the request, as far as the answer says.</summary>
+    public bool IsOfEngine => (int)Status >= 500;
+
     /// <summary>No such container, image or network.</summary>
     public bool IsNotFound => Status == HttpStatusCode.NotFound;
 

@@ -9,6 +9,12 @@ public sealed partial class DockerRuntime
 {
     private static readonly TimeSpan RemovalRetry = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>
+    /// How long events up to a moment are waited for. The moment is at most two seconds away, unless the engine's clock was set back: then the engine would answer only when its clock is there
+    /// again. Two such waits must fit into the time that a caller gives to make sure that a backend is gone.
+    /// </summary>
+    private static readonly TimeSpan EventsLimit = TimeSpan.FromSeconds(3);
+
     /// <summary>How long before an exit a signal may have been sent to have caused it, in nanoseconds: as long as a grace period may be.</summary>
     private const long LongestStop = 600_000_000_000;
 
@@ -171,7 +177,7 @@ public sealed partial class DockerRuntime
     /// <param name="exit">The exit.</param>
     /// <param name="id">The container.</param>
     /// <param name="at">When it ended, by the engine's clock.</param>
-    /// <param name="until">Up to when to look: the engine answers once that has passed.</param>
+    /// <param name="until">Up to when to look: the engine answers once that has passed, and is not waited for longer than <see cref="EventsLimit"/>.</param>
     /// <param name="cancellationToken">Gives it up.</param>
     private async Task<BackendExit> ExplainAsync(BackendExit exit, string id, long at, long until, CancellationToken cancellationToken)
     {
@@ -204,8 +210,24 @@ public sealed partial class DockerRuntime
     /// <summary>What the engine remembers up to a moment.</summary>
     private async Task<List<Message>> EventsUntilAsync(Dictionary<string, string[]> filters, long until, CancellationToken cancellationToken)
     {
+        var remembered = new List<Message>();
         await using var stream = await _docker.EventsAsync(filters, 1, cancellationToken, until);
-        return await EngineEvents.ReadAsync(stream, cancellationToken).ToListAsync(cancellationToken);
+        using var limit = new CancellationTokenSource(EventsLimit, _time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await foreach (var message in EngineEvents.ReadAsync(stream, linked.Token))
+            {
+                remembered.Add(message);
+            }
+        }
+        catch (Exception e) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested && DockerConnection.IsTransport(e))
+        {
+            // What it remembers it has sent at once; it only waits for more.
+            return remembered;
+        }
+
+        return remembered;
     }
 
     private static BackendExit WithSignal(BackendExit exit, IDictionary<string, string> attributes)

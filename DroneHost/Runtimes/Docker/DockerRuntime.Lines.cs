@@ -34,7 +34,7 @@ public sealed partial class DockerRuntime
             ReadContainerAsync(backend, id, new OutputSelection { Tail = KeptOutput.MaxLines }, linked.Token),
             _options.OutputLimit,
             e => LogOutputNotRead(backend.Backend.Value, limit.IsCancellationRequested ? "it took too long" : e.Message),
-            e => !cancellationToken.IsCancellationRequested && e is OperationCanceledException or RuntimeUnavailableException or DockerErrorException);
+            e => !cancellationToken.IsCancellationRequested && e is OperationCanceledException or RuntimeUnavailableException);
     }
 
     /// <summary>
@@ -50,7 +50,7 @@ public sealed partial class DockerRuntime
         for (var follow = selection.Follow; ; (tail, since) = (null, lines.Last))
         {
             lines.Resume();
-            using var output = await _docker.OutputAsync(id, tail, since > 0 ? since : null, follow, cancellationToken);
+            using var output = await Answered(_docker.OutputAsync(id, tail, since > 0 ? since : null, follow, cancellationToken));
             if (output is null)
             {
                 foreach (var line in (_ended.ReadLines(backend) ?? []).Where(l => l.Position > lines.Last))

@@ -22,7 +22,8 @@ public sealed partial class DockerRuntime
     /// <inheritdoc/>
     public async Task<ListenerLook> LookAtListenerAsync(BackendIdentity backend, string address, CancellationToken cancellationToken)
     {
-        if (await FindAsync(backend, cancellationToken) is not { } id || await _docker.InspectAsync(id, cancellationToken) is not { State.Running: true } container)
+        if (await FindAsync(backend, cancellationToken) is not { } id
+            || await Answered(_docker.InspectAsync(id, cancellationToken)) is not { State.Running: true } container)
         {
             return new ListenerLook(false, null);
         }

@@ -248,7 +248,7 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
         }
         catch (DockerErrorException e)
         {
-            throw new RuntimeFailureException($"The image {text} cannot be looked up: {e.Message}", e);
+            throw e.IsOfEngine ? Trouble(e) : new RuntimeFailureException($"The image {text} cannot be looked up: {e.Message}", e);
         }
     }
 
@@ -264,9 +264,11 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
         }
         catch (DockerErrorException e)
         {
-            throw new RuntimeUnavailableException($"The Docker engine answered with an error: {e.Message}", e);
+            throw Trouble(e);
         }
     }
+
+    private static RuntimeUnavailableException Trouble(DockerErrorException e) => new($"The Docker engine answered with an error: {e.Message}", e);
 
     // File-backed pages can be dropped at any time; shared memory, which cannot, is not on these two lists. The names are of cgroup v2 and, with total_, of v1.
     private static long MemoryOf(MemoryStats memory)
