@@ -90,6 +90,7 @@ internal static class EventIds
     public const int GuardServiceLeft = 3603;
     public const int GuardServiceNotALease = 3604;
     public const int GuardServiceFailed = 3605;
+    public const int GuardServiceBack = 3606;
     public const int ProcessReaperNoAnswer = 3611;
     public const int ProcessReaperNotOurs = 3612;
     public const int ProcessReaperRemoved = 3613;
@@ -103,6 +104,8 @@ internal static class EventIds
     public const int GuardedLeaseNotMarked = 3625;
     public const int GuardedLeaseFailed = 3626;
     public const int UnleasedBackendsNotCompared = 3631;
+    public const int UnleasedBackendsComparedAgain = 3632;
+    public const int UnleasedBackendsNotEnded = 3633;
     public const int DockerRuntimeEventsBroken = 4100;
     public const int DockerRuntimeEventsBack = 4101;
     public const int DockerRuntimeCleanUpFailed = 4102;

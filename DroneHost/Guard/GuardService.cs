@@ -43,7 +43,7 @@ internal sealed partial class GuardService(
     private readonly UnleasedBackends[] _unleased = Unleased(new RunDirectory(Path.GetFullPath(options.RunDir)), ender, time, logger);
     private FileLock? _lock;
     private Task _loop = Task.CompletedTask;
-    private string? _lastFailure;
+    private readonly Outage _outage = new(time);
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -153,7 +153,10 @@ internal sealed partial class GuardService(
                 }
             }
 
-            _lastFailure = null;
+            if (_outage.End())
+            {
+                LogBack();
+            }
         }
         catch (DirectoryNotFoundException)
         {
@@ -162,10 +165,9 @@ internal sealed partial class GuardService(
         }
         catch (Exception e) when (!stopping.IsCancellationRequested)
         {
-            // Whatever it is, the next look comes in a quarter of a second; said once.
-            if (_lastFailure != e.Message)
+            // Whatever it is, the next look comes in a quarter of a second.
+            if (_outage.ShouldLog(e.Message))
             {
-                _lastFailure = e.Message;
                 LogFailed(e);
             }
         }
@@ -205,4 +207,7 @@ internal sealed partial class GuardService(
 
     [LoggerMessage(EventIds.GuardServiceFailed, LogLevel.Error, "The guard could not check the leases. It retries in 250 ms")]
     private partial void LogFailed(Exception e);
+
+    [LoggerMessage(EventIds.GuardServiceBack, LogLevel.Information, "The guard checks the leases again")]
+    private partial void LogBack();
 }

@@ -17,6 +17,9 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
 
     private readonly string _file = parts.Directory.LeaseOf(backend);
     private readonly string _mark = parts.Directory.MarkOf(backend);
+
+    // Of what goes wrong while it is ended, several times a second for as long as an engine is away. The ending alone has it.
+    private readonly Outage _outage = new(parts.Time);
     private LeaseFile? _lease;
     private long? _unreadableSince;
     private bool _isForeign;
@@ -119,6 +122,7 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
             {
                 LogGone(parts.Logger, backend.Backend);
                 goneSince = now;
+                _outage.End();
             }
             else if (parts.Time.GetElapsedTime(goneSince.Value, now) >= parts.GoneFor)
             {
@@ -139,12 +143,16 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
     {
         try
         {
-            return await parts.Ender.EndAsync(backend, lease, parts.Directory.ReadOwners(), stopping);
+            return await parts.Ender.EndAsync(backend, lease, parts.Directory.ReadOwners(), _outage, stopping);
         }
         catch (Exception e) when (!stopping.IsCancellationRequested)
         {
             // Nothing that happens over one backend may keep it, or another, from being ended: it is tried again at once.
-            LogFailed(parts.Logger, e, backend.Backend);
+            if (_outage.ShouldLog(e.Message))
+            {
+                LogFailed(parts.Logger, e, backend.Backend);
+            }
+
             return false;
         }
     }
@@ -159,7 +167,11 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Without the mark a start that is under way is not kept from happening; it is ended after, as long as this continues.
-            LogNotMarked(parts.Logger, backend.Backend, e.Message);
+            if (_outage.ShouldLog(e.Message))
+            {
+                LogNotMarked(parts.Logger, backend.Backend, e.Message);
+            }
+
             return false;
         }
     }

@@ -18,27 +18,31 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
 
     private readonly SemaphoreSlim _calls = new(MaxCalls);
 
+    // Of what has no lease: it waits longer for an answer, and keeps nothing that is past its deadline waiting.
+    private readonly SemaphoreSlim _removals = new(MaxCalls);
+
     /// <summary>Ends it.</summary>
     /// <param name="backend">The backend.</param>
     /// <param name="lease">Its lease, or null where that can't be read: then its name is all there is to go by.</param>
     /// <param name="instances">The instances whose containers may be touched; empty where that isn't known.</param>
+    /// <param name="outage">What was logged of this backend: the caller repeats this several times a second.</param>
     /// <param name="cancellationToken">The guard stops.</param>
     /// <returns>Whether it was gone before this call, and its runtime has said so.</returns>
-    public async Task<bool> EndAsync(BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    public async Task<bool> EndAsync(BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, Outage outage, CancellationToken cancellationToken)
     {
         var gone = true;
         if (lease is null or { Runtime: GuardTarget.Docker })
         {
-            gone = await EndContainerAsync(backend, lease, instances, cancellationToken);
+            gone = await EndContainerAsync(backend, lease, instances, outage, cancellationToken);
         }
 
         if (lease is { Runtime: GuardTarget.Processes, Name: { } directory })
         {
-            gone = EndProcesses(new BackendFiles(Path.GetDirectoryName(directory)!, backend));
+            gone = EndProcesses(new BackendFiles(Path.GetDirectoryName(directory)!, backend), outage);
         }
 
         // The process that the start reported, whatever the runtime says: an engine that lost its state says that there is nothing.
-        return !KillRecorded(backend, lease, lookAround: !gone) && gone;
+        return !KillRecorded(backend, lease, lookAround: !gone, outage) && gone;
     }
 
     /// <summary>Containers that run and are of one of these instances.</summary>
@@ -69,9 +73,11 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     {
         _docker?.Dispose();
         _calls.Dispose();
+        _removals.Dispose();
     }
 
-    private async Task<bool> EndContainerAsync(BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
+    private async Task<bool> EndContainerAsync(
+        BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, Outage outage, CancellationToken cancellationToken)
     {
         if (_docker is null)
         {
@@ -82,16 +88,26 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
         try
         {
             var confirm = TimeSpan.FromMilliseconds(Math.Clamp(lease?.ConfirmMilliseconds ?? 2_000, 50, 2_000));
-            return await TimeLimit.WithinAsync(c => RemoveAsync(_docker, backend, lease, instances, c), confirm, time, cancellationToken);
+            var (gone, areOthers) = await TimeLimit.WithinAsync(c => RemoveAsync(_docker, backend, lease, instances, c), confirm, time, cancellationToken);
+            if (areOthers && outage.ShouldLog("another drone's"))
+            {
+                LogNotOurs(backend.Backend);
+            }
+
+            return gone;
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is RuntimeUnavailableException or DockerErrorException or TimeoutException)
         {
-            LogNoAnswer(backend.Backend, e.Message);
+            if (outage.ShouldLog(e.Message))
+            {
+                LogNoAnswer(backend.Backend, e.Message);
+            }
+
             return false;
         }
     }
 
-    private async Task<bool> RemoveAsync(
+    private async Task<(bool Gone, bool AreOthers)> RemoveAsync(
         DockerCalls docker, BackendIdentity backend, LeaseFile? lease, IReadOnlySet<string> instances, CancellationToken cancellationToken)
     {
         await _calls.WaitAsync(cancellationToken);
@@ -102,19 +118,25 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
             var all = await docker.ListAsync(new() { ["label"] = labels }, cancellationToken);
             var own = all.Where(c => c.Labels.ValueOf(ContainerLabels.Drone) is { } owner
                 && (lease is not null ? owner == lease.Instance : instances.Count == 0 || instances.Contains(owner))).ToList();
-            if (own.Count < all.Count)
-            {
-                LogNotOurs(backend.Backend);
-            }
-
+            DockerErrorException? refused = null;
             foreach (var container in own)
             {
-                // By its id: whatever state it is in. One that is created under the name later finds the mark.
-                await docker.RemoveAsync(container.ID, cancellationToken);
-                LogRemoved(backend.Backend, container.State ?? "?");
+                try
+                {
+                    // By its id: whatever state it is in. One that is created under the name later finds the mark.
+                    if (await docker.RemoveAsync(container.ID, cancellationToken))
+                    {
+                        LogRemoved(backend.Backend, container.State ?? "?");
+                    }
+                }
+                catch (DockerErrorException e)
+                {
+                    // One that the engine cannot remove keeps no copy of it running.
+                    refused ??= e;
+                }
             }
 
-            return own.Count == 0;
+            return refused is null ? (own.Count == 0, own.Count < all.Count) : throw refused;
         }
         finally
         {
@@ -124,8 +146,18 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
 
     private async Task RemoveAsync(DockerCalls docker, BackendIdentity backend, string container, CancellationToken cancellationToken)
     {
-        LogUnsupervised(backend.Backend, container);
-        await docker.RemoveAsync(container, cancellationToken);
+        await _removals.WaitAsync(cancellationToken);
+        try
+        {
+            if (await docker.RemoveAsync(container, cancellationToken))
+            {
+                LogUnsupervised(backend.Backend, container);
+            }
+        }
+        finally
+        {
+            _removals.Release();
+        }
     }
 
     private Task KillAsync(RunningProcesses processes)
@@ -139,7 +171,7 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
         return Task.CompletedTask;
     }
 
-    private bool EndProcesses(BackendFiles files)
+    private bool EndProcesses(BackendFiles files, Outage outage)
     {
         var found = 0;
         foreach (var each in (BackendFiles[])[files, files.Aside])
@@ -156,16 +188,13 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
             }
         }
 
-        if (found > 0)
-        {
-            LogKilled(files.Backend.Backend, found);
-        }
+        LogKilled(files.Backend, found, outage);
 
         return found == 0;
     }
 
     /// <summary>Kills the process that the lease names, where it runs. Numbers of another boot name somebody else's.</summary>
-    private bool KillRecorded(BackendIdentity backend, LeaseFile? lease, bool lookAround)
+    private bool KillRecorded(BackendIdentity backend, LeaseFile? lease, bool lookAround, Outage outage)
     {
         if (lease is not null && lease.Boot != clock.BootId)
         {
@@ -180,18 +209,20 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
         else if (lease is null || (lookAround && lease.Runtime == GuardTarget.Docker))
         {
             // Started, and the agent died or was stopped before it could record as what: a backend's processes carry its own environment.
-            foreach (var candidate in ProcessIdentity.WithEnvironmentOf(backend))
-            {
-                found += candidate.TrySignal(ProcessIdentity.Kill) ? 1 : 0;
-            }
+            found = ProcessIdentity.KillAll(ProcessIdentity.WithEnvironmentOf(backend));
         }
 
-        if (found > 0)
+        LogKilled(backend, found, outage);
+        return found > 0;
+    }
+
+    /// <summary>Processes that hang in the kernel are killed again and again.</summary>
+    private void LogKilled(BackendIdentity backend, int found, Outage outage)
+    {
+        if (found > 0 && outage.ShouldLog($"{found} processes"))
         {
             LogKilled(backend.Backend, found);
         }
-
-        return found > 0;
     }
 
     [LoggerMessage(EventIds.ProcessReaperNoAnswer, LogLevel.Warning, "{Backend}: the container engine does not confirm its end: {Reason}")]
@@ -200,7 +231,7 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     [LoggerMessage(EventIds.ProcessReaperNotOurs, LogLevel.Warning, "{Backend}: a container with its labels belongs to another drone and is ignored")]
     private partial void LogNotOurs(BackendName backend);
 
-    [LoggerMessage(EventIds.ProcessReaperUnsupervised, LogLevel.Warning, "{Backend}: container {Container} runs without a lease: it is removed")]
+    [LoggerMessage(EventIds.ProcessReaperUnsupervised, LogLevel.Warning, "{Backend}: container {Container} ran without a lease and was removed")]
     private partial void LogUnsupervised(BackendName backend, string container);
 
     [LoggerMessage(EventIds.ProcessReaperUnsupervisedProcesses, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]

@@ -11,7 +11,7 @@ namespace Plane.DroneHost.Guard;
 /// <param name="directory">Has the leases.</param>
 /// <param name="list">Everything of the drone's instances that runs.</param>
 /// <param name="time">The clock.</param>
-/// <param name="logger">Where a listing that failed is logged.</param>
+/// <param name="logger">Where it is logged what could not be listed or ended.</param>
 internal sealed partial class UnleasedBackends(
     RunDirectory directory, Func<CancellationToken, Task<IReadOnlyList<RunningBackend>>> list, TimeProvider time, ILogger logger)
 {
@@ -21,7 +21,11 @@ internal sealed partial class UnleasedBackends(
     private static readonly TimeSpan WithoutAgent = LookEvery / 2;
 
     private readonly Dictionary<string, long> _since = new(StringComparer.Ordinal);
-    private string? _lastFailure;
+    private readonly Outage _endOutage = new(time);
+
+    // A machine that runs processes alone has no container engine at all, which is logged once. One that has answered and no longer does is logged every minute.
+    private Outage _listOutage = new(time, TimeSpan.MaxValue);
+    private bool _hasListed;
 
     /// <summary>Looks, until the guard stops.</summary>
     public async Task RunAsync(CancellationToken stopping)
@@ -33,16 +37,14 @@ internal sealed partial class UnleasedBackends(
             {
                 try
                 {
-                    await TimeLimit.WithinAsync(LookAsync, CallLimit, time, stopping);
-                    _lastFailure = null;
+                    await LookAsync(stopping);
                 }
                 catch (Exception e) when (!stopping.IsCancellationRequested)
                 {
-                    // An engine that is unavailable has nothing running. Whatever else it is, the next look comes in a second; logged once.
-                    if (_lastFailure != e.Message)
+                    // Whatever it is, the next look comes in a second.
+                    if (_listOutage.ShouldLog(ReasonOf(e)))
                     {
-                        _lastFailure = e.Message;
-                        LogNotCompared(e.Message);
+                        LogNotCompared(ReasonOf(e));
                     }
                 }
             }
@@ -55,9 +57,11 @@ internal sealed partial class UnleasedBackends(
         }
     }
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private static string ReasonOf(Exception e) => e is TimeoutException ? $"there was no answer within {CallLimit.TotalSeconds:0} s" : e.Message;
+
+    private async Task LookAsync(CancellationToken stopping)
     {
-        var running = await list(cancellationToken);
+        var running = await TimeLimit.WithinAsync(list, CallLimit, time, stopping);
 
         // Read after the listing: a lease is written before its backend is created.
         var unleased = Directory.Exists(directory.Leases) ? running.Where(r => !File.Exists(directory.LeaseOf(r.Backend))).ToList() : [];
@@ -67,18 +71,70 @@ internal sealed partial class UnleasedBackends(
         }
 
         var patience = FileLock.IsHeld(directory.AgentLock) ? BesideAgent : WithoutAgent;
+        var due = new List<RunningBackend>();
         foreach (var backend in unleased)
         {
             _since.TryAdd(backend.Id, time.GetTimestamp());
             if (time.GetElapsedTime(_since[backend.Id]) >= patience)
             {
-                await backend.EndAsync(cancellationToken);
+                due.Add(backend);
             }
+        }
+
+        if (_listOutage.End())
+        {
+            LogComparedAgain();
+        }
+
+        if (!_hasListed)
+        {
+            (_hasListed, _listOutage) = (true, new Outage(time));
+        }
+
+        await EndAsync(due, stopping);
+    }
+
+    /// <summary>Side by side: one that cannot be ended, or whose end is not answered, keeps no other from being ended.</summary>
+    private async Task EndAsync(List<RunningBackend> due, CancellationToken stopping)
+    {
+        var failures = (await Task.WhenAll(due.Select(b => TryEndAsync(b, stopping)))).Where(f => f.Reason is not null).ToList();
+        foreach (var (backend, reason) in failures)
+        {
+            if (_endOutage.ShouldLog($"{backend}: {reason}"))
+            {
+                LogNotEnded(backend, reason!);
+            }
+        }
+
+        if (failures.Count == 0)
+        {
+            _endOutage.End();
+        }
+    }
+
+    /// <summary>Ends one.</summary>
+    /// <returns>Why that failed; null where it did not.</returns>
+    private async Task<(BackendName Backend, string? Reason)> TryEndAsync(RunningBackend running, CancellationToken stopping)
+    {
+        try
+        {
+            await TimeLimit.WithinAsync(running.EndAsync, CallLimit, time, stopping);
+            return (running.Backend.Backend, null);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+        {
+            return (running.Backend.Backend, ReasonOf(e));
         }
     }
 
     [LoggerMessage(EventIds.UnleasedBackendsNotCompared, LogLevel.Information, "What runs cannot be compared with the leases; the comparison is repeated: {Reason}")]
     private partial void LogNotCompared(string reason);
+
+    [LoggerMessage(EventIds.UnleasedBackendsComparedAgain, LogLevel.Information, "What runs is compared with the leases again")]
+    private partial void LogComparedAgain();
+
+    [LoggerMessage(EventIds.UnleasedBackendsNotEnded, LogLevel.Error, "{Backend} runs without a lease and could not be ended. The guard retries: {Reason}")]
+    private partial void LogNotEnded(BackendName backend, string reason);
 }
 
 /// <summary>A backend, or a copy of one, that runs.</summary>

@@ -72,18 +72,29 @@ public readonly partial record struct ProcessIdentity(int Pid, long StartTime)
     /// the cgroup is for), a container's first process and with it the container.
     /// </summary>
     /// <returns>How many processes were found alive; 0 says that nothing of it runs.</returns>
-    public int KillSession()
+    public int KillSession() => KillAll(Members(ProcStat.ReadAll()));
+
+    /// <summary>Kills processes. One that this user may not signal keeps no other alive.</summary>
+    /// <param name="processes">The processes.</param>
+    /// <returns>How many were found alive.</returns>
+    /// <exception cref="Win32Exception">One could not be signalled.</exception>
+    internal static int KillAll(IEnumerable<ProcessIdentity> processes)
     {
         var found = 0;
-        foreach (var member in Members(ProcStat.ReadAll()))
+        Win32Exception? refused = null;
+        foreach (var process in processes)
         {
-            if (member.TrySignal(Kill))
+            try
             {
-                found++;
+                found += process.TrySignal(Kill) ? 1 : 0;
+            }
+            catch (Win32Exception e)
+            {
+                refused ??= e;
             }
         }
 
-        return found;
+        return refused is null ? found : throw refused;
     }
 
     /// <summary>The live processes whose cgroup's path holds a name that no other path has, as a container's id.</summary>

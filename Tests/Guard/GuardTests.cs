@@ -86,6 +86,27 @@ public sealed class GuardTests
     }
 
     [Fact]
+    public async Task An_engine_that_is_away_is_logged_once_over_a_backend_and_not_at_every_attempt()
+    {
+        var asked = 0;
+        await using var engine = new FakeEngine(_ =>
+        {
+            Interlocked.Increment(ref asked);
+            return FakeEngine.Json(503, """{"message":"shutting down: for the test"}""");
+        });
+        await using var bench = await GuardBench.StartAsync(new DockerBench(), withGuard: false);
+        var due = await bench.SleeperAsync(GuardBench.Now + Hour);
+        Expire(bench, due, GuardBench.Now);
+
+        await bench.StartGuardAsync(engine.Host);
+        await bench.EndedAsync(due);
+        await Eventually.TrueAsync(() => Volatile.Read(ref asked) > 20, "it has tried again and again");
+
+        Assert.Equal(1, bench.Log.Count("does not confirm its end: The Docker engine"));
+        Assert.True(bench.Log.Contains("shutting down: for the test"), "the cause is logged");
+    }
+
+    [Fact]
     public async Task Files_that_tell_nothing_end_their_backend_and_disturb_nothing_else()
     {
         await using var bench = await GuardBench.StartAsync(new ProcessBench(), withGuard: false);

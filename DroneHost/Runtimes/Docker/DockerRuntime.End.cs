@@ -41,10 +41,24 @@ public sealed partial class DockerRuntime
         while (await FindAllAsync(backend, cancellationToken) is { Count: > 0 } containers)
         {
             own ??= Own(backend, containers).ID;
+            RuntimeUnavailableException? refused = null;
             foreach (var container in containers)
             {
-                var ended = await EndAsync(backend, container.ID, keep: container.ID == own, cancellationToken);
-                exit = container.ID == own ? ended : exit;
+                try
+                {
+                    var ended = await EndAsync(backend, container.ID, keep: container.ID == own, cancellationToken);
+                    exit = container.ID == own ? ended : exit;
+                }
+                catch (RuntimeUnavailableException e) when (e.InnerException is DockerErrorException)
+                {
+                    // One that the engine cannot end keeps no copy of it running.
+                    refused ??= e;
+                }
+            }
+
+            if (refused is not null)
+            {
+                throw refused;
             }
         }
 
@@ -55,6 +69,7 @@ public sealed partial class DockerRuntime
     public async Task<IReadOnlyList<BackendIdentity>> EndUnsupervisedAsync(Func<BackendIdentity, bool> isSupervised, CancellationToken cancellationToken)
     {
         var ended = new ConcurrentBag<BackendIdentity>();
+        var refused = new ConcurrentBag<RuntimeUnavailableException>();
         var all = await Answered(_docker.ListAsync(new() { ["label"] = [$"{ContainerLabels.Backend}=true"] }, cancellationToken));
         await ForEachAsync(
             all,
@@ -75,10 +90,23 @@ public sealed partial class DockerRuntime
                 }
 
                 LogUnsupervised(container.Names?.FirstOrDefault()?.TrimStart('/') ?? container.ID, backend.Backend.Value, container.State ?? "?");
-                await EndAsync(backend, container.ID, keep: !supervised && instance == _options.InstanceId, token);
-                ended.Add(backend);
+                try
+                {
+                    await EndAsync(backend, container.ID, keep: !supervised && instance == _options.InstanceId, token);
+                    ended.Add(backend);
+                }
+                catch (RuntimeUnavailableException e) when (e.InnerException is DockerErrorException)
+                {
+                    // One that the engine cannot end keeps no other running.
+                    refused.Add(e);
+                }
             },
             cancellationToken);
+        if (refused.TryPeek(out var first))
+        {
+            throw first;
+        }
+
         return [.. ended];
     }
 
@@ -129,11 +157,7 @@ public sealed partial class DockerRuntime
         while (ProcessIdentity.InCgroupNamed(id) is { Count: > 0 } processes)
         {
             LogForgotten(id, backend.Backend.Value, processes.Count);
-            foreach (var process in processes)
-            {
-                process.TrySignal(ProcessIdentity.Kill);
-            }
-
+            ProcessIdentity.KillAll(processes);
             await Task.Delay(RemovalRetry, _time, cancellationToken);
         }
     }

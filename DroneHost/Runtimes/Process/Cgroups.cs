@@ -125,10 +125,7 @@ internal sealed class Cgroups
             // Removed meanwhile, or not ours to write: one by one tells.
         }
 
-        foreach (var member in Members(cgroup))
-        {
-            member.TrySignal(ProcessIdentity.Kill);
-        }
+        ProcessIdentity.KillAll(Members(cgroup));
     }
 
     /// <summary>CPU time of all that ever was in it, or null where the hierarchy doesn't count.</summary>

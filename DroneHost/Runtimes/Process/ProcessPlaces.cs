@@ -40,9 +40,16 @@ internal sealed record RunningProcesses(BackendIdentity Backend, BackendFiles? F
     /// <returns>How many processes were found alive.</returns>
     public int Kill()
     {
-        if (Files is { Exists: true })
+        try
         {
-            Files.MarkEnded();
+            if (Files is { Exists: true })
+            {
+                Files.MarkEnded();
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A disk that is full or read-only keeps nothing running. What a late launcher starts without the mark is found at the next look.
         }
 
         var found = Cgroup is null ? 0 : Cgroups.Members(Cgroup).Count;

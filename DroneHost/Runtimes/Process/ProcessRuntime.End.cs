@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Plane.DroneHost.Runtimes.Process;
 
 // How a backend is stopped, killed, and made sure to be gone.
@@ -48,24 +50,36 @@ public sealed partial class ProcessRuntime
     public async Task<IReadOnlyList<BackendIdentity>> EndUnsupervisedAsync(Func<BackendIdentity, bool> isSupervised, CancellationToken cancellationToken)
     {
         bool IsOurs(BackendIdentity backend) => isSupervised(backend) || _starts.Contains(backend);
-        var ended = new HashSet<BackendIdentity>();
-        foreach (var found in await ListAsync(cancellationToken))
-        {
-            if (found.State != FoundState.Exited && !IsOurs(found.Backend))
-            {
-                await EnsureGoneAsync(found.Backend, cancellationToken);
-                ended.Add(found.Backend);
-            }
-        }
+        var ended = new ConcurrentBag<BackendIdentity>();
+        var failures = new ConcurrentBag<Exception>();
+        var found = await ListAsync(cancellationToken);
+        await Task.WhenAll(found
+            .Where(f => f.State != FoundState.Exited && !IsOurs(f.Backend))
+            .Select(f => TryEndAsync(f.Backend, () => EnsureGoneAsync(f.Backend, cancellationToken))));
 
         // What the files do not show: their directory was removed, or is that of an earlier instance.
-        foreach (var left in ProcessPlaces.Find(GuardedPlaces, b => !IsOurs(b), _bootId).Concat(ProcessPlaces.Find(_options.EarlierPlaces, _ => true, _bootId)))
+        var left = ProcessPlaces.Find(GuardedPlaces, b => !IsOurs(b), _bootId).Concat(ProcessPlaces.Find(_options.EarlierPlaces, _ => true, _bootId));
+        await Task.WhenAll(left.Select(l => TryEndAsync(l.Backend, () => KillAllAsync(l.Backend, l.Kill, cancellationToken))));
+        if (failures.TryPeek(out var first))
         {
-            await KillAllAsync(left.Backend, left.Kill, cancellationToken);
-            ended.Add(left.Backend);
+            throw first;
         }
 
-        return [.. ended];
+        return [.. ended.Distinct()];
+
+        async Task TryEndAsync(BackendIdentity backend, Func<Task> end)
+        {
+            try
+            {
+                await end();
+                ended.Add(backend);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                // One that does not end keeps no other running.
+                failures.Add(e);
+            }
+        }
     }
 
     /// <summary>Sends SIGKILL to all of it that can be found.</summary>
