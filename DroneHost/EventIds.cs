@@ -120,9 +120,11 @@ internal static class EventIds
     public const int DockerRuntimeOutputNotRead = 4111;
     public const int DockerRuntimeCauseNotRead = 4112;
     public const int DockerRuntimeForgotten = 4113;
+    public const int DockerRuntimeNotRemoved = 4114;
     public const int ProcessRuntimeNoCgroups = 4150;
     public const int ProcessRuntimeNoCgroup = 4151;
     public const int ProcessRuntimeOutputCut = 4152;
     public const int ProcessRuntimeOutputNotCut = 4153;
     public const int ProcessRuntimeLeftBehind = 4154;
+    public const int ProcessRuntimeNotRemoved = 4155;
 }

@@ -56,7 +56,7 @@ public sealed class DockerPruneTests
             Directory.SetLastWriteTimeUtc(Path.GetDirectoryName(ended.OutputOf(backends[i]))!, DateTime.UnixEpoch.AddDays(1 + i));
         }
 
-        Assert.Equal(1, ended.Prune(DateTimeOffset.UnixEpoch));
+        Assert.Equal(1, ended.Prune(DateTimeOffset.UnixEpoch, (_, e) => Assert.Fail(e.Message)));
 
         Assert.Equal("none 1 2", string.Join(' ', backends.Select(b => ended.Find(b)?.ExitCode?.ToString(CultureInfo.InvariantCulture) ?? "none")));
     }

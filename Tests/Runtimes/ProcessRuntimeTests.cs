@@ -1,6 +1,8 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Plane.DroneHost.Runtimes;
 using Plane.DroneHost.Runtimes.Process;
+using Plane.Tests.Drone;
 using Plane.Testing;
 
 namespace Plane.Tests.Runtimes;
@@ -375,6 +377,44 @@ public sealed class ProcessRuntimeTests : IAsyncLifetime
         Assert.True(Directory.Exists(fresh), "a launcher may be about to enter it");
         Cgroups.Remove(fresh);
         Assert.False(Directory.Exists(Path.GetDirectoryName(fresh)));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_removed_of_one_is_logged_once_and_keeps_nothing_else_from_being_pruned()
+    {
+        using var log = new Log();
+        using var logging = LoggerFactory.Create(b => b.AddProvider(log));
+        await using var runtime = new ProcessRuntime(
+            new ProcessRuntimeOptions { Directory = _bench.Directory["processes"], InstanceId = _bench.InstanceId }, TimeProvider.System, logging.CreateLogger<ProcessRuntime>());
+        var ended = new List<BackendIdentity>();
+        for (var i = 0; i < 3; i++)
+        {
+            var start = await _bench.StartOf("exec sleep 1000");
+            await runtime.StartAsync(start, default);
+            await runtime.EnsureGoneAsync(start.Identity, default);
+            ended.Add(start.Identity);
+        }
+
+        // A directory where something is mounted is busy.
+        var busy = _bench.FileOf(ended[1], "work/busy");
+        Directory.CreateDirectory(busy);
+        var (code, lines) = await RunningProgram.RunAsync("mount", ["-t", "tmpfs", "none", busy]);
+        Assert.True(code == 0, string.Join('\n', lines));
+        try
+        {
+            await Eventually.SeenAsync(_ => runtime.PruneAsync(TimeSpan.Zero, default), _ => !ended.Any(b => b != ended[1] && Directory.Exists(_bench.FileOf(b, ""))), "the others are removed");
+            Assert.Equal(0, await runtime.PruneAsync(TimeSpan.Zero, default));
+
+            Assert.Equal((ended[1], FoundState.Exited), Assert.Single((await runtime.ListAsync(default)).Select(f => (f.Backend, f.State))));
+            Assert.Equal(1, log.Count("cannot be removed"));
+        }
+        finally
+        {
+            await RunningProgram.RunAsync("umount", [busy]);
+        }
+
+        Assert.Equal(1, await runtime.PruneAsync(TimeSpan.Zero, default));
+        Assert.False(Directory.Exists(_bench.FileOf(ended[1], "")));
     }
 
     [Fact]

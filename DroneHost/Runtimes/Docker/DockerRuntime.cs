@@ -28,6 +28,9 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
     private readonly StartsInFlight _starts = new();
     private readonly EndedContainers _ended;
 
+    // Directories of ended containers that could not be removed, so that each is logged once.
+    private readonly ConcurrentDictionary<string, byte> _notRemoved = new(StringComparer.Ordinal);
+
     // What runs as far as is known, with its container: added by start and list, removed when it ends. By it an exit is noticed whose container is gone, and the container is
     // distinguished from copies of it.
     private readonly ConcurrentDictionary<BackendIdentity, string> _running = new();
@@ -193,7 +196,7 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
         int removed;
         try
         {
-            removed = _ended.Prune(before);
+            removed = _ended.Prune(before, OnNotRemoved);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -214,6 +217,14 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
         // Containers outlive the agent: nothing is stopped here.
         _docker.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private void OnNotRemoved(string directory, Exception e)
+    {
+        if (_notRemoved.TryAdd(directory, 0))
+        {
+            LogNotRemoved(directory, e.Message);
+        }
     }
 
     private async Task PruneImagesAsync(DateTimeOffset before, CancellationToken cancellationToken)

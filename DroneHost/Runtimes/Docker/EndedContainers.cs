@@ -1,4 +1,3 @@
-using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Plane.DroneHost.Runtimes.Process;
@@ -68,14 +67,13 @@ internal sealed class EndedContainers(string root, int mostKept = 10_000)
         PrivateFile.Replace(OutputOf(exit.Backend), output.Text);
     }
 
-    /// <summary>Removes what was kept before a moment, and of the rest the oldest where there are too many. One that can't be removed keeps none of the others.</summary>
+    /// <summary>Removes what was kept before a moment, and of the rest the oldest where there are too many.</summary>
+    /// <param name="before">The moment.</param>
+    /// <param name="notRemoved">Called for each directory that cannot be removed; the others are.</param>
     /// <returns>How many were removed.</returns>
-    /// <exception cref="IOException">One could not be removed.</exception>
-    /// <exception cref="UnauthorizedAccessException">One could not be removed.</exception>
-    public int Prune(DateTimeOffset before)
+    public int Prune(DateTimeOffset before, Action<string, Exception> notRemoved)
     {
         var removed = 0;
-        Exception? failure = null;
         var newestFirst = Directories().Select(d => (KeptAt: Directory.GetLastWriteTimeUtc(d.Path), d.Path)).OrderByDescending(d => d.KeptAt);
         foreach (var (index, (keptAt, directory)) in newestFirst.Index())
         {
@@ -91,13 +89,8 @@ internal sealed class EndedContainers(string root, int mostKept = 10_000)
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                failure ??= e;
+                notRemoved(directory, e);
             }
-        }
-
-        if (failure is not null)
-        {
-            ExceptionDispatchInfo.Throw(failure);
         }
 
         return removed;

@@ -148,10 +148,16 @@ internal sealed class BackendFiles(string root, BackendIdentity backend, string 
     /// </summary>
     public void MoveAside() => System.IO.Directory.Move(Directory, Aside.Directory);
 
+    /// <summary>Removes the directory. What cannot be removed is most likely the backend's own: that goes first, so that the files which say that it has ended do not go without it.</summary>
     public void Delete()
     {
         try
         {
+            if (new DirectoryInfo(Work) is { Exists: true, LinkTarget: null })
+            {
+                System.IO.Directory.Delete(Work, recursive: true);
+            }
+
             System.IO.Directory.Delete(Directory, recursive: true);
         }
         catch (DirectoryNotFoundException)

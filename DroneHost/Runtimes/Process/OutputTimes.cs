@@ -18,9 +18,12 @@ internal sealed class OutputTimes
     {
     }
 
+    /// <summary>Up to where was noted that something was written.</summary>
+    public long End => _marks is [.., var last] ? last.Position : 0;
+
     /// <summary>Notes how much there is, where there is more than at the look before.</summary>
     /// <param name="files">The backend.</param>
-    /// <param name="noted">What was noted last, or -1.</param>
+    /// <param name="noted">What was noted last.</param>
     /// <param name="now">The time.</param>
     /// <returns>What is noted now.</returns>
     public static long Note(BackendFiles files, long noted, DateTimeOffset now)

@@ -18,4 +18,7 @@ public sealed partial class ProcessRuntime
 
     [LoggerMessage(EventIds.ProcessRuntimeLeftBehind, LogLevel.Information, "Backend {Backend} left processes behind when it exited; they are killed")]
     private partial void LogLeftBehind(string backend);
+
+    [LoggerMessage(EventIds.ProcessRuntimeNotRemoved, LogLevel.Warning, "The files of backend {Backend}, which has ended, cannot be removed from {Directory}: {Reason}. The drone tries again each time that it prunes")]
+    private partial void LogNotRemoved(string backend, string directory, string reason);
 }

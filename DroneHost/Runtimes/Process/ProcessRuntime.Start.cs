@@ -198,6 +198,12 @@ public sealed partial class ProcessRuntime
                 await EndAsync(files, cancellationToken);
             }
 
+            if (files.Aside.Exists)
+            {
+                throw new RuntimeFailureException(
+                    $"Backend {files.Backend.Backend} cannot be started again: what an earlier start left in {files.Aside.Directory} cannot be removed. Remove it by hand.");
+            }
+
             files.MoveAside();
             await ClearAsideAsync(files, cancellationToken);
         }
@@ -218,7 +224,8 @@ public sealed partial class ProcessRuntime
             await KillAllAsync(aside, spec, cancellationToken);
         }
 
-        aside.Delete();
+        // Nothing of it runs, which is what counts.
+        TryDelete(aside);
     }
 
     private string? CgroupOf(BackendIdentity backend)

@@ -40,6 +40,12 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     // How much output of what may be running was noted; by the housekeeping alone.
     private readonly Dictionary<BackendIdentity, long> _noted = [];
 
+    // Of outputs that could not be cut, at every look: by the housekeeping alone.
+    private readonly Outage _outputOutage;
+
+    // Backends whose files could not be removed, so that each is logged once.
+    private readonly ConcurrentDictionary<BackendIdentity, byte> _notRemoved = new();
+
     // What may be running: added by start, list and watch, removed when it is gone. The loops below look at these alone.
     private readonly ConcurrentDictionary<BackendIdentity, BackendFiles> _tracked = new();
 
@@ -64,6 +70,7 @@ public sealed partial class ProcessRuntime : IContainerRuntime
         _logger = logger;
         _root = Path.Combine(options.Directory, options.InstanceId);
         _launcher = new Launcher(_root);
+        _outputOutage = new Outage(time);
     }
 
     /// <inheritdoc/>
@@ -184,7 +191,11 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             }
 
             // A launcher that comes as late as this finds no directory and ends.
-            files.Delete();
+            if (!TryDelete(files))
+            {
+                continue;
+            }
+
             if (spec?.Cgroup is { } cgroup)
             {
                 Cgroups.Remove(cgroup);
@@ -192,6 +203,11 @@ public sealed partial class ProcessRuntime : IContainerRuntime
 
             _tracked.TryRemove(files.Backend, out _);
             removed++;
+        }
+
+        foreach (var gone in _notRemoved.Keys.Where(b => !FilesOf(b).Exists && !FilesOf(b).Aside.Exists))
+        {
+            _notRemoved.TryRemove(gone, out _);
         }
 
         return Task.FromResult(removed);
@@ -218,6 +234,25 @@ public sealed partial class ProcessRuntime : IContainerRuntime
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private BackendFiles FilesOf(BackendIdentity backend) => new(_root, backend);
+
+    /// <summary>Removes files of a backend. What cannot be removed, as a file that was made immutable or a directory where something is mounted, is logged once and tried again later.</summary>
+    private bool TryDelete(BackendFiles files)
+    {
+        try
+        {
+            files.Delete();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (_notRemoved.TryAdd(files.Backend, 0))
+            {
+                LogNotRemoved(files.Backend.Backend.Value, files.Directory, e.Message);
+            }
+
+            return false;
+        }
+    }
 
     private bool IsOfThisBoot(BackendFiles files) => files.ReadSpec()?.BootId == _bootId;
 
@@ -321,9 +356,15 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             while (true)
             {
                 var changed = Volatile.Read(ref _changed).Task;
+                var isBounded = true;
                 foreach (var files in _tracked.Values)
                 {
-                    Cap(files);
+                    isBounded &= Cap(files);
+                }
+
+                if (isBounded)
+                {
+                    _outputOutage.End();
                 }
 
                 foreach (var gone in _noted.Keys.Where(b => !_tracked.ContainsKey(b)).ToList())
@@ -340,25 +381,36 @@ public sealed partial class ProcessRuntime : IContainerRuntime
         }
     }
 
-    private void Cap(BackendFiles files)
+    /// <summary>Bounds an output, and notes how much of it there is.</summary>
+    /// <returns>Whether it could.</returns>
+    private bool Cap(BackendFiles files)
     {
         try
         {
             bool isCut;
             lock (_outputs)
             {
+                var noted = _noted.TryGetValue(files.Backend, out var known) ? known : OutputTimes.Read(files).End;
+                OutputPlaces.AllowForEmptying(files, noted);
                 isCut = OutputCap.Enforce(files, _options.OutputLimit);
-                _noted[files.Backend] = OutputTimes.Note(files, _noted.GetValueOrDefault(files.Backend, -1), _time.GetUtcNow());
+                _noted[files.Backend] = OutputTimes.Note(files, noted, _time.GetUtcNow());
             }
 
             if (isCut)
             {
                 LogOutputCut(files.Backend.Backend.Value, _options.OutputLimit);
             }
+
+            return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            LogOutputNotCut(e, files.Backend.Backend.Value);
+            if (_outputOutage.ShouldLog($"{files.Backend.Backend}: {e.Message}"))
+            {
+                LogOutputNotCut(e, files.Backend.Backend.Value);
+            }
+
+            return false;
         }
     }
 
