@@ -25,6 +25,9 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
     private static readonly TimeSpan UnguardedLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
 
+    // Of a guard that ends at once, and is started again each second.
+    private readonly Outage _outage = new(time);
+
     private Process? _started;
     private long _startedAt;
 
@@ -53,6 +56,7 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
             if (isThere)
             {
                 missingSince = null;
+                _outage.End();
                 Set(true);
             }
             else
@@ -126,7 +130,12 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
 
         if (_started is { } last)
         {
-            LogGone(last.HasExited ? $"exit code {last.ExitCode}" : "it does not take its lock");
+            var reason = last.HasExited ? $"exit code {last.ExitCode}" : "it does not take its lock";
+            if (_outage.ShouldLog(reason))
+            {
+                LogGone(reason);
+            }
+
             last.Dispose();
         }
 
@@ -156,12 +165,18 @@ internal sealed partial class GuardMonitor(DroneOptions options, RunDirectory di
         try
         {
             _started = Process.Start(info);
-            LogStarted(_started?.Id ?? 0);
+            if (_outage.ShouldLog("started"))
+            {
+                LogStarted(_started?.Id ?? 0);
+            }
         }
         catch (Exception e) when (e is Win32Exception or IOException)
         {
             _started = null;
-            LogNotStarted(e.Message);
+            if (_outage.ShouldLog(e.Message))
+            {
+                LogNotStarted(e.Message);
+            }
         }
     }
 

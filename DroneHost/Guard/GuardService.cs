@@ -18,7 +18,7 @@ namespace Plane.DroneHost.Guard;
 /// sees the mark and doesn't start, or it looked before the mark was made, and then what it starts exists when (2) looks, or comes while (3) continues.
 /// </para>
 /// <para>
-/// What runs of this drone without a lease is ended too (<see cref="UnleasedBackends"/>): an agent writes a lease before it creates a backend and lets go of it only once
+/// What runs of this drone without a lease, or again after (3), is ended too (<see cref="UnleasedBackends"/>): an agent writes a lease before it creates a backend and lets go of it only once
 /// the backend is gone, so nothing that is supervised is without one.
 /// </para>
 /// <para>It needs no network but the container engine's socket, no database and no agent; it writes nothing but marks.</para>
@@ -82,7 +82,7 @@ internal sealed partial class GuardService(
     private static UnleasedBackends[] Unleased(RunDirectory directory, ProcessReaper ender, TimeProvider time, ILogger logger) =>
     [
         new(directory, c => ender.RunningContainersAsync(directory.ReadOwners(), c), time, logger),
-        new(directory, _ => Task.FromResult(ender.RunningProcesses(directory.ReadOwners().SelectMany(directory.ReadPlaces), b => !File.Exists(directory.LeaseOf(b)))), time, logger),
+        new(directory, _ => Task.FromResult(ender.RunningProcesses(directory.ReadOwners().SelectMany(directory.ReadPlaces), b => !directory.MayRun(b))), time, logger),
     ];
 
     private async Task RunAsync(CancellationToken stopping)

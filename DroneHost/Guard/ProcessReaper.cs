@@ -21,6 +21,9 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     // Of what has no lease: it waits longer for an answer, and keeps nothing that is past its deadline waiting.
     private readonly SemaphoreSlim _removals = new(MaxCalls);
 
+    // Of processes without a lease, which are killed every second for as long as they hang in the kernel. The loop that lists processes alone has it.
+    private readonly Outage _kills = new(time);
+
     /// <summary>Ends it.</summary>
     /// <param name="backend">The backend.</param>
     /// <param name="lease">Its lease, or null where that can't be read: then its name is all there is to go by.</param>
@@ -66,8 +69,16 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     }
 
     /// <summary>Backends that have living processes in one of these places.</summary>
-    public IReadOnlyList<RunningBackend> RunningProcesses(IEnumerable<string> places, Func<BackendIdentity, bool> isOfInterest) =>
-        [.. ProcessPlaces.Find(places, isOfInterest, clock.BootId).Select(p => new RunningBackend(p.Backend, p.Files?.Directory ?? p.Cgroup!, _ => KillAsync(p)))];
+    public IReadOnlyList<RunningBackend> RunningProcesses(IEnumerable<string> places, Func<BackendIdentity, bool> isOfInterest)
+    {
+        var found = ProcessPlaces.Find(places, isOfInterest, clock.BootId);
+        if (found.Count == 0)
+        {
+            _kills.End();
+        }
+
+        return [.. found.Select(p => new RunningBackend(p.Backend, p.Files?.Directory ?? p.Cgroup!, _ => KillAsync(p)))];
+    }
 
     public void Dispose()
     {
@@ -163,7 +174,7 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     private Task KillAsync(RunningProcesses processes)
     {
         var found = processes.Kill();
-        if (found > 0)
+        if (found > 0 && _kills.ShouldLog($"{processes.Backend.Backend}: {found}"))
         {
             LogUnsupervisedProcesses(processes.Backend.Backend, found);
         }
@@ -231,10 +242,10 @@ internal sealed partial class ProcessReaper(GuardOptions options, ILeaseClock cl
     [LoggerMessage(EventIds.ProcessReaperNotOurs, LogLevel.Warning, "{Backend}: a container with its labels belongs to another drone and is ignored")]
     private partial void LogNotOurs(BackendName backend);
 
-    [LoggerMessage(EventIds.ProcessReaperUnsupervised, LogLevel.Warning, "{Backend}: container {Container} ran without a lease and was removed")]
+    [LoggerMessage(EventIds.ProcessReaperUnsupervised, LogLevel.Warning, "{Backend}: container {Container} ran without a valid lease and was removed")]
     private partial void LogUnsupervised(BackendName backend, string container);
 
-    [LoggerMessage(EventIds.ProcessReaperUnsupervisedProcesses, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a lease and were killed")]
+    [LoggerMessage(EventIds.ProcessReaperUnsupervisedProcesses, LogLevel.Warning, "{Backend}: {Count} of its processes ran without a valid lease and were killed")]
     private partial void LogUnsupervisedProcesses(BackendName backend, int count);
 
     [LoggerMessage(EventIds.ProcessReaperRemoved, LogLevel.Warning, "{Backend}: its container ({State}) was removed")]

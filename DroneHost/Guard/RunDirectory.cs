@@ -39,6 +39,9 @@ internal sealed partial class RunDirectory(string root)
 
     public string MarkOf(BackendIdentity backend) => Path.Combine(Ended, Runtimes.Process.BackendFiles.NameOf(backend));
 
+    /// <summary>Whether a backend has a lease and was not ended by the guard, which is final.</summary>
+    public bool MayRun(BackendIdentity backend) => File.Exists(LeaseOf(backend)) && !File.Exists(MarkOf(backend));
+
     private string Owners => Path.Combine(Root, "owners");
 
     private string Places => Path.Combine(Root, "places");

@@ -4,7 +4,7 @@ using Plane.Files;
 namespace Plane.DroneHost.Guard;
 
 /// <summary>
-/// Ends what runs of this drone and has no lease: a container that was started again, unpaused or copied behind the agent while that is dead or stopped, or processes whose lease or whose
+/// Ends what runs of this drone and has no lease, or one that the guard has ended: a container that was started again, unpaused or copied behind the agent while that is dead or stopped, or processes whose lease or whose
 /// agent's state is gone. Once a second everything of one runtime that runs is listed. Without an agent what has no lease is ended at the second look; beside an agent, which does so itself
 /// and faster, only when it had none for some seconds, so that a run directory that somebody emptied costs no session before the agent has written it again.
 /// </summary>
@@ -64,7 +64,7 @@ internal sealed partial class UnleasedBackends(
         var running = await TimeLimit.WithinAsync(list, CallLimit, time, stopping);
 
         // Read after the listing: a lease is written before its backend is created.
-        var unleased = Directory.Exists(directory.Leases) ? running.Where(r => !File.Exists(directory.LeaseOf(r.Backend))).ToList() : [];
+        var unleased = Directory.Exists(directory.Leases) ? running.Where(r => !directory.MayRun(r.Backend)).ToList() : [];
         foreach (var known in _since.Keys.Except(unleased.Select(u => u.Id)).ToList())
         {
             _since.Remove(known);
@@ -133,7 +133,7 @@ internal sealed partial class UnleasedBackends(
     [LoggerMessage(EventIds.UnleasedBackendsComparedAgain, LogLevel.Information, "What runs is compared with the leases again")]
     private partial void LogComparedAgain();
 
-    [LoggerMessage(EventIds.UnleasedBackendsNotEnded, LogLevel.Error, "{Backend} runs without a lease and could not be ended. The guard retries: {Reason}")]
+    [LoggerMessage(EventIds.UnleasedBackendsNotEnded, LogLevel.Error, "{Backend} runs without a valid lease and could not be ended. The guard retries: {Reason}")]
     private partial void LogNotEnded(BackendName backend, string reason);
 }
 

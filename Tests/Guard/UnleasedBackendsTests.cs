@@ -85,9 +85,42 @@ public sealed class UnleasedBackendsTests : IAsyncLifetime
         Compare(() => [stuck, other]);
 
         await Eventually.EndsAsync(ended.Task, "the other is ended");
-        await Eventually.TrueAsync(() => _log.Contains($"{stuck.Backend.Backend} runs without a lease and could not be ended"), "it is logged");
+        await Eventually.TrueAsync(() => _log.Contains($"{stuck.Backend.Backend} runs without a valid lease and could not be ended"), "it is logged");
         await LooksAsync(3);
         Assert.Equal(1, _log.Count("device or resource busy: for the test"));
+    }
+
+    [Theory]
+    [InlineData(false, false, true)]
+    [InlineData(true, true, true)]
+    [InlineData(true, false, false)]
+    public async Task What_has_no_lease_is_ended_and_what_the_guard_has_ended_does_not_run_again(bool hasLease, bool wasEnded, bool ends)
+    {
+        var ended = 0;
+        var backend = new RunningBackend(
+            FakeController.NewIdentity(),
+            "a copy",
+            _ =>
+            {
+                Interlocked.Increment(ref ended);
+                return Task.CompletedTask;
+            });
+        var directory = new RunDirectory(_directory["run"]);
+        directory.Create();
+        if (hasLease)
+        {
+            await File.WriteAllTextAsync(directory.LeaseOf(backend.Backend), "");
+        }
+
+        if (wasEnded)
+        {
+            await File.WriteAllTextAsync(directory.MarkOf(backend.Backend), "");
+        }
+
+        Compare(() => [backend]);
+        await LooksAsync(3);
+
+        Assert.Equal(ends, Volatile.Read(ref ended) > 0);
     }
 
     private void Compare(Func<IReadOnlyList<RunningBackend>> list)

@@ -89,11 +89,16 @@ public sealed partial class DockerRuntime
                     return;
                 }
 
-                LogUnsupervised(container.Names?.FirstOrDefault()?.TrimStart('/') ?? container.ID, backend.Backend.Value, container.State ?? "?");
+                if (_unsupervised.TryAdd(container.ID, 0))
+                {
+                    LogUnsupervised(container.Names?.FirstOrDefault()?.TrimStart('/') ?? container.ID, backend.Backend.Value, container.State ?? "?");
+                }
+
                 try
                 {
                     await EndAsync(backend, container.ID, keep: !supervised && instance == _options.InstanceId, token);
                     ended.Add(backend);
+                    _unsupervised.TryRemove(container.ID, out _);
                 }
                 catch (RuntimeUnavailableException e) when (e.InnerException is DockerErrorException)
                 {

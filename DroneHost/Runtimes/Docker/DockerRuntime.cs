@@ -28,6 +28,9 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
     private readonly StartsInFlight _starts = new();
     private readonly EndedContainers _ended;
 
+    // Containers that are to be ended because no supervisor has them, so that each is logged once and not at every attempt.
+    private readonly ConcurrentDictionary<string, byte> _unsupervised = new(StringComparer.Ordinal);
+
     // Directories of ended containers that could not be removed, so that each is logged once.
     private readonly ConcurrentDictionary<string, byte> _notRemoved = new(StringComparer.Ordinal);
 
