@@ -121,6 +121,7 @@ internal static class EventIds
     public const int DockerRuntimeCauseNotRead = 4112;
     public const int DockerRuntimeForgotten = 4113;
     public const int DockerRuntimeNotRemoved = 4114;
+    public const int DockerRuntimeNotInspected = 4115;
     public const int ProcessRuntimeNoCgroups = 4150;
     public const int ProcessRuntimeNoCgroup = 4151;
     public const int ProcessRuntimeOutputCut = 4152;

@@ -318,7 +318,27 @@ public sealed class DockerAwayTests : IAsyncLifetime
     public void A_host_that_is_no_address_is_a_problem_of_the_options(string host) =>
         Assert.Contains("docker host", Assert.Single(new DockerRuntimeOptions { Host = host, InstanceId = "i", OutputDirectory = "/" }.Problems()), StringComparison.Ordinal);
 
-    private string Listing(BackendIdentity backend)
+    [Fact]
+    public async Task A_container_over_which_the_engine_fails_hides_no_exit_of_another()
+    {
+        var (broken, ended) = (Bench.NewIdentity(), Bench.NewIdentity());
+        await using var fake = new FakeEngine(line => line switch
+        {
+            _ when line.Contains("/events", StringComparison.Ordinal) => "HTTP/1.1 200 X\r\nContent-Type: application/json\r\n\r\n",
+            _ when line.Contains("/version", StringComparison.Ordinal) => FakeEngine.Json(200, Version),
+            _ when line.Contains("/containers/json", StringComparison.Ordinal) => FakeEngine.Json(200, $"[{Container("a", broken, "exited")},{Container("b", ended, "exited")}]"),
+            _ when line.Contains("/containers/b/json", StringComparison.Ordinal) => FakeEngine.Json(200, """{"Id":"b","State":{"Status":"exited","Running":false,"ExitCode":3,"FinishedAt":"2026-01-01T00:00:00Z"}}"""),
+            _ => FakeEngine.Json(500, """{"message":"RWLayer of container a is unexpectedly nil"}"""),
+        }) { Open = "/events" };
+        await using var runtime = At(fake.Host);
+        await using var exits = new Exits(runtime);
+
+        Assert.Equal(3, (await exits.OfAsync(ended)).ExitCode);
+    }
+
+    private string Listing(BackendIdentity backend) => $"[{Container("0123456789abcdef", backend, "running")}]";
+
+    private string Container(string id, BackendIdentity backend, string state)
     {
         var labels = new Dictionary<string, string>
         {
@@ -327,7 +347,7 @@ public sealed class DockerAwayTests : IAsyncLifetime
             ["dev.plane.backend.name"] = backend.Backend.Value,
             ["dev.plane.backend.token"] = backend.Token.ToString(),
         };
-        return JsonSerializer.Serialize((object[])[new { Id = "0123456789abcdef", State = "running", Labels = labels, Names = (string[])["/x"], Created = 1 }]);
+        return JsonSerializer.Serialize(new { Id = id, State = state, Labels = labels, Names = (string[])["/x"], Created = 1 });
     }
 
     private DockerRuntime At(string host, TimeSpan? callTimeout = null) => new(

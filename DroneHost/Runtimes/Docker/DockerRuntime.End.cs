@@ -159,9 +159,15 @@ public sealed partial class DockerRuntime
     /// </summary>
     private async Task KillForgottenAsync(BackendIdentity backend, string id, CancellationToken cancellationToken)
     {
+        var isLogged = false;
         while (ProcessIdentity.InCgroupNamed(id) is { Count: > 0 } processes)
         {
-            LogForgotten(id, backend.Backend.Value, processes.Count);
+            if (!isLogged)
+            {
+                isLogged = true;
+                LogForgotten(id, backend.Backend.Value, processes.Count);
+            }
+
             ProcessIdentity.KillAll(processes);
             await Task.Delay(RemovalRetry, _time, cancellationToken);
         }

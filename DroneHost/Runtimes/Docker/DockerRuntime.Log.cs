@@ -40,6 +40,9 @@ public sealed partial class DockerRuntime
     [LoggerMessage(EventIds.DockerRuntimeForgotten, LogLevel.Warning, "Container {Container} of backend {Backend} has {Count} processes that the Docker engine no longer tracks. The drone kills them")]
     private partial void LogForgotten(string container, string backend, int count);
 
+    [LoggerMessage(EventIds.DockerRuntimeNotInspected, LogLevel.Warning, "The Docker engine does not say how container {Container} ended: {Reason}")]
+    private partial void LogNotInspected(string container, string reason);
+
     [LoggerMessage(EventIds.DockerRuntimeNotRemoved, LogLevel.Warning, "What is kept of an ended container in {Directory} cannot be removed: {Reason}. The drone tries again each time that it prunes")]
     private partial void LogNotRemoved(string directory, string reason);
 

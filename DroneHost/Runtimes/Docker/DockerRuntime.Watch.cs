@@ -39,7 +39,7 @@ public sealed partial class DockerRuntime
     /// </summary>
     private async Task WatchAsync(ChannelWriter<BackendExit> exits, CancellationToken cancellationToken)
     {
-        var watch = new Watch(exits);
+        var watch = new Watch(exits, _time);
         var retry = FirstRetry;
         Exception? failure = null;
         try
@@ -162,7 +162,7 @@ public sealed partial class DockerRuntime
         if (code is not 0)
         {
             // The event doesn't say why.
-            exit = await Answered(_docker.InspectAsync(id, cancellationToken)) is { State: { Running: false } state }
+            exit = await TryInspectAsync(id, watch.NotInspected, cancellationToken) is { State: { Running: false } state }
                 ? ExitOf(backend, state, outOfMemory)
                 : ExitOf(backend, new ContainerState(), outOfMemory) with { ExitCode = null };
             exit = exit with { ExitCode = code ?? exit.ExitCode };
@@ -181,7 +181,7 @@ public sealed partial class DockerRuntime
         foreach (var (backend, container) in standing)
         {
             if (container.State is "exited" or "dead" && !watch.Reported.Contains(backend)
-                && await Answered(_docker.InspectAsync(container.ID, cancellationToken)) is { State: { Running: false } state })
+                && await TryInspectAsync(container.ID, watch.NotInspected, cancellationToken) is { State: { Running: false } state })
             {
                 await ReportAsync(watch, await ExitOfAsync(backend, container.ID, state, ReportedWithin, cancellationToken), cancellationToken);
             }
@@ -212,7 +212,7 @@ public sealed partial class DockerRuntime
     }
 
     /// <summary>What one watching remembers; its loop alone touches it.</summary>
-    private sealed class Watch(ChannelWriter<BackendExit> exits)
+    private sealed class Watch(ChannelWriter<BackendExit> exits, TimeProvider time)
     {
         public ChannelWriter<BackendExit> Exits { get; } = exits;
 
@@ -221,6 +221,9 @@ public sealed partial class DockerRuntime
 
         /// <summary>What was reported and still is there, so that a listing doesn't report it each time.</summary>
         public HashSet<BackendIdentity> Reported { get; } = [];
+
+        /// <summary>Of containers over which the engine fails at each listing.</summary>
+        public Outage NotInspected { get; } = new(time);
 
         /// <summary>Containers that a memory limit hit, until they end.</summary>
         public HashSet<string> OutOfMemory { get; } = [];

@@ -284,6 +284,24 @@ public sealed partial class DockerRuntime : IContainerRuntime, IImageRuntime
 
     private static RuntimeUnavailableException Trouble(DockerErrorException e) => new($"The Docker engine answered with an error: {e.Message}", e);
 
+    /// <summary>Everything about a container; null where there is none, or the engine fails over this one: that must not hide the exits of the others.</summary>
+    private async Task<ContainerInspectResponse?> TryInspectAsync(string id, Outage outage, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _docker.InspectAsync(id, cancellationToken);
+        }
+        catch (DockerErrorException e)
+        {
+            if (outage.ShouldLog($"{id}: {e.Message}"))
+            {
+                LogNotInspected(id, e.Message);
+            }
+
+            return null;
+        }
+    }
+
     // File-backed pages can be dropped at any time; shared memory, which cannot, is not on these two lists. The names are of cgroup v2 and, with total_, of v1.
     private static long MemoryOf(MemoryStats memory)
     {
