@@ -6,7 +6,7 @@ using Plane.Testing;
 namespace Plane.Tests.Guard;
 
 /// <summary>The comparison of what runs with the leases. What runs is told by the test.</summary>
-public sealed class UnleasedBackendsTests : IAsyncLifetime
+public sealed class UnleasedBackendsTests : IAsyncLifetime, IDisposable
 {
     private const string Away = "no program listens on the socket: for the test";
 
@@ -23,6 +23,10 @@ public sealed class UnleasedBackendsTests : IAsyncLifetime
     {
         await _stop.CancelAsync();
         await _running;
+    }
+
+    public void Dispose()
+    {
         _stop.Dispose();
         _log.Dispose();
         _directory.Dispose();
