@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Plane.Silo;
 using Plane.Testing;
 
@@ -91,6 +92,12 @@ public sealed class AccessTests
     [InlineData("X.Original.Path")]
     [InlineData("x-original_path")]
     [InlineData("x_forwarded_uri")]
+    [InlineData("x-forwarded-for")]
+    [InlineData("x-forwarded-host")]
+    [InlineData("X_Forwarded_Proto")]
+    [InlineData("x-forwarded-port")]
+    [InlineData("x-original-for")]
+    [InlineData("forwarded")]
     public async Task The_original_path_cannot_be_spelt_otherwise(string name)
     {
         await using var auth = await AuthService.StartAsync();
@@ -99,6 +106,71 @@ public sealed class AccessTests
         var question = Assert.Single(auth.Asked);
         Assert.Equal("/status", question.Headers["x-original-path"]);
         Assert.DoesNotContain("/forged", question.Headers.Values);
+        Assert.Equal(
+            ("127.0.0.1", "http", controller.Http.BaseAddress!.Authority),
+            (question.Headers["x-forwarded-for"], question.Headers["x-forwarded-proto"], question.Headers["x-forwarded-host"]));
+    }
+
+    [Fact]
+    public async Task Headers_that_are_not_ascii_reach_forward_auth_and_do_not_spoil_its_answer()
+    {
+        await using var auth = await AuthService.StartAsync();
+        auth.Answer = c =>
+        {
+            c.Response.Headers["x-user"] = "J\u00fcrgen";
+            return Task.CompletedTask;
+        };
+        await using var controller = await Controller.StartAsync(o => o.ForwardAuth = auth.Url);
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 });
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(controller.Http.BaseAddress!, "/ctrl/status"));
+        Assert.True(request.Headers.TryAddWithoutValidation("x-name", "J\u00fcrgen"));
+        using var answer = await http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal("J\u00fcrgen", Assert.Single(auth.Asked).Headers["x-name"]);
+    }
+
+    [Theory]
+    [InlineData("sec-fetch-site", "cross-site", false)]
+    [InlineData("sec-fetch-site", "same-site", false)]
+    [InlineData("sec-fetch-site", "same-origin", true)]
+    [InlineData("sec-fetch-site", "none", true)]
+    [InlineData("origin", "http://evil.example", false)]
+    [InlineData("origin", "http://localhost:1", false)]
+    [InlineData("origin", "null", false)]
+    [InlineData("origin", "http://plane.example", false)]
+    [InlineData("origin", "https://plane.example", true)]
+    public async Task With_forward_auth_a_page_of_another_origin_changes_nothing(string name, string value, bool passes)
+    {
+        await using var auth = await AuthService.StartAsync();
+        await using var controller = await Controller.StartAsync(o => (o.ForwardAuth, o.ControllerUrl) = (auth.Url, new Uri("https://plane.example/")));
+        (HttpMethod Method, string Path)[] changes = [(HttpMethod.Post, "/ctrl/b/x/hard-terminate"), (HttpMethod.Delete, "/ctrl/s/x"), (HttpMethod.Put, "/CTRL/s/x")];
+        foreach (var (method, path) in changes)
+        {
+            var answer = await controller.SendAsync(method, path, null, (name, value));
+            if (passes)
+            {
+                Assert.True(answer.Status is HttpStatusCode.NotFound or HttpStatusCode.UnsupportedMediaType, $"{method} {path}: {answer.Text}");
+            }
+            else
+            {
+                answer.ExpectError(HttpStatusCode.Unauthorized, "Unauthorized");
+                Assert.Contains("own origin", answer.Message, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.Equal(passes ? changes.Length : 0, auth.Asked.Count);
+        (await controller.GetAsync("/ctrl/status", (name, value))).Expect(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task With_forward_auth_the_controllers_own_pages_and_holders_of_the_token_change_things()
+    {
+        await using var auth = await AuthService.StartAsync();
+        await using var controller = await WithTokenAsync(auth.Url);
+        var own = controller.Http.BaseAddress!.GetLeftPart(UriPartial.Authority);
+        (await controller.PostAsync("/ctrl/b/x/hard-terminate", null, ("origin", own), ("sec-fetch-site", "same-origin"))).ExpectError(HttpStatusCode.NotFound, "NotFound");
+        (await controller.PostAsync("/ctrl/b/x/hard-terminate", null, ("origin", own.Replace("http:", "https:", StringComparison.Ordinal)))).ExpectError(HttpStatusCode.NotFound, "NotFound");
+        (await controller.PostAsync("/ctrl/b/x/hard-terminate", null, ("origin", "http://evil.example"), ("authorization", $"Bearer {Token}"))).ExpectError(HttpStatusCode.NotFound, "NotFound");
     }
 
     [Theory]

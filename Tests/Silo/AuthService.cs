@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Plane.Hosting;
 
@@ -29,6 +31,7 @@ internal sealed class AuthService : IAsyncDisposable
     {
         var builder = PlaneHost.CreateWebBuilder("auth");
         builder.UsePlaneListener("127.0.0.1", 0);
+        builder.WebHost.ConfigureKestrel(server => server.ResponseHeaderEncodingSelector = static _ => Encoding.UTF8);
         var app = builder.Build();
         var service = new AuthService(app);
         app.Run(async context =>

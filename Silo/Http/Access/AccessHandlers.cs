@@ -28,13 +28,19 @@ internal sealed class ControlTokenHandler(ControlToken token, IOptionsMonitor<Au
     protected override Task<AuthenticateResult> HandleAuthenticateAsync() => Task.FromResult(token.Allows(Request) ? Allowed() : AuthenticateResult.NoResult());
 }
 
-/// <summary>The service of <c>--forward-auth</c>.</summary>
-internal sealed class ForwardAuthHandler(ForwardAuth forward, IOptionsMonitor<AuthenticationSchemeOptions> options, UrlEncoder encoder) : AccessHandler(options, encoder)
+/// <summary>The service of <c>--forward-auth</c>; not asked about changes that a page of another origin wants.</summary>
+internal sealed class ForwardAuthHandler(ForwardAuth forward, ForeignPages pages, IOptionsMonitor<AuthenticationSchemeOptions> options, UrlEncoder encoder)
+    : AccessHandler(options, encoder)
 {
     private bool _isUnreachable;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
+        if (pages.RefusalOf(Request) is { } why)
+        {
+            return AuthenticateResult.Fail(why);
+        }
+
         var verdict = await forward.AskAsync(Request, Context.RequestAborted);
         _isUnreachable = verdict == ForwardAuthVerdict.Unreachable;
         return _isUnreachable ? AuthenticateResult.Fail("the --forward-auth service could not be reached; the controller's log has the reason")

@@ -22,6 +22,7 @@ internal static class AccessSchemes
     public static IServiceCollection AddPlaneAccess(this IServiceCollection services, ControllerOptions options)
     {
         services.AddSingleton<ForwardAuth>();
+        services.AddSingleton<ForeignPages>();
         services.AddSingleton<LocalCallers>();
         services.AddSingleton(_ => new ControlToken(options.TryReadToken(out var token, out var problem)
             ? token

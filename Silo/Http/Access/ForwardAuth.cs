@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -14,28 +15,17 @@ internal enum ForwardAuthVerdict
 
 /// <summary>
 /// Asks the service of <c>--forward-auth</c>: the request's method and headers, no body; in <c>x-original-path</c>, as Plane 0.5 has it, the path without <c>/ctrl</c> and the query;
-/// in <c>x-forwarded-uri</c> and <c>x-forwarded-method</c>, as Traefik and others have them, the whole path with the query, and the method. Any answer but 2xx refuses, redirects too.
+/// in <c>x-forwarded-uri</c>, <c>-method</c>, <c>-host</c>, <c>-proto</c> and <c>-for</c>, as Traefik and others have them, the whole path with the query, the method, the host, the scheme and the caller's address.
+/// Behind load balancers the last three are those that were taken from trusted ones (<c>TrustedProxies</c>). Any answer but 2xx refuses, redirects too.
 /// </summary>
 internal sealed partial class ForwardAuth(ControllerOptions options, TimeProvider time, ILogger<ForwardAuth> logger) : IDisposable
 {
-    private const string OriginalPath = "x-original-path";
-    private const string ForwardedUri = "x-forwarded-uri";
-    private const string ForwardedMethod = "x-forwarded-method";
-
     // Of one connection, not of the request (RFC 9110 section 7.6.1); and what frames the body that isn't sent.
     private static readonly HashSet<string> s_notForwarded = new(StringComparer.OrdinalIgnoreCase)
     {
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
         "content-length", "expect", "host",
     };
-
-    // Behind load balancers the caller's address, scheme and host are those that were taken from trusted ones (TrustedProxies), not what a caller says.
-    private static readonly HashSet<string> s_aboutCaller = new(StringComparer.OrdinalIgnoreCase)
-    {
-        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-original-for", "x-original-proto", "x-original-host",
-    };
-
-    private readonly bool _isBehindProxies = options.TrustedProxies.Length > 0;
 
     private readonly HttpClient _client = new(new SocketsHttpHandler
     {
@@ -46,6 +36,9 @@ internal sealed partial class ForwardAuth(ControllerOptions options, TimeProvide
         ConnectTimeout = options.ForwardAuthTimeout,
         PooledConnectionLifetime = TimeSpan.FromMinutes(2),
         MaxResponseHeadersLength = 64,
+
+        // As Kestrel read them: without it a value that isn't ASCII would fail the question.
+        RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
     })
     {
         Timeout = Timeout.InfiniteTimeSpan,
@@ -87,7 +80,7 @@ internal sealed partial class ForwardAuth(ControllerOptions options, TimeProvide
         var named = request.Headers.Connection.SelectMany(v => v?.Split(',') ?? []).Select(v => v.Trim()).ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, values) in request.Headers)
         {
-            if (s_notForwarded.Contains(name) || named.Contains(name) || IsOurs(name) || (_isBehindProxies && s_aboutCaller.Contains(name)))
+            if (s_notForwarded.Contains(name) || named.Contains(name) || IsOurs(name))
             {
                 continue;
             }
@@ -102,31 +95,30 @@ internal sealed partial class ForwardAuth(ControllerOptions options, TimeProvide
 
         // As routing sees the path: decoded once and encoded again, so that both mean the same route.
         var path = request.Path.StartsWithSegments("/ctrl", StringComparison.OrdinalIgnoreCase, out var rest) ? rest : request.Path;
-        question.Headers.TryAddWithoutValidation(OriginalPath, path.HasValue ? path.ToUriComponent() : "/");
-        question.Headers.TryAddWithoutValidation(ForwardedUri, request.Path.ToUriComponent() + request.QueryString.ToUriComponent());
-        question.Headers.TryAddWithoutValidation(ForwardedMethod, request.Method);
-        if (_isBehindProxies)
-        {
-            question.Headers.TryAddWithoutValidation("x-forwarded-for", request.HttpContext.Connection.RemoteIpAddress?.ToString());
-            question.Headers.TryAddWithoutValidation("x-forwarded-proto", request.Scheme);
-            question.Headers.TryAddWithoutValidation("x-forwarded-host", request.Host.ToUriComponent());
-        }
-
+        var caller = request.HttpContext.Connection.RemoteIpAddress;
+        question.Headers.TryAddWithoutValidation("x-original-path", path.HasValue ? path.ToUriComponent() : "/");
+        question.Headers.TryAddWithoutValidation("x-forwarded-uri", request.Path.ToUriComponent() + request.QueryString.ToUriComponent());
+        question.Headers.TryAddWithoutValidation("x-forwarded-method", request.Method);
+        question.Headers.TryAddWithoutValidation("x-forwarded-host", request.Headers.Host.ToString());
+        question.Headers.TryAddWithoutValidation("x-forwarded-proto", request.Scheme);
+        question.Headers.TryAddWithoutValidation("x-forwarded-for", (caller is { IsIPv4MappedToIPv6: true } ? caller.MapToIPv4() : caller)?.ToString() ?? "");
         return question;
     }
 
-    // In any spelling: services behind gateways of the CGI kind see x_original_path or x.original.path as x-original-path.
-    private static bool IsOurs(string name) => Means(name, OriginalPath) || Means(name, ForwardedUri) || Means(name, ForwardedMethod);
-
-    private static bool Means(string name, string ours) =>
-        name.Length == ours.Length
-        && string.Create(name.Length, name, static (to, from) =>
+    // What only we may say, in any spelling: services behind gateways of the CGI kind see x_original_path or x.original.path as x-original-path.
+    private static bool IsOurs(string name)
+    {
+        var plain = string.Create(name.Length, name, static (to, from) =>
         {
             for (var i = 0; i < to.Length; i++)
             {
                 to[i] = char.IsAsciiLetterOrDigit(from[i]) ? from[i] : '-';
             }
-        }).Equals(ours, StringComparison.OrdinalIgnoreCase);
+        });
+        return plain.StartsWith("x-original-", StringComparison.OrdinalIgnoreCase)
+            || plain.StartsWith("x-forwarded-", StringComparison.OrdinalIgnoreCase)
+            || plain.Equals("forwarded", StringComparison.OrdinalIgnoreCase);
+    }
 
     [LoggerMessage(EventIds.ForwardAuthUnreachable, LogLevel.Warning, "the forward-auth service could not be asked: {Reason}")]
     private static partial void LogUnreachable(ILogger logger, string reason);
