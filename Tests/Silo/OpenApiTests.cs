@@ -22,6 +22,17 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
         "GET /pub/b/{backend}/status-stream", "GET /pub/c/{cluster}/b/{backend}/status-stream",
     ];
 
+    private static readonly Dictionary<string, string[]> s_query = new()
+    {
+        ["GET /ctrl/backends"] = ["cluster", "cursor", "drone", "key", "limit", "service", "status"],
+        ["GET /ctrl/b/{backend}/logs"] = ["after", "follow", "since", "stream", "tail"],
+        ["GET /ctrl/c/{cluster}/busiest"] = ["limit"],
+        ["GET /ctrl/events"] = ["after", "cluster", "limit"],
+        ["POST /ctrl/c/{cluster}/d/{drone}/drain"] = ["terminate"],
+        ["DELETE /ctrl/s/{service}"] = ["keep"],
+        ["GET /ctrl/s/{service}/url"] = ["cluster", "key", "namespace"],
+    };
+
     private readonly Controller _controller = fixture.Controller;
 
     [Fact]
@@ -68,6 +79,40 @@ public sealed class OpenApiTests(ControllerFixture fixture) : IClassFixture<Cont
         }
 
         Assert.Contains("KeyHeld", paths["/ctrl/connect"]!["post"]!["responses"]!["409"]!["description"]!.GetValue<string>(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Every_query_parameter_is_described()
+    {
+        var paths = (await _controller.GetAsync("/openapi.json")).Json!["paths"]!.AsObject();
+        foreach (var (path, operations) in paths)
+        {
+            foreach (var (method, operation) in operations!.AsObject())
+            {
+                var described = operation!["parameters"]?.AsArray().Where(p => p!["in"]!.GetValue<string>() == "query").ToArray() ?? [];
+                Assert.Equal(
+                    s_query.GetValueOrDefault($"{method.ToUpperInvariant()} {path}", []), described.Select(p => p!["name"]!.GetValue<string>()).Order(StringComparer.Ordinal));
+                Assert.All(described, p => Assert.False(p!["required"]?.GetValue<bool>() ?? false));
+            }
+        }
+
+        var logs = paths["/ctrl/b/{backend}/logs"]!["get"]!["parameters"]!.AsArray();
+        string TypeOf(string name) => logs.Single(p => p!["name"]!.GetValue<string>() == name)!["schema"]!["type"]!.GetValue<string>();
+        Assert.Equal(("integer", "boolean", "string"), (TypeOf("tail"), TypeOf("follow"), TypeOf("stream")));
+    }
+
+    [Theory]
+    [InlineData("/ctrl/b/abc/logs", "tail", "since", "after", "follow", "stream")]
+    [InlineData("/ctrl/events", "after", "limit")]
+    [InlineData("/ctrl/c/test.example/busiest", "limit")]
+    [InlineData("/ctrl/s/abc/url", "key", "namespace", "cluster")]
+    public async Task A_parameter_that_is_given_twice_is_refused(string path, params string[] names)
+    {
+        foreach (var name in names)
+        {
+            var answer = (await _controller.GetAsync($"{path}?{name}=1&{name}=2")).ExpectError(HttpStatusCode.BadRequest, "InvalidRequest");
+            Assert.Equal($"{name} is given twice", answer.Message);
+        }
     }
 
     internal static async Task<IReadOnlyList<(string Method, string Path)>> RoutesAsync(Controller controller)

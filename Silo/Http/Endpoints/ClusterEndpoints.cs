@@ -53,22 +53,22 @@ internal static class ClusterEndpoints
         TypedResults.Json(new ClusterList { Clusters = [.. await store.ListClustersAsync(cancellationToken)] }, PlaneJson.Http);
 
     public static async Task<IResult> BusiestAsync(
-        HttpContext http, string cluster, [FromServices] DronePicker drones, [FromServices] DroneOutput output, CancellationToken cancellationToken)
+        HttpRequest request, string cluster, [FromQuery] string? limit, [FromServices] DronePicker drones, [FromServices] DroneOutput output, CancellationToken cancellationToken)
     {
         if (!ClusterName.TryParse(cluster, out var name))
         {
             return RouteNames.BadCluster;
         }
 
-        var query = new QueryReader(http.Request);
-        var limit = (int?)query.Number("limit", 1, BusyBackend.MaxRows) ?? 20;
+        var query = new QueryReader(request);
+        var most = (int?)query.Number(nameof(limit), 1, BusyBackend.MaxRows) ?? 20;
         if (query.Problem is { } problem)
         {
             return ApiError.Invalid(problem);
         }
 
         var alive = (await drones.ReadStateAsync(name, cancellationToken)).Drones.Where(d => d is { BackendCount: > 0 }).Select(d => DroneName.Parse(d.Node.Name));
-        return TypedResults.Json(new BusyList { Backends = await output.ReadBusiestAsync(name, alive, limit, cancellationToken) }, PlaneJson.Http);
+        return TypedResults.Json(new BusyList { Backends = await output.ReadBusiestAsync(name, alive, most, cancellationToken) }, PlaneJson.Http);
     }
 
     private static async Task<IResult> ChangeAsync(

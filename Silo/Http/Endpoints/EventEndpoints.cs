@@ -7,19 +7,26 @@ namespace Plane.Silo.Http.Endpoints;
 /// <summary>What happened in clusters.</summary>
 internal static class EventEndpoints
 {
-    private const int MaxPage = 1_000;
+    /// <summary>The most events of a page.</summary>
+    public const int MaxPage = 1_000;
 
     public static async Task<IResult> ReadAsync(
-        HttpContext http, [FromServices] IChangeLog store, [FromServices] EventStreams streams, CancellationToken cancellationToken)
+        HttpContext http,
+        [FromQuery] string? cluster,
+        [FromQuery] string? after,
+        [FromQuery] string? limit,
+        [FromServices] IChangeLog store,
+        [FromServices] EventStreams streams,
+        CancellationToken cancellationToken)
     {
         var query = new QueryReader(http.Request);
-        if (!RouteNames.TryCluster(query.Text("cluster"), out var cluster))
+        if (!RouteNames.TryCluster(query.Text(nameof(cluster)), out var inCluster))
         {
             return RouteNames.BadCluster;
         }
 
-        var after = query.Value<ClusterEventId>("after", ClusterEventId.Rule, t => ClusterEventId.TryParse(t, out var id) ? id : null);
-        var limit = (int?)query.Number("limit", 1, MaxPage) ?? 100;
+        var from = query.Value<ClusterEventId>(nameof(after), ClusterEventId.Rule, t => ClusterEventId.TryParse(t, out var id) ? id : null);
+        var most = (int?)query.Number(nameof(limit), 1, MaxPage) ?? 100;
         if (query.Problem is { } problem)
         {
             return ApiError.Invalid(problem);
@@ -30,15 +37,15 @@ internal static class EventEndpoints
             && !accepts.Any(a => a.MediaType.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase));
         if (wantsPage)
         {
-            return TypedResults.Json(await store.ReadEventsAsync(cluster, after?.Position, limit, cancellationToken), PlaneJson.Http);
+            return TypedResults.Json(await store.ReadEventsAsync(inCluster, from?.Position, most, cancellationToken), PlaneJson.Http);
         }
 
         // An EventSource that comes back states the last event that it has; its URL has the first position still.
         if (http.Request.Headers["Last-Event-ID"] is [{ } last] && ClusterEventId.TryParse(last, out var resumed))
         {
-            after = resumed;
+            from = resumed;
         }
 
-        return await streams.WriteAsync(http, cluster, after?.Position, cancellationToken);
+        return await streams.WriteAsync(http, inCluster, from?.Position, cancellationToken);
     }
 }

@@ -19,16 +19,25 @@ internal static class LogEndpoints
                 : new ApiError(ErrorKind.Other, $"drone {details.Drone} does not answer") { Status = StatusCodes.Status503ServiceUnavailable };
 
     public static async Task<IResult> ReadAsync(
-        HttpContext http, string backend, [FromServices] IBackendStore store, [FromServices] LogStreams streams, CancellationToken cancellationToken)
+        HttpContext http,
+        string backend,
+        [FromQuery] string? tail,
+        [FromQuery] string? since,
+        [FromQuery] string? after,
+        [FromQuery] string? follow,
+        [FromQuery] string? stream,
+        [FromServices] IBackendStore store,
+        [FromServices] LogStreams streams,
+        CancellationToken cancellationToken)
     {
         var query = new QueryReader(http.Request);
         var wanted = new LogQuery
         {
-            Tail = (int?)query.Number("tail", 0, OutputRequest.MaxTail) ?? 100,
-            Since = query.Number("since", 0, LastMillisecond) is { } since ? DateTimeOffset.FromUnixTimeMilliseconds(since) : null,
-            After = query.Number("after", 0, long.MaxValue),
-            Follow = query.Flag("follow"),
-            Stream = query.Value<OutputStream>("stream", "must be stdout or stderr", t => t == "stdout" ? OutputStream.Stdout : t == "stderr" ? OutputStream.Stderr : null),
+            Tail = (int?)query.Number(nameof(tail), 0, OutputRequest.MaxTail) ?? 100,
+            Since = query.Number(nameof(since), 0, LastMillisecond) is { } milliseconds ? DateTimeOffset.FromUnixTimeMilliseconds(milliseconds) : null,
+            After = query.Number(nameof(after), 0, long.MaxValue),
+            Follow = query.Flag(nameof(follow)),
+            Stream = query.Value<OutputStream>(nameof(stream), "must be stdout or stderr", t => t == "stdout" ? OutputStream.Stdout : t == "stderr" ? OutputStream.Stderr : null),
         };
         if (query.Problem is { } problem)
         {

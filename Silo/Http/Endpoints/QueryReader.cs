@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Plane.Silo.Http.Endpoints;
 
-/// <summary>Reads the parameters of a query one by one; the first that is wrong is the problem. An empty one counts as not given.</summary>
+/// <summary>Reads the parameters of a query one by one; the first that is wrong is the problem. An empty one counts as not given. The handler has each as a text too: the description of the API is made of its parameters.</summary>
 internal sealed class QueryReader(HttpRequest request)
 {
     /// <summary>What is wrong.</summary>

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.OpenApi;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.OpenApi;
 using Plane.Hosting;
+using Plane.Silo.Http.Endpoints;
 
 namespace Plane.Silo.Http.OpenApi;
 
@@ -92,14 +93,27 @@ internal static class ApiDescription
         // Read as texts, so that a wrong one gets our error; described as what they are.
         foreach (var parameter in operation.Parameters?.OfType<OpenApiParameter>() ?? [])
         {
-            parameter.Schema = parameter.Name switch
+            parameter.Schema = (operation.OperationId, parameter.Name) switch
             {
-                "limit" => new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "1", Maximum = $"{BackendQuery.MaxLimit}" },
-                "terminate" or "keep" => new OpenApiSchema { Type = JsonSchemaType.Boolean },
+                ("backends", "limit") => Number(1, BackendQuery.MaxLimit),
+                ("busiest", "limit") => Number(1, BusyBackend.MaxRows),
+                ("events", "limit") => Number(1, EventEndpoints.MaxPage),
+                ("backend_logs", "tail") => Number(0, OutputRequest.MaxTail),
+                ("backend_logs", "since" or "after") => Number(0, null),
+                ("backend_logs", "stream") => new OpenApiSchema { Type = JsonSchemaType.String, Enum = [(JsonNode)"stdout", (JsonNode)"stderr"] },
+                (_, "terminate" or "keep" or "follow") => new OpenApiSchema { Type = JsonSchemaType.Boolean },
                 _ => parameter.Schema,
             };
         }
     }
+
+    private static OpenApiSchema Number(long least, long? greatest) => new()
+    {
+        Type = JsonSchemaType.Integer,
+        Format = "int64",
+        Minimum = least.ToString(CultureInfo.InvariantCulture),
+        Maximum = greatest?.ToString(CultureInfo.InvariantCulture),
+    };
 
     private static Task DescribeSchema(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
     {
