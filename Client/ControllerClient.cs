@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.ServerSentEvents;
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 
 namespace Plane.Client;
@@ -20,7 +18,13 @@ public sealed partial class ControllerClient : IDisposable
         ArgumentNullException.ThrowIfNull(controller);
 
         // A proxy for the world outside must not see the token of a controller on this machine.
-        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false, UseProxy = !controller.IsLoopback })
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectTimeout = TimeSpan.FromSeconds(5),
+            ConnectCallback = static (context, cancellationToken) => TcpKeepAlive.ConnectAsync(context.DnsEndPoint, cancellationToken),
+            AllowAutoRedirect = false,
+            UseProxy = !controller.IsLoopback,
+        })
         {
             BaseAddress = new Uri(controller.AbsoluteUri.TrimEnd('/') + "/"),
             Timeout = TimeSpan.FromSeconds(30),
@@ -118,69 +122,6 @@ public sealed partial class ControllerClient : IDisposable
     public Task<JsonElement> DeleteSigningKeyAsync(ServiceName service, string kid, CancellationToken cancellationToken) =>
         SendAsync<JsonElement>(HttpMethod.Delete, $"ctrl/s/{service}/keys/{Uri.EscapeDataString(kid)}", null, cancellationToken);
 
-    /// <summary>
-    /// Every step of a backend's life until it has ended. A stream that breaks is taken up again behind the last step, so that nothing is seen twice or missed.
-    /// </summary>
-    public async IAsyncEnumerable<StatusEntry> FollowAsync(BackendName backend, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        string? last = null;
-        for (var failures = 0; failures < 10;)
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"pub/b/{backend}/status-stream");
-            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
-            if (last is not null)
-            {
-                request.Headers.Add("Last-Event-ID", last);
-            }
-
-            HttpResponseMessage? response = null;
-            try
-            {
-                response = await SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
-            }
-            catch (ControllerUnreachableException) when (last is not null)
-            {
-                failures++;
-                await Task.Delay(TimeSpan.FromMilliseconds(200 * failures), TimeProvider.System, cancellationToken).ConfigureAwait(false);
-                continue;
-            }
-
-            using (response)
-            {
-                var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-                await using var events = SseParser.Create(stream).EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
-                while (await MoveNextAsync(events).ConfigureAwait(false))
-                {
-                    var entry = JsonSerializer.Deserialize<StatusEntry>(events.Current.Data, PlaneJson.Http)
-                        ?? throw new ControllerUnreachableException("the controller sent an empty status");
-                    last = entry.Status.WireName();
-                    failures = 0;
-                    yield return entry;
-                    if (entry.Status == BackendStatus.Terminated)
-                    {
-                        yield break;
-                    }
-                }
-            }
-
-            failures++;
-        }
-
-        throw new ControllerUnreachableException("the status stream broke again and again");
-    }
-
-    private static async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<SseItem<string>> events)
-    {
-        try
-        {
-            return await events.MoveNextAsync().ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or HttpRequestException)
-        {
-            return false;
-        }
-    }
-
     private async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, path);
@@ -197,7 +138,7 @@ public sealed partial class ControllerClient : IDisposable
         }
         catch (JsonException e)
         {
-            throw new ControllerUnreachableException($"{Controller} returned an answer that is not Plane's. Check the controller's address", e);
+            throw NotPlanes(e);
         }
     }
 
@@ -229,14 +170,29 @@ public sealed partial class ControllerClient : IDisposable
         }
     }
 
+    private ControllerUnreachableException NotPlanes(Exception? cause = null) => new($"{Controller} returned an answer that is not Plane's. Check the controller's address", cause);
+
     private async Task<Exception> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+        string text;
+        try
+        {
+            text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return new ControllerUnreachableException($"the answer of the controller at {Controller} broke off: {e.GetBaseException().Message}", e);
+        }
+
         try
         {
             if (JsonSerializer.Deserialize<PlaneError>(text, PlaneJson.Http) is { } error)
             {
-                return new RefusedException(error) { RetryAfter = response.Headers.RetryAfter?.Delta };
+                return new RefusedException(error)
+                {
+                    RetryAfter = response.Headers.RetryAfter?.Delta,
+                    IsTemporary = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout,
+                };
             }
         }
         catch (JsonException)

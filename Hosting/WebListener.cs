@@ -5,9 +5,11 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Plane.Client;
 using Plane.Hosting.Configuration;
 
 namespace Plane.Hosting;
@@ -40,6 +42,14 @@ public static class WebListener
         ArgumentNullException.ThrowIfNull(builder);
         var address = Address(host);
         builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IConnectionListenerFactory, NamedListenerFactory>());
+
+        // A caller that vanished without a word would otherwise hold its connection, and what it follows, for ever.
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
+        {
+            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            TcpKeepAlive.Set(socket);
+            return socket;
+        });
         builder.WebHost.ConfigureKestrel(o =>
         {
             o.AddServerHeader = false;

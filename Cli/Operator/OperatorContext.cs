@@ -110,7 +110,7 @@ internal sealed class OperatorContext
 
     private static string InFlags(ControllerUnreachableException e) => e.InnerException is HttpRequestException
         ? $"{e.Message}; start one, or give its address with --controller (or PLANE_CONTROLLER)"
-        : e.Message.Replace("the controller's address?", "the controller's address (--controller)?", StringComparison.Ordinal);
+        : e.Message.Replace("Check the controller's address", "Check the controller's address (--controller)", StringComparison.Ordinal);
 
     private string TokenHint(ParseResult parsed) => Token(parsed) is null
         ? "give the controller's token by --token-file or PLANE_TOKEN"
