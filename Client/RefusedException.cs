@@ -11,6 +11,6 @@ public sealed class RefusedException(PlaneError error, string? message = null) :
     /// <summary>When to send the request again, where the controller said so.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>Whether the controller, or what is before it, was only unavailable for the moment.</summary>
-    internal bool IsTemporary { get; init; }
+    /// <summary>Whether the controller, or what it needs, was only unavailable for the moment (502, 503 or 504): the same request may succeed later.</summary>
+    public bool IsTemporary { get; init; }
 }

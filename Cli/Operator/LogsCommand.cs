@@ -55,7 +55,7 @@ internal static class LogsCommand
         {
             printer.Note(line.Dropped < 0
                 ? "plane: lines were dropped here: this reader was too slow for them"
-                : string.Create(CultureInfo.InvariantCulture, $"plane: {line.Dropped} lines were dropped here: this reader was too slow for them"));
+                : string.Create(CultureInfo.InvariantCulture, $"plane: {line.Dropped} {(line.Dropped == 1 ? "line was" : "lines were")} dropped here: this reader was too slow for {(line.Dropped == 1 ? "it" : "them")}"));
         }
 
         var time = withTime ? (line.Time is { } known ? Printer.Time(known) : "(time not known)") + "  " : "";

@@ -47,8 +47,10 @@ internal sealed class OperatorContext
 
     /// <summary>Sets what a command does with the controller.</summary>
     public void SetAction(Command command, Func<ParseResult, ControllerClient, Printer, CancellationToken, Task<int>> action) =>
-        command.SetAction(async (parsed, cancellationToken) =>
+        command.SetAction(async (parsed, _) =>
         {
+            using var interruption = new Interruption();
+            var cancellationToken = interruption.Token;
             var json = parsed.GetValue(_json);
             var printer = new Printer(Console.Out, Console.Error, json, !Console.IsOutputRedirected, parsed.GetResult(_wide) is { Implicit: false });
             try
@@ -84,8 +86,8 @@ internal sealed class OperatorContext
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                // 128 + SIGINT, as a shell expects of a program that was interrupted.
-                return 130;
+                printer.ShowCursor();
+                return interruption.ExitCode;
             }
         });
 
@@ -99,7 +101,7 @@ internal sealed class OperatorContext
             {
                 await print().ConfigureAwait(false);
             }
-            catch (ControllerUnreachableException e)
+            catch (Exception e) when (IsOfTheMoment(e))
             {
                 printer.Problem(InFlags(e));
             }
@@ -108,7 +110,11 @@ internal sealed class OperatorContext
         }
     }
 
-    private static string InFlags(ControllerUnreachableException e) => e.InnerException is HttpRequestException
+    /// <summary>Whether a command that prints again and again goes on after a failure.</summary>
+    internal static bool IsOfTheMoment(Exception e) => e is ControllerUnreachableException or RefusedException { IsTemporary: true };
+
+    /// <summary>What failed, and the flag that changes it.</summary>
+    internal static string InFlags(Exception e) => e.InnerException is HttpRequestException
         ? $"{e.Message}; start one, or give its address with --controller (or PLANE_CONTROLLER)"
         : e.Message.Replace("Check the controller's address", "Check the controller's address (--controller)", StringComparison.Ordinal);
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Plane.Cli.Output;
+using Plane.Client;
 using Plane.Hosting;
 
 namespace Plane.Cli.Operator;
@@ -18,20 +19,19 @@ internal static class TopCommand
         context.AddWideTo(command);
         context.SetAction(command, async (parsed, client, printer, cancellationToken) =>
         {
-            while (true)
+            var isLive = printer.IsTerminal && !parsed.GetValue(once);
+            for (var isShown = false; ; isShown = true)
             {
-                ClusterName[] clusters = parsed.GetValue(cluster) is { } one ? [one] : await client.ClustersAsync(cancellationToken).ConfigureAwait(false);
-                var views = new List<(ClusterName Name, ClusterState State, BusyBackend[] Busy)>();
-                foreach (var name in clusters)
+                try
                 {
-                    views.Add((
-                        name,
-                        await client.ClusterStateAsync(name, cancellationToken).ConfigureAwait(false),
-                        await client.BusiestAsync(name, cancellationToken).ConfigureAwait(false)));
+                    Show(printer, await ReadAsync(client, parsed.GetValue(cluster), cancellationToken).ConfigureAwait(false));
+                }
+                catch (Exception e) when (isLive && isShown && OperatorContext.IsOfTheMoment(e))
+                {
+                    printer.Problem(OperatorContext.InFlags(e));
                 }
 
-                Show(printer, views);
-                if (parsed.GetValue(once) || !printer.IsTerminal)
+                if (!isLive)
                 {
                     return ExitCodes.Done;
                 }
@@ -40,6 +40,21 @@ internal static class TopCommand
             }
         });
         return command;
+    }
+
+    private static async Task<List<(ClusterName Name, ClusterState State, BusyBackend[] Busy)>> ReadAsync(ControllerClient client, ClusterName? only, CancellationToken cancellationToken)
+    {
+        ClusterName[] clusters = only is { } one ? [one] : await client.ClustersAsync(cancellationToken).ConfigureAwait(false);
+        var views = new List<(ClusterName Name, ClusterState State, BusyBackend[] Busy)>();
+        foreach (var name in clusters)
+        {
+            views.Add((
+                name,
+                await client.ClusterStateAsync(name, cancellationToken).ConfigureAwait(false),
+                await client.BusiestAsync(name, cancellationToken).ConfigureAwait(false)));
+        }
+
+        return views;
     }
 
     private static void Show(Printer printer, List<(ClusterName Name, ClusterState State, BusyBackend[] Busy)> views)

@@ -57,6 +57,15 @@ internal sealed class Printer
         }
     }
 
+    /// <summary>Shows a terminal's cursor, which a live line hides.</summary>
+    public void ShowCursor()
+    {
+        if (IsTerminal)
+        {
+            _output.Write("\e[?25h");
+        }
+    }
+
     /// <summary>JSON on one line, for what goes on.</summary>
     public void JsonLine<T>(T value) => _output.WriteLine(JsonSerializer.Serialize(value, PlaneJson.Http));
 

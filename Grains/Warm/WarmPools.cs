@@ -215,10 +215,10 @@ internal sealed partial class WarmPools(
         return false;
     }
 
-    [LoggerMessage(EventIds.WarmPoolsStarted, LogLevel.Information, "{Count} warm backends of service {Service} are started in {Cluster}.")]
+    [LoggerMessage(EventIds.WarmPoolsStarted, LogLevel.Information, "Warm backends that are started of service {Service} in {Cluster}: {Count}.")]
     private partial void LogStarted(int count, ServiceName service, ClusterName cluster);
 
-    [LoggerMessage(EventIds.WarmPoolsEnded, LogLevel.Information, "{Count} warm backends are ended: their service has changed, they are too old, or there are enough of them.")]
+    [LoggerMessage(EventIds.WarmPoolsEnded, LogLevel.Information, "Warm backends that are ended, since their service has changed, they are too old, or there are enough of them: {Count}.")]
     private partial void LogEnded(int count);
 
     [LoggerMessage(EventIds.WarmPoolsWaits, LogLevel.Debug, "Warm backends of service {Service} failed to start; the next attempt is in {Delay}.")]
