@@ -76,7 +76,7 @@ internal sealed class SpawnFlags
     public Option[] OfStart => [WorkingDirectory, Cluster, Pool, Env, Cpus, Memory, Disk, Idle, Lifetime, Grace, Embed, Protocol, Origins, Mount];
 
     // An option of an array that isn't given reads as an empty one.
-    public string[]? CommandOf(ParseResult parsed) => parsed.GetValue(Command) is { Length: > 0 } words ? words : null;
+    private string[]? CommandOf(ParseResult parsed) => parsed.GetValue(Command) is { Length: > 0 } words ? words : null;
 
     /// <summary>The spawn config that they say; null where neither image nor command is given.</summary>
     public SpawnConfig? Bind(ParseResult parsed) => parsed.GetValue(Image) is null && CommandOf(parsed) is null ? null : new SpawnConfig
@@ -100,9 +100,9 @@ internal sealed class SpawnFlags
         },
     };
 
-    public MountRequest? MountOf(ParseResult parsed) => parsed.GetResult(Mount) is { Implicit: false } ? new MountRequest(parsed.GetValue(Mount)) : null;
+    private MountRequest? MountOf(ParseResult parsed) => parsed.GetResult(Mount) is { Implicit: false } ? new MountRequest(parsed.GetValue(Mount)) : null;
 
-    public ResourceRequests? RequestsOf(ParseResult parsed)
+    private ResourceRequests? RequestsOf(ParseResult parsed)
     {
         var requests = new ResourceRequests
         {
