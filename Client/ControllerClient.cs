@@ -119,8 +119,11 @@ public sealed partial class ControllerClient : IDisposable
         SendAsync<SigningKeyInfo>(HttpMethod.Post, $"ctrl/s/{service}/keys", key, cancellationToken);
 
     /// <summary>Deletes a signing key.</summary>
+    /// <exception cref="RefusedException">The controller refused it; or no key can have this name, and then nothing was sent: with <c>..</c> the address would be the service's own.</exception>
     public Task<JsonElement> DeleteSigningKeyAsync(ServiceName service, string kid, CancellationToken cancellationToken) =>
-        SendAsync<JsonElement>(HttpMethod.Delete, $"ctrl/s/{service}/keys/{Uri.EscapeDataString(kid)}", null, cancellationToken);
+        SigningKeyRules.KidProblem(kid) is { } problem
+            ? throw new RefusedException(new PlaneError { Id = "", Kind = ErrorKind.InvalidRequest, Message = $"kid {problem}" })
+            : SendAsync<JsonElement>(HttpMethod.Delete, $"ctrl/s/{service}/keys/{Uri.EscapeDataString(kid)}", null, cancellationToken);
 
     private async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
     {

@@ -56,6 +56,7 @@ public sealed class ServiceCommandTests(ControllerFixture fixture) : IClassFixtu
         Assert.Equal(["drawn\tHS256", "file\tHS256", "jwk\tEdDSA", "pem\tES256"], listed.Select(l => string.Join('\t', l.Split('\t')[..2])));
         Assert.DoesNotContain(listed, l => l.Contains(drawn, StringComparison.Ordinal));
         await OkAsync("service", "key", "delete", "keys", "--kid", "drawn");
+        Assert.Contains(await RefusedAsync(1, "service", "key", "delete", "keys", "--kid", ".."), l => l.Contains("kid must have", StringComparison.Ordinal));
         Assert.Equal(3, (await OkAsync("service", "key", "list", "keys")).Count);
         Assert.Contains(await RefusedAsync(1, "service", "key", "add", "keys", "--kid", "pem", "--generate"), l => l.Contains("another key", StringComparison.Ordinal));
     }

@@ -70,6 +70,14 @@ public sealed class EventRouteTests(ControllerFixture fixture) : IClassFixture<C
     }
 
     [Fact]
+    public async Task A_stream_that_is_asked_for_while_the_database_is_away_is_refused()
+    {
+        await using var controller = await Controller.StartAsync();
+        controller.Faults.Away();
+        (await controller.GetAsync("/ctrl/events?after=0.0")).ExpectError(HttpStatusCode.ServiceUnavailable, "DatabaseError");
+    }
+
+    [Fact]
     public async Task Only_those_of_one_cluster_come_on_request()
     {
         var start = await NextAsync();

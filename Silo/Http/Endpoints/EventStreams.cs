@@ -27,7 +27,7 @@ internal sealed class EventStreams(ControllerOptions options, IChangeLog store, 
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
     private static readonly byte[] s_keepAlive = ":\n\n"u8.ToArray();
 
-    /// <summary>Pages of events as they happen, without end. An outage of the database is waited for.</summary>
+    /// <summary>Pages of events as they happen, without end. An outage of the database is waited for, unless it is there from the beginning.</summary>
     /// <param name="cluster">Only this cluster's.</param>
     /// <param name="after">Those after this; null for those from now on.</param>
     /// <param name="cancellationToken">Ends it.</param>
@@ -37,9 +37,9 @@ internal sealed class EventStreams(ControllerOptions options, IChangeLog store, 
     {
         using var subscription = feed.Subscribe(Topic.Any);
         var position = after ?? await store.ReadLogEndAsync(cancellationToken);
-        while (true)
+        for (var isFirst = true; ; isFirst = false)
         {
-            var page = await ReadAsync(cluster, position, cancellationToken);
+            var page = isFirst ? await store.ReadEventsAsync(cluster, position, PageSize, cancellationToken) : await ReadAsync(cluster, position, cancellationToken);
             position = page.Next.Position;
             yield return page;
             if (page.Events.Length < PageSize)
