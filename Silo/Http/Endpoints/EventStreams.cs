@@ -1,8 +1,6 @@
 using System.Buffers;
 using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
 using Plane.Grains.Feed;
 using Plane.Storage;
@@ -58,12 +56,8 @@ internal sealed class EventStreams(ControllerOptions options, IChangeLog store, 
 
         // The first before the answer begins: what is wrong is said as an error.
         await pages.MoveNextAsync();
-        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        await StreamAnswer.BeginAsync(http, StreamAnswer.Events, cancellationToken);
         var response = http.Response;
-        response.ContentType = "text/event-stream";
-        response.Headers.CacheControl = "no-cache, no-store";
-        response.Headers["X-Accel-Buffering"] = "no";
-        await response.StartAsync(cancellationToken);
         try
         {
             do
@@ -106,15 +100,7 @@ internal sealed class EventStreams(ControllerOptions options, IChangeLog store, 
 
         foreach (var happened in page.Events)
         {
-            output.Write("id: "u8);
-            output.Write(Encoding.ASCII.GetBytes(happened.Id.ToString()));
-            output.Write("\ndata: "u8);
-            using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = PlaneJson.Http.Encoder }))
-            {
-                JsonSerializer.Serialize(json, happened, PlaneJson.Http);
-            }
-
-            output.Write("\n\n"u8);
+            StreamAnswer.WriteEvent(output, happened.Id.ToString(), happened);
         }
 
         if (page.Events.Length == 0)

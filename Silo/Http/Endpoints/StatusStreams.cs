@@ -1,8 +1,4 @@
-using System.Buffers;
-using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
 using Plane.Grains.Backends;
 using Plane.Grains.Feed;
@@ -74,17 +70,17 @@ internal sealed class StatusStreams(
         IReadOnlyList<StatusEntry>? entries,
         CancellationToken cancellationToken)
     {
-        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        await StreamAnswer.BeginAsync(http, StreamAnswer.Events, cancellationToken);
         var response = http.Response;
-        response.ContentType = "text/event-stream";
-        response.Headers.CacheControl = "no-cache, no-store";
-        response.Headers["X-Accel-Buffering"] = "no";
-        await response.StartAsync(cancellationToken);
         while (entries is not null)
         {
             if (entries.Count > 0)
             {
-                Write(response.BodyWriter, entries);
+                foreach (var entry in entries)
+                {
+                    StreamAnswer.WriteEvent(response.BodyWriter, entry.Status.WireName(), entry);
+                }
+
                 await response.BodyWriter.FlushAsync(cancellationToken);
                 after = entries[^1].Status;
                 if (after == BackendStatus.Terminated)
@@ -115,22 +111,6 @@ internal sealed class StatusStreams(
             {
                 await Task.Delay(s_retry, time, cancellationToken);
             }
-        }
-    }
-
-    private static void Write(IBufferWriter<byte> output, IReadOnlyList<StatusEntry> entries)
-    {
-        foreach (var entry in entries)
-        {
-            output.Write("id: "u8);
-            output.Write(Encoding.ASCII.GetBytes(entry.Status.WireName()));
-            output.Write("\ndata: "u8);
-            using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = PlaneJson.Http.Encoder }))
-            {
-                JsonSerializer.Serialize(json, entry, PlaneJson.Http);
-            }
-
-            output.Write("\n\n"u8);
         }
     }
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
 
 namespace Plane.Silo.Http.Logs;
@@ -79,14 +78,9 @@ internal sealed class LogStreams(BackendLogs logs, IHostApplicationLifetime life
 
     private static async Task<IResult> BeginAsync(HttpContext http, bool asJson, CancellationToken cancellationToken)
     {
-        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
-        var response = http.Response;
-        response.ContentType = asJson ? JsonLines : "text/plain; charset=utf-8";
-        response.Headers.CacheControl = "no-store";
-        response.Headers.XContentTypeOptions = "nosniff";
-        response.Headers.ContentSecurityPolicy = "sandbox; default-src 'none'";
-        response.Headers["X-Accel-Buffering"] = "no";
-        await response.StartAsync(cancellationToken);
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        http.Response.Headers.ContentSecurityPolicy = "sandbox; default-src 'none'";
+        await StreamAnswer.BeginAsync(http, asJson ? JsonLines : "text/plain; charset=utf-8", cancellationToken);
         return TypedResults.Empty;
     }
 
@@ -96,11 +90,7 @@ internal sealed class LogStreams(BackendLogs logs, IHostApplicationLifetime life
         {
             if (asJson)
             {
-                using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = PlaneJson.Http.Encoder }))
-                {
-                    JsonSerializer.Serialize(json, line, PlaneJson.Http);
-                }
-
+                StreamAnswer.WriteJson(output, line);
                 output.Write("\n"u8);
                 continue;
             }
