@@ -8,7 +8,7 @@ namespace Plane.Hosting.Running;
 /// </summary>
 /// <param name="host">The host within. It is disposed of.</param>
 /// <param name="program">The lifetime of the program's host, which ends with the one within.</param>
-public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : IHostedLifecycleService, IAsyncDisposable
+public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : LifecycleService, IAsyncDisposable
 {
     private CancellationTokenRegistration _end;
     private bool _mustStop;
@@ -17,7 +17,7 @@ public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : I
     public IHost Host => host;
 
     /// <inheritdoc/>
-    public async Task StartedAsync(CancellationToken cancellationToken)
+    public override async Task StartedAsync(CancellationToken cancellationToken)
     {
         _mustStop = true;
         await host.StartAsync(cancellationToken);
@@ -25,7 +25,7 @@ public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : I
     }
 
     /// <inheritdoc/>
-    public Task StoppingAsync(CancellationToken cancellationToken)
+    public override Task StoppingAsync(CancellationToken cancellationToken)
     {
         _mustStop = false;
         return host.StopAsync(cancellationToken);
@@ -43,16 +43,4 @@ public sealed class NestedHost(IHost host, IHostApplicationLifetime program) : I
 
         await ((IAsyncDisposable)host).DisposeAsync();
     }
-
-    /// <inheritdoc/>
-    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Plane.Hosting.Running;
@@ -12,12 +11,12 @@ namespace Plane.Silo.Start;
 /// Checks, before the silo joins, that the database belongs to this controller's cluster and that this machine's clock agrees with the database's. Orleans compares
 /// the clocks of the silos within its membership; nothing that Plane decides depends on them.
 /// </summary>
-internal sealed class ClusterStart(IControllerStore store, ControllerClusterOptions options, IOptions<EndpointOptions> endpoints, TimeProvider time) : IHostedLifecycleService
+internal sealed class ClusterStart(IControllerStore store, ControllerClusterOptions options, IOptions<EndpointOptions> endpoints, TimeProvider time) : LifecycleService
 {
     private static readonly TimeSpan s_mostApart = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
-    public async Task StartingAsync(CancellationToken cancellationToken)
+    public override async Task StartingAsync(CancellationToken cancellationToken)
     {
         var silo = new IPEndPoint(endpoints.Value.AdvertisedIPAddress, endpoints.Value.SiloPort);
         var asked = time.GetTimestamp();
@@ -49,14 +48,4 @@ internal sealed class ClusterStart(IControllerStore store, ControllerClusterOpti
                 $"this machine's clock and the database's are {apart.TotalSeconds:0} s apart, more than {s_mostApart.TotalSeconds:0} s: set this machine's clock (NTP), then start the controller again");
         }
     }
-
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }

@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting.Metrics;
 using Plane.Hosting.Ready;
@@ -14,14 +13,14 @@ namespace Plane.Silo.Start;
 /// <summary>Says that the controller serves, once everything has started.</summary>
 internal sealed partial class SiloReady(
     ControllerOptions options, ControllerIdentity controller, IServer server, IReadyLine ready, IServiceProvider services, ILogger<SiloReady> logger)
-    : IHostedLifecycleService
+    : LifecycleService
 {
     private readonly TaskCompletionSource<Uri> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The URL of the HTTP API, once it is served.</summary>
     public Task<Uri> WhenReady => _address.Task;
 
-    public Task StartedAsync(CancellationToken cancellationToken)
+    public override Task StartedAsync(CancellationToken cancellationToken)
     {
         if (options.IsOpenToStrangers)
         {
@@ -50,16 +49,6 @@ internal sealed partial class SiloReady(
         _address.TrySetResult(new Uri(url));
         return Task.CompletedTask;
     }
-
-    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     [LoggerMessage(EventIds.SiloReadyOpen, LogLevel.Warning,
         "/ctrl has no authentication: any client that can reach {Host} can use it. Set --ctrl-token-file or --forward-auth, or restrict access with a firewall")]

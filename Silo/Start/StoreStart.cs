@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Plane.Hosting.Running;
 using Plane.Storage;
@@ -9,11 +8,11 @@ namespace Plane.Silo.Start;
 /// Initialises the store before anything else starts: no grain, sweep or gateway ever meets one that isn't. A database that refuses ends the start. One that is
 /// away is waited for, until it is cancelled, since the controller is often started together with it; meanwhile a small server says so on the controller's port.
 /// </summary>
-internal sealed partial class StoreStart(IStore store, ControllerOptions options, TimeProvider time, ILogger<StoreStart> logger) : IHostedLifecycleService
+internal sealed partial class StoreStart(IStore store, ControllerOptions options, TimeProvider time, ILogger<StoreStart> logger) : LifecycleService
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromSeconds(1);
 
-    public async Task StartingAsync(CancellationToken cancellationToken)
+    public override async Task StartingAsync(CancellationToken cancellationToken)
     {
         WaitingServer? waiting = null;
         var reason = "";
@@ -58,16 +57,6 @@ internal sealed partial class StoreStart(IStore store, ControllerOptions options
             }
         }
     }
-
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     [LoggerMessage(EventIds.StoreStartWaiting, LogLevel.Warning, "The database {State}, trying again every second: {Reason}")]
     private static partial void LogWaiting(ILogger logger, string state, string reason);
