@@ -26,4 +26,10 @@ public interface IBackendStore
     /// <summary>A page of backends, newest first.</summary>
     /// <exception cref="FormatException">The cursor is not one of this store.</exception>
     Task<BackendPage> ListBackendsAsync(BackendQuery query, CancellationToken cancellationToken);
+
+    /// <summary>The backends that failed lately, the last first, however many others have ended since.</summary>
+    /// <param name="within">How long ago at most, by the database's clock.</param>
+    /// <param name="limit">The most of them.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    Task<IReadOnlyList<BackendFailure>> ListFailuresAsync(TimeSpan within, int limit, CancellationToken cancellationToken);
 }

@@ -60,6 +60,13 @@ public sealed record BackendHistory(ClusterName Cluster, IReadOnlyList<StatusEnt
     public IReadOnlyList<StatusEntry> After(BackendStatus? state) => state is null ? Entries : [.. Entries.Where(e => e.Status > state)];
 }
 
+/// <summary>A backend that ended as no operator wants it to: by an error of its own, or because it or its drone did not keep up.</summary>
+/// <param name="BackendId">The backend.</param>
+/// <param name="Key">The key that it held.</param>
+/// <param name="Reason">Why it ended; none where it exited by itself.</param>
+/// <param name="ExitError">Whether it exited with an error; null where that is not known.</param>
+public sealed record BackendFailure(BackendName BackendId, KeyInfo Key, TerminationReason? Reason, bool? ExitError);
+
 /// <summary>An acquisition: a new backend for a free or expired key, on a drone.</summary>
 public sealed record AcquireRequest
 {

@@ -16,6 +16,12 @@ internal static class StoreText
     /// </summary>
     public const int MaxPageText = 4 * 1024 * 1024;
 
+    /// <summary>Whether a backend that ended has exited with an error, as both databases write it; an end by the default of the stop signal is what was asked for, and no error.</summary>
+    public const string ExitFailed = "exit_code <> 0 and not (exit_code = 143 and termination_reason is not null)";
+
+    /// <summary>Whether a backend that ended has failed, as both databases write it.</summary>
+    public const string HasFailed = $"(termination_reason in ('lost', 'startup_timeout', 'internal_error', 'key_expired') or {ExitFailed})";
+
     private const int MaxCursor = 512;
 
     // The last microsecond of the year 9999, beyond which there is no DateTime.

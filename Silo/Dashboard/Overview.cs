@@ -5,10 +5,13 @@ using Plane.Storage;
 namespace Plane.Silo.Dashboard;
 
 /// <summary>Finds out what is wrong now and what happened lately.</summary>
-internal sealed class Overview(IDroneStore store, IChangeLog changes, DronePicker drones, HealthCheckService health, TimeProvider time)
+internal sealed class Overview(IDroneStore store, IBackendStore backends, IChangeLog changes, DronePicker drones, HealthCheckService health, TimeProvider time)
 {
     private const int MostEvents = 300;
     private const int MostFailures = 5;
+
+    // Beyond that their number says no more than that there are many.
+    private const int MostCounted = 100;
 
     // What a screen shows at a glance.
     private const int EventRows = 25;
@@ -36,15 +39,25 @@ internal sealed class Overview(IDroneStore store, IChangeLog changes, DronePicke
 
         var since = time.GetUtcNow() - s_lately;
         var events = (await changes.ReadEventsAsync(null, null, MostEvents, cancellationToken)).Events.Where(e => e.Time >= since).Reverse().ToArray();
-        var failures = events.Where(Words.IsFailure).ToArray();
-        problems.AddRange(failures.Take(MostFailures).Select(f => new Problem(
-            $"Backend {f.BackendId} ({(f.Key is { } key ? $"key {Words.Key(key)}" : "unknown key")}) {Words.What(f)}", $"/backends/{f.BackendId}", IsSevere: false)));
-        if (failures.Length > MostFailures)
+        problems.AddRange(ProblemsOf(await backends.ListFailuresAsync(s_lately, MostCounted + 1, cancellationToken)));
+        return new OverviewModel(problems, clusters, [.. events.Take(EventRows)], events.Length > EventRows);
+    }
+
+    // Not taken from the events: these are the last ones alone, and a failure is not wrong any less where many other things have happened since.
+    private static IEnumerable<Problem> ProblemsOf(IReadOnlyList<BackendFailure> failures)
+    {
+        foreach (var failure in failures.Take(MostFailures))
         {
-            problems.Add(new Problem($"{failures.Length - MostFailures} more backends failed in the last ten minutes", "/events", IsSevere: false));
+            yield return new Problem(
+                $"Backend {failure.BackendId} (key {Words.Key(failure.Key)}) ended: {Words.Why(failure.Reason, failure.ExitError)}", $"/backends/{failure.BackendId}", IsSevere: false);
         }
 
-        return new OverviewModel(problems, clusters, [.. events.Take(EventRows)], events.Length > EventRows);
+        var others = Math.Min(failures.Count, MostCounted) - MostFailures;
+        if (others > 0)
+        {
+            yield return new Problem(
+                $"{(failures.Count > MostCounted ? "More than " : "")}{others} more {(others == 1 ? "backend" : "backends")} failed in the last ten minutes", "/events", IsSevere: false);
+        }
     }
 
     private static IEnumerable<Problem> ProblemsOf(ClusterView cluster)

@@ -177,6 +177,17 @@ internal sealed partial class PostgresStore
         return StoreText.Page(rows, limit);
     }
 
+    public async Task<IReadOnlyList<BackendFailure>> ListFailuresAsync(TimeSpan within, int limit, CancellationToken cancellationToken) => await QueryAsync(
+        $"""
+        select id, key_namespace, key_name, key_tag, fencing_token, termination_reason::text, {StoreText.ExitFailed}
+        from plane.backends where status = 'terminated' and status_at > now() - $1 and {StoreText.HasFailed}
+        order by status_at desc, id desc limit $2
+        """,
+        ReadFailure,
+        cancellationToken,
+        Sql.Span(within),
+        Sql.Int(Math.Clamp(limit, 1, BackendQuery.MaxLimit)));
+
     private static BackendSummary ReadSummary(NpgsqlDataReader r) => new()
     {
         BackendId = BackendName.Parse(r.GetString(0)),
@@ -188,6 +199,12 @@ internal sealed partial class PostgresStore
         TerminationReason = EnumText.ParseOrNull<TerminationReason>(TextOrNull(r, 9)),
         Service = TextOrNull(r, 11) is { } service ? ServiceName.Parse(service) : null,
     };
+
+    private static BackendFailure ReadFailure(NpgsqlDataReader r) => new(
+        BackendName.Parse(r.GetString(0)),
+        new KeyInfo { Namespace = r.GetString(1), Name = r.GetString(2), Tag = r.GetString(3), FencingToken = new FencingToken(r.GetInt64(4)) },
+        EnumText.ParseOrNull<TerminationReason>(TextOrNull(r, 5)),
+        ValueOrNull<bool>(r, 6));
 
     private static BackendDetails ReadDetails(NpgsqlDataReader r) => new()
     {

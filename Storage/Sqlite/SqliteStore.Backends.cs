@@ -11,6 +11,14 @@ internal sealed partial class SqliteStore
         "",
         static created => created);
 
+    /// <summary>By the index of those that ended: it reads those of the time alone, not all of the past.</summary>
+    internal const string FailuresSql =
+        $"""
+        select id, key_namespace, key_name, key_tag, fencing_token, termination_reason, {StoreText.ExitFailed}
+        from backends where status = 'terminated' and status_at > $1 and {StoreText.HasFailed}
+        order by status_at desc, id desc limit $2
+        """;
+
     public Task<StateReply> ApplyStatesAsync(DroneSession? session, IReadOnlyList<StateEvent> events, CancellationToken cancellationToken) =>
         _engine.WriteAsync(
             s =>
@@ -70,6 +78,10 @@ internal sealed partial class SqliteStore
             cancellationToken);
         return StoreText.Page(rows, limit);
     }
+
+    public Task<IReadOnlyList<BackendFailure>> ListFailuresAsync(TimeSpan within, int limit, CancellationToken cancellationToken) =>
+        _engine.ReadAsync<IReadOnlyList<BackendFailure>>(
+            s => Readable(s, FailuresSql, ReadFailure, s.Record - (long)within.TotalMilliseconds, Math.Clamp(limit, 1, BackendQuery.MaxLimit)), cancellationToken);
 
     /// <summary>The statement of a page.</summary>
     internal static (string Sql, object[] Values) ListSql(BackendQuery query, int limit) => s_list.Of(query, limit);
@@ -233,6 +245,12 @@ internal sealed partial class SqliteStore
         TerminationReason = EnumText.ParseOrNull<TerminationReason>(TextOrNull(r, 9)),
         Service = TextOrNull(r, 10) is { } service ? ServiceName.Parse(service) : null,
     };
+
+    private static BackendFailure ReadFailure(SqliteDataReader r) => new(
+        BackendName.Parse(r.GetString(0)),
+        new KeyInfo { Namespace = r.GetString(1), Name = r.GetString(2), Tag = r.GetString(3), FencingToken = new FencingToken(r.GetInt64(4)) },
+        EnumText.ParseOrNull<TerminationReason>(TextOrNull(r, 5)),
+        NumberOrNull(r, 6) is { } error ? error != 0 : null);
 
     private BackendDetails ReadDetails(SqliteDataReader r)
     {

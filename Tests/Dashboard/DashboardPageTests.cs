@@ -28,6 +28,45 @@ public sealed class DashboardPageTests
     }
 
     [Fact]
+    public async Task A_failure_stays_on_the_first_page_however_much_has_happened_since()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var failed = await dashboard.SpawnAsync("broken-room", null);
+        await dashboard.Drone.ReportAsync(failed, BackendStatus.Terminated, TerminationReason.InternalError, exitCode: 7);
+        var ended = await dashboard.SpawnAsync("good-room");
+        await dashboard.Drone.ReportAsync(ended, BackendStatus.Terminated, exitCode: 0);
+        await ExecuteAsync(
+            dashboard,
+            $"""
+            with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000)
+            insert into changes (kind, cluster, backend_id, fencing_token, status, created_at)
+            select c.kind, c.cluster, c.backend_id, c.fencing_token, c.status, c.created_at
+            from (select * from changes where backend_id = '{ended.Backend}' and status = 'terminated') c, n
+            """);
+
+        var page = await dashboard.OpenAsync();
+
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "The last ten minutes" })).Not.ToContainTextAsync("failed to start");
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "What is wrong now" })).ToContainTextAsync($"Backend {failed.Backend} (key broken-room) ended: it failed to start");
+    }
+
+    [Fact]
+    public async Task Failures_beyond_the_first_few_are_counted()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        for (var i = 0; i < 6; i++)
+        {
+            await dashboard.Drone.ReportAsync(await dashboard.SpawnAsync($"broken-{i}"), BackendStatus.Terminated, exitCode: 1);
+        }
+
+        var page = await dashboard.OpenAsync();
+
+        var wrong = page.GetByRole(AriaRole.Region, new() { Name = "What is wrong now" });
+        await Expect(wrong).ToContainTextAsync("1 more backend failed in the last ten minutes");
+        await Expect(wrong.GetByRole(AriaRole.Listitem).Filter(new() { HasText = "ended: it exited with an error" })).ToHaveCountAsync(5);
+    }
+
+    [Fact]
     public async Task Pages_follow_what_happens_and_say_when_the_controller_does_not_answer()
     {
         await using var dashboard = await DashboardUnderTest.StartAsync();
@@ -331,6 +370,15 @@ public sealed class DashboardPageTests
         }
 
         Assert.Fail($"{name} was not reached by the tabulator key");
+    }
+
+    private static async Task ExecuteAsync(DashboardUnderTest dashboard, string sql)
+    {
+        await using var connection = new SqliteConnection($"Data Source={dashboard.Directory["plane.db"]};Default Timeout=30;Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        Assert.NotEqual(0, await command.ExecuteNonQueryAsync());
     }
 
     private static async Task AddBackendsAsync(DashboardUnderTest dashboard, int count)

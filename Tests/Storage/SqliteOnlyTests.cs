@@ -145,6 +145,10 @@ public sealed class SqliteOnlyTests : IDisposable
     }
 
     [Fact]
+    public async Task Failures_are_read_from_those_that_ended_lately_alone() =>
+        Assert.Equal(["SEARCH backends USING INDEX backends_ended (status_at>?)"], await PlanAsync(SqliteStore.FailuresSql, 1, 10));
+
+    [Fact]
     public async Task A_clock_that_steps_back_does_not_take_time_with_it()
     {
         var clock = new ManualLeaseClock();

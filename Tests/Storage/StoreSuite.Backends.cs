@@ -1,3 +1,5 @@
+using Plane.Storage;
+
 namespace Plane.Tests.Storage;
 
 public abstract partial class StoreSuite
@@ -426,5 +428,50 @@ public abstract partial class StoreSuite
 
         var details = await DetailsAsync(holder.Identity);
         Assert.Equal((BackendStatus.Terminated, 1, "one\ntwo 🎈"), (details.Status, details.ExitCode, details.OutputTail));
+    }
+
+    [Fact]
+    public async Task Failures_are_found_however_many_backends_have_ended_since_and_the_last_comes_first()
+    {
+        await RegisterAsync();
+        await ApplyAsync((await AcquireAsync("long-ago")).Identity, BackendStatus.Terminated, e => e with { TerminationReason = TerminationReason.InternalError });
+        await Harness.AdvanceAsync(TimeSpan.FromMinutes(11));
+        await RegisterAsync();
+        var slow = await AcquireAsync("slow");
+        await ApplyAsync(slow.Identity, BackendStatus.Terminated, e => e with { TerminationReason = TerminationReason.StartupTimeout });
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(1));
+        var broken = await AcquireAsync(Command(Key("broken", "tag")));
+        await ApplyAsync(broken.Identity, BackendStatus.Terminated, e => e with { ExitCode = 1 });
+        await Harness.AdvanceAsync(TimeSpan.FromSeconds(1));
+        await AcquireAsync("runs");
+        for (var i = 0; i < 12; i++)
+        {
+            await ApplyAsync((await AcquireAsync($"good-{i}")).Identity, BackendStatus.Terminated, e => e with { ExitCode = 0 });
+        }
+
+        BackendFailure[] expected =
+        [
+            new(broken.Identity.Backend, new KeyInfo { Namespace = "", Name = "broken", Tag = "tag", FencingToken = broken.Identity.Token }, null, true),
+            new(slow.Identity.Backend, new KeyInfo { Namespace = "", Name = "slow", Tag = "", FencingToken = slow.Identity.Token }, TerminationReason.StartupTimeout, null),
+        ];
+        Assert.Equal(expected, await Store.ListFailuresAsync(TimeSpan.FromMinutes(10), 10, default));
+        Assert.Equal([broken.Identity.Backend], (await Store.ListFailuresAsync(TimeSpan.FromMinutes(10), 1, default)).Select(f => f.BackendId));
+    }
+
+    [Theory]
+    [InlineData(TerminationReason.Lost, null, true)]
+    [InlineData(TerminationReason.KeyExpired, 143, true)]
+    [InlineData(TerminationReason.External, 1, true)]
+    [InlineData(null, 143, true)]
+    [InlineData(TerminationReason.External, 143, false)]
+    [InlineData(TerminationReason.Swept, 0, false)]
+    [InlineData(null, null, false)]
+    public async Task A_failure_is_an_end_by_an_error_or_for_a_reason_that_no_caller_asked_for(TerminationReason? reason, int? code, bool isFailure)
+    {
+        await RegisterAsync();
+        var holder = await AcquireAsync("room");
+        await ApplyAsync(holder.Identity, BackendStatus.Terminated, e => e with { TerminationReason = reason, ExitCode = code });
+
+        Assert.Equal(isFailure ? 1 : 0, (await Store.ListFailuresAsync(TimeSpan.FromMinutes(10), 10, default)).Count);
     }
 }
