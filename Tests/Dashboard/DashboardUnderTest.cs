@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Microsoft.Data.Sqlite;
 using Microsoft.Playwright;
 using Plane.Tests.Silo;
 using Plane.Testing;
@@ -99,6 +100,42 @@ internal sealed class DashboardUnderTest : IAsyncDisposable
         return backend;
     }
 
+    /// <summary>Adds backends to the database, as copies of one that is there, behind the controller's back: no event tells of them.</summary>
+    public async Task AddBackendsAsync(int count)
+    {
+        await using var connection = Database();
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        var columns = new List<string>();
+        command.CommandText = "select name from pragma_table_info('backends') where name <> 'id' and name <> 'created_at' and name <> 'key_name'";
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+            {
+                columns.Add(reader.GetString(0));
+            }
+        }
+
+        var rest = string.Join(", ", columns);
+        command.CommandText = $"""
+            with recursive n (i) as (select 1 union all select i + 1 from n where i < {count})
+            insert into backends (id, key_name, created_at, {rest})
+            select 'seeded-' || i, 'seeded-room-' || i, b.created_at - 100000000 + i, {string.Join(", ", columns.Select(c => "b." + c))}
+            from n, (select * from backends limit 1) b
+            """;
+        Assert.Equal(count, await command.ExecuteNonQueryAsync());
+    }
+
+    /// <summary>Changes rows of the database behind the controller's back.</summary>
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var connection = Database();
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        Assert.NotEqual(0, await command.ExecuteNonQueryAsync());
+    }
+
     public async Task<JsonNode> DescribeAsync(BackendIdentity backend) => (await Controller.GetAsync($"/ctrl/b/{backend.Backend}")).Json!;
 
     public async ValueTask DisposeAsync()
@@ -111,4 +148,6 @@ internal sealed class DashboardUnderTest : IAsyncDisposable
         GC.KeepAlive(Inspector);
         await Controller.DisposeAsync();
     }
+
+    private SqliteConnection Database() => new($"Data Source={Directory["plane.db"]};Default Timeout=30;Pooling=False");
 }

@@ -2,43 +2,125 @@
 "use strict";
 (() => {
     const every = 2000;
+    const longestPause = 15000;
+    const patience = 20000;
     const banner = document.getElementById("connection");
-    let lost = null;
+    let lostAt = null;
+
+    class LoggedOut extends Error { }
+
+    // The controller answered, and said why not.
+    class Refused extends Error { }
 
     function connected() {
-        if (lost) {
-            lost = null;
+        if (lostAt) {
+            lostAt = null;
             banner.hidden = true;
+            banner.replaceChildren();
         }
     }
 
-    function disconnected(isLoggedOut) {
-        lost ??= new Date();
-        banner.replaceChildren();
-        if (isLoggedOut) {
+    function disconnected(e) {
+        lostAt ??= new Date();
+        const time = lostAt.toISOString().slice(11, 19) + " UTC";
+        const said = [
+            e instanceof LoggedOut ? "The login has ended. "
+                : e instanceof Refused ? e.message + " What is shown is from before " + time + ". Trying again…"
+                    : "No answer from the controller since " + time + ": what is shown may be out of date. Trying again…",
+        ];
+        if (e instanceof LoggedOut) {
             const link = document.createElement("a");
             link.href = "/login?to=" + encodeURIComponent(location.pathname + location.search);
             link.textContent = "Log in again";
-            banner.append("The login has ended. ", link);
-        } else {
-            banner.append("No answer from the controller since " + lost.toISOString().slice(11, 19) + " UTC: what is shown may be out of date. Trying again…");
+            said.push(link);
         }
-        banner.hidden = false;
+
+        // Once: a screen reader would read it out at each attempt, and a focused link would lose the focus.
+        if (banner.hidden || banner.textContent !== said.map(s => s.textContent ?? s).join("")) {
+            banner.replaceChildren(...said);
+            banner.hidden = false;
+        }
     }
 
     async function get(address, options) {
         const response = await fetch(address, { credentials: "same-origin", redirect: "manual", cache: "no-store", ...options });
         if (response.type === "opaqueredirect" || response.status === 401) {
-            disconnected(true);
-            throw new Error("logged out");
+            throw new LoggedOut();
         }
         return response;
     }
 
-    const pause = time => new Promise(done => setTimeout(done, time));
+    const sentence = text => text.charAt(0).toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
+
+    async function refusal(response) {
+        const text = await response.text();
+        let reason = null;
+        if (response.headers.get("Content-Type")?.includes("json")) {
+            try {
+                reason = JSON.parse(text).message;
+            } catch {
+                // Not the controller's: something between has answered, and the status alone is known.
+            }
+        } else {
+            reason = new DOMParser().parseFromString(text, "text/html").querySelector("#content h1")?.textContent;
+        }
+        return new Refused(sentence(reason || "the answer was an error, status " + response.status));
+    }
+
+    // A whole answer. One that does not come is a failure too: a connection that was lost may never say so.
+    async function read(address) {
+        const response = await get(address, { signal: AbortSignal.timeout(patience) });
+        if (!response.ok) {
+            throw await refusal(response);
+        }
+        return response.text();
+    }
+
+    const pause = time => new Promise(done => {
+        function end() {
+            clearTimeout(timer);
+            removeEventListener("online", end);
+            done();
+        }
+        const timer = setTimeout(end, time);
+        addEventListener("online", end);
+    });
     const visible = () => document.hidden
         ? new Promise(done => document.addEventListener("visibilitychange", done, { once: true }))
         : Promise.resolve();
+    const grown = (first, failures) => Math.min(longestPause, first * 2 ** Math.max(0, failures - 1));
+
+    // Again and again, and after failures less and less often.
+    async function repeat(work) {
+        let failures = 0;
+        for (;;) {
+            await pause(grown(every, failures));
+            await visible();
+            try {
+                await work();
+                failures = 0;
+                connected();
+            } catch (e) {
+                failures++;
+                disconnected(e);
+            }
+        }
+    }
+
+    // Until it succeeds.
+    async function persist(work) {
+        for (let failures = 1; ; failures++) {
+            try {
+                const result = await work();
+                connected();
+                return result;
+            } catch (e) {
+                disconnected(e);
+                await pause(grown(every, failures));
+                await visible();
+            }
+        }
+    }
 
     // ---- parts of the page that change ----
 
@@ -59,29 +141,13 @@
     }
 
     async function refresh() {
-        for (;;) {
-            await pause(every);
-            await visible();
-            try {
-                const address = new URL(location.href);
-                address.searchParams.delete("done");
-                const response = await get(address);
-                if (!response.ok) {
-                    disconnected(false);
-                    continue;
-                }
-                const page = new DOMParser().parseFromString(await response.text(), "text/html");
-                for (const part of document.querySelectorAll("[data-live]")) {
-                    const now = page.getElementById(part.id);
-                    if (now) {
-                        renew(part, now);
-                    }
-                }
-                connected();
-            } catch (e) {
-                if (e.message !== "logged out") {
-                    disconnected(false);
-                }
+        const address = new URL(location.href);
+        address.searchParams.delete("done");
+        const page = new DOMParser().parseFromString(await read(address), "text/html");
+        for (const part of document.querySelectorAll("[data-live]")) {
+            const now = page.getElementById(part.id);
+            if (now) {
+                renew(part, now);
             }
         }
     }
@@ -92,6 +158,9 @@
         ready: "is-ready", terminated: "is-ended", terminating: "is-ending", "hard-terminating": "is-ending",
     };
     const most = 20000;
+
+    // The most that one answer has: after one that is full there may be more at once.
+    const eventPage = 1000;
 
     function element(tag, className, text) {
         const made = document.createElement(tag);
@@ -113,14 +182,25 @@
         }
 
         async start() {
+            await this.load();
+            repeat(() => this.follow());
+        }
+
+        // All of the list. The position first: what happens while the list is read is read after it.
+        async load() {
+            const json = address => persist(async () => JSON.parse(await read(address)));
             const query = new URLSearchParams({ status: this.box.dataset.status, key: this.box.dataset.key, cluster: this.box.dataset.cluster, drone: this.box.dataset.drone, service: this.box.dataset.service });
-            this.after = (await (await get("/data/events")).json()).next;
+            this.after = (await json("/data/events")).next;
             let cursor = null;
             do {
                 if (cursor) {
                     query.set("cursor", cursor);
                 }
-                const page = await (await get("/data/backends?" + query)).json();
+                const page = await json("/data/backends?" + query);
+                if (!cursor) {
+                    this.rows = [];
+                    this.byId = new Map();
+                }
                 page.backends.forEach(b => this.put(b, false));
                 cursor = page.next_cursor;
                 if (!this.view) {
@@ -130,7 +210,6 @@
             } while (cursor && this.rows.length < most);
             this.more = Boolean(cursor);
             this.filter();
-            this.follow();
         }
 
         put(backend, isNew) {
@@ -169,12 +248,15 @@
             this.view.append(head, this.space);
             grid.append(this.view);
             this.grid = grid;
-            for (const old of this.box.querySelectorAll("table, .more, .empty")) {
+            for (const old of this.box.querySelectorAll("table, .more")) {
                 old.remove();
             }
-            this.box.append(grid);
-            this.empty = element("p", "empty", "No backend is like that.");
-            this.box.append(this.empty);
+            const nothing = () => element("p", "empty", "No backend is like that.");
+
+            // What the server says of a list without backends leads on; what the filter hides does not need that.
+            this.none = this.box.querySelector(".empty") ?? nothing();
+            this.empty = nothing();
+            this.box.append(grid, this.none, this.empty);
             this.quick.hidden = false;
             this.field.addEventListener("input", () => this.filter());
             this.view.addEventListener("scroll", () => this.draw(), { passive: true });
@@ -186,7 +268,8 @@
             this.shown = words.length === 0 ? this.rows : this.rows.filter(r => words.every(w => r.text.includes(w)));
             this.count.textContent = (this.shown.length === this.rows.length ? "" : this.shown.length + " of ") + this.rows.length + (this.rows.length === 1 ? " backend" : " backends")
                 + (this.more ? " (the newest; narrow the list by key, cluster or drone for others)" : "");
-            this.empty.hidden = this.shown.length > 0;
+            this.none.hidden = this.rows.length > 0;
+            this.empty.hidden = this.shown.length > 0 || this.rows.length === 0;
             this.grid.setAttribute("aria-rowcount", this.shown.length + 1);
             this.draw();
         }
@@ -239,39 +322,39 @@
         }
 
         async follow() {
-            for (;;) {
-                await pause(every);
-                await visible();
-                try {
-                    const page = await (await get("/data/events?after=" + this.after)).json();
-                    let changed = false;
-                    for (const happened of page.events) {
-                        if (happened.kind !== "backend" || !happened.key) {
-                            continue;
-                        }
-                        const known = this.byId.get(happened.backend_id);
-                        const fits = this.box.dataset.status === "all" || this.box.dataset.status === happened.status
-                            || (this.box.dataset.status === "live" && happened.status !== "terminated");
-                        if (known && !fits) {
-                            this.byId.delete(known.id);
-                            this.rows = this.rows.filter(r => r !== known);
-                            changed = true;
-                        } else if (known || (fits && this.wanted(happened))) {
-                            this.put({ ...happened, created_at: known?.created ?? happened.time }, true);
-                            changed = true;
-                        }
-                    }
-                    this.after = page.next;
-                    if (changed) {
-                        this.filter();
-                    }
-                    connected();
-                } catch (e) {
-                    if (e.message !== "logged out") {
-                        disconnected(false);
-                    }
+            let page;
+            do {
+                page = JSON.parse(await read("/data/events?after=" + this.after));
+                if (page.gap) {
+                    // Some events are not kept any more, and which rows they changed is not known.
+                    await this.load();
+                    return;
                 }
+                if (page.events.filter(happened => this.take(happened)).length > 0) {
+                    this.filter();
+                }
+                this.after = page.next;
+            } while (page.events.length >= eventPage);
+        }
+
+        // Whether it changed anything.
+        take(happened) {
+            if (happened.kind !== "backend" || !happened.key) {
+                return false;
             }
+            const known = this.byId.get(happened.backend_id);
+            const fits = this.box.dataset.status === "all" || this.box.dataset.status === happened.status
+                || (this.box.dataset.status === "live" && happened.status !== "terminated");
+            if (known && !fits) {
+                this.byId.delete(known.id);
+                this.rows = this.rows.filter(r => r !== known);
+                return true;
+            }
+            if (known || (fits && this.wanted(happened))) {
+                this.put({ ...happened, created_at: known?.created ?? happened.time }, true);
+                return true;
+            }
+            return false;
         }
     }
 
@@ -282,8 +365,30 @@
 
     async function followLog(log) {
         const state = document.getElementById("log-state");
+        const firstPause = 500;
+
+        // Longer than for a page: the controller tries for a while to reach the drone before it answers.
+        const logPatience = 45000;
+
+        // A stream that is open for so long has no problem, though no line has come: the controller would have said so.
+        const quiet = 60000;
+
+        // A text: positions may be greater than the numbers that a script is exact with, and a rounded one would repeat a line or skip one.
         let after = null;
+
+        // Why lines may be missing. What the controller says of the drone is not solved by another connection to the controller: it is shown until lines come, or the end.
+        let problem = null;
         let failures = 0;
+
+        function say(text) {
+            if (state.textContent !== text) {
+                state.textContent = text;
+            }
+        }
+        function live() {
+            problem = null;
+            say("Live");
+        }
         function add(text, className) {
             const bottom = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
             log.append(element("span", className, text + "\n"));
@@ -297,65 +402,98 @@
         function take(line) {
             const item = JSON.parse(line);
             if (item.problem) {
-                state.textContent = item.problem;
+                problem = { text: sentence(item.problem), isOfDrone: true };
+                say(problem.text + " Trying again…");
                 return;
             }
             if (item.dropped) {
                 add(item.dropped < 0 ? "(lines were dropped here)" : "(" + item.dropped + " lines were dropped here: this page was too slow for them)", "dropped");
             }
-            after = item.position;
+            after = /"position":(\d+)/.exec(line)[1];
             add(item.text.replace(escapes, "") + (item.cut ? " (cut)" : ""), item.stream === "stderr" ? "stderr" : "");
+            failures = 0;
+            live();
         }
-        state.textContent = "Reading…";
-        for (;;) {
-            let isWhole = false;
+
+        // What is to be said where nothing more comes; null where it has to be read on.
+        async function follow() {
+            const abort = new AbortController();
+            const timer = setTimeout(() => abort.abort(), logPatience);
+            let response;
             try {
-                const response = await get("/data/logs/" + log.dataset.backend + (after === null ? "" : "?after=" + after), { headers: { Accept: "application/x-ndjson" } });
-                if (response.status === 404) {
-                    state.textContent = "There is no output: it never ran, or what it wrote was removed.";
-                    return;
-                }
-                if (!response.ok) {
-                    state.textContent = (await response.json()).message + ". Trying again…";
-                } else {
-                    state.textContent = "Live";
-                    failures = 0;
-                    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-                    let rest = "";
-                    for (;;) {
-                        const { value, done } = await reader.read();
-                        if (done) {
-                            isWhole = true;
-                            break;
-                        }
-                        const lines = (rest + value).split("\n");
-                        rest = lines.pop();
-                        lines.filter(Boolean).forEach(take);
+                response = await get("/data/logs/" + log.dataset.backend + (after === null ? "" : "?after=" + after), { headers: { Accept: "application/x-ndjson" }, signal: abort.signal });
+            } finally {
+                clearTimeout(timer);
+            }
+            if (response.status === 404) {
+                return "There is no output: it never ran, or what it wrote was removed.";
+            }
+            if (!response.ok) {
+                throw await refusal(response);
+            }
+
+            // The last lines are read before the answer begins; what comes after a position is not.
+            if (after === null || !problem?.isOfDrone) {
+                live();
+            }
+            const before = problem;
+            const solved = setTimeout(() => {
+                failures = 0;
+                live();
+            }, quiet);
+            try {
+                const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+                let rest = "";
+                for (;;) {
+                    const { value, done } = await reader.read();
+                    if (done) {
+                        break;
                     }
+                    const lines = (rest + value).split("\n");
+                    rest = lines.pop();
+                    lines.filter(Boolean).forEach(take);
+                }
+                if (rest) {
+                    throw new Error("a part of a line");
+                }
+            } finally {
+                clearTimeout(solved);
+                abort.abort();
+            }
+            return problem && problem !== before ? null : log.childElementCount > 0 ? "This is all that it wrote." : "It wrote nothing.";
+        }
+
+        say("Reading…");
+        for (;;) {
+            try {
+                const end = await follow();
+                if (end) {
+                    say(end);
+                    return;
                 }
             } catch (e) {
-                if (e.message === "logged out") {
-                    return;
+                if (e instanceof LoggedOut) {
+                    disconnected(e);
                 }
-                state.textContent = "The log broke off. Trying again…";
-            }
-            if (isWhole) {
-                state.textContent = log.childElementCount > 0 ? "This is all that it wrote." : "It wrote nothing.";
-                return;
+                if (!problem?.isOfDrone) {
+                    problem = { text: e instanceof Refused ? e.message : e instanceof LoggedOut ? "The login has ended." : "The log broke off.", isOfDrone: false };
+                }
+                say(problem.text + " Trying again…");
             }
             failures++;
-            await pause(Math.min(5000, 500 * failures));
+            await pause(grown(firstPause, failures));
+            await visible();
         }
     }
 
     // ---- start ----
 
     if (document.body.dataset.refresh === "true") {
-        refresh();
+        repeat(refresh);
     }
     const list = document.getElementById("backends");
     if (list) {
-        new Backends(list).start().catch(e => e.message === "logged out" || disconnected(false));
+        new Backends(list).start();
     }
     const log = document.getElementById("log");
     if (log) {
