@@ -1,9 +1,10 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Plane.Silo.Dashboard;
 
 /// <summary>What the dashboard says in words.</summary>
-public static class Words
+public static partial class Words
 {
     /// <summary>A time span, as <c>12 s</c> or <c>3 min</c>.</summary>
     /// <param name="span">The span.</param>
@@ -66,6 +67,10 @@ public static class Words
         ArgumentNullException.ThrowIfNull(key);
         return key.Namespace.Length > 0 ? $"{key.Namespace}/{key.Name}" : key.Name;
     }
+
+    /// <summary>A text of a backend or a drone without the sequences that colour a terminal, and without other control characters than tabs and ends of lines.</summary>
+    /// <param name="text">The text.</param>
+    public static string Plain(string text) => Escapes().Replace(text, "");
 
     /// <summary>Why a backend ends or ended.</summary>
     /// <param name="reason">The reason, none where it exited by itself.</param>
@@ -145,4 +150,8 @@ public static class Words
     /// <summary>What runs a backend.</summary>
     /// <param name="kind">The kind.</param>
     public static string Kind(ExecutorKind kind) => kind == ExecutorKind.Docker ? "containers" : "processes";
+
+    // As in dashboard.js, which has one line at a time.
+    [GeneratedRegex(@"\u001b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\u0007\\\n]*(?:\u0007|\\)?|.)?|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]")]
+    private static partial Regex Escapes();
 }

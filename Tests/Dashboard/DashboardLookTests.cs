@@ -52,6 +52,30 @@ public sealed class DashboardLookTests
         Assert.Empty(full.Complaints);
     }
 
+    [Fact]
+    public async Task Names_without_a_place_to_break_stick_out_of_no_page()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var name = new string('W', 200);
+        var connect = new JsonObject
+        {
+            ["key"] = new JsonObject { ["name"] = name },
+            ["spawn_config"] = new JsonObject { ["id"] = new string('w', 45), ["executable"] = new JsonObject { ["command"] = new JsonArray("board") } },
+        };
+        var started = (await dashboard.Controller.PostAsync("/ctrl/connect", connect)).Expect(System.Net.HttpStatusCode.OK).Json!;
+        var backend = new BackendIdentity(BackendName.Parse((string)started["backend_id"]!), new FencingToken((long)started["key"]!["fencing_token"]!));
+        await dashboard.Drone.ReportFailureAsync(backend, $"The image {name} was not found.", name);
+        var page = await dashboard.OpenAsync();
+        var problems = new List<string>();
+        foreach (var path in (string[])["/", "/events", "/backends?status=all", $"/backends/{backend.Backend}", $"/backends/{backend.Backend}/terminate"])
+        {
+            await page.GotoAsync(dashboard.Address(path));
+            problems.AddRange(await LookAsync(page, $"long{path.Split('?')[0].Replace('/', '-')}"));
+        }
+
+        Assert.Empty(problems);
+    }
+
     /// <summary>Looks at a page in each way, on one load.</summary>
     private static async Task<List<string>> LookAsync(IPage page, string name)
     {

@@ -82,6 +82,21 @@ public sealed class DashboardPageTests
     }
 
     [Fact]
+    public async Task A_page_that_is_open_while_its_backend_fails_shows_the_last_lines_and_offers_no_end()
+    {
+        await using var dashboard = await DashboardUnderTest.StartAsync();
+        var backend = await dashboard.SpawnAsync("failing-room");
+        var page = await dashboard.OpenAsync($"/backends/{backend.Backend}");
+        await Expect(page.GetByRole(AriaRole.Link, new() { Name = "Terminate" })).ToBeVisibleAsync();
+
+        await dashboard.Drone.ReportFailureAsync(backend, "It exited.", "fatal: no such file");
+
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Its last lines before it failed" })).ToContainTextAsync("fatal: no such file");
+        await Expect(page.GetByRole(AriaRole.Link, new() { Name = "Terminate" })).ToHaveCountAsync(0);
+        Assert.Empty(dashboard.Complaints);
+    }
+
+    [Fact]
     public async Task A_backend_is_found_by_its_key_and_terminated_by_keyboard_alone()
     {
         await using var dashboard = await DashboardUnderTest.StartAsync();
@@ -155,6 +170,7 @@ public sealed class DashboardPageTests
             Assert.Equal(0, await page.Locator("main img, main script").CountAsync());
         }
 
+        await Expect(page.GetByRole(AriaRole.Region, new() { Name = "Its last lines before it failed" })).ToContainTextAsync($"{Hostile} red");
         Assert.Empty(dashboard.Complaints);
     }
 
