@@ -96,6 +96,9 @@ public sealed partial class ControllerClient
     public async IAsyncEnumerable<ClusterEvent> FollowEventsAsync(ClusterName? cluster, ClusterEventId after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var following = new Following();
+
+        // The event to begin after came from it.
+        following.Answered();
         var last = after.ToString();
         while (true)
         {

@@ -49,36 +49,6 @@ public sealed class ProcessOutputTests() : RuntimeOutputTests(new ProcessBench()
         // What is written between the copying and the cutting of a file is lost uncounted, of a writer this fast.
         Assert.InRange(seen, 2, Lines + 1);
     }
-
-    /// <summary>A shell that writes so opens the file itself, and truncates it.</summary>
-    [Fact]
-    public async Task What_is_written_through_dev_stderr_is_read_though_that_empties_the_file()
-    {
-        var process = (ProcessBench)Bench;
-        var start = await Bench.StartOf("echo a first line that is long; while [ ! -e go ]; do sleep 0.01; done; echo two >/dev/stderr; echo three; while [ ! -e end ]; do sleep 0.01; done");
-        var runtime = Bench.NewRuntime();
-        await runtime.StartAsync(start, default);
-        await using var reader = (await FollowAsync(runtime, start.Identity, 0)).GetAsyncEnumerator();
-        var lines = new List<OutputLine>();
-        async Task ReadLineAsync()
-        {
-            Assert.True(await Eventually.EndsAsync(reader.MoveNextAsync().AsTask(), "there is another line"));
-            lines.Add(reader.Current);
-        }
-
-        await ReadLineAsync();
-        await File.WriteAllTextAsync(process.FileOf(start.Identity, "work/go"), "");
-        await ReadLineAsync();
-        await ReadLineAsync();
-
-        Assert.Equal(["a first line that is long", "two", "three"], lines.Select(l => l.Text));
-        Assert.Equal(lines.Select(l => l.Position).Distinct().Order(), lines.Select(l => l.Position));
-        Assert.All(lines, l => Assert.Equal(0, l.Dropped));
-        Assert.Equal(["three"], (await ReadAsync(start.Identity, new OutputSelection { After = lines[1].Position }, runtime)).Select(l => l.Text));
-
-        await File.WriteAllTextAsync(process.FileOf(start.Identity, "work/end"), "");
-        Assert.False(await Eventually.EndsAsync(reader.MoveNextAsync().AsTask(), "the output ends"), "nothing is read twice");
-    }
 }
 
 /// <summary>Reading what backends wrote, of each runtime on the real thing.</summary>

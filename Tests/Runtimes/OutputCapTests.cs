@@ -40,38 +40,12 @@ public sealed class OutputCapTests
         File.AppendAllText(files.Output, "over\n");
 
         var lines = new List<OutputLine>();
-        Read(new ProcessLines(files, new OutputSelection { After = 0, Follow = true }, Limit, new Lock()), lines);
+        var reader = new ProcessLines(files, new OutputSelection { After = 0, Follow = true }, Limit, new Lock());
+        while (reader.Read(lines, DateTimeOffset.UnixEpoch) > 0)
+        {
+        }
 
         Assert.Equal(Enumerable.Repeat("over", shown), lines.Select(l => l.Text));
-    }
-
-    [Fact]
-    public void An_output_that_its_backend_emptied_is_read_on_at_later_positions()
-    {
-        using var directory = new TempDirectory();
-        var files = new BackendFiles(directory["run"], new BackendIdentity(BackendName.NewRandom(), new FencingToken(7)));
-        Directory.CreateDirectory(files.Directory);
-        File.WriteAllText(files.Output, "one\ntwo\nthree has no en");
-        var lines = new List<OutputLine>();
-        var gate = new Lock();
-        var reader = new ProcessLines(files, new OutputSelection { After = 0, Follow = true }, Limit, gate);
-        var behind = new ProcessLines(files, new OutputSelection { After = 0, Follow = true }, Limit, gate);
-        Read(reader, lines);
-
-        File.WriteAllText(files.Output, "four\n");
-        Read(reader, lines);
-        File.AppendAllText(files.Output, "five\n");
-        Read(reader, lines);
-
-        Assert.Equal([("one", 4L, 0L), ("two", 8L, 0L), ("four", 28L, 1L), ("five", 33L, 0L)], lines.Select(l => (l.Text, l.Position, l.Dropped)));
-
-        // One that comes later, and one that has read nothing of what was emptied.
-        var later = new List<OutputLine>();
-        Read(new ProcessLines(files, new OutputSelection { After = 28 }, Limit, gate), later);
-        Assert.Equal(["five"], later.Select(l => l.Text));
-        later.Clear();
-        Read(behind, later);
-        Assert.Equal([("four", -1L), ("five", 0L)], later.Select(l => (l.Text, l.Dropped)));
     }
 
     [Fact]
@@ -106,12 +80,5 @@ public sealed class OutputCapTests
 
         await using var runtime = new ProcessRuntime(options, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger<ProcessRuntime>.Instance);
         await runtime.CheckAsync(default);
-    }
-
-    private static void Read(ProcessLines reader, List<OutputLine> lines)
-    {
-        while (reader.Read(lines, DateTimeOffset.UnixEpoch) > 0)
-        {
-        }
     }
 }

@@ -12,22 +12,11 @@ internal sealed class OutputReader(BackendFiles files)
         return (older.Exists ? places.OlderBegin : places.Begin, places.Begin + (output.Exists ? output.Length : 0));
     }
 
-    /// <summary>Notices that the backend has emptied its file.</summary>
-    /// <param name="position">Up to where it was read.</param>
-    /// <returns>How many lines end before the position, where the file begins there because it was emptied; else null.</returns>
-    public long? AllowForEmptying(long position)
-    {
-        OutputPlaces.AllowForEmptying(files, position);
-        return OutputPlaces.Read(files) is { IsEmptied: true } places && places.Begin == position ? places.Lines : null;
-    }
-
     /// <summary>Reads from a position, or from the next one that there is.</summary>
     /// <param name="position">Where to begin.</param>
     /// <param name="buffer">For what is read.</param>
-    /// <returns>
-    /// How many bytes, 0 at the end; and, where it began later, at which position, how many lines end before that, whether a line begins there, and whether the lines in between were counted.
-    /// </returns>
-    public (int Read, (long Position, long Lines, bool BeginsLine, bool IsCounted)? Gap) Read(long position, Span<byte> buffer)
+    /// <returns>How many bytes, 0 at the end; and, where it began later, at which position, how many lines end before that, and whether a line begins there.</returns>
+    public (int Read, (long Position, long Lines, bool BeginsLine)? Gap) Read(long position, Span<byte> buffer)
     {
         var places = OutputPlaces.Read(files);
         if (position < places.Begin)
@@ -35,10 +24,10 @@ internal sealed class OutputReader(BackendFiles files)
             var from = Math.Max(position, places.OlderBegin);
             if (ReadAt(files.OlderOutput, from - places.OlderBegin, buffer) is > 0 and var read)
             {
-                return (read, from > position ? (from, places.OlderLines, false, true) : null);
+                return (read, from > position ? (from, places.OlderLines, false) : null);
             }
 
-            return (ReadAt(files.Output, 0, buffer), (places.Begin, places.Lines, places.BeginsLine, !places.IsEmptied));
+            return (ReadAt(files.Output, 0, buffer), (places.Begin, places.Lines, places.BeginsLine));
         }
 
         return (ReadAt(files.Output, position - places.Begin, buffer), null);

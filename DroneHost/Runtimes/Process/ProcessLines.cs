@@ -29,11 +29,8 @@ internal sealed class ProcessLines
         (_reader, _selection, _gate, _times) = (new OutputReader(files), selection, gate, OutputTimes.Read(files));
         lock (gate)
         {
-            OutputPlaces.AllowForEmptying(files, _times.End);
             var range = _reader.Range();
-
-            // A position that there is not yet is a mistake, or of an output that was emptied since: it is read on from the end.
-            _position = selection.After is { } after ? Math.Min(after, range.End) : Math.Max(range.Begin, range.End - end);
+            _position = selection.After ?? Math.Max(range.Begin, range.End - end);
 
             // The end that is looked at begins within a line, most likely. Nothing of that counts as dropped.
             _isWithinLine = selection.After is null && _position > 0;
@@ -119,20 +116,12 @@ internal sealed class ProcessLines
 
     private int ReadBytes(int most)
     {
-        if (_reader.AllowForEmptying(_position) is { } before)
-        {
-            // The file begins with a line: what was read of the one before has no end any more.
-            _dropped = _line.IsEmpty || _isWithinLine ? _dropped : OutputLine.AddDropped(_dropped, 1);
-            _line.Drop();
-            (_lines, _isWithinLine) = (before, false);
-        }
-
         var (read, gap) = _reader.Read(_position, _buffer.AsSpan(0, most));
-        if (gap is var (position, lines, beginsLine, isCounted))
+        if (gap is var (position, lines, beginsLine))
         {
             // What was in between was cut off before it was read.
             _line.Drop();
-            _dropped = _counts && isCounted ? OutputLine.AddDropped(_dropped, lines - _lines) : -1;
+            _dropped = _counts ? OutputLine.AddDropped(_dropped, lines - _lines) : -1;
             (_position, _lines, _isWithinLine, _counts) = (position, lines, !beginsLine, _selection.Follow);
         }
 

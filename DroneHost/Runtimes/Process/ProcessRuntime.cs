@@ -334,7 +334,6 @@ public sealed partial class ProcessRuntime : IContainerRuntime
             lock (_outputs)
             {
                 var noted = _noted.TryGetValue(files.Backend, out var known) ? known : OutputTimes.Read(files).End;
-                OutputPlaces.AllowForEmptying(files, noted);
                 isCut = OutputCap.Enforce(files, _options.OutputLimit);
                 _noted[files.Backend] = OutputTimes.Note(files, noted, _time.GetUtcNow());
             }
