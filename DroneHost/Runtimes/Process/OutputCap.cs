@@ -45,11 +45,17 @@ internal static class OutputCap
             return true;
         }
 
-        // Not kept, and counted: what was written since.
-        var lines = before + kept + Copy(output, null, MostCounted);
+        var lines = before + kept;
+        for (var (turn, end) = (0, -1L); turn < MostTurns && output.Length != end; turn++)
+        {
+            // Not kept, and counted: what was written since, also while this was written down. Or what comes after it would count as the rest of a line that was cut.
+            lines += Copy(output, null, MostCounted);
+            end = output.Length;
 
-        // An agent that dies between these lines leaves the newest part twice, and never a position that goes back.
-        new OutputPlaces(places.Begin + output.Length, places.Begin + from, places.Lines + lines, places.Lines + before, EndsLine(output)).Write(files);
+            // An agent that dies between here and the last line leaves the newest part twice, and never a position that goes back.
+            new OutputPlaces(places.Begin + end, places.Begin + from, places.Lines + lines, places.Lines + before, EndsLine(output)).Write(files);
+        }
+
         output.SetLength(0);
         File.Move(temporary, files.OlderOutput, overwrite: true);
         return true;
