@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Plane.Client;
 using Plane.Hosting.Cluster;
 using Plane.Hosting.Metrics;
 using Plane.Hosting.Tracing;

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Plane.Client;
 using Plane.Hosting.Running;
 using Yarp.ReverseProxy.Forwarder;
 
