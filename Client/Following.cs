@@ -2,7 +2,7 @@ namespace Plane.Client;
 
 /// <summary>
 /// The one rule of answers that continue: until the first answer a failure is the caller's, who may have the wrong address; from then on a lost connection, an answer that breaks off and a controller that is unavailable for the
-/// moment are waited out, until the caller cancels. A database that is away is waited out from the beginning: the controller is the right one.
+/// moment are waited out, until the caller cancels. An unavailable database is waited for from the beginning: the controller is the right one.
 /// </summary>
 internal sealed class Following
 {
@@ -15,7 +15,7 @@ internal sealed class Following
     /// <summary>Something has come: the next pause is the first again.</summary>
     public void Progressed() => _backoff.Reset();
 
-    /// <summary>Whether to ask again.</summary>
+    /// <summary>Whether the request is sent again.</summary>
     public bool GoesOnAfter(Exception failure) => failure switch
     {
         RefusedException { IsTemporary: true } refused => _wasAnswered || refused.Error.Kind == ErrorKind.DatabaseError,

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Plane.Cli.Operator;
 
 /// <summary>
-/// Ctrl-C and SIGTERM, which end an operator's command: the first cancels it, so that it can leave the terminal as it found it. What does not look at that, such as a read of standard input, and whoever presses Ctrl-C again
-/// end the program at once.
+/// Ctrl-C and SIGTERM, which end an operator's command: the first one cancels it, so that it can restore the terminal. A command that does not react, as while it reads standard input, is ended after 2 s, and by a second
+/// signal at once.
 /// </summary>
 internal sealed class Interruption : IDisposable
 {

@@ -18,7 +18,7 @@ internal sealed partial class GuardedLease(BackendIdentity backend, GuardParts p
     private readonly string _file = parts.Directory.LeaseOf(backend);
     private readonly string _mark = parts.Directory.MarkOf(backend);
 
-    // Of what goes wrong while it is ended, several times a second for as long as an engine is away. The ending alone has it.
+    // Of what goes wrong while it is ended, several times a second while an engine is unavailable. The ending alone uses it.
     private readonly Outage _outage = new(parts.Time);
     private LeaseFile? _lease;
     private long? _unreadableSince;

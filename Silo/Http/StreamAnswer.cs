@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Plane.Silo.Http;
 
-/// <summary>Answers that continue: begun at once, kept by nobody, and buffered by nothing on their way.</summary>
+/// <summary>Answers that continue: their head is sent at once, and no cache or proxy may keep or buffer them.</summary>
 internal static class StreamAnswer
 {
     /// <summary>Server-sent events (HTML Living Standard section 9.2).</summary>

@@ -5,7 +5,7 @@ using Plane.Testing;
 
 namespace Plane.Tests.Guard;
 
-/// <summary>The comparison of what runs with the leases. What runs is told by the test.</summary>
+/// <summary>The comparison of what runs with the leases. The test says what runs.</summary>
 public sealed class UnleasedBackendsTests : IAsyncLifetime, IDisposable
 {
     private const string Away = "no program listens on the socket: for the test";

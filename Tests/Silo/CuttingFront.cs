@@ -5,7 +5,7 @@ using Plane.Hosting;
 
 namespace Plane.Tests.Silo;
 
-/// <summary>Stands before a controller as a load balancer does; when told, it cuts what is open and answers the next requests as a controller whose database is away.</summary>
+/// <summary>Stands before a controller as a load balancer does; on request it cuts open connections and answers the next requests as a controller whose database is unavailable.</summary>
 internal sealed class CuttingFront : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -55,7 +55,7 @@ internal sealed class CuttingFront : IAsyncDisposable
         {
             context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             context.Response.ContentType = "application/json";
-            var error = new PlaneError { Id = "abc", Kind = ErrorKind.DatabaseError, Message = "the database is away" };
+            var error = new PlaneError { Id = "abc", Kind = ErrorKind.DatabaseError, Message = "the database is unavailable" };
             await context.Response.WriteAsync(JsonSerializer.Serialize(error, PlaneJson.Http), over.Token);
             return;
         }

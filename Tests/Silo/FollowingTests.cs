@@ -7,7 +7,7 @@ using Plane.Testing;
 
 namespace Plane.Tests.Silo;
 
-/// <summary>What follows a backend or a cluster goes on where it was when connections are lost and the database is away for a while.</summary>
+/// <summary>What follows a backend or a cluster continues where it was after lost connections and after a time without the database.</summary>
 public sealed class FollowingTests(ControllerFixture fixture) : IClassFixture<ControllerFixture>
 {
     private readonly Controller _controller = fixture.Controller;

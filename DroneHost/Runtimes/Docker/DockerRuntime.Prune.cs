@@ -45,7 +45,7 @@ public sealed partial class DockerRuntime
         }
         catch (Exception e) when (e is DockerErrorException or RuntimeUnavailableException { InnerException: DockerErrorException })
         {
-            // A second prune at the same time is refused by the engine; the next round asks again.
+            // A second prune at the same time is refused by the engine; the next round repeats it.
             LogImagesNotPruned(e.Message);
         }
     }
