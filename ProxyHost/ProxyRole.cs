@@ -3,11 +3,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using Plane.Client;
 using Plane.Hosting.Cluster;
 using Plane.Hosting.Metrics;
 using Plane.Hosting.Tracing;
@@ -66,12 +64,6 @@ public static class ProxyRole
 
         builder.WebHost.ConfigureKestrel(Configure);
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, TransferBuffers>();
-        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = endpoint =>
-        {
-            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
-            TcpKeepAlive.Set(socket);
-            return socket;
-        });
 
         var app = builder.Build();
         app.UseTrustedProxies(options.TrustedProxies, keepsOriginal: false);

@@ -20,6 +20,13 @@ internal static class StoredRows
     /// <summary>Reads a backend's name, and its fencing token from the next column.</summary>
     public static BackendIdentity ReadIdentity(DbDataReader row, int at) => new(BackendName.Parse(row.GetString(at)), new FencingToken(row.GetInt64(at + 1)));
 
+    /// <summary>Reads the seven columns of a backend that failed.</summary>
+    public static BackendFailure ReadFailure(DbDataReader row) => new(
+        BackendName.Parse(row.GetString(0)),
+        new KeyInfo { Namespace = row.GetString(1), Name = row.GetString(2), Tag = row.GetString(3), FencingToken = new FencingToken(row.GetInt64(4)) },
+        EnumText.ParseOrNull<TerminationReason>(TextOrNull(row, 5)),
+        row.IsDBNull(6) ? null : row.GetBoolean(6));
+
     /// <summary>Reads the fourteen columns of an action, from this one on.</summary>
     public static DroneAction ReadAction(DbDataReader row, int at) => new()
     {

@@ -200,12 +200,6 @@ internal sealed partial class PostgresStore
         Service = TextOrNull(r, 11) is { } service ? ServiceName.Parse(service) : null,
     };
 
-    private static BackendFailure ReadFailure(NpgsqlDataReader r) => new(
-        BackendName.Parse(r.GetString(0)),
-        new KeyInfo { Namespace = r.GetString(1), Name = r.GetString(2), Tag = r.GetString(3), FencingToken = new FencingToken(r.GetInt64(4)) },
-        EnumText.ParseOrNull<TerminationReason>(TextOrNull(r, 5)),
-        ValueOrNull<bool>(r, 6));
-
     private static BackendDetails ReadDetails(NpgsqlDataReader r) => new()
     {
         BackendId = BackendName.Parse(r.GetString(0)),

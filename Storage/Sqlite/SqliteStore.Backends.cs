@@ -246,12 +246,6 @@ internal sealed partial class SqliteStore
         Service = TextOrNull(r, 10) is { } service ? ServiceName.Parse(service) : null,
     };
 
-    private static BackendFailure ReadFailure(SqliteDataReader r) => new(
-        BackendName.Parse(r.GetString(0)),
-        new KeyInfo { Namespace = r.GetString(1), Name = r.GetString(2), Tag = r.GetString(3), FencingToken = new FencingToken(r.GetInt64(4)) },
-        EnumText.ParseOrNull<TerminationReason>(TextOrNull(r, 5)),
-        NumberOrNull(r, 6) is { } error ? error != 0 : null);
-
     private BackendDetails ReadDetails(SqliteDataReader r)
     {
         DateTimeOffset? FromLease(int at) => NumberOrNull(r, at) is { } lease ? Time(lease + _engine.Clock.RecordOffset) : null;
