@@ -212,7 +212,7 @@ internal sealed partial class BackendSupervisor
         {
             var killed = _process.Pid > 1
                 ? _process.KillSession()
-                : ProcessIdentity.WithEnvironmentOf(Identity).Count(p => p.TrySignal(ProcessIdentity.Kill));
+                : ProcessIdentity.KillAll(ProcessIdentity.WithEnvironmentOf(Identity));
             if (killed == 0)
             {
                 return false;
