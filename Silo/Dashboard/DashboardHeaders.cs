@@ -14,7 +14,9 @@ internal static class DashboardHeaders
         headers.ContentSecurityPolicy = Policy;
         headers.XFrameOptions = "DENY";
         headers.XContentTypeOptions = "nosniff";
-        headers.CacheControl = "no-store";
+
+        // As the forms' antiforgery tokens want it. Otherwise ASP.NET Core changes it, and logs a warning for each page.
+        headers.CacheControl = "no-cache, no-store";
         headers["Referrer-Policy"] = "same-origin";
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";

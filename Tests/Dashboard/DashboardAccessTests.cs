@@ -166,6 +166,7 @@ public sealed partial class DashboardAccessTests : IAsyncLifetime
         var html = await answer.Content.ReadAsStringAsync();
         Assert.DoesNotContain(" style=", html, StringComparison.Ordinal);
         Assert.DoesNotMatch("(src|href)=\"(https?:)?//", html);
+        Assert.DoesNotContain("Warning Microsoft.", _dashboard.Controller.Log.Text, StringComparison.Ordinal);
     }
 
     [Fact]
